@@ -1,0 +1,1 @@
+"""What a case is: schema and roles, loaders, the synthetic cohort, targets, folds and the audit."""

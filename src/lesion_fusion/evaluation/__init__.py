@@ -1,0 +1,1 @@
+"""Metrics, intervals, comparisons, curves, tables and figures, from predictions alone."""

@@ -1,0 +1,1 @@
+"""How record and image are joined."""

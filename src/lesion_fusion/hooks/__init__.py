@@ -1,0 +1,1 @@
+"""Kedro hooks: reuse of results, MLflow tags, closing messages."""

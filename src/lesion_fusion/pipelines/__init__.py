@@ -1,0 +1,1 @@
+"""One folder per stage: wiring and thin nodes."""

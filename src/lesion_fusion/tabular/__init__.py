@@ -1,0 +1,1 @@
+"""Encoders, classifiers with their grids, nested evaluation."""
