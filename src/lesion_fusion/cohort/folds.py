@@ -1,0 +1,65 @@
+"""Repeated, stratified folds that keep a patient's images together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+
+def derived_seed(seed: int, *path: int) -> int:
+    """Return a seed of its own for a place in the study (repeat, fold, …): the same path, the same seed."""
+    return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0] % (2**31))
+
+
+def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> pd.DataFrame:
+    """Return `folds`: case_id, repeat, fold, one row per case and repeat.
+
+    `cases` has case_id, patient_id, label. Fold k of a repeat is where its cases are tested; all images of a patient
+    lie in one fold, and the classes are spread evenly. The order of the rows of `cases` does not matter. Raises
+    ValueError where a class has fewer patients than there are folds.
+    """
+    cases = cases.sort_values("case_id", ignore_index=True)
+    patients = cases.groupby("label")["patient_id"].nunique()
+    if patients.min() < n_folds:
+        raise ValueError(
+            f"{n_folds} folds need at least {n_folds} patients of each class; {patients.idxmin()} has {patients.min()}. "
+            "Lower preprocessing.folds.n_folds or use a larger cohort."
+        )
+    tables = []
+    for repeat in range(n_repeats):
+        fold = np.empty(len(cases), dtype="int64")
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=derived_seed(seed, repeat))
+        for k, (_, test) in enumerate(splitter.split(cases, cases["label"], cases["patient_id"])):
+            fold[test] = k
+        tables.append(pd.DataFrame({"case_id": cases["case_id"], "repeat": repeat, "fold": fold}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def inner_folds(
+    labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (training, test) positions of stratified, patient-grouped folds inside a training fold.
+
+    Fewer folds than asked for are made where a class has fewer patients; never fewer than two.
+    """
+    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+    splitter = StratifiedGroupKFold(max(2, min(n_folds, fewest)), shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros(len(labels)), labels, groups))
+
+
+def outer_splits(folds: pd.DataFrame, case_ids: pd.Series) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+    """Yield (repeat, fold, training positions, test positions) in the order of `case_ids`."""
+    for repeat, of_repeat in folds.groupby("repeat", sort=True):
+        fold_of = of_repeat.set_index("case_id")["fold"].reindex(case_ids).to_numpy()
+        for fold in np.unique(fold_of):
+            yield int(repeat), int(fold), np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+
+
+def folds_digest(folds: pd.DataFrame) -> str:
+    """Return a digest of who is tested where, the same for any order of rows: 16 hexadecimal digits."""
+    ordered = folds.sort_values(["repeat", "case_id"])[["repeat", "case_id", "fold"]]
+    return hashlib.sha256(ordered.to_csv(index=False).encode()).hexdigest()[:16]

@@ -1,0 +1,95 @@
+"""The synthetic cohort as files: its published table, and its PNG images and masks rendered when asked for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from lesion_fusion.cohort.synthetic.lesion import Appearance, Outline, lesion_outline, other_outlines
+from lesion_fusion.cohort.synthetic.parameters import SyntheticCohort
+from lesion_fusion.cohort.synthetic.phantom import draw_image
+from lesion_fusion.cohort.synthetic.records import Records, draw_records
+
+Files = dict[str, Callable[[], bytes]]
+
+TABLE_FILE = "clinical-data.xlsx"
+FOLDER = "images_and_masks"
+
+# Branches of the seed, so that a mask needs no image and no case another one.
+OUTLINE, TEXTURE = 1, 2
+
+
+def published_table(cohort: SyntheticCohort) -> pd.DataFrame:
+    """Return the record in the published layout, one row per image: text columns, NaN where a cell is empty."""
+    return _records(cohort).table.copy()
+
+
+def render_images(cohort: SyntheticCohort) -> Files:
+    """Return, by file name, a function that renders that image as PNG (RGBA)."""
+    return {
+        name: partial(_image_png, cohort, row) for row, name in enumerate(_records(cohort).table["Image_filename"])
+    }
+
+
+def render_masks(cohort: SyntheticCohort) -> Files:
+    """Return, by file name, a function that renders that mask as PNG (RGBA; white and opaque inside, else all 0)."""
+    table = _records(cohort).table
+    files: Files = {}
+    for row, (tumor, others) in enumerate(zip(table["Mask_tumor_filename"], table["Mask_other_filename"], strict=True)):
+        names = [cell for cell in (tumor, others) if isinstance(cell, str)]
+        files |= {name: partial(_mask_png, cohort, row, k) for k, name in enumerate("&".join(names).split("&")) if name}
+    return files
+
+
+def render_files(cohort: SyntheticCohort) -> Files:
+    """Return all files of the cohort, images and masks, by name; each function returns the PNG's bytes."""
+    return render_images(cohort) | render_masks(cohort)
+
+
+def write_published_layout(cohort: SyntheticCohort, folder: Path) -> None:
+    """Write the cohort as a user would have downloaded it: an Excel table and a folder of images and masks."""
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    published_table(cohort).to_excel(folder / TABLE_FILE, index=False)
+    for name, render in render_files(cohort).items():
+        (folder / FOLDER / name).write_bytes(render())
+
+
+@lru_cache(maxsize=4)
+def _records(cohort: SyntheticCohort) -> Records:
+    return draw_records(cohort)
+
+
+def _outlines(cohort: SyntheticCohort, row: int) -> tuple[Appearance, list[Outline]]:
+    """Return what the image of one row shows, and the outlines of its lesion and of its further structures."""
+    shown = _records(cohort).shown.iloc[row]
+    appearance = Appearance(**{str(name).lower(): value for name, value in shown.items()})
+    if not appearance.lesion:
+        return appearance, []
+    rng = np.random.default_rng(np.random.SeedSequence([cohort.seed, OUTLINE, row]))
+    lesion = lesion_outline(appearance, rng)
+    return appearance, [lesion, *other_outlines(appearance, lesion, rng)]
+
+
+def _image_png(cohort: SyntheticCohort, row: int) -> bytes:
+    appearance, outlines = _outlines(cohort, row)
+    rng = np.random.default_rng(np.random.SeedSequence([cohort.seed, TEXTURE, row]))
+    return _png(draw_image(appearance, outlines[0] if outlines else None, tuple(outlines[1:]), rng))
+
+
+def _mask_png(cohort: SyntheticCohort, row: int, which: int) -> bytes:
+    appearance, outlines = _outlines(cohort, row)
+    inside = outlines[which].mask(appearance.height, appearance.width)
+    return _png(np.repeat((inside * np.uint8(255))[..., None], 4, axis=2))
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()

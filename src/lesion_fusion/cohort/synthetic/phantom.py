@@ -1,0 +1,202 @@
+"""A phantom B-mode image: layered tissue and a lesion, seen through attenuation, speckle and log compression.
+
+Speckle is fully developed: the envelope of a complex Gaussian scatterer field, its standard deviation the local echo
+strength, filtered by an anisotropic point-spread function (Wagner et al., "Statistics of speckle in ultrasound B-scans",
+IEEE Transactions on Sonics and Ultrasonics 30(3), 1983, doi:10.1109/T-SU.1983.31404). Interfaces (skin, fascia,
+ligaments) add echoes that are not random. Shadow and enhancement come from the lesion's own attenuation, summed along the
+beam.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter1d
+
+from lesion_fusion.cohort.synthetic.lesion import Appearance, Field, Outline
+
+DYNAMIC_RANGE_DB = 58.0
+FLOOR_DB = -52.0  # electronic noise at the deepest row
+# Mean echo strength in dB, 0 the fibroglandular tissue's.
+FAT_DB, MUSCLE_DB, BEHIND_RIB_DB = -9.0, -8.0, -22.0
+CONTRAST_DB = {
+    "anechoic": -34.0,
+    "complex cystic/solid": -14.0,
+    "heterogeneous": -13.0,
+    "hyperechoic": 3.0,
+    "hypoechoic": -17.0,
+    "isoechoic": -8.0,
+}
+
+
+def draw_image(
+    appearance: Appearance, lesion: Outline | None, others: tuple[Outline, ...], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return the image, uint8 (height, width, 4), red, green, blue and alpha; alpha is 0 outside a fan, else 255."""
+    echo, specular = _tissue(appearance, rng)
+    beam = _beam_shadows(appearance, rng)
+    if lesion is not None:
+        echo, lesion_beam = _with_lesion(echo, appearance, lesion, rng)
+        beam += lesion_beam
+    for other in others:
+        weight = _inside(other.depth_inside(*echo.shape), 0.05)
+        echo += weight * (CONTRAST_DB["anechoic"] - echo)
+    envelope = speckle(_amplitude(echo + beam), specular * _amplitude(beam), _speckle_size(appearance), rng)
+    gray = _compress(envelope, rng)
+    opaque = _fan(*gray.shape) if appearance.fan else np.ones(gray.shape, dtype=bool)
+    gray = np.where(opaque, gray, 0).astype(np.uint8)
+    return np.dstack([gray, gray, gray, np.where(opaque, 255, 0).astype(np.uint8)])
+
+
+def speckle(strength: Field, specular: Field, size: tuple[float, float], rng: np.random.Generator) -> Field:
+    """Return the envelope of scatterers of amplitude `strength` and of interfaces of amplitude `specular`.
+
+    `size` is the standard deviation of the point-spread function, axial and lateral, in pixels. Where `strength` is
+    uniform and `specular` 0, the envelope is Rayleigh distributed with mean square `strength` squared.
+    """
+    noise = rng.standard_normal((2, *strength.shape), dtype=np.float32) * strength
+    for axis, sigma in zip((1, 2), size, strict=True):
+        noise = gaussian_filter1d(noise, sigma, axis=axis, mode="reflect", truncate=3)
+    # The energy that the filter leaves of white noise: the sum of squares of its weights on each axis.
+    impulse = np.zeros(101)
+    impulse[50] = 1
+    left = np.prod([np.sum(gaussian_filter1d(impulse, sigma, truncate=3) ** 2) for sigma in size])
+    noise /= np.float32(np.sqrt(2 * left))
+    noise[0] += specular
+    return np.hypot(noise[0], noise[1])
+
+
+def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Field]:
+    """Return the echo strength in dB and the amplitude of the interfaces, both (height, width)."""
+    height, width, pixel = appearance.height, appearance.width, appearance.pixel_mm
+    depth = np.arange(height, dtype=np.float32)[:, None] * np.float32(pixel)
+    total = height * pixel
+    skin = (3.2 if appearance.skin_thickening == "yes" else 1.6) * rng.uniform(0.85, 1.15) + _wave(width, 0.1, rng)
+    gland = skin + total * rng.uniform(0.08, 0.24) + _wave(width, 0.06 * total, rng)
+    muscle = np.maximum(total * rng.uniform(0.58, 0.8) + _wave(width, 0.04 * total, rng), gland + 2)
+    rib = muscle + total * rng.uniform(0.08, 0.2) + _wave(width, 0.05 * total, rng)
+
+    # Strands: where a smooth field crosses zero; stretched along the skin, as ligaments and fibres are.
+    strands = np.exp(-((_cloud(height, width, 2.2 / pixel, 6.0 / pixel, rng) / 0.16) ** 2))
+    fibres = _cloud(height, width, 0.7 / pixel, 7.0 / pixel, rng)
+    lobules = _cloud(height, width, 3.0 / pixel, 5.0 / pixel, rng)
+
+    echo = np.where(depth < gland, FAT_DB + 2 * lobules, 0.0 + 3.5 * lobules + 1.5 * fibres)
+    echo = np.where(depth < muscle, echo, MUSCLE_DB + 4 * fibres)
+    if rng.random() < 0.6:
+        echo = np.where(depth < rib, echo, BEHIND_RIB_DB + 1.5 * lobules)
+    else:
+        rib = np.full_like(rib, 2 * total)
+    echo = np.where(depth < skin, -3.0, echo) - (depth - 0.35 * total) * np.float32(rng.uniform(0.1, 0.35))
+
+    specular = np.where(depth < muscle, strands * rng.uniform(0.4, 0.9), 0.25 * np.maximum(fibres - 0.8, 0))
+    specular = np.where((depth < skin) | (depth > rib), 0, specular)
+    for boundary, strength, thickness in ((0.3 + 0 * skin, 3.0, 0.25), (skin, 2.0, 0.2), (muscle, 1.8, 0.3), (rib, 2.6, 0.4)):
+        gap = (depth - boundary) / thickness
+        patchy = 0.55 + 0.45 * _wave(width, 1.0, rng)
+        specular = specular + strength * np.clip(patchy, 0, None) * np.exp(-(gap**2))
+    return echo.astype(np.float32), specular.astype(np.float32)
+
+
+def _with_lesion(
+    echo: Field, appearance: Appearance, outline: Outline, rng: np.random.Generator
+) -> tuple[Field, Field]:
+    """Return the echo strength with the lesion in it, and what the lesion does to the beam behind it, both in dB."""
+    height, width = echo.shape
+    inside = outline.depth_inside(height, width)
+    pixel = appearance.pixel_mm
+    softness = 0.16 if "indistinct" in appearance.margin else 0.04
+    weight = _inside(inside, softness)
+    texture = _cloud(height, width, 1.2 / pixel, 1.5 / pixel, rng)
+    spread = {"anechoic": 0.0, "heterogeneous": 4.5, "hypoechoic": 1.5}.get(appearance.echogenicity, 2.0)
+    body = CONTRAST_DB[appearance.echogenicity] + rng.normal(0, 2) + spread * texture
+    if appearance.echogenicity == "complex cystic/solid":
+        body = np.where(texture > 0.3, CONTRAST_DB["anechoic"], body)
+    lesion = echo + weight * (body - echo)
+    if appearance.halo == "yes":
+        lesion += 7 * np.exp(-(((inside - 1.22) / 0.16) ** 2))
+    if appearance.calcifications != "no":
+        spots = (rng.random(echo.shape, dtype=np.float32) < 0.02) & (inside < 0.8)
+        lesion = np.where(spots, np.float32(12), lesion)
+    return lesion.astype(np.float32), _behind(inside, appearance, outline, rng)
+
+
+def _behind(inside: Field, appearance: Appearance, outline: Outline, rng: np.random.Generator) -> Field:
+    """Return the gain of the beam in dB that the path through the lesion causes: shadow, enhancement, edge shadows."""
+    height, width = inside.shape
+    path = np.cumsum(inside <= 1, axis=0, dtype=np.float32) / np.float32(2 * outline.half_height)
+    path = gaussian_filter1d(path, 0.04 * width, axis=1, mode="nearest", truncate=2)
+    shadow, enhancement = np.float32(-rng.uniform(11, 18)), np.float32(rng.uniform(6, 10))
+    right = np.arange(width, dtype=np.float32)[None, :] > outline.column
+    gain = {
+        "no": np.float32(rng.uniform(-1.5, 1.5)),
+        "shadowing": shadow,
+        "enhancement": enhancement,
+        "combined": np.where(right, shadow, enhancement),
+    }[appearance.posterior_features]
+    beam = gain * path
+    if appearance.shape != "irregular":
+        # Refraction at a smooth, steep side takes the beam away from a narrow strip behind it.
+        columns = np.arange(width, dtype=np.float32)
+        strips = sum(
+            np.exp(-(((columns - outline.column - side * outline.half_width) / (0.012 * width)) ** 2))
+            for side in (-1, 1)
+        )
+        below = np.clip((np.arange(height, dtype=np.float32) - outline.row) / outline.half_height, 0, 1)
+        beam = beam - 5 * below[:, None] * strips[None, :]
+    # Inside the lesion its echo strength is what the descriptor says: the path counts from its lower edge on.
+    leaving = np.clip((np.arange(height, dtype=np.float32)[:, None] - outline.row) / outline.half_height, 0, 1)
+    return (beam * leaving).astype(np.float32)
+
+
+def _beam_shadows(appearance: Appearance, rng: np.random.Generator) -> Field:
+    """Return the gain in dB of poor contact and ligaments: up to three dark stripes, and unevenness across."""
+    columns = np.arange(appearance.width, dtype=np.float32) / appearance.width
+    gain = _wave(appearance.width, 1.5, rng)
+    for _ in range(int(rng.integers(0, 4))):
+        gain = gain - rng.uniform(3, 9) * np.exp(-(((columns - rng.random()) / rng.uniform(0.015, 0.05)) ** 2))
+    onset = np.clip(np.arange(appearance.height, dtype=np.float32) / (0.3 * appearance.height), 0, 1)
+    return (onset[:, None] * gain[None, :]).astype(np.float32)
+
+
+def _compress(envelope: Field, rng: np.random.Generator) -> Field:
+    """Return the gray levels, 0 to 255, of the log-compressed envelope with the receiver's noise, rising with depth."""
+    height = envelope.shape[0]
+    noise = FLOOR_DB + 14 * np.linspace(-1, 0, height, dtype=np.float32)[:, None]
+    power = envelope**2 + 10 ** (noise / 10)
+    level = 1 + (10 * np.log10(power) + rng.uniform(-16, -9)) / DYNAMIC_RANGE_DB
+    return 255 * np.clip(level, 0, 1) ** np.float32(rng.uniform(1.3, 1.8))
+
+
+def _fan(height: int, width: int) -> NDArray[np.bool_]:
+    """Return where a curved probe's sector lies in the image: between two edges and above an arc."""
+    y = np.arange(height)[:, None] / height
+    x = np.abs(np.arange(width)[None, :] / width - 0.5)
+    return (x <= 0.28 + 0.24 * y) & (y <= 1 - 0.45 * x**2)
+
+
+def _speckle_size(appearance: Appearance) -> tuple[float, float]:
+    """Return the point-spread function's standard deviation in pixels, axial and lateral."""
+    return max(0.6, 0.11 / appearance.pixel_mm), max(0.9, 0.22 / appearance.pixel_mm)
+
+
+def _inside(distance: Field, softness: float) -> Field:
+    """Return how far a pixel belongs to a structure, 0 to 1, over an edge `softness` radii wide."""
+    return np.clip(0.5 + (1 - distance) / (2 * softness), 0, 1)
+
+
+def _amplitude(decibel: Field) -> Field:
+    return np.power(np.float32(10), decibel / np.float32(20))
+
+
+def _cloud(height: int, width: int, axial: float, lateral: float, rng: np.random.Generator) -> Field:
+    """Return a smooth random field of unit scale whose structures measure `axial` by `lateral` pixels."""
+    rows, columns = int(height / axial) + 3, int(width / lateral) + 3
+    coarse = rng.standard_normal((rows, columns), dtype=np.float32)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _wave(width: int, scale: float, rng: np.random.Generator) -> Field:
+    """Return a smooth random curve across the image, of the given scale."""
+    return np.float32(scale) * _cloud(1, width, 1.0, width / 3, rng)[0]

@@ -1,0 +1,222 @@
+"""The record of a synthetic cohort, in the layout of the published table, and what its images show.
+
+Every patient has a class. The record is drawn from the distributions of the *record's class*, the image from those of
+the *image's class*. Each equals the patient's class in the share `record_signal` (`image_signal`) of the patients and
+is drawn independently of everything in the others. Where both are the patient's own, the image shows the very
+descriptors the record names; elsewhere the image's descriptors are drawn afresh, so that a modality without signal is
+independent of the outcome and of the other modality.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import truncnorm
+
+from lesion_fusion.cohort.synthetic import published
+from lesion_fusion.cohort.synthetic.parameters import SyntheticCohort
+from lesion_fusion.cohort.synthetic.published import CIRCUMSCRIBED, MISSING, NOT_APPLICABLE, Counts
+
+COLUMNS = (
+    "CaseID",
+    "Image_filename",
+    "Mask_tumor_filename",
+    "Mask_other_filename",
+    "Pixel_size",
+    "Age",
+    "Tissue_composition",
+    "Signs",
+    "Symptoms",
+    "Shape",
+    "Margin",
+    "Echogenicity",
+    "Posterior_features",
+    "Halo",
+    "Calcifications",
+    "Skin_thickening",
+    "Interpretation",
+    "BIRADS",
+    "Verification",
+    "Diagnosis",
+    "Classification",
+)
+SHOWN = ("Shape", "Margin", "Echogenicity", "Posterior_features", "Halo", "Calcifications", "Skin_thickening")
+ABSENT_IN_NORMAL = (*SHOWN[:-1], "Interpretation", "Verification", "Diagnosis")
+
+Classes = NDArray[np.bool_]  # True: malignant
+
+
+@dataclass(frozen=True)
+class Records:
+    """The record and what the images show, one row per image in both.
+
+    `table` has the published columns, text or NaN, and `Patient_ID` where patients may have several images. `shown`
+    has what the phantom draws: the descriptors in published wording, `lesion` (False in a normal case),
+    `diameter_mm`, `aspect` (height over width), `others` (further structures), `width` and `height` (pixels),
+    `pixel_mm`, `fan` (a transparent border).
+    """
+
+    table: pd.DataFrame
+    shown: pd.DataFrame
+
+
+def draw_records(cohort: SyntheticCohort) -> Records:
+    """Return the records of `cohort`; equal cohorts give equal records."""
+    rng = np.random.default_rng(np.random.SeedSequence([cohort.seed, 0]))
+    patient, normal = _patients(cohort, rng)
+    patients = len(normal)
+
+    malignant = _outcomes(cohort, normal, rng)
+    record_class, record_informed = _seen_class(malignant, cohort.record_signal, cohort.prevalence, rng)
+    image_class, image_informed = _seen_class(malignant, cohort.image_signal, cohort.prevalence, rng)
+
+    descriptors = _descriptors(record_class, rng)
+    record = pd.concat([_metadata(record_class, cohort.missing, rng), descriptors], axis=1)
+    record = record.assign(**_assessment(descriptors, record_class, rng))
+    record["Diagnosis"] = _draw(published.DIAGNOSIS, malignant.astype(int), rng)
+    record["Diagnosis"] = record["Diagnosis"].where(record["Verification"] == "confirmed by biopsy", NOT_APPLICABLE)
+    record["Classification"] = np.where(normal, "normal", np.where(malignant, "malignant", "benign"))
+    record.loc[normal, list(ABSENT_IN_NORMAL)] = NOT_APPLICABLE
+    record.loc[normal, ["Skin_thickening", "BIRADS"]] = ["no", "1"]
+
+    concordant = record_informed & image_informed
+    shown = _descriptors(image_class, rng).where(pd.Series(~concordant), descriptors, axis=0)
+    shown = shown.assign(lesion=~normal, **_size(image_class, rng))
+    shown["others"] = np.where(~normal & ~image_class, _others(patients, rng), 0)
+    shown = shown.assign(**_acquisition(cohort, patients, rng))
+
+    record, shown = (frame.iloc[patient].reset_index(drop=True) for frame in (record, shown))
+    return Records(_published_layout(record, shown, patient, cohort), shown)
+
+
+def _patients(cohort: SyntheticCohort, rng: np.random.Generator) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
+    """Return the patient of each image and whether each patient is a normal case (these have one image each)."""
+    lesions = cohort.cases - cohort.normal_cases
+    images = rng.integers(1, cohort.images_per_patient + 1, size=lesions)
+    # The last patient with a lesion gets what is left.
+    images = images[: np.searchsorted(np.cumsum(images), lesions) + 1]
+    images[-1] -= images.sum() - lesions
+    normal = np.zeros(len(images) + cohort.normal_cases, dtype=bool)
+    normal[rng.permutation(len(normal))[: cohort.normal_cases]] = True
+    per_patient = np.ones(len(normal), dtype=int)
+    per_patient[~normal] = images
+    return np.repeat(np.arange(len(normal)), per_patient), normal
+
+
+def _outcomes(cohort: SyntheticCohort, normal: NDArray[np.bool_], rng: np.random.Generator) -> Classes:
+    """Return each patient's class; both classes occur, in the wanted share as nearly as whole patients allow."""
+    lesions = np.flatnonzero(~normal)
+    count = int(np.clip(round(cohort.prevalence * len(lesions)), 1, len(lesions) - 1))
+    malignant = np.zeros(len(normal), dtype=bool)
+    malignant[rng.permutation(lesions)[:count]] = True
+    return malignant
+
+
+def _seen_class(
+    malignant: Classes, signal: float, prevalence: float, rng: np.random.Generator
+) -> tuple[Classes, NDArray[np.bool_]]:
+    """Return the class a modality is drawn from, and where that is the patient's own by intent."""
+    informed = rng.random(len(malignant)) < signal
+    return np.where(informed, malignant, rng.random(len(malignant)) < prevalence), informed
+
+
+def _draw(counts: Counts, stratum: NDArray[np.int_], rng: np.random.Generator) -> NDArray[np.object_]:
+    """Return one cell of `counts` for each row, drawn by the counts of the row's stratum."""
+    cells = np.array(list(counts), dtype=object)
+    cumulative = np.cumsum(np.array(list(counts.values()), dtype=float), axis=0)
+    thresholds = (cumulative / cumulative[-1])[:, stratum]
+    chosen: NDArray[np.object_] = cells[(rng.random(len(stratum)) >= thresholds).sum(axis=0)]
+    return chosen
+
+
+def _metadata(malignant: Classes, missing: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Return Age, Tissue_composition, Signs and Symptoms, with `missing` of the published missingness."""
+    stratum = malignant.astype(int)
+    mean, sd = np.array(published.AGE_MEAN)[stratum], np.array(published.AGE_SD)[stratum]
+    low, high = ((bound - mean) / sd for bound in published.AGE_RANGE)
+    age = np.rint(truncnorm.ppf(rng.random(len(stratum)), low, high, loc=mean, scale=sd)).astype(int)
+    metadata = pd.DataFrame({"Age": age.astype(str)}).astype(object)
+    for name in ("Tissue_composition", "Signs", "Symptoms"):
+        metadata[name] = _draw(published.BY_CLASS[name], stratum, rng)
+    absent = _draw(published.MISSING_TOGETHER, stratum, rng)
+    absent = np.where(rng.random(len(stratum)) < missing, absent, "")
+    for name in metadata:
+        metadata.loc[[name in pattern.split("&") for pattern in absent], name] = MISSING
+    return metadata
+
+
+def _descriptors(malignant: Classes, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the descriptors of one lesion per row; given the class, they hang together through the margin."""
+    stratum = malignant.astype(int)
+    circumscribed = _draw(published.MARGIN_KIND, stratum, rng) == CIRCUMSCRIBED
+    by_margin = 2 * stratum + ~circumscribed
+    cells = {name: _draw(published.BY_MARGIN[name], by_margin, rng) for name in ("Shape", *SHOWN[2:5])}
+    margin = "not circumscribed - " + _draw(published.MARGIN, stratum, rng)
+    cells["Margin"] = np.where(circumscribed, CIRCUMSCRIBED, margin)
+    cells |= {name: _draw(published.BY_CLASS[name], stratum, rng) for name in SHOWN[5:]}
+    return pd.DataFrame(cells, dtype=object)[list(SHOWN)]
+
+
+def _assessment(
+    descriptors: pd.DataFrame, malignant: Classes, rng: np.random.Generator
+) -> dict[str, NDArray[np.object_]]:
+    """Return BI-RADS category, interpretation and verification, which follow the record's class alone."""
+    by_margin = 2 * malignant.astype(int) + (descriptors["Margin"] != CIRCUMSCRIBED).to_numpy()
+    birads = _draw(published.BY_MARGIN["BIRADS"], by_margin, rng)
+    suspicious = np.isin(birads, ["4b", "4c", "5"]).astype(int)
+    managed = np.select([birads == "2", birads == "3"], [0, 1], default=2)
+    return {
+        "BIRADS": birads,
+        "Interpretation": _draw(published.INTERPRETATION, suspicious, rng),
+        "Verification": _draw(published.VERIFICATION, managed, rng),
+    }
+
+
+def _size(malignant: Classes, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    """Return the equivalent diameter in mm and the height over width of the image's lesion."""
+    stratum = malignant.astype(int)
+
+    def log_normal(median: tuple[float, ...], log_sd: tuple[float, ...]) -> NDArray[np.float64]:
+        return np.array(median)[stratum] * np.exp(np.array(log_sd)[stratum] * rng.standard_normal(len(stratum)))
+
+    return {
+        "diameter_mm": log_normal(published.DIAMETER_MEDIAN, published.DIAMETER_LOG_SD),
+        "aspect": log_normal(published.ASPECT_MEDIAN, published.ASPECT_LOG_SD),
+    }
+
+
+def _others(patients: int, rng: np.random.Generator) -> NDArray[np.int_]:
+    """Return how many further structures have a mask: in few cases one or two, else none."""
+    return np.where(rng.random(patients) < published.OTHER_MASK_SHARE, rng.integers(1, 3, size=patients), 0)
+
+
+def _acquisition(cohort: SyntheticCohort, patients: int, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+    """Return image size, pixel size and border, which have nothing to do with any class."""
+    width, height = rng.integers(cohort.min_side, cohort.max_side + 1, size=(2, patients))
+    pixel_mm = np.round(rng.choice(published.DEPTHS_MM, size=patients) / height, 6)
+    return {"width": width, "height": height, "pixel_mm": pixel_mm, "fan": rng.random(patients) < published.FAN_SHARE}
+
+
+def _published_layout(
+    record: pd.DataFrame, shown: pd.DataFrame, patient: NDArray[np.int_], cohort: SyntheticCohort
+) -> pd.DataFrame:
+    """Return the record with file names and pixel size, in the published order of columns, as text."""
+    digits = max(3, len(str(cohort.cases)))
+    stem = pd.Series([f"case{number:0{digits}d}" for number in range(1, cohort.cases + 1)])
+    others = [
+        "&".join(f"{name}_other{k}.png" for k in range(1, count + 1)) or None
+        for name, count in zip(stem, shown["others"], strict=True)
+    ]
+    table = record.assign(
+        CaseID=[str(number) for number in range(1, cohort.cases + 1)],
+        Image_filename=stem + ".png",
+        Mask_tumor_filename=(stem + "_tumor.png").where(shown["lesion"]),
+        Mask_other_filename=others,
+        Pixel_size=[str(round(size / 10, 7)) for size in shown["pixel_mm"]],
+    )[list(COLUMNS)]
+    if cohort.images_per_patient > 1:
+        table["Patient_ID"] = [str(number + 1) for number in patient]
+    return table.astype("str")

@@ -1,0 +1,79 @@
+"""Bootstrap over patients: one set of resamples for every repeat and model, so that differences are paired.
+
+Efron B., Tibshirani R. J., An Introduction to the Bootstrap, 1993; percentile intervals (chapter 13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesion_fusion.evaluation.weighted import Floats
+
+# A figure that is not defined in more resamples than this has no interval, and is then not shown.
+UNDEFINED_ALLOWED = 0.05
+# Resamples are worked on in slices of about this many weights, so that a slice stays in the processor's cache.
+WEIGHTS_AT_ONCE = 150_000
+
+
+def patient_weights(patients: NDArray[np.str_], resamples: int, seed: int) -> NDArray[np.uint16]:
+    """Return how often each case is drawn, (n, resamples): patients are drawn with replacement, with all their cases.
+
+    Args:
+        patients: (n,) patient of each case; the same set of patients and seed gives the same draws in any row order.
+        resamples: number of resamples, at least 1.
+        seed: of the draws.
+    """
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, got {resamples}")
+    unique, of_case = np.unique(patients, return_inverse=True)
+    draws = np.random.default_rng(seed).multinomial(len(unique), np.full(len(unique), 1 / len(unique)), size=resamples)
+    return draws.T.astype(np.uint16)[of_case]
+
+
+def resampled(figures: Callable[[Floats], dict[str, Floats]], weights: NDArray[np.uint16]) -> dict[str, Floats]:
+    """Return each figure in every resample: `figures` applied to slices of `weights` (n, b), joined along their last axis."""
+    width = max(1, WEIGHTS_AT_ONCE // max(1, len(weights)))
+    slices = [
+        figures(weights[:, start : start + width].astype(np.float64)) for start in range(0, weights.shape[1], width)
+    ]
+    return {name: np.concatenate([part[name] for part in slices], axis=-1) for name in slices[0]}
+
+
+def check_confidence(confidence: float) -> float:
+    """Return `confidence`; raise ValueError unless it lies between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, such as 0.95, got {confidence}")
+    return confidence
+
+
+def interval(values: Floats, confidence: float) -> tuple[float, float] | None:
+    """Return the percentile interval of a figure's values (b,); None where too few resamples define it."""
+    low, high = band(values[None, :], confidence)
+    return (float(low[0]), float(high[0])) if np.isfinite(low[0]) else None
+
+
+def band(values: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Return the percentile intervals (g,), (g,) of g figures (g, b); NaN where too few resamples define one."""
+    tail = (1 - check_confidence(confidence)) / 2
+    undefined = np.isnan(values).mean(axis=1) > UNDEFINED_ALLOWED
+    low, high = np.full((2, len(values)), np.nan)
+    if not undefined.all():
+        low[~undefined], high[~undefined] = np.nanquantile(values[~undefined], [tail, 1 - tail], axis=1)
+    return low, high
+
+
+def difference_p_value(difference: float, values: Floats) -> float:
+    """Return the two-sided p of a paired difference from its values (b,) in the resamples.
+
+    Normal approximation with the bootstrap's standard error: unlike the share of resamples beyond 0 it is not bounded by
+    1 / b from below, so that it survives a correction for many comparisons.
+    """
+    from scipy.stats import norm
+
+    error = float(np.nanstd(values, ddof=1))
+    if error == 0:
+        return 1.0 if difference == 0 else 0.0
+    return float(2 * norm.sf(abs(difference) / error))

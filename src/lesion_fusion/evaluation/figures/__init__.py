@@ -1,0 +1,1 @@
+"""Figures of curves and tables, in one look, drawn without global state."""

@@ -1,0 +1,75 @@
+"""The look that all figures share: colours every reader can tell apart, legible type, no needless ink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from itertools import cycle
+from typing import ParamSpec
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe M., Ito K., Color Universal Design, 2008; yellow is left out, which is illegible as a line on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+LINE_STYLES = ("-", "--", "-.", ":")
+REFERENCE = "#767676"
+BAND_OPACITY = 0.15
+SEQUENTIAL = "Blues"
+
+STYLE = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#444444",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=COLOURS),
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 1.8,
+    "figure.dpi": 110,
+    "savefig.dpi": 150,
+}
+
+P = ParamSpec("P")
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Return `draw` so that it draws in `STYLE`, whatever the caller's own settings of matplotlib are."""
+
+    @wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context({**mpl.rcParamsDefault, **STYLE, "backend": mpl.rcParams["backend"]}):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """Return a figure of the given size in inches and its one titled pair of axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title)
+    return figure, axes
+
+
+def line_looks() -> Iterator[tuple[str, str]]:
+    """Yield colour and line style of one line after another; all colours come before the next line style."""
+    return ((colour, style) for style in cycle(LINE_STYLES) for colour in COLOURS)
+
+
+def legend_beside(axes: Axes, lines: int) -> None:
+    """Set the legend inside the axes where it is short, else to their right, where it hides nothing."""
+    if lines <= 4:
+        axes.legend(loc="best")
+    else:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))

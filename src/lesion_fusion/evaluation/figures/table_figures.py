@@ -1,0 +1,106 @@
+"""Figures of tables: confusion matrix, class distribution, leaderboard and subgroups."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lesion_fusion.evaluation.figures.style import COLOURS, REFERENCE, SEQUENTIAL, legend_beside, new_axes, styled
+
+
+@styled
+def confusion_matrix_figure(table: pd.DataFrame, title: str = "Confusion matrix") -> Figure:
+    """Draw a confusion matrix, with counts, shares of the true class and their intervals: table of `confusion_table`."""
+    classes = list(dict.fromkeys(table["label"]))
+    cells = table.set_index(["label", "decision"])
+    shares = table["share"].to_numpy().reshape(len(classes), -1)
+    side = 1.6 + 1.35 * len(classes)
+    figure, axes = new_axes(side + 0.6, side, title)
+    axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1)
+    for i, label in enumerate(classes):
+        for j, decision in enumerate(classes):
+            cell = cells.loc[(label, decision)]
+            text = f"{cell['n']:.4g}"
+            if np.isfinite(cell["share"]):
+                text += f"\n{cell['share']:.0%}"
+            if np.isfinite(cell["low"]):
+                text += f"\n({cell['low']:.0%} to {cell['high']:.0%})"
+            dark = np.isfinite(cell["share"]) and cell["share"] > 0.55
+            axes.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=10)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
+    axes.set(xlabel="Decision", ylabel="Outcome")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+@styled
+def class_distribution_figure(counts: pd.DataFrame, title: str = "Cases per class") -> Figure:
+    """Draw how many cases each class has, groups side by side: table of `class_distribution`, or several joined."""
+    labels = list(dict.fromkeys(counts["label"]))
+    groups = list(dict.fromkeys(counts["group"]))
+    figure, axes = new_axes(2.4 + 1.1 * len(labels) * max(1.0, 0.6 * len(groups)), 4.2, title)
+    width = 0.8 / len(groups)
+    for index, (group, colour) in enumerate(zip(groups, COLOURS, strict=False)):
+        of_group = counts[counts["group"] == group].set_index("label")["n"].reindex(labels, fill_value=0)
+        bars = axes.bar(
+            np.arange(len(labels)) + (index - (len(groups) - 1) / 2) * width,
+            of_group,
+            width * 0.92,
+            color=colour,
+            label=group,
+        )
+        axes.bar_label(bars, padding=2, fontsize=10)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_ylabel("Cases")
+    axes.margins(y=0.12)
+    axes.grid(visible=False, axis="x")
+    if len(groups) > 1:
+        legend_beside(axes, len(groups))
+    return figure
+
+
+@styled
+def leaderboard_figure(
+    leaderboard: pd.DataFrame, baseline: str, metric: str = "auroc", title: str = "AUROC, 95 % interval"
+) -> Figure:
+    """Draw a metric of every model with its interval; models of the first rank are filled, the baseline is a line.
+
+    Args:
+        leaderboard: table of `leaderboard.leaderboard`, of one group.
+        baseline: `<family>.<model>` of the simple baseline.
+        metric: a figure of the table.
+        title: above the axes.
+    """
+    table = leaderboard.dropna(subset=[metric]).reset_index(drop=True)
+    names = table["family"] + "." + table["model"]
+    figure, axes = new_axes(8.0, 1.4 + 0.34 * len(table), title)
+    families = {family: COLOURS[index % len(COLOURS)] for index, family in enumerate(sorted(table["family"].unique()))}
+    for at, row in table.iterrows():
+        colour = families[row["family"]]
+        _interval(axes, int(at), row, metric, colour, filled=bool(row["rank"] == 1))
+    if (names == baseline).any():
+        axes.axvline(float(table.loc[names == baseline, metric].iloc[0]), color=REFERENCE, linestyle=":", linewidth=1.2)
+    axes.set_yticks(range(len(table)), [f"{rank}   {name}" for rank, name in zip(table["rank"], names, strict=True)])
+    axes.set_xlabel(f"{metric}   (filled: first rank, ties included; dotted: {baseline})")
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+def _interval(axes: Axes, at: int, row: pd.Series, metric: str, colour: str, filled: bool) -> None:
+    """Draw one row's interval, its estimate on it and both as text at the right edge."""
+    low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+    axes.plot([low, high], [at, at], color=colour, linewidth=2, solid_capstyle="butt")
+    axes.plot([row[metric]], [at], "o", color=colour, markerfacecolor=colour if filled else "white", markersize=7)
+    axes.annotate(
+        f"{row[metric]:.3f} ({low:.3f} to {high:.3f})",
+        (1.01, at),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=9.5,
+        annotation_clip=False,
+    )

@@ -1,0 +1,147 @@
+"""The leaderboard: one row per model, figures with intervals, ranks with ties, difference to the simple baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.evaluation.bootstrap import difference_p_value, interval, patient_weights, resampled
+from lesion_fusion.evaluation.comparisons import holm
+from lesion_fusion.evaluation.metrics import point_metrics, weighted_metrics
+from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
+from lesion_fusion.evaluation.summary import with_intervals
+from lesion_fusion.evaluation.weighted import Floats
+
+
+def leaderboard(
+    predictions: Sequence[pd.DataFrame],
+    patients: pd.DataFrame,
+    baseline: str,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return the models in one table, the best first.
+
+    Models are compared within a group: the same protocol and the same classes, hence the same cases. Rank 1 is the
+    model of the highest AUROC and every model whose paired difference to it is not significant after Holm's
+    correction over the group; the next rank starts with the best of the rest, found in the same way among them.
+    Ranks count models, so that after three at rank 1 comes rank 4.
+
+    Args:
+        predictions: a predictions table per model.
+        patients: case_id and patient_id of every predicted case.
+        baseline: name of the simple model that others are held against, `<family>.<model>`.
+        resamples: of patients, the same for all models of a group.
+        confidence: of the percentile intervals; 1 - confidence is the level at which a difference is significant.
+        seed: of the resamples.
+
+    Returns:
+        protocol, family, model, n (cases), n_patients, n_repeats, rank; each figure of `metric_names` with `_low` and
+        `_high`; baseline_difference (AUROC minus the baseline's), its `_low` and `_high`, and baseline_p, Holm-corrected over the group.
+        Missing where a figure is not defined; the differences also for the baseline itself and in a group without it.
+
+    Raises:
+        ValueError: if no table is given, a model is given twice, models of a group were tested on different cases, or no group has
+            the baseline.
+    """
+    if not predictions:
+        raise ValueError("The leaderboard needs the predictions of at least one model")
+    models = [as_arrays(table) for table in predictions]
+    groups: dict[tuple[str, tuple[str, ...]], list[PredictionArrays]] = {}
+    for model in models:
+        groups.setdefault((model.protocol, model.classes), []).append(model)
+    names = sorted({model.name for model in models})
+    if baseline not in names:
+        raise ValueError(f"No predictions of the baseline {baseline!r}; there are {', '.join(names)}")
+    parts = [
+        _group_table(sorted(group, key=lambda model: model.name), patients, baseline, resamples, confidence, seed)
+        for group in groups.values()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _group_table(
+    models: list[PredictionArrays],
+    patients: pd.DataFrame,
+    baseline: str,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> pd.DataFrame:
+    _check_comparable(models)
+    of_case = patient_ids(models[0].case_ids, patients)
+    weights = patient_weights(of_case, resamples, seed)
+    aurocs: dict[str, Floats] = {}
+    estimates: dict[str, float] = {}
+    rows = []
+    for model in models:
+        draws = resampled(lambda part, model=model: weighted_metrics(model, part), weights)
+        points = point_metrics(model)
+        row: dict[str, object] = {
+            "protocol": model.protocol,
+            "family": model.family,
+            "model": model.model,
+            "n": len(model.case_ids),
+            "n_patients": len(np.unique(of_case)),
+            "n_repeats": model.n_repeats,
+        }
+        for name, figure in with_intervals(points, draws, confidence).items():
+            row |= {name: figure["estimate"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
+        rows.append(row)
+        if "auroc" in row:
+            aurocs[model.name], estimates[model.name] = draws["auroc"], points["auroc"]
+    table = pd.DataFrame(rows, index=[model.name for model in models])
+    table.insert(6, "rank", pd.Series(_ranks(estimates, aurocs, 1 - confidence), dtype="Int64"))
+    table = table.join(_differences(estimates, aurocs, baseline, confidence))
+    return table.sort_values(["rank", "auroc", "family", "model"], ascending=[True, False, True, True])
+
+
+def _check_comparable(models: list[PredictionArrays]) -> None:
+    names = [model.name for model in models]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"Predictions of one protocol are given twice: {', '.join(twice)}")
+    first = models[0]
+    for model in models[1:]:
+        same = np.array_equal(model.case_ids, first.case_ids) and np.array_equal(model.labels, first.labels)
+        if not same:
+            lacking = set(first.case_ids) ^ set(model.case_ids)
+            raise ValueError(
+                f"{first.name} and {model.name} ({first.protocol}) were tested on different cases or labels "
+                f"({len(lacking)} cases stand in one only): they can't stand in one leaderboard"
+            )
+
+
+def _ranks(estimates: dict[str, float], aurocs: dict[str, Floats], level: float) -> dict[str, int]:
+    """Return the rank of each model; see `leaderboard`."""
+    ranks: dict[str, int] = {}
+    rest = sorted(estimates, key=lambda name: -estimates[name])
+    while rest:
+        leader, others = rest[0], rest[1:]
+        p = holm(
+            [difference_p_value(estimates[leader] - estimates[name], aurocs[leader] - aurocs[name]) for name in others]
+        )
+        tied = {leader} | {name for name, value in zip(others, p, strict=True) if value >= level}
+        ranks |= dict.fromkeys(tied, len(estimates) - len(rest) + 1)
+        rest = [name for name in rest if name not in tied]
+    return ranks
+
+
+def _differences(
+    estimates: dict[str, float], aurocs: dict[str, Floats], baseline: str, confidence: float
+) -> pd.DataFrame:
+    """Return each model's AUROC less the baseline's, with interval and corrected p, by the model's name."""
+    columns = ["baseline_difference", "baseline_difference_low", "baseline_difference_high", "baseline_p"]
+    others = [name for name in estimates if name != baseline] if baseline in estimates else []
+    rows = []
+    for name in others:
+        draws = aurocs[name] - aurocs[baseline]
+        difference = estimates[name] - estimates[baseline]
+        low, high = interval(draws, confidence) or (np.nan, np.nan)
+        rows.append((difference, low, high, difference_p_value(difference, draws)))
+    table = pd.DataFrame(rows, columns=columns, index=others, dtype=float)
+    table["baseline_p"] = holm(table["baseline_p"])
+    return table

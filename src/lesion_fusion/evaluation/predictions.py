@@ -1,0 +1,253 @@
+"""The predictions table every model hands on: its schema, its check and its form as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+from pandera.typing.pandas import Series
+
+FAMILIES = ("clinical", "imaging", "fusion")
+PROBABILITY_PREFIX = "p_"
+EXAMPLES_SHOWN = 5
+
+
+def class_names(predictions: pd.DataFrame) -> tuple[str, ...]:
+    """Return the classes of a predictions table, in the order of its ``p_<class>`` columns."""
+    return tuple(
+        name.removeprefix(PROBABILITY_PREFIX)
+        for name in map(str, predictions.columns)
+        if name.startswith(PROBABILITY_PREFIX)
+    )
+
+
+class Predictions(pa.DataFrameModel):
+    """Schema of a predictions table: one model, one row per repeat and case.
+
+    ``p_<class>`` columns stand in class order and sum to 1 in each row; of two classes the last is the positive
+    one. `threshold` is the probability of the positive class from which on the decision is positive, constant
+    within a fold of a repeat; it is NaN where there are three classes or more.
+    """
+
+    protocol: Series[str]
+    family: Series[str] = pa.Field(isin=FAMILIES)
+    model: Series[str]
+    repeat: Series[int] = pa.Field(ge=0)
+    fold: Series[int] = pa.Field(ge=0)
+    case_id: Series[str]
+    label: Series[str]
+    probability: Series[float] = pa.Field(alias="^p_.+$", regex=True, ge=0, le=1)
+    threshold: Series[float] = pa.Field(ge=0, nullable=True)
+
+    class Config:
+        """Columns besides the contract's are an error: a typing error would else pass unseen."""
+
+        strict = True
+
+    @pa.dataframe_check(error="at least two classes (columns p_<class>) are needed")
+    @classmethod
+    def at_least_two_classes(cls, table: pd.DataFrame) -> bool:  # noqa: D102
+        return len(class_names(table)) >= 2
+
+    @pa.dataframe_check(error="the table must hold at least one row")
+    @classmethod
+    def not_empty(cls, table: pd.DataFrame) -> bool:  # noqa: D102
+        return len(table) > 0
+
+    @pa.dataframe_check(error="the table must hold one model: one protocol, one family, one model")
+    @classmethod
+    def one_model(cls, table: pd.DataFrame) -> bool:  # noqa: D102
+        return len(table[["protocol", "family", "model"]].drop_duplicates()) <= 1
+
+    @pa.dataframe_check(error="the probabilities of a row must sum to 1")
+    @classmethod
+    def rows_sum_to_one(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
+        total = table.filter(regex=f"^{PROBABILITY_PREFIX}").sum(axis=1)
+        return pd.Series(np.isclose(total, 1.0, rtol=0, atol=1e-6), index=table.index)
+
+    @pa.dataframe_check(error="the label must be one of the classes of the p_<class> columns")
+    @classmethod
+    def label_is_a_class(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
+        return table["label"].isin(class_names(table))
+
+    @pa.dataframe_check(error="a case must stand once in a repeat")
+    @classmethod
+    def case_once_per_repeat(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
+        return ~table.duplicated(["repeat", "case_id"], keep=False)
+
+    @pa.dataframe_check(error="a case must stand in every repeat")
+    @classmethod
+    def same_cases_in_each_repeat(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
+        return table.groupby("case_id")["repeat"].transform("nunique") == table["repeat"].nunique()
+
+    @pa.dataframe_check(error="a case must have one label in all repeats")
+    @classmethod
+    def one_label_per_case(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
+        return table.groupby("case_id")["label"].transform("nunique") == 1
+
+    @pa.dataframe_check(error="the threshold must be one number in each fold of two classes, and NaN for more classes")
+    @classmethod
+    def threshold_per_fold(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
+        if len(class_names(table)) != 2:
+            return table["threshold"].isna()
+        distinct = table.groupby(["repeat", "fold"])["threshold"].transform("nunique", dropna=False)
+        return table["threshold"].notna() & (distinct == 1)
+
+
+def _defects(failures: pd.DataFrame) -> list[str]:
+    """Return one sentence per kind of defect, from pandera's table of failures."""
+    # A column of the wrong type makes the checks that read it fail with an exception: consequences, not defects.
+    consequence = failures["failure_case"].astype(str).str.match(r"(TypeError|KeyError|AttributeError|ValueError)\(")
+    failures = failures[~consequence] if not consequence.all() else failures
+    sentences = []
+    for check, group in failures.groupby("check", sort=False):
+        at_rows = group[group["index"].notna()]
+        rows = list(dict.fromkeys(at_rows["index"]))
+        if check == "column_in_schema":
+            sentences.append(f"unknown columns: {', '.join(map(str, group['failure_case']))}")
+        elif check == "column_in_dataframe":
+            sentences.append(f"missing columns: {', '.join(map(str, group['failure_case']))}")
+        elif group["schema_context"].eq("Column").all():
+            for column, cells in group.groupby("column", sort=False):
+                values = ", ".join(map(repr, cells["failure_case"].head(EXAMPLES_SHOWN)))
+                places = ", ".join(map(str, cells["index"].dropna().head(EXAMPLES_SHOWN)))
+                where = f" in rows {places}" if places else ""
+                sentences.append(f"column {column}: {check} not met by {values}{where} ({len(cells)} in all)")
+        elif rows:
+            sentences.append(f"{check}: rows {', '.join(map(str, rows[:EXAMPLES_SHOWN]))} ({len(rows)} in all)")
+        else:
+            sentences.append(str(check))
+    return sentences
+
+
+def validate_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return `predictions` unchanged if it keeps the contract (`Predictions`).
+
+    Raises:
+        ValueError: with every defect found, each with its column, values and rows.
+    """
+    try:
+        Predictions.validate(predictions, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        defects = "\n".join(f"  - {sentence}" for sentence in _defects(error.failure_cases))
+        raise ValueError(f"The predictions table does not keep its contract:\n{defects}") from error
+    return predictions
+
+
+@dataclass(frozen=True)
+class PredictionArrays:
+    """A predictions table as arrays, cases sorted by `case_ids` (n,), repeats in ascending order (r).
+
+    `labels` (n,) holds class indices; `folds` (r, n) the fold a case was tested in; `probabilities` (r, n, classes)
+    sum to 1; `decisions` (r, n) holds class indices: of two classes the positive one from the fold's threshold on,
+    of more classes the most probable (the first of equals).
+    """
+
+    protocol: str
+    family: str
+    model: str
+    classes: tuple[str, ...]
+    case_ids: NDArray[np.str_]
+    labels: NDArray[np.intp]
+    repeats: NDArray[np.intp]
+    folds: NDArray[np.intp]
+    probabilities: NDArray[np.float64]
+    decisions: NDArray[np.intp]
+
+    @property
+    def name(self) -> str:
+        """`<family>.<model>`, as in the catalog."""
+        return f"{self.family}.{self.model}"
+
+    @property
+    def n_repeats(self) -> int:
+        """Number of repeats."""
+        return len(self.repeats)
+
+    def subset(self, cases: NDArray[np.intp] | NDArray[np.bool_]) -> PredictionArrays:
+        """Return the arrays of the chosen cases (indices or a mask over `case_ids`)."""
+        return PredictionArrays(
+            self.protocol,
+            self.family,
+            self.model,
+            self.classes,
+            self.case_ids[cases],
+            self.labels[cases],
+            self.repeats,
+            self.folds[:, cases],
+            self.probabilities[:, cases],
+            self.decisions[:, cases],
+        )
+
+    def of_class(self, name: str | None = None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return who is of class `name` (n,) and the probability of it (r, n); by default of the last class.
+
+        Raises:
+            ValueError: if there is no such class.
+        """
+        if name is not None and name not in self.classes:
+            raise ValueError(f"{self.name} knows no class {name!r}; its classes are {', '.join(self.classes)}")
+        index = len(self.classes) - 1 if name is None else self.classes.index(name)
+        return self.labels == index, self.probabilities[:, :, index]
+
+
+def as_arrays(predictions: pd.DataFrame) -> PredictionArrays:
+    """Return a valid predictions table as arrays; the order of its rows does not matter.
+
+    Raises:
+        ValueError: if the table does not keep its contract.
+    """
+    table = validate_predictions(predictions).sort_values(["repeat", "case_id"])
+    classes = class_names(table)
+    repeats = np.unique(table["repeat"].to_numpy(dtype=np.intp))
+    shape = (len(repeats), -1)
+    first = table.iloc[0]
+    columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
+    probabilities = table[columns].to_numpy(dtype=np.float64).reshape(*shape, len(classes))
+    if len(classes) == 2:
+        threshold = table["threshold"].to_numpy(dtype=np.float64).reshape(shape)
+        decisions = (probabilities[:, :, 1] >= threshold).astype(np.intp)
+    else:
+        decisions = probabilities.argmax(axis=2).astype(np.intp)
+    case_ids = table["case_id"].to_numpy(dtype=np.str_).reshape(shape)[0]
+    codes = pd.Categorical(table["label"], categories=list(classes)).codes
+    return PredictionArrays(
+        protocol=str(first["protocol"]),
+        family=str(first["family"]),
+        model=str(first["model"]),
+        classes=classes,
+        case_ids=case_ids,
+        labels=np.asarray(codes, dtype=np.intp).reshape(shape)[0],
+        repeats=repeats,
+        folds=table["fold"].to_numpy(dtype=np.intp).reshape(shape),
+        probabilities=probabilities,
+        decisions=decisions,
+    )
+
+
+def patient_ids(case_ids: NDArray[np.str_], patients: pd.DataFrame) -> NDArray[np.str_]:
+    """Return the patient of each case.
+
+    Args:
+        case_ids: (n,) cases.
+        patients: case_id and patient_id, one row per case; further rows and columns are ignored.
+
+    Raises:
+        ValueError: if a case stands twice in `patients`, or not at all, or its patient is missing.
+    """
+    of_case = patients.set_index("case_id")["patient_id"]
+    of_case = of_case[of_case.index.isin(case_ids)]
+    if of_case.index.has_duplicates:
+        twice = sorted(of_case.index[of_case.index.duplicated()].unique())
+        raise ValueError(f"patients lists cases more than once: {', '.join(map(str, twice[:EXAMPLES_SHOWN]))}")
+    found = of_case.reindex(case_ids)
+    if found.isna().any():
+        lost = found.index[found.isna()]
+        raise ValueError(
+            f"patients names no patient for {len(lost)} cases: {', '.join(map(str, lost[:EXAMPLES_SHOWN]))}; "
+            "hand over case_id and patient_id of every predicted case"
+        )
+    return found.to_numpy(dtype=np.str_)

@@ -1,0 +1,76 @@
+"""One model in numbers: its figures with intervals over all folds, and without intervals in each fold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.evaluation.bootstrap import interval, patient_weights, resampled
+from lesion_fusion.evaluation.metrics import point_metrics, weighted_metrics
+from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
+
+
+def with_intervals(
+    estimates: dict[str, float], draws: dict[str, np.ndarray], confidence: float
+) -> dict[str, dict[str, float]]:
+    """Return estimate, low and high of each figure that has both an estimate and an interval."""
+    found = {}
+    for name, estimate in estimates.items():
+        bounds = interval(draws[name], confidence)
+        if bounds is not None:
+            found[name] = {"estimate": estimate, "low": bounds[0], "high": bounds[1]}
+    return found
+
+
+def summary(
+    predictions: pd.DataFrame,
+    patients: pd.DataFrame,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Return a model's figures, pooled out of fold, each with its bootstrap interval.
+
+    Args:
+        predictions: one model's predictions table.
+        patients: case_id and patient_id of every predicted case.
+        resamples: of patients.
+        confidence: of the percentile intervals, between 0 and 1.
+        seed: of the resamples.
+
+    Returns:
+        For each figure of `metric_names`: {"estimate", "low", "high"}. One that is not defined, or not in enough
+        resamples, is absent.
+    """
+    arrays = as_arrays(predictions)
+    weights = patient_weights(patient_ids(arrays.case_ids, patients), resamples, seed)
+    draws = resampled(lambda part: weighted_metrics(arrays, part), weights)
+    return with_intervals(point_metrics(arrays), draws, confidence)
+
+
+def per_fold(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the figures of each fold: repeat, fold, n (cases tested), metric, value; one row per figure defined there."""
+    arrays = as_arrays(predictions)
+    rows = []
+    for index, repeat in enumerate(arrays.repeats):
+        for fold in np.unique(arrays.folds[index]):
+            chosen = np.flatnonzero(arrays.folds[index] == fold)
+            for name, value in point_metrics(_one_repeat(arrays, index).subset(chosen)).items():
+                rows.append((int(repeat), int(fold), len(chosen), name, value))
+    return pd.DataFrame(rows, columns=["repeat", "fold", "n", "metric", "value"])
+
+
+def _one_repeat(arrays: PredictionArrays, index: int) -> PredictionArrays:
+    chosen = slice(index, index + 1)
+    return PredictionArrays(
+        arrays.protocol,
+        arrays.family,
+        arrays.model,
+        arrays.classes,
+        arrays.case_ids,
+        arrays.labels,
+        arrays.repeats[chosen],
+        arrays.folds[chosen],
+        arrays.probabilities[chosen],
+        arrays.decisions[chosen],
+    )

@@ -1,0 +1,68 @@
+"""Batches read from an array on demand, so that memory does not grow with the cohort."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+
+class Rows(Protocol):
+    """An array of inputs, row i = case i, that gives the rows asked for: numpy, a memory map, HDF5."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return (n, ...)."""
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Return the rows at the positions `rows`, in increasing order."""
+
+
+class TrainingBatches(keras.utils.PyDataset):
+    """Shuffled batches of (inputs float32, one-hot targets, case weights); every batch is full.
+
+    What does not fill a batch is left out of the epoch; the order is drawn anew for each epoch from `seed`, so another
+    remainder is left out each time. One shape of batch means one trace of the network.
+    """
+
+    def __init__(
+        self, inputs: Rows, targets: np.ndarray, weights: np.ndarray, rows: np.ndarray, batch_size: int, seed: int
+    ) -> None:
+        super().__init__()
+        self._inputs, self._targets, self._weights, self._rows = inputs, targets, weights, np.sort(rows)
+        self._batch_size = min(batch_size, len(rows))
+        self._seed = seed
+        self._epoch = 0
+        self._shuffle()
+
+    def __len__(self) -> int:
+        return len(self._rows) // self._batch_size
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        start = index * self._batch_size
+        rows = np.sort(self._order[start : start + self._batch_size])
+        return np.asarray(self._inputs[rows], dtype="float32"), self._targets[rows], self._weights[rows]
+
+    def on_epoch_end(self) -> None:
+        """Draw the next epoch's order."""
+        self._epoch += 1
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        self._order = np.random.default_rng([self._seed, self._epoch]).permutation(self._rows)
+
+
+def predict_in_batches(model: keras.Model, inputs: Rows, rows: np.ndarray, batch_size: int) -> tuple[np.ndarray, ...]:
+    """Return each output of `model` (a model of several outputs) for the rows, float32, in their order.
+
+    The last batch is filled up by repetition: one shape, one trace.
+    """
+    batch_size = min(batch_size, len(rows))
+    parts: list[list[np.ndarray]] = []
+    for start in range(0, len(rows), batch_size):
+        batch = rows[start : start + batch_size]
+        filled = np.concatenate([batch, np.repeat(batch[-1:], batch_size - len(batch))])
+        outputs = model.predict_on_batch(np.asarray(inputs[filled], dtype="float32"))
+        parts.append([np.asarray(output, dtype="float32")[: len(batch)] for output in outputs])
+    return tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))

@@ -1,0 +1,27 @@
+"""What a descriptor is: its name, unit, group and meaning."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Group(StrEnum):
+    """What a descriptor is about. `PHYSICAL` and `FRAMING` tell the scanner and the frame, so they aren't predictors."""
+
+    SHAPE = "shape"
+    MARGIN = "margin"
+    INTENSITY = "intensity"
+    TEXTURE = "texture"
+    POSTERIOR = "posterior"
+    FRAMING = "framing"
+    PHYSICAL = "physical"
+
+
+class Descriptor(NamedTuple):
+    """One column of the descriptors' table."""
+
+    name: str
+    unit: str
+    group: Group
+    description: str

@@ -1,0 +1,142 @@
+"""A lesion brought to a standard scale and a standard gain, so that descriptors know neither scanner nor resolution.
+
+The lesion's longer side becomes `LESION_SIDE` pixels in the middle of a square of `SIDE` pixels. Gray values become
+distances from the surroundings' median in units of the square's spread, which cancels the scanner's gain (an offset
+of log-compressed echoes) and dynamic range (a factor).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from skimage.measure import find_contours
+
+from lesion_fusion.imaging.png import GrayImage, Mask
+from lesion_fusion.imaging.regions import Square, resample, square_around
+
+Floats = npt.NDArray[np.floating[Any]]
+
+SIDE = 128
+LESION_SIDE = 64
+CONTOUR_POINTS = 256
+RIM = 4.0
+"""Width of the bands on either side of the boundary, standard pixels (1/16 of the lesion's longer side)."""
+SURROUNDINGS = 24.0
+"""Reach of the surroundings, standard pixels."""
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A lesion at the standard scale.
+
+    Attributes:
+        gray: float (SIDE, SIDE), standardised echo, 0 at the surroundings' median.
+        valid: bool (SIDE, SIDE), True within the image.
+        mask: bool (SIDE, SIDE), all components.
+        largest: bool (SIDE, SIDE), the largest component without holes.
+        contour: float (CONTOUR_POINTS, 2), equidistant (x, y) on the boundary of the largest component, closed (the
+            first point isn't repeated).
+        square: what part of the image the standard square shows.
+    """
+
+    gray: Floats
+    valid: Mask
+    mask: Mask
+    largest: Mask
+    contour: Floats
+    square: Square
+
+    @cached_property
+    def depth(self) -> Floats:
+        """Signed distance from the lesion's boundary, standard pixels: positive outside, negative inside."""
+        return signed_distance(self.mask)
+
+    @property
+    def perimeter(self) -> float:
+        """Length of the contour, standard pixels."""
+        return float(np.linalg.norm(np.diff(self.contour, axis=0, append=self.contour[:1]), axis=1).sum())
+
+    @property
+    def enclosed_area(self) -> float:
+        """Area inside the contour, standard pixels squared (shoelace formula)."""
+        return polygon_area(self.contour)
+
+    def band(self, inner: float, outer: float) -> Mask:
+        """Return the pixels of the image whose signed distance lies in (inner, outer]."""
+        return (self.depth > inner) & (self.depth <= outer) & self.valid
+
+
+def standardise(image: GrayImage, mask: Mask) -> Lesion:
+    """Bring a lesion to the standard scale and gain.
+
+    Args:
+        image: uint8 (height, width).
+        mask: bool (height, width), not empty.
+    """
+    square = square_around(mask, SIDE / LESION_SIDE)
+    pixel = SIDE / square.side
+    soft = resample(mask.astype(np.float32), square, SIDE)
+    # The stairs of an enlarged mask are no roughness: smooth over a source pixel, and never less than one of ours.
+    soft = ndimage.gaussian_filter(soft, max(1.0, 0.6 * pixel), mode="constant")
+    standard_mask = soft >= min(0.5, 0.5 * float(soft.max()))
+    largest = _largest_component(standard_mask)
+    valid = resample(np.ones(image.shape, dtype=np.float32), square, SIDE) > 0.99
+    valid |= standard_mask
+    echo = resample(image.astype(np.float32), square, SIDE)
+    return Lesion(
+        gray=_standard_gain(echo, standard_mask, valid),
+        valid=valid,
+        mask=standard_mask,
+        largest=largest,
+        contour=_contour(np.where(largest | ~standard_mask, soft, 0), largest),
+        square=square,
+    )
+
+
+def signed_distance(mask: Mask) -> Floats:
+    """Return the distance to the mask's boundary, pixels: positive outside, negative inside."""
+    outside = ndimage.distance_transform_edt(~mask)
+    inside = ndimage.distance_transform_edt(mask)
+    return np.where(mask, 0.5 - inside, outside - 0.5)
+
+
+def polygon_area(points: Floats) -> float:
+    """Return the area of a closed polygon given as (n, 2) points."""
+    x, y = points[:, 0], points[:, 1]
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+
+def resample_closed(points: Floats, count: int) -> Floats:
+    """Return `count` points at equal distances along a closed polygon of (n, 2) points."""
+    closed = np.vstack([points, points[:1]])
+    walked = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    stops = np.arange(count) * walked[-1] / count
+    return np.column_stack([np.interp(stops, walked, closed[:, axis]) for axis in (0, 1)])
+
+
+def _largest_component(mask: Mask) -> Mask:
+    labels, count = ndimage.label(mask)
+    if count > 1:
+        mask = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    return ndimage.binary_fill_holes(mask)
+
+
+def _contour(soft: Floats, largest: Mask) -> Floats:
+    level = min(0.5, 0.5 * float(soft[largest].max()))
+    filled = np.where(largest, np.maximum(soft, level), np.minimum(soft, level))
+    lines = find_contours(filled, level * (1 - 1e-6))
+    outline = max(lines, key=polygon_area)[:-1, ::-1]
+    return resample_closed(outline, CONTOUR_POINTS)
+
+
+def _standard_gain(echo: Floats, mask: Mask, valid: Mask) -> Floats:
+    around = valid & ~mask
+    reference = np.median(echo[around]) if around.any() else np.median(echo[valid])
+    low, high = np.percentile(echo[valid], [10, 90])
+    # Half the distance between these percentiles is 1.28 standard deviations of a normal distribution.
+    return (echo - reference) / max((high - low) / 2.56, 1.0)

@@ -1,0 +1,83 @@
+"""What a person may set about a network and its training, checked before anything runs (no Keras import)."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SMALL_CNN = "small_cnn"
+
+BACKBONES: tuple[str, ...] = (
+    *("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge"),
+    *("DenseNet121", "DenseNet169", "DenseNet201"),
+    *(f"EfficientNetB{size}" for size in range(8)),
+    *(f"EfficientNetV2{size}" for size in ("B0", "B1", "B2", "B3", "L", "M", "S")),
+    *("InceptionResNetV2", "InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small"),
+    *("NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2"),
+    *("VGG16", "VGG19", "Xception"),
+)
+"""The networks of `keras.applications`."""
+
+LEARNING_RATES = {"adam": 1e-4, "sgd": 1e-2, "rmsprop": 1e-3}
+"""Learning rate of each optimizer where none is given: the study's."""
+
+
+def backbone_name(name: str) -> str:
+    """Return the canonical spelling of a backbone's name, whatever its case; ValueError lists the allowed names."""
+    spelling = {known.lower(): known for known in (*BACKBONES, SMALL_CNN)}
+    if name.lower() not in spelling:
+        raise ValueError(f"Unknown backbone {name!r}; choose one of {', '.join(spelling.values())}.")
+    return spelling[name.lower()]
+
+
+class NetworkParameters(BaseModel):
+    """A network, its optimizer and its training.
+
+    Regimes: "scratch" trains every layer from random weights; "frozen" computes the backbone's features once and trains
+    the head on them (no augmentation: the features are of the images as they are); "fine_tune" does the same and then
+    trains head and upper blocks on the images, batch normalisation held.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str = Field("DenseNet121", description="A name of keras.applications, in any case, or small_cnn")
+    regime: Literal["frozen", "fine_tune", "scratch"] = "scratch"
+    weights: str | None = Field(None, description='"imagenet", a .keras, .weights.h5 or .h5 file, or none')
+    unfrozen_share: float = Field(0.5, gt=0, le=1, description="fine_tune: share of the backbone's layers, from the top")
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "sgd"
+    learning_rate: float | None = Field(None, gt=0, description="None: the optimizer's of LEARNING_RATES")
+    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(16, ge=1)
+    patience: int | None = Field(10, ge=1, description="Epochs without a lower validation loss before the end; None: all")
+    validation_share: float = Field(0.2, gt=0, le=0.5, description="Share of a training fold held out to stop on")
+    augmentation: float = Field(0.5, ge=0, le=1, description="Strength, 0 none to 1 strong")
+    class_weights: bool = True
+    dropout: float = Field(0.2, ge=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    mixed_precision: bool = Field(False, description="float16 arithmetic, for a GPU")
+
+    @field_validator("backbone")
+    @classmethod
+    def _known_backbone(cls, name: str) -> str:
+        return backbone_name(name)
+
+    @model_validator(mode="after")
+    def _weights_fit_regime(self) -> Self:
+        if self.regime == "scratch" and self.weights is not None:
+            raise ValueError(
+                f"regime scratch starts from random weights, but weights is {self.weights!r}; "
+                "take regime fine_tune (unfrozen_share: 1 trains every layer) or weights: null."
+            )
+        if self.regime != "scratch" and self.weights is None:
+            raise ValueError(
+                f'regime {self.regime} needs weights: "imagenet" or a file; or take regime scratch.'
+            )
+        return self
+
+    @property
+    def initial_learning_rate(self) -> float:
+        """Return the learning rate at the start of training."""
+        return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate

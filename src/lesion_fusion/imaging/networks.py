@@ -1,0 +1,160 @@
+"""Networks: gray pixels of 0 to 255 in, class probabilities out, the backbone's own preprocessing inside."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from lesion_fusion.imaging.network_parameters import SMALL_CNN, backbone_name
+
+EMBEDDING = "embedding"
+DROPOUT = "head_dropout"
+HEAD = "probabilities"
+
+BATCH_NORM_MOMENTUM = 0.9
+"""Keras' 0.99 needs hundreds of steps before the moving statistics mean anything; a fold here has ten an epoch."""
+
+SMALL_CNN_WIDTHS = (16, 32, 64, 128)
+
+
+class WeightsUnavailableError(ValueError):
+    """The weights asked for cannot be had; the message lists what can."""
+
+
+def build_network(
+    backbone: str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    weights: str | None = None,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Return a network as one functional graph: input, preprocessing, backbone, pooling, head.
+
+    One gray channel is repeated for the three that a backbone takes; gray with mask becomes gray, gray, mask. The
+    backbone's layers lie in the graph itself (not nested), the pooled features are the layer `EMBEDDING`, the head is
+    the layer `HEAD`. Nothing but layers of Keras is used, so that a saved `.keras` file loads without this package.
+
+    Args:
+        backbone: a name of `keras.applications` in any case, or "small_cnn".
+        input_shape: (height, width, channels), channels 1 (gray) or 2 (gray, mask).
+        classes: number of classes.
+        weights: "imagenet"; a `.keras` file of a network made here; a `.weights.h5` or `.h5` file of its
+            `backbone_of`, or of `keras.applications` without top; None for random.
+        dropout: share of the embedding dropped in training.
+
+    Returns:
+        A model from float or uint8 (n, height, width, channels), 0 to 255, to float32 (n, classes), rows summing to 1.
+
+    Raises:
+        ValueError: unknown backbone, wrong channels, an input too small for the backbone.
+        WeightsUnavailableError: weights that cannot be reached or do not fit.
+    """
+    name = backbone_name(backbone)
+    height, width, channels = input_shape
+    if channels not in (1, 2):
+        raise ValueError(f"A network takes 1 channel (gray) or 2 (gray, mask), not {channels}.")
+    inputs = keras.Input(input_shape, name="image")
+    if name == SMALL_CNN:
+        maps = _small_cnn(_three_channels(inputs, (0, 1, 2), (1 / 127.5,) * 3, (-1.0,) * 3))
+    else:
+        maps = _application(name, inputs, "imagenet" if weights == "imagenet" else None)
+    embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(maps)
+    if weights is not None and (weights != "imagenet" or name == SMALL_CNN):
+        _load_backbone(keras.Model(inputs, embedding), weights, name)
+    network = keras.Model(inputs, head(embedding, classes, dropout), name=name.lower())
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+    return network
+
+
+def head(embedding: Any, classes: int, dropout: float) -> Any:
+    """Return the output of the head, dropout and a softmax layer, on a symbolic `embedding` (n, d)."""
+    dropped = keras.layers.Dropout(dropout, name=DROPOUT)(embedding)
+    return keras.layers.Dense(classes, activation="softmax", dtype="float32", name=HEAD)(dropped)
+
+
+def backbone_of(network: keras.Model) -> keras.Model:
+    """Return the part of a network up to its embedding; its weights are the network's own."""
+    return keras.Model(network.input, network.get_layer(EMBEDDING).output)
+
+
+def input_preprocessing(
+    preprocess_input: Callable[[np.ndarray], np.ndarray],
+) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
+    """Return (order, scale, offset) of a `preprocess_input`: output channel i is scale[i] * channel order[i] + offset[i].
+
+    Every family of `keras.applications` preprocesses so (rescaling, standardising, RGB to BGR, nothing); reading it off
+    the function itself keeps it right for each.
+    """
+    offset = preprocess_input(np.zeros((1, 1, 1, 3), dtype="float32"))[0, 0, 0]
+    pure = 255.0 * np.eye(3, dtype="float32").reshape(3, 1, 1, 3)
+    response = (preprocess_input(pure)[:, 0, 0, :] - offset) / 255.0
+    order = response.argmax(axis=0)
+    scale = response[order, np.arange(3)]
+    return tuple(map(int, order)), tuple(map(float, scale)), tuple(map(float, offset))
+
+
+def _three_channels(inputs: Any, order: Sequence[int], scale: Sequence[float], offset: Sequence[float]) -> Any:
+    """Return gray, gray, gray or gray, gray, mask in the order, scale and offset that a backbone wants."""
+    gray, last = inputs[..., :1], inputs[..., -1:]
+    channels = (gray, gray, last)
+    stacked = keras.layers.Concatenate(name="three_channels")([channels[index] for index in order])
+    return keras.layers.Rescaling(list(scale), list(offset), name="preprocessing")(stacked)
+
+
+def _application(name: str, inputs: Any, weights: str | None) -> Any:
+    """Return the feature maps of a network of `keras.applications` on the model's inputs."""
+    build = getattr(keras.applications, name)
+    family = sys.modules[build.__module__]
+    prepared = _three_channels(inputs, *input_preprocessing(family.preprocess_input))
+    try:
+        model = build(include_top=False, weights=weights, input_tensor=prepared, input_shape=(*inputs.shape[1:3], 3))
+    except ValueError as error:
+        raise ValueError(f"{name} on images of {inputs.shape[1]} x {inputs.shape[2]} pixels: {error}") from error
+    except Exception as error:
+        if weights is None or "fetch" not in str(error):
+            raise
+        raise WeightsUnavailableError(_alternatives(f"The ImageNet weights of {name} cannot be fetched")) from error
+    return model.output
+
+
+def _small_cnn(x: Any) -> Any:
+    """Return the feature maps of blocks of two 3 x 3 convolutions; each block halves the edge."""
+    for block, width in enumerate(SMALL_CNN_WIDTHS):
+        for step in range(2):
+            name = f"block{block}_{step}"
+            x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
+            x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
+            x = keras.layers.Activation("relu", name=f"{name}_relu")(x)
+        x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    return x
+
+
+def _load_backbone(backbone: keras.Model, weights: str, name: str) -> None:
+    """Load a file's weights into a backbone in place."""
+    path = Path(weights)
+    if not path.is_file():
+        what = f"{name} has no ImageNet weights" if weights == "imagenet" else f"The weights {weights!r} are no file"
+        raise WeightsUnavailableError(_alternatives(what))
+    try:
+        if path.suffix == ".keras":
+            source = backbone_of(keras.saving.load_model(path, compile=False, safe_mode=True))
+            backbone.set_weights(source.get_weights())
+        else:
+            backbone.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        raise WeightsUnavailableError(_alternatives(f"The weights in {path} do not fit {name} ({error})")) from error
+
+
+def _alternatives(problem: str) -> str:
+    return (
+        f'{problem}. What can be asked for: weights "imagenet" for a backbone of keras.applications (fetched once, kept '
+        "in ~/.keras/models: run once with a network connection, or copy the file there); the path of a .keras, "
+        ".weights.h5 or .h5 file of the same backbone; or no weights, with regime scratch."
+    )

@@ -1,0 +1,157 @@
+"""PNG bytes to arrays: a grayscale image or a binary mask, or one error that names the file, the defect and the mend."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+GrayImage = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+MAX_PIXELS = 25_000_000
+"""Larger than any ultrasound frame, small enough to decode in a request."""
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_EXPORT_AGAIN = "export it again from its source"
+
+
+class ImageDefect(ValueError):
+    """An image or mask that cannot be used.
+
+    Attributes:
+        name: the file's name.
+        problem: what is wrong with it.
+        mend: what to do about it.
+    """
+
+    def __init__(self, name: str, problem: str, mend: str) -> None:
+        super().__init__(f"{name}: {problem}; {mend}")
+        self.name = name
+        self.problem = problem
+        self.mend = mend
+
+    def __reduce__(self) -> tuple[type[ImageDefect], tuple[str, str, str]]:
+        return type(self), (self.name, self.problem, self.mend)
+
+
+def decode_image(data: bytes, name: str) -> GrayImage:
+    """Decode a PNG of any colour type to grayscale.
+
+    Colour becomes luma (ITU-R BT.601), 16 bits become their upper 8. Pixels that are not wholly opaque become 0:
+    some scanners leave colour hidden under a transparent border.
+
+    Args:
+        data: the file's bytes.
+        name: the file's name, for the error.
+
+    Returns:
+        uint8 (height, width), 0 to 255.
+
+    Raises:
+        ImageDefect: empty, not a PNG, truncated or corrupt, more than `MAX_PIXELS`, several frames, nothing opaque.
+    """
+    picture = _open(data, name)
+    if picture.mode.startswith("I"):
+        deep = np.asarray(picture)
+        gray = (deep >> 8).astype(np.uint8)
+        opaque = deep != picture.info.get("transparency", -1)
+    else:
+        coloured = picture.convert("RGBA")
+        gray = np.array(coloured.convert("L"))
+        opaque = np.asarray(coloured.getchannel("A")) == 255
+    if not opaque.any():
+        raise ImageDefect(name, "every pixel is transparent", "save it without an alpha channel")
+    gray[~opaque] = 0
+    return gray
+
+
+def decode_mask(data: bytes, name: str) -> Mask:
+    """Decode a PNG mask: True where its red (or gray) channel exceeds 127, whatever its alpha.
+
+    Alpha is not looked at because masks are published with transparent black pixels.
+
+    Args:
+        data: the file's bytes.
+        name: the file's name, for the error.
+
+    Returns:
+        bool (height, width), with at least one True.
+
+    Raises:
+        ImageDefect: as for `decode_image`; or values other than 0 and 255; or nothing marked.
+    """
+    picture = _open(data, name)
+    if picture.mode.startswith("I"):
+        red = (np.asarray(picture) >> 8).astype(np.uint8)
+    else:
+        red = np.asarray(picture.convert("RGBA").getchannel("R"))
+    between = np.mean((red > 0) & (red < 255))
+    if between > 0:
+        raise ImageDefect(
+            name,
+            f"not a binary mask, {between:.2%} of its pixels are neither 0 nor 255",
+            "save it with 0 outside and 255 inside the structure, without smoothing or lossy compression",
+        )
+    mask = red > 127
+    if not mask.any():
+        raise ImageDefect(name, "the mask is empty", "mark the structure, or leave the file out for a case without one")
+    return mask
+
+
+def check_same_size(image: GrayImage, mask: Mask, name: str) -> None:
+    """Raise `ImageDefect` for the mask called `name` unless it is of its image's size."""
+    if image.shape != mask.shape:
+        raise ImageDefect(
+            name,
+            f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels, its image {image.shape[1]} x {image.shape[0]}",
+            "draw the mask on this very image",
+        )
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    """Return the decoded picture; every way a file can be broken ends in `ImageDefect`.
+
+    Size, completeness and number of frames are read from the chunks before Pillow sees the data, so that neither its
+    warnings nor a decompression bomb are reached.
+    """
+    if not data:
+        raise ImageDefect(name, "the file is empty", _EXPORT_AGAIN)
+    if not data.startswith(_SIGNATURE):
+        raise ImageDefect(name, "not a PNG file", "convert it to PNG; a new file extension is not enough")
+    chunks = dict(_chunks(data))
+    if b"IEND" not in chunks or len(chunks.get(b"IHDR", b"")) != 13:
+        raise ImageDefect(name, "the PNG file is truncated or corrupt", _EXPORT_AGAIN)
+    width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
+    if width == 0 or height == 0 or width * height > MAX_PIXELS:
+        raise ImageDefect(
+            name,
+            f"its size, {width} x {height} pixels, is not between 1 and {MAX_PIXELS:,} pixels",
+            "check that it is an ultrasound frame and scale it down",
+        )
+    if chunks.get(b"acTL", b"\0\0\0\1")[:4] != b"\0\0\0\1":
+        raise ImageDefect(name, "it holds several frames", "save the one frame that shows the lesion")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            picture.load()
+            return picture
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise ImageDefect(name, f"the PNG file is truncated or corrupt ({error})", _EXPORT_AGAIN) from error
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (type, content) of each complete chunk, up to IEND."""
+    start = len(_SIGNATURE)
+    while start + 12 <= len(data):
+        length, kind = struct.unpack(">I4s", data[start : start + 8])
+        end = start + 12 + length
+        if end > len(data):
+            return
+        yield kind, data[start + 8 : end - 4]
+        if kind == b"IEND":
+            return
+        start = end

@@ -1,0 +1,94 @@
+"""From a feature table to the numbers a classifier takes; everything learned is learned where it is fitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from lesion_fusion.cohort.schema import COLUMN, Kind, split_cell
+
+EMBEDDING_PREFIX = "embedding_"
+
+
+class CategoryIndicators(TransformerMixin, BaseEstimator):
+    """Encode categorical record columns: an indicator a category, one for missing, ranks where order is real.
+
+    The categories are the schema's, so the output has the same columns whatever cases it is fitted on, and a category
+    unknown to the schema sets no indicator. Input: DataFrame of record columns as text with NA. Output: float64.
+    """
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> CategoryIndicators:  # noqa: ARG002 (scikit-learn's signature)
+        """Remember the columns; nothing is learned from the cells."""
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the indicators, shape (n, outputs), float64."""
+        check_is_fitted(self)
+        blocks = [_indicators(X[name], name) for name in self.feature_names_in_]
+        return np.hstack(blocks) if blocks else np.empty((len(X), 0))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:  # noqa: ARG002 (scikit-learn's signature)
+        """Return names such as `margin: spiculated`, `margin: missing` and `birads: rank`."""
+        check_is_fitted(self)
+        return np.asarray([name for column in self.feature_names_in_ for name in _output_names(column)], dtype=object)
+
+
+def _output_names(name: str) -> list[str]:
+    column = COLUMN[name]
+    if column.kind is Kind.ORDERED:
+        return [f"{name}: rank", f"{name}: missing"]
+    return [f"{name}: {category}" for category in column.categories] + [f"{name}: missing"]
+
+
+def _indicators(cells: pd.Series, name: str) -> np.ndarray:
+    column = COLUMN[name]
+    values = [cell if isinstance(cell, str) else None for cell in cells]
+    missing = np.asarray([[value is None] for value in values], dtype="float64")
+    if column.kind is Kind.ORDERED:
+        # Centred on the scale's middle, where a missing rank is put; its indicator tells the two apart.
+        middle = (len(column.categories) - 1) / 2
+        rank = {category: (i - middle) / middle for i, category in enumerate(column.categories)}
+        return np.hstack([np.asarray([[rank.get(value or "", 0.0)] for value in values]), missing])
+    held = [set(split_cell(value)) for value in values]
+    indicators = np.asarray([[category in parts for category in column.categories] for parts in held], dtype="float64")
+    return np.hstack([indicators.reshape(len(values), len(column.categories)), missing])
+
+
+def make_encoder(columns: list[str], embedding_components: int) -> ColumnTransformer:
+    """Return an unfitted encoder for a feature table with these columns.
+
+    Record columns are told by the schema: numbers are imputed by the median, with an indicator, and standardised;
+    categories become indicators. Columns named `embedding_…` are standardised and reduced to that many principal
+    components; every other column is an image descriptor, imputed by the median and standardised.
+    """
+    numbers = [name for name in columns if name in COLUMN and COLUMN[name].kind is Kind.NUMBER]
+    categories = [name for name in columns if name in COLUMN and COLUMN[name].kind is not Kind.NUMBER]
+    embeddings = [name for name in columns if name.startswith(EMBEDDING_PREFIX)]
+    descriptors = [name for name in columns if name not in COLUMN and name not in embeddings]
+    impute = {"strategy": "median", "keep_empty_features": True}
+    parts: list[tuple[str, Any, list[str]]] = [
+        (
+            "numbers",
+            Pipeline([("impute", SimpleImputer(add_indicator=True, **impute)), ("scale", StandardScaler())]),
+            numbers,
+        ),
+        ("categories", CategoryIndicators(), categories),
+        ("descriptors", Pipeline([("impute", SimpleImputer(**impute)), ("scale", StandardScaler())]), descriptors),
+        (
+            "embeddings",
+            Pipeline([("scale", StandardScaler()), ("reduce", PCA(embedding_components, random_state=0))]),
+            embeddings,
+        ),
+    ]
+    return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)

@@ -1,0 +1,38 @@
+"""The feature table of a model: the parts it asks for, side by side, one row a case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.tabular.encoding import EMBEDDING_PREFIX
+
+
+def feature_table(
+    views: Sequence[str],
+    cases: pd.DataFrame,
+    record_columns: Sequence[str],
+    image_descriptors: pd.DataFrame | None = None,
+    embeddings: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Return the features of `cases`, indexed by case_id, in the order of its rows.
+
+    `views` names the parts: `record` (the columns in `record_columns`), `image_descriptors` (table with case_id), and
+    `embeddings` (float array (n, d), row i = case i). A case without image descriptors gets NA there.
+    """
+    index = pd.Index(cases["case_id"], name="case_id")
+    parts = []
+    if "record" in views:
+        parts.append(cases.set_index("case_id")[list(record_columns)])
+    if "image_descriptors" in views:
+        if image_descriptors is None:
+            raise ValueError("The view image_descriptors needs the table image_descriptors.")
+        parts.append(image_descriptors.set_index("case_id").reindex(index))
+    if "embeddings" in views:
+        if embeddings is None:
+            raise ValueError("The view embeddings needs a network's embeddings.")
+        names = [f"{EMBEDDING_PREFIX}{i}" for i in range(embeddings.shape[1])]
+        parts.append(pd.DataFrame(np.asarray(embeddings, dtype="float64"), index=index, columns=names))
+    return pd.concat(parts, axis=1)

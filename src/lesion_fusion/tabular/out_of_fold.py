@@ -1,0 +1,101 @@
+"""Nested evaluation: each outer fold is predicted by a classifier tuned without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from lesion_fusion.cohort.folds import derived_seed, outer_splits
+from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.tuning import TunedClassifier, tune
+
+# Marks the model refitted on all cases in the columns repeat and fold.
+REFIT = -1
+
+Features = Callable[[int, int], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class NestedResult:
+    """What a nested evaluation gives.
+
+    `predictions`: repeat, fold, case_id, label, p_<class>…, threshold; each case once a repeat. `inner_predictions`:
+    the same without threshold, of the training cases of each outer fold, by classifiers that saw neither the case nor
+    the outer fold; repeat and fold are `REFIT` for the model refitted on all cases. `grid_scores`: repeat, fold and the
+    columns of `TunedClassifier.grid_scores`. `refit`: the classifier tuned and fitted on all cases.
+    """
+
+    predictions: pd.DataFrame
+    inner_predictions: pd.DataFrame
+    grid_scores: pd.DataFrame
+    refit: TunedClassifier
+
+
+def evaluate_nested(
+    features: Features,
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    classes: tuple[str, ...],
+    model: TabularModel,
+    tuning: Tuning,
+    seed: int,
+) -> NestedResult:
+    """Evaluate a tabular model on every outer fold and refit it on all cases.
+
+    `features(repeat, fold)` gives the feature table of all cases as it stands for that outer fold (embeddings differ
+    from fold to fold), `features(REFIT, REFIT)` the one for the refitted model; rows in the order of `cases`, which has
+    case_id, patient_id, label. The same seed gives the same result for any `n_jobs`.
+    """
+    labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    groups = cases["patient_id"].to_numpy()
+    everyone = np.arange(len(cases))
+    jobs = [*outer_splits(folds, cases["case_id"]), (REFIT, REFIT, everyone, everyone[:0])]
+
+    def one(repeat: int, fold: int, train: np.ndarray, test: np.ndarray) -> tuple[TunedClassifier, np.ndarray]:
+        table = features(repeat, fold)
+        tuned = tune(
+            table.iloc[train],
+            labels[train],
+            groups[train],
+            model,
+            tuning,
+            len(classes),
+            derived_seed(seed, repeat + 1, fold + 1),
+        )
+        return tuned, tuned.probabilities(table.iloc[test]) if len(test) else np.empty((0, len(classes)))
+
+    results = Parallel(n_jobs=tuning.n_jobs)(delayed(one)(*job) for job in jobs)
+
+    predictions, inner, grid_scores = [], [], []
+    for (repeat, fold, train, test), (tuned, probabilities) in zip(jobs, results, strict=True):
+        inner.append(predictions_table(cases.iloc[train], repeat, fold, classes, tuned.inner_probabilities))
+        grid_scores.append(tuned.grid_scores.assign(repeat=repeat, fold=fold))
+        if len(test):
+            table = predictions_table(cases.iloc[test], repeat, fold, classes, probabilities)
+            predictions.append(table.assign(threshold=tuned.threshold))
+    return NestedResult(
+        predictions=pd.concat(predictions, ignore_index=True),
+        inner_predictions=pd.concat(inner, ignore_index=True),
+        grid_scores=pd.concat(grid_scores, ignore_index=True),
+        refit=results[-1][0],
+    )
+
+
+def predictions_table(
+    cases: pd.DataFrame, repeat: int, fold: int, classes: tuple[str, ...], probabilities: np.ndarray
+) -> pd.DataFrame:
+    """Return repeat, fold, case_id, label and one p_<class> column a class, row i = row i of `cases`."""
+    columns = {f"p_{name}": probabilities[:, k] for k, name in enumerate(classes)}
+    return pd.DataFrame(
+        {
+            "repeat": repeat,
+            "fold": fold,
+            "case_id": cases["case_id"].to_numpy(),
+            "label": cases["label"].to_numpy(),
+            **columns,
+        }
+    )

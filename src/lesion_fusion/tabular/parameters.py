@@ -1,0 +1,67 @@
+"""Parameters of models over feature tables and of their tuning."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lesion_fusion.tabular.classifiers import CLASSIFIERS
+
+View = Literal["record", "image_descriptors", "embeddings"]
+
+
+class TabularModel(BaseModel):
+    """One classifier over one feature table.
+
+    `views` are the parts of the table: the record's predictors, the image descriptors, a network's embeddings (then
+    `network` names that network). `grid` maps the classifier's hyperparameters to the values to try.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    classifier: str
+    views: tuple[View, ...] = Field(min_length=1)
+    grid: dict[str, list[Any]] = {}
+    network: str | None = None
+    embedding_components: int = Field(default=16, ge=1)
+
+    @field_validator("classifier")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in CLASSIFIERS:
+            raise ValueError(f"no classifier is called {name!r}; there are: {', '.join(sorted(CLASSIFIERS))}")
+        return name
+
+    @model_validator(mode="after")
+    def _grid_fits(self) -> TabularModel:
+        allowed = CLASSIFIERS[self.classifier](0).get_params()
+        unknown = [name for name in self.grid if name not in allowed]
+        if unknown:
+            raise ValueError(
+                f"{self.classifier} has no hyperparameter {', '.join(unknown)}; it has: {', '.join(sorted(allowed))}"
+            )
+        empty = [name for name, values in self.grid.items() if not values]
+        if empty:
+            raise ValueError(f"the grid of {self.classifier} gives no value for {', '.join(empty)}")
+        if ("embeddings" in self.views) != (self.network is not None):
+            raise ValueError("`network` names the network whose embeddings are used, and only then is given")
+        return self
+
+
+class DecisionRule(BaseModel):
+    """How the decision threshold is fixed inside a training fold: the highest that keeps this sensitivity there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minimum_sensitivity: float = Field(default=0.95, gt=0, le=1)
+
+
+class Tuning(BaseModel):
+    """Inner cross-validation: folds inside each training fold, the decision rule, and processes used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inner_folds: int = Field(default=5, ge=2)
+    decision: DecisionRule = DecisionRule()
+    n_jobs: int = Field(default=1, ge=1)
