@@ -33,9 +33,7 @@ def published_table(cohort: SyntheticCohort) -> pd.DataFrame:
 
 def render_images(cohort: SyntheticCohort) -> Files:
     """Return, by file name, a function that renders that image as PNG (RGBA)."""
-    return {
-        name: partial(_image_png, cohort, row) for row, name in enumerate(_records(cohort).table["Image_filename"])
-    }
+    return {name: partial(_image_png, cohort, row) for row, name in enumerate(_records(cohort).table["Image_filename"])}
 
 
 def render_masks(cohort: SyntheticCohort) -> Files:

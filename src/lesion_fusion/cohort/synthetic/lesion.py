@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 
 ANGLES = 360  # samples of an outline
 
@@ -50,11 +51,14 @@ class Outline:
         y = (np.arange(height, dtype=np.float32)[:, None] - self.row) / self.half_height
         x = (np.arange(width, dtype=np.float32)[None, :] - self.column) / self.half_width
         turn = np.arctan2(y, x).astype(np.float32) * np.float32(ANGLES / (2 * np.pi))
-        return np.hypot(y, x) / self.radius[np.rint(turn).astype(np.intp) % ANGLES]
+        nearest = np.rint(turn).astype(np.intp) % ANGLES
+        distance: Field = np.hypot(y, x) / self.radius[nearest]
+        return distance
 
     def mask(self, height: int, width: int) -> NDArray[np.bool_]:
         """Return the pixels inside the outline, (height, width)."""
-        return self.depth_inside(height, width) <= 1
+        inside: NDArray[np.bool_] = self.depth_inside(height, width) <= 1
+        return inside
 
 
 def lesion_outline(appearance: Appearance, rng: np.random.Generator) -> Outline:
@@ -63,7 +67,7 @@ def lesion_outline(appearance: Appearance, rng: np.random.Generator) -> Outline:
     aspect = appearance.aspect if appearance.shape != "round" else float(np.clip(appearance.aspect, 0.9, 1.1))
     # Area of the ellipse equals that of the circle of the wanted diameter; each view of a lesion differs a little.
     half = appearance.diameter_mm / appearance.pixel_mm / 2 * rng.uniform(0.93, 1.07)
-    reach = float(radius.max())
+    reach = float(np.max(radius))
     half_height = float(np.clip(half * np.sqrt(aspect), 5, 0.26 * appearance.height / reach * 1.2))
     half_width = float(np.clip(half / np.sqrt(aspect), 5, 0.34 * appearance.width / reach * 1.2))
     top = 0.1 * appearance.height + half_height * reach

@@ -1,10 +1,10 @@
 """A phantom B-mode image: layered tissue and a lesion, seen through attenuation, speckle and log compression.
 
 Speckle is fully developed: the envelope of a complex Gaussian scatterer field, its standard deviation the local echo
-strength, filtered by an anisotropic point-spread function (Wagner et al., "Statistics of speckle in ultrasound B-scans",
-IEEE Transactions on Sonics and Ultrasonics 30(3), 1983, doi:10.1109/T-SU.1983.31404). Interfaces (skin, fascia,
-ligaments) add echoes that are not random. Shadow and enhancement come from the lesion's own attenuation, summed along the
-beam.
+strength, filtered by an anisotropic point-spread function (Wagner et al., "Statistics of speckle in ultrasound
+B-scans", IEEE Transactions on Sonics and Ultrasonics 30(3), 1983, doi:10.1109/T-SU.1983.31404). Interfaces (skin,
+fascia, ligaments) add echoes that are not random. Shadow and enhancement come from the lesion's own attenuation, summed
+along the beam.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from lesion_fusion.cohort.synthetic.lesion import Appearance, Field, Outline
 
+LOOKS = 3  # speckle patterns averaged: spatial compounding
 DYNAMIC_RANGE_DB = 58.0
 FLOOR_DB = -52.0  # electronic noise at the deepest row
 # Mean echo strength in dB, 0 the fibroglandular tissue's.
@@ -34,15 +35,20 @@ def draw_image(
     appearance: Appearance, lesion: Outline | None, others: tuple[Outline, ...], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Return the image, uint8 (height, width, 4), red, green, blue and alpha; alpha is 0 outside a fan, else 255."""
-    echo, specular = _tissue(appearance, rng)
+    echo, interfaces = _tissue(appearance, rng)
     beam = _beam_shadows(appearance, rng)
     if lesion is not None:
-        echo, lesion_beam = _with_lesion(echo, appearance, lesion, rng)
-        beam += lesion_beam
+        inside = lesion.depth_inside(*echo.shape)
+        weight = _inside(inside, 0.16 if "indistinct" in appearance.margin else 0.04)
+        echo = _with_lesion(echo, inside, weight, appearance, rng)
+        interfaces = interfaces * (1 - weight)
+        beam += _behind(inside, appearance, lesion, rng)
     for other in others:
         weight = _inside(other.depth_inside(*echo.shape), 0.05)
-        echo += weight * (CONTRAST_DB["anechoic"] - echo)
-    envelope = speckle(_amplitude(echo + beam), specular * _amplitude(beam), _speckle_size(appearance), rng)
+        echo = echo + weight * (CONTRAST_DB["anechoic"] - echo)
+        interfaces = interfaces * (1 - weight)
+    strength, specular, size = _amplitude(echo + beam), interfaces * _amplitude(beam), _speckle_size(appearance)
+    envelope = np.mean([speckle(strength, specular, size, rng) for _ in range(LOOKS)], axis=0)
     gray = _compress(envelope, rng)
     opaque = _fan(*gray.shape) if appearance.fan else np.ones(gray.shape, dtype=bool)
     gray = np.where(opaque, gray, 0).astype(np.uint8)
@@ -73,14 +79,15 @@ def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Fi
     depth = np.arange(height, dtype=np.float32)[:, None] * np.float32(pixel)
     total = height * pixel
     skin = (3.2 if appearance.skin_thickening == "yes" else 1.6) * rng.uniform(0.85, 1.15) + _wave(width, 0.1, rng)
-    gland = skin + total * rng.uniform(0.08, 0.24) + _wave(width, 0.06 * total, rng)
-    muscle = np.maximum(total * rng.uniform(0.58, 0.8) + _wave(width, 0.04 * total, rng), gland + 2)
-    rib = muscle + total * rng.uniform(0.08, 0.2) + _wave(width, 0.05 * total, rng)
+    gland = skin + total * rng.uniform(0.08, 0.24) + _wave(width, 0.04 * total, rng)
+    muscle = np.maximum(total * rng.uniform(0.58, 0.8) + _wave(width, 0.015 * total, rng), gland + 2)
+    rib = muscle + total * rng.uniform(0.08, 0.2) + _wave(width, 0.02 * total, rng)
 
-    # Strands: where a smooth field crosses zero; stretched along the skin, as ligaments and fibres are.
-    strands = np.exp(-((_cloud(height, width, 2.2 / pixel, 6.0 / pixel, rng) / 0.16) ** 2))
+    # Strands: where a smooth field crosses zero; stretched along the skin and interrupted, as ligaments and fibres are.
     fibres = _cloud(height, width, 0.7 / pixel, 7.0 / pixel, rng)
     lobules = _cloud(height, width, 3.0 / pixel, 5.0 / pixel, rng)
+    strands = np.exp(-((_cloud(height, width, 2.0 / pixel, 9.0 / pixel, rng) / 0.2) ** 2))
+    strands = strands * np.clip(lobules + 0.4 * fibres + 0.2, 0, 1)
 
     echo = np.where(depth < gland, FAT_DB + 2 * lobules, 0.0 + 3.5 * lobules + 1.5 * fibres)
     echo = np.where(depth < muscle, echo, MUSCLE_DB + 4 * fibres)
@@ -90,24 +97,18 @@ def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Fi
         rib = np.full_like(rib, 2 * total)
     echo = np.where(depth < skin, -3.0, echo) - (depth - 0.35 * total) * np.float32(rng.uniform(0.1, 0.35))
 
-    specular = np.where(depth < muscle, strands * rng.uniform(0.4, 0.9), 0.25 * np.maximum(fibres - 0.8, 0))
+    specular = np.where(depth < muscle, strands * rng.uniform(0.5, 1.2), 0.5 * np.clip(fibres - 0.7, 0, 1))
     specular = np.where((depth < skin) | (depth > rib), 0, specular)
-    for boundary, strength, thickness in ((0.3 + 0 * skin, 3.0, 0.25), (skin, 2.0, 0.2), (muscle, 1.8, 0.3), (rib, 2.6, 0.4)):
-        gap = (depth - boundary) / thickness
-        patchy = 0.55 + 0.45 * _wave(width, 1.0, rng)
-        specular = specular + strength * np.clip(patchy, 0, None) * np.exp(-(gap**2))
+    for boundary, strength in ((np.full_like(skin, 0.3), 1.6), (skin, 1.0), (gland, 0.8), (muscle, 1.4), (rib, 2.2)):
+        patchy = np.clip(0.6 + 0.5 * _cloud(1, width, 1.0, 5.0 / pixel, rng), 0, 1.5)
+        specular = specular + strength * patchy * np.exp(-(((depth - boundary) / 0.22) ** 2))
     return echo.astype(np.float32), specular.astype(np.float32)
 
 
-def _with_lesion(
-    echo: Field, appearance: Appearance, outline: Outline, rng: np.random.Generator
-) -> tuple[Field, Field]:
-    """Return the echo strength with the lesion in it, and what the lesion does to the beam behind it, both in dB."""
+def _with_lesion(echo: Field, inside: Field, weight: Field, appearance: Appearance, rng: np.random.Generator) -> Field:
+    """Return the echo strength in dB with the lesion in it; `weight` is how far each pixel belongs to it."""
     height, width = echo.shape
-    inside = outline.depth_inside(height, width)
     pixel = appearance.pixel_mm
-    softness = 0.16 if "indistinct" in appearance.margin else 0.04
-    weight = _inside(inside, softness)
     texture = _cloud(height, width, 1.2 / pixel, 1.5 / pixel, rng)
     spread = {"anechoic": 0.0, "heterogeneous": 4.5, "hypoechoic": 1.5}.get(appearance.echogenicity, 2.0)
     body = CONTRAST_DB[appearance.echogenicity] + rng.normal(0, 2) + spread * texture
@@ -119,7 +120,7 @@ def _with_lesion(
     if appearance.calcifications != "no":
         spots = (rng.random(echo.shape, dtype=np.float32) < 0.02) & (inside < 0.8)
         lesion = np.where(spots, np.float32(12), lesion)
-    return lesion.astype(np.float32), _behind(inside, appearance, outline, rng)
+    return lesion.astype(np.float32)
 
 
 def _behind(inside: Field, appearance: Appearance, outline: Outline, rng: np.random.Generator) -> Field:
@@ -128,12 +129,12 @@ def _behind(inside: Field, appearance: Appearance, outline: Outline, rng: np.ran
     path = np.cumsum(inside <= 1, axis=0, dtype=np.float32) / np.float32(2 * outline.half_height)
     path = gaussian_filter1d(path, 0.04 * width, axis=1, mode="nearest", truncate=2)
     shadow, enhancement = np.float32(-rng.uniform(11, 18)), np.float32(rng.uniform(6, 10))
-    right = np.arange(width, dtype=np.float32)[None, :] > outline.column
+    right = np.clip((np.arange(width, dtype=np.float32)[None, :] - outline.column) / (0.06 * width) + 0.5, 0, 1)
     gain = {
         "no": np.float32(rng.uniform(-1.5, 1.5)),
         "shadowing": shadow,
         "enhancement": enhancement,
-        "combined": np.where(right, shadow, enhancement),
+        "combined": right * shadow + (1 - right) * enhancement,
     }[appearance.posterior_features]
     beam = gain * path
     if appearance.shape != "irregular":
@@ -165,8 +166,8 @@ def _compress(envelope: Field, rng: np.random.Generator) -> Field:
     height = envelope.shape[0]
     noise = FLOOR_DB + 14 * np.linspace(-1, 0, height, dtype=np.float32)[:, None]
     power = envelope**2 + 10 ** (noise / 10)
-    level = 1 + (10 * np.log10(power) + rng.uniform(-16, -9)) / DYNAMIC_RANGE_DB
-    return 255 * np.clip(level, 0, 1) ** np.float32(rng.uniform(1.3, 1.8))
+    level = 1 + (10 * np.log10(power) + rng.uniform(-23, -16)) / DYNAMIC_RANGE_DB
+    return 255 * np.clip(level, 0, 1) ** np.float32(rng.uniform(1.5, 2.0))
 
 
 def _fan(height: int, width: int) -> NDArray[np.bool_]:

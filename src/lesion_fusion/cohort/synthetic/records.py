@@ -143,7 +143,7 @@ def _metadata(malignant: Classes, missing: float, rng: np.random.Generator) -> p
         metadata[name] = _draw(published.BY_CLASS[name], stratum, rng)
     absent = _draw(published.MISSING_TOGETHER, stratum, rng)
     absent = np.where(rng.random(len(stratum)) < missing, absent, "")
-    for name in metadata:
+    for name in metadata.columns:
         metadata.loc[[name in pattern.split("&") for pattern in absent], name] = MISSING
     return metadata
 
@@ -206,10 +206,13 @@ def _published_layout(
     """Return the record with file names and pixel size, in the published order of columns, as text."""
     digits = max(3, len(str(cohort.cases)))
     stem = pd.Series([f"case{number:0{digits}d}" for number in range(1, cohort.cases + 1)])
-    others = [
-        "&".join(f"{name}_other{k}.png" for k in range(1, count + 1)) or None
-        for name, count in zip(stem, shown["others"], strict=True)
-    ]
+    others = pd.Series(
+        [
+            "&".join(f"{name}_other{k}.png" for k in range(1, count + 1)) or None
+            for name, count in zip(stem, shown["others"], strict=True)
+        ],
+        dtype="str",
+    )
     table = record.assign(
         CaseID=[str(number) for number in range(1, cohort.cases + 1)],
         Image_filename=stem + ".png",
