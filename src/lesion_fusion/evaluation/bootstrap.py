@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from lesion_fusion.evaluation.weighted import Floats
 
@@ -34,7 +35,7 @@ def patient_weights(patients: NDArray[np.str_], resamples: int, seed: int) -> ND
 
 
 def resampled(figures: Callable[[Floats], dict[str, Floats]], weights: NDArray[np.uint16]) -> dict[str, Floats]:
-    """Return each figure in every resample: `figures` applied to slices of `weights` (n, b), joined along their last axis."""
+    """Return each figure in every resample: `figures` of slices of `weights` (n, b), joined along their last axis."""
     width = max(1, WEIGHTS_AT_ONCE // max(1, len(weights)))
     slices = [
         figures(weights[:, start : start + width].astype(np.float64)) for start in range(0, weights.shape[1], width)
@@ -68,11 +69,9 @@ def band(values: Floats, confidence: float) -> tuple[Floats, Floats]:
 def difference_p_value(difference: float, values: Floats) -> float:
     """Return the two-sided p of a paired difference from its values (b,) in the resamples.
 
-    Normal approximation with the bootstrap's standard error: unlike the share of resamples beyond 0 it is not bounded by
-    1 / b from below, so that it survives a correction for many comparisons.
+    Normal approximation with the bootstrap's standard error: unlike the share of resamples beyond 0 it is not
+    bounded by 1 / b from below, so that it survives a correction for many comparisons.
     """
-    from scipy.stats import norm
-
     error = float(np.nanstd(values, ddof=1))
     if error == 0:
         return 1.0 if difference == 0 else 0.0

@@ -20,8 +20,9 @@ def confusion_table(
 ) -> pd.DataFrame:
     """Return how cases of each label are decided: label, decision, n, share, low, high; one row per cell.
 
-    `n` is the number of cases, averaged over the repeats; `share` is the share of the label's cases, with its bootstrap interval over
-    patients (missing where the label has no case). Two classes are decided at each fold's threshold, more by the highest probability.
+    `n` is the number of cases, averaged over the repeats; `share` the share of the label's cases, with its interval
+    by bootstrap over patients (missing where the label has no case). Two classes are decided at each fold's
+    threshold, more by the highest probability.
     """
     arrays = as_arrays(predictions)
     weights = patient_weights(patient_ids(arrays.case_ids, patients), resamples, seed)
@@ -52,7 +53,7 @@ def _shares(cells: Floats) -> Floats:
 
 
 def class_distribution(labels: pd.Series, classes: tuple[str, ...], group: str = "cohort") -> pd.DataFrame:
-    """Return how many cases each class has: group, label, n, share; in the order of `classes`, zero where there is none.
+    """Return how many cases each class has: group, label, n, share; in the order of `classes`, those without one too.
 
     Args:
         labels: class of each case.

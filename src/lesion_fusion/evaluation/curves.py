@@ -1,8 +1,8 @@
 """Curves of a model as tables: on a grid, averaged over repeats, each with a bootstrap band over patients.
 
 Every function takes one model's predictions and, of three classes or more, the class held against all others
-(`positive`; by default the last class). `low` and `high` bound the pointwise percentile interval; they are missing where too few
-resamples define the curve.
+(`positive`; by default the last class). `low` and `high` bound the pointwise percentile interval; they are missing
+where too few resamples define the curve.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def calibration_curve(
     Steyerberg 2014, doi:10.1002/sim.5941), from the 1st to the 99th percentile of the predicted probabilities.
     """
     _, probabilities = as_arrays(predictions).of_class(positive)
-    grid = np.linspace(*np.quantile(probabilities, [0.01, 0.99]), SMOOTHING_POINTS)
+    grid = np.linspace(np.quantile(probabilities, 0.01), np.quantile(probabilities, 0.99), SMOOTHING_POINTS)
     table = _curve(predictions, patients, _smoother(grid), resamples, confidence, seed, positive)
     table.insert(0, "predicted", grid)
     return table.rename(columns={"estimate": "observed"})
@@ -170,18 +170,15 @@ def _sensitivity_at(positive: Bools, probability: Floats, weights: Floats) -> Fl
 
 
 def _interpolated(x: Floats, y: Floats) -> Floats:
-    """Return y at `GRID`, linear between the points of rising x and y; at a vertical step its upper end."""
-    last = np.append(np.diff(x) > 0, True)
-    right = np.interp(GRID, x[last], y[last])
-    # Between two distinct x the line starts at the upper end on the left and ends at the lower end on the right.
-    first = np.append(True, np.diff(x) > 0)
-    after = np.searchsorted(x[first], GRID, side="right")
-    inner = (after > 0) & (after < first.sum())
-    left_x, left_y, right_x, right_y = x[last], y[last], x[first], y[first]
-    k = after[inner]
-    share = (GRID[inner] - left_x[k - 1]) / (right_x[k] - left_x[k - 1])
-    right[inner] = left_y[k - 1] + share * (right_y[k] - left_y[k - 1])
-    return right
+    """Return y at `GRID`, linear between the points of rising x (from 0) and y; at a vertical step its upper end."""
+    step = np.diff(x) > 0
+    lower, upper = y[np.append(True, step)], y[np.append(step, True)]
+    distinct = x[np.append(True, step)]
+    left = np.searchsorted(distinct, GRID, side="right") - 1
+    right = np.minimum(left + 1, len(distinct) - 1)
+    width = distinct[right] - distinct[left]
+    share = np.divide(GRID - distinct[left], width, out=np.zeros_like(GRID), where=width > 0)
+    return np.where(width > 0, upper[left] + share * (lower[right] - upper[left]), upper[left])
 
 
 def _precision_at(positive: Bools, probability: Floats, weights: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -40,12 +41,13 @@ def leaderboard(
 
     Returns:
         protocol, family, model, n (cases), n_patients, n_repeats, rank; each figure of `metric_names` with `_low` and
-        `_high`; baseline_difference (AUROC minus the baseline's), its `_low` and `_high`, and baseline_p, Holm-corrected over the group.
-        Missing where a figure is not defined; the differences also for the baseline itself and in a group without it.
+        `_high`; baseline_difference (AUROC minus the baseline's), its `_low` and `_high`, and baseline_p,
+        Holm-corrected over the group. Missing where a figure is not defined; the differences also for the baseline
+        itself and in a group without it.
 
     Raises:
-        ValueError: if no table is given, a model is given twice, models of a group were tested on different cases, or no group has
-            the baseline.
+        ValueError: if no table is given, a model is given twice, models of a group were tested on different cases,
+            or no group has the baseline.
     """
     if not predictions:
         raise ValueError("The leaderboard needs the predictions of at least one model")
@@ -78,7 +80,7 @@ def _group_table(
     estimates: dict[str, float] = {}
     rows = []
     for model in models:
-        draws = resampled(lambda part, model=model: weighted_metrics(model, part), weights)
+        draws = resampled(partial(weighted_metrics, model), weights)
         points = point_metrics(model)
         row: dict[str, object] = {
             "protocol": model.protocol,

@@ -1,8 +1,8 @@
 """The figures of a model, from its predictions: which there are, and how each is computed from the weighted ones.
 
-Of two classes every figure of `BINARY_METRICS` is given, of more those of `MULTICLASS_METRICS`. With several repeats a figure
-is computed in each repeat over all its folds pooled, then averaged over the repeats. A figure that is not defined
-in one of them is absent.
+Of two classes every figure of `BINARY_METRICS` is given, of more those of `MULTICLASS_METRICS`. With several repeats
+a figure is computed in each repeat over all its folds pooled, then averaged over the repeats. A figure that is not
+defined in one of them is absent.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -169,17 +169,24 @@ class PredictionArrays:
 
     def subset(self, cases: NDArray[np.intp] | NDArray[np.bool_]) -> PredictionArrays:
         """Return the arrays of the chosen cases (indices or a mask over `case_ids`)."""
-        return PredictionArrays(
-            self.protocol,
-            self.family,
-            self.model,
-            self.classes,
-            self.case_ids[cases],
-            self.labels[cases],
-            self.repeats,
-            self.folds[:, cases],
-            self.probabilities[:, cases],
-            self.decisions[:, cases],
+        return replace(
+            self,
+            case_ids=self.case_ids[cases],
+            labels=self.labels[cases],
+            folds=self.folds[:, cases],
+            probabilities=self.probabilities[:, cases],
+            decisions=self.decisions[:, cases],
+        )
+
+    def in_repeat(self, index: int) -> PredictionArrays:
+        """Return the arrays of the repeat at `index` alone."""
+        chosen = slice(index, index + 1)
+        return replace(
+            self,
+            repeats=self.repeats[chosen],
+            folds=self.folds[chosen],
+            probabilities=self.probabilities[chosen],
+            decisions=self.decisions[chosen],
         )
 
     def of_class(self, name: str | None = None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from lesion_fusion.evaluation.bootstrap import interval, patient_weights, resampled
 from lesion_fusion.evaluation.metrics import point_metrics, weighted_metrics
-from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
+from lesion_fusion.evaluation.predictions import as_arrays, patient_ids
+from lesion_fusion.evaluation.weighted import Floats
 
 
 def with_intervals(
-    estimates: dict[str, float], draws: dict[str, np.ndarray], confidence: float
+    estimates: dict[str, float], draws: dict[str, Floats], confidence: float
 ) -> dict[str, dict[str, float]]:
     """Return estimate, low and high of each figure that has both an estimate and an interval."""
     found = {}
@@ -44,33 +47,17 @@ def summary(
     """
     arrays = as_arrays(predictions)
     weights = patient_weights(patient_ids(arrays.case_ids, patients), resamples, seed)
-    draws = resampled(lambda part: weighted_metrics(arrays, part), weights)
+    draws = resampled(partial(weighted_metrics, arrays), weights)
     return with_intervals(point_metrics(arrays), draws, confidence)
 
 
 def per_fold(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the figures of each fold: repeat, fold, n (cases tested), metric, value; one row per figure defined there."""
+    """Return the figures of each fold: repeat, fold, n (cases tested), metric, value; a row per defined figure."""
     arrays = as_arrays(predictions)
     rows = []
     for index, repeat in enumerate(arrays.repeats):
         for fold in np.unique(arrays.folds[index]):
             chosen = np.flatnonzero(arrays.folds[index] == fold)
-            for name, value in point_metrics(_one_repeat(arrays, index).subset(chosen)).items():
+            for name, value in point_metrics(arrays.in_repeat(index).subset(chosen)).items():
                 rows.append((int(repeat), int(fold), len(chosen), name, value))
     return pd.DataFrame(rows, columns=["repeat", "fold", "n", "metric", "value"])
-
-
-def _one_repeat(arrays: PredictionArrays, index: int) -> PredictionArrays:
-    chosen = slice(index, index + 1)
-    return PredictionArrays(
-        arrays.protocol,
-        arrays.family,
-        arrays.model,
-        arrays.classes,
-        arrays.case_ids,
-        arrays.labels,
-        arrays.repeats[chosen],
-        arrays.folds[chosen],
-        arrays.probabilities[chosen],
-        arrays.decisions[chosen],
-    )

@@ -13,9 +13,9 @@ from lesion_fusion.evaluation.figures.style import (
     BAND_OPACITY,
     COLOURS,
     REFERENCE,
-    legend_beside,
+    axes_with_legend,
     line_looks,
-    new_axes,
+    set_legend,
     styled,
 )
 
@@ -36,37 +36,37 @@ def roc_figure(
         reader_points: a reader's operating points, table of `reader.operating_points`.
         title: above the axes.
     """
-    figure, axes = new_axes(*_size(len(curves), 5.6), title)
+    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
     axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
     _lines(axes, curves, "false_positive_rate", "sensitivity")
     if reader_points is not None:
         _reader(axes, reader_points)
     _unit_square(axes, "1 − specificity", "Sensitivity")
-    legend_beside(axes, len(curves) + (reader_points is not None))
+    set_legend(axes, len(curves) + 1)
     return figure
 
 
 @styled
 def precision_recall_figure(curves: Mapping[str, pd.DataFrame], title: str = "Precision and recall") -> Figure:
     """Draw precision-recall curves: tables of `curves.precision_recall_curve` by the text of the legend."""
-    figure, axes = new_axes(*_size(len(curves), 5.6), title)
+    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
     for prevalence in {round(float(table["prevalence"].iloc[0]), 6) for table in curves.values()}:
         axes.axhline(prevalence, color=REFERENCE, linewidth=1, linestyle=":")
         axes.annotate("prevalence", (0.01, prevalence), color=REFERENCE, fontsize=9, va="bottom")
     _lines(axes, curves, "recall", "precision")
     _unit_square(axes, "Recall (sensitivity)", "Precision (positive predictive value)")
-    legend_beside(axes, len(curves))
+    set_legend(axes, len(curves) + 1)
     return figure
 
 
 @styled
 def calibration_figure(curves: Mapping[str, pd.DataFrame], title: str = "Calibration") -> Figure:
     """Draw smoothed calibration curves: tables of `curves.calibration_curve` by the text of the legend."""
-    figure, axes = new_axes(*_size(len(curves), 5.6), title)
+    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
     axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":", label="ideal")
     _lines(axes, curves, "predicted", "observed")
     _unit_square(axes, "Predicted probability", "Observed share")
-    legend_beside(axes, len(curves) + 1)
+    set_legend(axes, len(curves) + 1)
     return figure
 
 
@@ -83,14 +83,14 @@ def decision_curve_figure(
         thresholds: range of thresholds shown.
         title: above the axes.
     """
-    figure, axes = new_axes(*_size(len(curves), 5.0), title)
+    figure, axes = axes_with_legend(5.6, len(curves) + 2, title)
     any_table = next(iter(curves.values()))
     axes.plot(any_table["threshold"], any_table["treat_all"], color=REFERENCE, linestyle="--", label="treat all")
     axes.plot(any_table["threshold"], any_table["treat_none"], color=REFERENCE, linestyle=":", label="treat none")
     _lines(axes, curves, "threshold", "net_benefit")
     top = max(float(table["high"].max()) for table in curves.values())
     axes.set(xlim=thresholds, ylim=(-0.15 * top, 1.05 * top), xlabel="Threshold probability", ylabel="Net benefit")
-    legend_beside(axes, len(curves) + 2)
+    set_legend(axes, len(curves) + 2)
     return figure
 
 
@@ -115,11 +115,6 @@ def risk_distribution_figure(distribution: pd.DataFrame, title: str = "Predicted
     return figure
 
 
-def _size(curves: int, side: float) -> tuple[float, float]:
-    """Return width and height, inches: room for the legend where it stands beside the axes."""
-    return (side if curves <= 3 else side + 3.0, side)
-
-
 def _lines(axes: Axes, curves: Mapping[str, pd.DataFrame], x: str, y: str) -> None:
     for (name, table), (colour, line_style) in zip(curves.items(), line_looks(), strict=False):
         axes.plot(table[x], table[y], color=colour, linestyle=line_style, label=name)
@@ -129,14 +124,9 @@ def _lines(axes: Axes, curves: Mapping[str, pd.DataFrame], x: str, y: str) -> No
 
 def _reader(axes: Axes, points: pd.DataFrame) -> None:
     axes.plot(1 - points["specificity"], points["sensitivity"], "D", color="black", markersize=5, label="reader")
-    for point in points.itertuples():
-        axes.annotate(
-            str(point.cut),
-            (1 - point.specificity, point.sensitivity),
-            xytext=(6, -10),
-            textcoords="offset points",
-            fontsize=9,
-        )
+    for cut, sensitivity, specificity in zip(points["cut"], points["sensitivity"], points["specificity"], strict=True):
+        at = (1 - specificity, sensitivity)
+        axes.annotate(cut, at, xytext=(6, -10), textcoords="offset points", fontsize=9)
 
 
 def _unit_square(axes: Axes, x: str, y: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import wraps
 from itertools import cycle
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from cycler import cycler
@@ -18,8 +18,11 @@ LINE_STYLES = ("-", "--", "-.", ":")
 REFERENCE = "#767676"
 BAND_OPACITY = 0.15
 SEQUENTIAL = "Blues"
+LINES_INSIDE = 5
+LEGEND_WIDTH = 3.0
 
-STYLE = {
+# Any: what matplotlib's own types demand of the keys differs between its versions.
+STYLE: Any = {
     "font.size": 11,
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
@@ -36,26 +39,25 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 9.5,
     "lines.linewidth": 1.8,
-    "figure.dpi": 110,
-    "savefig.dpi": 150,
+    "figure.dpi": 130,
 }
 
 P = ParamSpec("P")
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Return `draw` so that it draws in `STYLE`, whatever the caller's own settings of matplotlib are."""
+    """Return `draw` so that it draws in `STYLE` and leaves matplotlib's settings as they were."""
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context({**mpl.rcParamsDefault, **STYLE, "backend": mpl.rcParams["backend"]}):
+        with mpl.rc_context(STYLE):
             return draw(*args, **kwargs)
 
     return in_style
 
 
 def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    """Return a figure of the given size in inches and its one titled pair of axes."""
+    """Return a figure of the given size, inches, and its one titled pair of axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title)
@@ -67,9 +69,14 @@ def line_looks() -> Iterator[tuple[str, str]]:
     return ((colour, style) for style in cycle(LINE_STYLES) for colour in COLOURS)
 
 
-def legend_beside(axes: Axes, lines: int) -> None:
-    """Set the legend inside the axes where it is short, else to their right, where it hides nothing."""
-    if lines <= 4:
+def axes_with_legend(side: float, lines: int, title: str) -> tuple[Figure, Axes]:
+    """Return a figure with axes `side` inches high, and room for a legend of `lines` at their right if it is long."""
+    return new_axes(side if lines <= LINES_INSIDE else side + LEGEND_WIDTH, side, title)
+
+
+def set_legend(axes: Axes, lines: int) -> None:
+    """Set the legend inside the axes where it is short, else at their right, where it hides nothing."""
+    if lines <= LINES_INSIDE:
         axes.legend(loc="best")
     else:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))

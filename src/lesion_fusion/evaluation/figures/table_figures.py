@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lesion_fusion.evaluation.figures.style import COLOURS, REFERENCE, SEQUENTIAL, legend_beside, new_axes, styled
+from lesion_fusion.evaluation.figures.style import COLOURS, REFERENCE, SEQUENTIAL, new_axes, set_legend, styled
 
 
 @styled
 def confusion_matrix_figure(table: pd.DataFrame, title: str = "Confusion matrix") -> Figure:
-    """Draw a confusion matrix, with counts, shares of the true class and their intervals: table of `confusion_table`."""
+    """Draw a confusion matrix: counts, shares of the true class and their intervals (table of `confusion_table`)."""
     classes = list(dict.fromkeys(table["label"]))
     cells = table.set_index(["label", "decision"])
     shares = table["share"].to_numpy().reshape(len(classes), -1)
@@ -59,7 +59,7 @@ def class_distribution_figure(counts: pd.DataFrame, title: str = "Cases per clas
     axes.margins(y=0.12)
     axes.grid(visible=False, axis="x")
     if len(groups) > 1:
-        legend_beside(axes, len(groups))
+        set_legend(axes, len(groups))
     return figure
 
 
@@ -79,9 +79,9 @@ def leaderboard_figure(
     names = table["family"] + "." + table["model"]
     figure, axes = new_axes(8.0, 1.4 + 0.34 * len(table), title)
     families = {family: COLOURS[index % len(COLOURS)] for index, family in enumerate(sorted(table["family"].unique()))}
-    for at, row in table.iterrows():
+    for at, (_, row) in enumerate(table.iterrows()):
         colour = families[row["family"]]
-        _interval(axes, int(at), row, metric, colour, filled=bool(row["rank"] == 1))
+        _interval(axes, at, row, metric, colour, filled=bool(row["rank"] == 1))
     if (names == baseline).any():
         axes.axvline(float(table.loc[names == baseline, metric].iloc[0]), color=REFERENCE, linestyle=":", linewidth=1.2)
     axes.set_yticks(range(len(table)), [f"{rank}   {name}" for rank, name in zip(table["rank"], names, strict=True)])

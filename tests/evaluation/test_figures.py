@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from lesion_fusion.evaluation.confusion import class_distribution, confusion_table
+from lesion_fusion.evaluation.curves import (
+    calibration_curve,
+    decision_curve,
+    precision_recall_curve,
+    risk_distribution,
+    roc_curve,
+)
+from lesion_fusion.evaluation.figures.curve_figures import (
+    calibration_figure,
+    decision_curve_figure,
+    precision_recall_figure,
+    risk_distribution_figure,
+    roc_figure,
+)
+from lesion_fusion.evaluation.figures.table_figures import (
+    class_distribution_figure,
+    confusion_matrix_figure,
+    leaderboard_figure,
+)
+from lesion_fusion.evaluation.leaderboard import leaderboard
+
+from .tables import binary_predictions, one_case_each, simulated
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return binary_predictions(*simulated(60, 1.0, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("curve", "draw"),
+    [
+        (roc_curve, roc_figure),
+        (precision_recall_curve, precision_recall_figure),
+        (calibration_curve, calibration_figure),
+        (decision_curve, decision_curve_figure),
+    ],
+)
+def test_a_curve_figure_draws_the_table_with_its_band(table: pd.DataFrame, curve, draw) -> None:
+    numbers = curve(table, one_case_each(table), resamples=10)
+    figure = draw({"a model": numbers})
+    assert isinstance(figure, Figure)
+    (axes,) = figure.axes
+    (line,) = [line for line in axes.lines if line.get_label() == "a model"]
+    np.testing.assert_array_equal(line.get_xdata(), numbers.iloc[:, 0])
+    np.testing.assert_array_equal(line.get_ydata(), numbers.iloc[:, 1])
+    assert len(axes.collections) == 1
+    assert "a model" in [text.get_text() for text in axes.get_legend().get_texts()]
+    figure.canvas.draw()
+
+
+def test_lines_of_many_models_can_be_told_apart(table: pd.DataFrame) -> None:
+    numbers = roc_curve(table, one_case_each(table), resamples=10)
+    (axes,) = roc_figure({f"model {i}": numbers for i in range(20)}).axes
+    looks = {(line.get_color(), line.get_linestyle()) for line in axes.lines if line.get_label().startswith("model")}
+    assert len(looks) == 20
+
+
+def test_the_confusion_matrix_shows_every_count(table: pd.DataFrame) -> None:
+    numbers = confusion_table(table, one_case_each(table), resamples=10)
+    (axes,) = confusion_matrix_figure(numbers).axes
+    shown = [text.get_text().split("\n")[0] for text in axes.texts]
+    assert shown == [f"{n:.4g}" for n in numbers["n"]]
+
+
+def test_the_class_distribution_shows_every_group() -> None:
+    classes = ("normal", "benign", "malignant")
+    before = class_distribution(pd.Series(["benign"] * 3 + ["malignant"] * 2), classes, "before")
+    after = class_distribution(pd.Series(list(classes) * 3), classes, "after")
+    (axes,) = class_distribution_figure(pd.concat([before, after])).axes
+    assert [text.get_text() for text in axes.texts] == ["0", "3", "2", "3", "3", "3"]
+
+
+def test_the_risk_distribution_has_a_panel_per_outcome(table: pd.DataFrame) -> None:
+    figure = risk_distribution_figure(risk_distribution(table, one_case_each(table), resamples=10))
+    assert len(figure.axes) == 2
+    figure.canvas.draw()
+
+
+def test_the_leaderboard_figure_lists_rank_name_and_interval(table: pd.DataFrame) -> None:
+    name = "clinical.logistic_regression"
+    (axes,) = leaderboard_figure(leaderboard([table], one_case_each(table), name, resamples=50), name).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"1   {name}"]
+    assert " to " in axes.texts[0].get_text()
+
+
+def test_figures_leave_no_global_state(table: pd.DataFrame) -> None:
+    before = dict(mpl.rcParams)
+    roc_figure({"a": roc_curve(table, one_case_each(table), resamples=5)})
+    assert dict(mpl.rcParams) == before
+    modules = "lesion_fusion.evaluation.figures.curve_figures, lesion_fusion.evaluation.figures.table_figures"
+    code = f"import sys, {modules}; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
