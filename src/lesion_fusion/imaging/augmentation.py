@@ -1,4 +1,4 @@
-"""Random views of a training image: moved, turned, mirrored, scaled and sheared with its mask; brightness of its own."""
+"""Random views of a training image: moved, turned, mirrored, scaled, sheared with its mask; brighter or darker."""
 
 from __future__ import annotations
 
@@ -71,9 +71,7 @@ def _change_brightness(images: Any, contrast: Any, brightness: Any) -> Any:
     return keras.ops.concatenate([gray, rest], axis=-1)
 
 
-def _affine_maps(
-    mirror: Any, angle: Any, scale: Any, shear: Any, shift: tuple[Any, Any], size: tuple[int, int]
-) -> Any:
+def _affine_maps(mirror: Any, angle: Any, scale: Any, shear: Any, shift: tuple[Any, Any], size: tuple[int, int]) -> Any:
     """Return (n, 8) maps from output to input pixels, about the image's centre, as `affine_transform` takes them."""
     cosine, sine = keras.ops.cos(angle), keras.ops.sin(angle)
     # rotation · shear · diag(mirror, 1) / scale

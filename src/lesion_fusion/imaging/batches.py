@@ -15,6 +15,9 @@ class Rows(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Return (n, ...)."""
 
+    def __len__(self) -> int:
+        """Return n."""
+
     def __getitem__(self, rows: Any) -> Any:
         """Return the rows at the positions `rows`, in increasing order."""
 

@@ -44,13 +44,18 @@ class NetworkParameters(BaseModel):
     backbone: str = Field("DenseNet121", description="A name of keras.applications, in any case, or small_cnn")
     regime: Literal["frozen", "fine_tune", "scratch"] = "scratch"
     weights: str | None = Field(None, description='"imagenet", a .keras, .weights.h5 or .h5 file, or none')
-    unfrozen_share: float = Field(0.5, gt=0, le=1, description="fine_tune: share of the backbone's layers, from the top")
+    head_epochs: int = Field(20, ge=1, description="fine_tune: epochs of the head alone, before the upper blocks")
+    unfrozen_share: float = Field(
+        0.5, gt=0, le=1, description="fine_tune: share of the backbone's layers, from the top"
+    )
     optimizer: Literal["adam", "sgd", "rmsprop"] = "sgd"
     learning_rate: float | None = Field(None, gt=0, description="None: the optimizer's of LEARNING_RATES")
     schedule: Literal["constant", "cosine", "plateau"] = "cosine"
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(16, ge=1)
-    patience: int | None = Field(10, ge=1, description="Epochs without a lower validation loss before the end; None: all")
+    patience: int | None = Field(
+        10, ge=1, description="Epochs without a lower validation loss before the end; None: all"
+    )
     validation_share: float = Field(0.2, gt=0, le=0.5, description="Share of a training fold held out to stop on")
     augmentation: float = Field(0.5, ge=0, le=1, description="Strength, 0 none to 1 strong")
     class_weights: bool = True
@@ -72,9 +77,7 @@ class NetworkParameters(BaseModel):
                 "take regime fine_tune (unfrozen_share: 1 trains every layer) or weights: null."
             )
         if self.regime != "scratch" and self.weights is None:
-            raise ValueError(
-                f'regime {self.regime} needs weights: "imagenet" or a file; or take regime scratch.'
-            )
+            raise ValueError(f'regime {self.regime} needs weights: "imagenet" or a file; or take regime scratch.')
         return self
 
     @property

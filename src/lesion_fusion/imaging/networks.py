@@ -55,7 +55,7 @@ def build_network(
         WeightsUnavailableError: weights that cannot be reached or do not fit.
     """
     name = backbone_name(backbone)
-    height, width, channels = input_shape
+    channels = input_shape[2]
     if channels not in (1, 2):
         raise ValueError(f"A network takes 1 channel (gray) or 2 (gray, mask), not {channels}.")
     inputs = keras.Input(input_shape, name="image")
@@ -73,6 +73,12 @@ def build_network(
     return network
 
 
+def head_network(features: int, classes: int, dropout: float) -> keras.Model:
+    """Return the head alone, a model from features (n, features) to probabilities (n, classes)."""
+    embedding = keras.Input((features,), name=EMBEDDING)
+    return keras.Model(embedding, head(embedding, classes, dropout), name="head")
+
+
 def head(embedding: Any, classes: int, dropout: float) -> Any:
     """Return the output of the head, dropout and a softmax layer, on a symbolic `embedding` (n, d)."""
     dropped = keras.layers.Dropout(dropout, name=DROPOUT)(embedding)
@@ -87,7 +93,7 @@ def backbone_of(network: keras.Model) -> keras.Model:
 def input_preprocessing(
     preprocess_input: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
-    """Return (order, scale, offset) of a `preprocess_input`: output channel i is scale[i] * channel order[i] + offset[i].
+    """Return (order, scale, offset) of a `preprocess_input`: it gives scale[i] * channel order[i] + offset[i].
 
     Every family of `keras.applications` preprocesses so (rescaling, standardising, RGB to BGR, nothing); reading it off
     the function itself keeps it right for each.
@@ -154,7 +160,7 @@ def _load_backbone(backbone: keras.Model, weights: str, name: str) -> None:
 
 def _alternatives(problem: str) -> str:
     return (
-        f'{problem}. What can be asked for: weights "imagenet" for a backbone of keras.applications (fetched once, kept '
-        "in ~/.keras/models: run once with a network connection, or copy the file there); the path of a .keras, "
+        f'{problem}. What can be asked for: weights "imagenet" for a backbone of keras.applications (fetched once '
+        "into ~/.keras/models: run once with a network connection, or copy the file there); the path of a .keras, "
         ".weights.h5 or .h5 file of the same backbone; or no weights, with regime scratch."
     )

@@ -1,0 +1,152 @@
+"""Three ways to train a network on a fold: from scratch, the head on frozen features, then the upper blocks too."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+import keras
+import numpy as np
+
+from lesion_fusion.imaging.batches import Rows, predict_in_batches
+from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.networks import EMBEDDING, HEAD, backbone_of, head_network
+from lesion_fusion.imaging.training import Task, Trainer, Training
+
+logger = logging.getLogger(__name__)
+
+
+class Regime(Protocol):
+    """Trains a network on some rows and says what it makes of all of them."""
+
+    def train(
+        self,
+        labels: np.ndarray,
+        training: np.ndarray,
+        validation: np.ndarray | None,
+        seed: int,
+        task: Task,
+        epochs: int | None = None,
+    ) -> Training:
+        """Train on the rows `training`, stop on `validation`; see `training.Trainer.train`."""
+
+    def predict(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (embeddings (n, d), probabilities (n, classes)), float32, of all rows under the last training."""
+
+
+def make_regime(network: keras.Model, images: Rows, parameters: NetworkParameters) -> Regime:
+    """Return the regime that the parameters name, for a network fresh from `build_network` and all images."""
+    if parameters.regime == "scratch":
+        return FromScratch(network, images, parameters)
+    features = backbone_features(network, images, parameters.batch_size)
+    if parameters.regime == "frozen":
+        return FrozenBackbone(network, features, parameters)
+    return FineTuned(network, images, features, parameters)
+
+
+def backbone_features(network: keras.Model, images: Rows, batch_size: int) -> np.ndarray:
+    """Return float32 (n, d): the pooled features of all images under the network's present weights."""
+    logger.info("%s: features of %d images", network.name, len(images))
+    model = keras.Model(network.input, [network.get_layer(EMBEDDING).output, network.output])
+    return predict_in_batches(model, images, np.arange(len(images)), batch_size)[0]
+
+
+class FromScratch:
+    """Every layer learns."""
+
+    def __init__(self, network: keras.Model, images: Rows, parameters: NetworkParameters) -> None:
+        self._trainer, self._images = Trainer(network, parameters), images
+
+    def train(
+        self,
+        labels: np.ndarray,
+        training: np.ndarray,
+        validation: np.ndarray | None,
+        seed: int,
+        task: Task,
+        epochs: int | None = None,
+    ) -> Training:
+        """See `Regime.train`."""
+        return self._trainer.train(self._images, labels, training, validation, seed, task, epochs)
+
+    def predict(self) -> tuple[np.ndarray, np.ndarray]:
+        """See `Regime.predict`."""
+        return self._trainer.predict(self._images, np.arange(len(self._images)))
+
+
+class FrozenBackbone:
+    """The head learns on features that were computed once.
+
+    Features are standardised by the training rows' mean and standard deviation, so that one learning rate suits every
+    backbone; the standardisation is then folded into kernel and bias of the network's own head.
+    """
+
+    def __init__(self, network: keras.Model, features: np.ndarray, parameters: NetworkParameters) -> None:
+        self._network, self._features = network, features
+        classes = int(network.output.shape[-1])
+        self._trainer = Trainer(head_network(features.shape[1], classes, parameters.dropout), parameters)
+        self._standardised = features
+
+    def train(
+        self,
+        labels: np.ndarray,
+        training: np.ndarray,
+        validation: np.ndarray | None,
+        seed: int,
+        task: Task,
+        epochs: int | None = None,
+    ) -> Training:
+        """See `Regime.train`; the weights are kernel and bias of the network's head."""
+        mean = self._features[training].mean(axis=0)
+        deviation = self._features[training].std(axis=0)
+        deviation = np.where(deviation > 1e-6, deviation, 1.0).astype("float32")
+        self._standardised = (self._features - mean) / deviation
+        result = self._trainer.train(self._standardised, labels, training, validation, seed, task, epochs)
+        kernel, bias = result.weights
+        folded = [kernel / deviation[:, np.newaxis], bias - (mean / deviation) @ kernel]
+        self._network.get_layer(HEAD).set_weights(folded)
+        return Training(folded, result.history, result.best_epoch)
+
+    def predict(self) -> tuple[np.ndarray, np.ndarray]:
+        """See `Regime.predict`."""
+        _, probabilities = self._trainer.predict(self._standardised, np.arange(len(self._features)))
+        return self._features, probabilities
+
+
+class FineTuned:
+    """The head learns on frozen features first, then head and upper blocks on the images.
+
+    Batch normalisation keeps its statistics and weights throughout: batches of a small cohort would spoil them.
+    """
+
+    def __init__(self, network: keras.Model, images: Rows, features: np.ndarray, parameters: NetworkParameters) -> None:
+        alone = parameters.model_copy(update={"epochs": parameters.head_epochs, "patience": None})
+        self._head = FrozenBackbone(network, features, alone)
+        _freeze_lower_blocks(network, parameters.unfrozen_share)
+        self._trainer, self._images = Trainer(network, parameters), images
+
+    def train(
+        self,
+        labels: np.ndarray,
+        training: np.ndarray,
+        validation: np.ndarray | None,
+        seed: int,
+        task: Task,
+        epochs: int | None = None,
+    ) -> Training:
+        """See `Regime.train`; the history is that of the second step."""
+        head = self._head.train(labels, training, None, seed, Task(f"{task.name}, head alone"))
+        self._trainer.start_from_head(*head.weights)
+        return self._trainer.train(self._images, labels, training, validation, seed, task, epochs)
+
+    def predict(self) -> tuple[np.ndarray, np.ndarray]:
+        """See `Regime.predict`."""
+        return self._trainer.predict(self._images, np.arange(len(self._images)))
+
+
+def _freeze_lower_blocks(network: keras.Model, unfrozen_share: float) -> None:
+    """Leave the top share of the backbone's layers with weights, and the head, trainable; hold batch normalisation."""
+    layers = [layer for layer in backbone_of(network).layers if layer.weights]
+    frozen = round((1 - unfrozen_share) * len(layers))
+    for position, layer in enumerate(layers):
+        layer.trainable = position >= frozen and not isinstance(layer, keras.layers.BatchNormalization)

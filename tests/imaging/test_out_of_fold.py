@@ -1,0 +1,185 @@
+"""Out of fold: no case is seen by its own network; the same seed gives the same; folds can be taken up again."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from lesion_fusion.imaging.batches import TrainingBatches
+from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.networks import build_network
+from lesion_fusion.imaging.out_of_fold import FoldResult, OutOfFold, inner_split, restore, train_out_of_fold
+from lesion_fusion.imaging.training import TrainingDivergedError
+
+CASES, FOLDS, SIZE = 48, 3, 16
+QUICK = NetworkParameters(
+    backbone="small_cnn", optimizer="adam", learning_rate=3e-3, epochs=3, batch_size=8, augmentation=0.3, patience=None
+)
+
+
+class Recorded:
+    """Images that note which rows were read, as a memory map would serve them."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images, self.read, self.shape = images, [], images.shape
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        self.read.append(np.asarray(rows))
+        return self.images[rows]
+
+
+def toy(signal: bool = True, seed: int = 0) -> dict[str, Any]:
+    """Speckle with a lesion that is large where malignant; two images per patient."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(rng.permutation(np.arange(CASES // 2) % 2), 2)
+    images = rng.gamma(2.0, 40.0, (CASES, SIZE, SIZE, 2)).clip(0, 255)
+    images[..., 1] = 0
+    for image, label in zip(images, labels, strict=True):
+        edge = 4 if not (label and signal) else 10
+        image[3 : 3 + edge, 3 : 3 + edge] = (20.0, 255.0)
+    patients = np.arange(CASES) // 2
+    return {
+        "images": images.astype("uint8"),
+        "labels": labels,
+        "groups": np.array([f"p{patient:02d}" for patient in patients]),
+        "folds": patients % FOLDS,
+        "classes": 2,
+        "seed": 7,
+    }
+
+
+@pytest.fixture(scope="module")
+def result() -> OutOfFold:
+    return train_out_of_fold(**toy(), parameters=QUICK)
+
+
+def test_every_case_is_tested_once_and_held_out_parts_are_disjoint_by_patient(result: OutOfFold) -> None:
+    data = toy()
+    tested = np.concatenate([fold.test for fold in result.folds])
+    assert sorted(tested) == list(range(CASES))
+    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-5)
+    for fold in result.folds:
+        assert not set(data["groups"][fold.test]) & set(data["groups"][fold.validation])
+        assert set(data["labels"][fold.validation]) == {0, 1}
+        np.testing.assert_array_equal(fold.test_probabilities, result.probabilities[fold.test])
+    assert result.embeddings.shape == (FOLDS, CASES, 128)
+
+
+def test_history_has_a_record_per_epoch(result: OutOfFold) -> None:
+    for fold in result.folds:
+        assert [record["epoch"] for record in fold.history] == [1, 2, 3]
+        assert {"loss", "accuracy", "auroc", "val_loss", "val_accuracy", "val_auroc"} <= set(fold.history[0])
+        best = min(fold.history, key=lambda record: record["val_loss"])
+        assert fold.best_epoch == best["epoch"]
+
+
+def test_neither_test_nor_validation_rows_reach_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[set[int]] = []
+    plain = TrainingBatches.__init__
+
+    def noting(self: TrainingBatches, inputs: Any, targets: Any, weights: Any, rows: np.ndarray, *rest: Any) -> None:
+        learned.append(set(rows.tolist()))
+        plain(self, inputs, targets, weights, rows, *rest)
+
+    monkeypatch.setattr(TrainingBatches, "__init__", noting)
+    data = toy()
+    outcome = train_out_of_fold(**data, parameters=QUICK.model_copy(update={"epochs": 1}), refit=False)
+    for rows, fold in zip(learned, outcome.folds, strict=True):
+        assert rows == set(range(CASES)) - set(fold.test.tolist()) - set(fold.validation.tolist())
+
+
+def test_same_seed_same_predictions_whatever_was_done_before(result: OutOfFold) -> None:
+    kept = {fold.fold: fold for fold in result.folds if fold.fold != 2}
+    done: list[int] = []
+    again = train_out_of_fold(**toy(), parameters=QUICK, completed=kept, on_fold=lambda fold: done.append(fold.fold))
+    assert done == [2]
+    np.testing.assert_array_equal(again.probabilities, result.probabilities)
+    np.testing.assert_array_equal(again.embeddings, result.embeddings)
+    images = toy()["images"].astype("float32")
+    np.testing.assert_array_equal(again.network(images), result.network(images))
+
+
+def test_images_are_read_a_batch_at_a_time() -> None:
+    data = toy()
+    data["images"] = Recorded(data["images"])
+    train_out_of_fold(**data, parameters=QUICK.model_copy(update={"epochs": 1}), refit=False)
+    assert max(len(rows) for rows in data["images"].read) <= QUICK.batch_size
+
+
+def test_fold_result_restores_the_network_that_gave_it(result: OutOfFold) -> None:
+    data, fold = toy(), result.folds[0]
+    network = build_network("small_cnn", data["images"].shape[1:], 2, dropout=QUICK.dropout)
+    restore(network, fold.weights)
+    probabilities = network.predict_on_batch(data["images"][fold.test].astype("float32"))
+    np.testing.assert_allclose(probabilities, fold.test_probabilities, atol=1e-5)
+
+
+def test_fold_result_is_arrays_and_numbers(result: OutOfFold) -> None:
+    for field in fields(FoldResult):
+        value = getattr(result.folds[0], field.name)
+        assert isinstance(value, (int, float, np.ndarray, list)), field.name
+
+
+def test_a_lost_training_says_which_and_what_to_do() -> None:
+    lost = QUICK.model_copy(update={"optimizer": "sgd", "learning_rate": 1e30})
+    with pytest.raises(
+        TrainingDivergedError, match=r"small_cnn, sgd, fold 1 of 3: .*loss is (nan|inf).*Lower learning"
+    ):
+        train_out_of_fold(**toy(), parameters=lost)
+
+
+@pytest.mark.parametrize("regime", ["frozen", "fine_tune"])
+def test_regimes_from_weights(regime: str, tmp_path: Path) -> None:
+    data = toy()
+    path = tmp_path / "start.keras"
+    start = build_network("small_cnn", data["images"].shape[1:], 3)
+    start.save(path)
+    changed = {"regime": regime, "weights": str(path), "head_epochs": 2, "unfrozen_share": 0.3}
+    outcome = train_out_of_fold(**data, parameters=QUICK.model_copy(update=changed))
+    images = data["images"].astype("float32")
+    first = "block0_0_conv"
+    np.testing.assert_array_equal(
+        outcome.network.get_layer(first).get_weights()[0], start.get_layer(first).get_weights()[0]
+    )
+    fold = outcome.folds[1]
+    restore(outcome.network, fold.weights)
+    np.testing.assert_allclose(
+        outcome.network.predict_on_batch(images[fold.test]), fold.test_probabilities, rtol=1e-3, atol=1e-4
+    )
+    if regime == "frozen":
+        np.testing.assert_array_equal(outcome.embeddings[0], outcome.embeddings[1])
+        assert len(fold.weights) == 2
+
+
+@pytest.mark.slow
+def test_planted_signal_is_found_and_none_where_there_is_none() -> None:
+    longer = QUICK.model_copy(update={"epochs": 15})
+    data, null = toy(), toy(signal=False)
+    found = train_out_of_fold(**data, parameters=longer, refit=False).probabilities[:, 1]
+    nothing = train_out_of_fold(**null, parameters=longer, refit=False).probabilities[:, 1]
+    assert roc_auc_score(data["labels"], found) > 0.9
+    assert 0.25 < roc_auc_score(null["labels"], nothing) < 0.75
+
+
+def test_inner_split_keeps_patients_together_and_names_a_class_too_small() -> None:
+    data = toy()
+    training, validation = inner_split(data["labels"], data["groups"], 0.2, 0)
+    assert not set(data["groups"][training]) & set(data["groups"][validation])
+    assert 0.1 < len(validation) / CASES < 0.3
+    with pytest.raises(ValueError, match="Class 1 has one patient"):
+        inner_split(np.array([0, 0, 0, 1]), np.arange(4), 0.2, 0)
+
+
+def test_patient_in_two_folds_is_refused() -> None:
+    data = toy()
+    data["folds"] = np.arange(CASES) % FOLDS
+    with pytest.raises(ValueError, match=r"Patient p00 lies in two folds"):
+        train_out_of_fold(**data, parameters=QUICK)
