@@ -1,4 +1,4 @@
-"""PNG bytes to arrays: a grayscale image or a binary mask, or one error that names the file, the defect and the mend."""
+"""PNG bytes to a grayscale image or a binary mask, or one error that names the file, the defect and the mend."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _EXPORT_AGAIN = "export it again from its source"
 
 
-class ImageDefect(ValueError):
+class ImageDefect(ValueError):  # noqa: N818 - it names what is wrong with a file, as its message does
     """An image or mask that cannot be used.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Group(StrEnum):
-    """What a descriptor is about. `PHYSICAL` and `FRAMING` tell the scanner and the frame, so they aren't predictors."""
+    """What a descriptor is about; `PHYSICAL` and `FRAMING` tell the scanner and the frame, so they do not predict."""
 
     SHAPE = "shape"
     MARGIN = "margin"

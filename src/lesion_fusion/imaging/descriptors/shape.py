@@ -23,7 +23,9 @@ DESCRIPTORS: tuple[Descriptor, ...] = (
     Descriptor("elliptic_circumference", "1", Group.SHAPE, "circumference of the equivalent ellipse / perimeter"),
     Descriptor("elliptic_mismatch", "1", Group.SHAPE, "area on one side only of outline and ellipse / area"),
     Descriptor("concavity_depth", "1", Group.SHAPE, "deepest dent below the convex hull / sqrt(area)"),
-    Descriptor("concavity_share", "1", Group.SHAPE, "share of the outline deeper than 3 % of sqrt(area) below the hull"),
+    Descriptor(
+        "concavity_share", "1", Group.SHAPE, "share of the outline deeper than 3 % of sqrt(area) below the hull"
+    ),
 )
 
 _DENT = 0.03
@@ -56,7 +58,8 @@ def describe(lesion: Lesion) -> dict[str, float]:
 
 def _depth_below_hull(points: Floats, hull: ConvexHull) -> Floats:
     """Return each point's distance to the nearest edge line of the hull that encloses it."""
-    return np.maximum(-(points @ hull.equations[:, :2].T + hull.equations[:, 2]).max(axis=1), 0.0)
+    heights: Floats = points @ hull.equations[:, :2].T + hull.equations[:, 2]
+    return np.maximum(-heights.max(axis=1), 0.0)
 
 
 def _feret_diameters(points: Floats) -> Floats:
@@ -65,4 +68,4 @@ def _feret_diameters(points: Floats) -> Floats:
 
 
 def _mismatch(lesion: Lesion, ellipse: Ellipse) -> float:
-    return float(np.sum(ellipse.covers(lesion.largest.shape) ^ lesion.largest) / lesion.largest.sum())
+    return float((ellipse.covers(lesion.largest.shape) ^ lesion.largest).sum()) / float(lesion.largest.sum())
