@@ -64,10 +64,16 @@ def _records(cohort: SyntheticCohort) -> Records:
     return draw_records(cohort)
 
 
+@lru_cache(maxsize=4)
+def _appearances(cohort: SyntheticCohort) -> tuple[Appearance, ...]:
+    # `to_dict` gives plain numbers; numpy's would turn the phantom's arrays into float64.
+    rows = _records(cohort).shown.to_dict("records")
+    return tuple(Appearance(**{str(name).lower(): value for name, value in row.items()}) for row in rows)
+
+
 def _outlines(cohort: SyntheticCohort, row: int) -> tuple[Appearance, list[Outline]]:
     """Return what the image of one row shows, and the outlines of its lesion and of its further structures."""
-    shown = _records(cohort).shown.iloc[row]
-    appearance = Appearance(**{str(name).lower(): value for name, value in shown.items()})
+    appearance = _appearances(cohort)[row]
     if not appearance.lesion:
         return appearance, []
     rng = np.random.default_rng(np.random.SeedSequence([cohort.seed, OUTLINE, row]))

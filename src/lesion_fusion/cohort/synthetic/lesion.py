@@ -68,12 +68,12 @@ def lesion_outline(appearance: Appearance, rng: np.random.Generator) -> Outline:
     # Area of the ellipse equals that of the circle of the wanted diameter; each view of a lesion differs a little.
     half = appearance.diameter_mm / appearance.pixel_mm / 2 * rng.uniform(0.93, 1.07)
     reach = float(np.max(radius))
-    half_height = float(np.clip(half * np.sqrt(aspect), 5, 0.26 * appearance.height / reach * 1.2))
-    half_width = float(np.clip(half / np.sqrt(aspect), 5, 0.34 * appearance.width / reach * 1.2))
+    half_height = float(np.clip(half * np.sqrt(aspect), 5, 0.31 * appearance.height / reach))
+    half_width = float(np.clip(half / np.sqrt(aspect), 5, 0.4 * appearance.width / reach))
     top = 0.1 * appearance.height + half_height * reach
     bottom = 0.85 * appearance.height - half_height * reach
     row = float(np.clip(rng.normal(0.36, 0.08) * appearance.height, top, max(top, bottom)))
-    side = min(half_width * reach + 0.03 * appearance.width, 0.5 * appearance.width)
+    side = half_width * reach + 0.03 * appearance.width
     column = float(np.clip(rng.normal(0.5, 0.12) * appearance.width, side, appearance.width - side))
     return Outline(row, column, half_height, half_width, radius)
 
@@ -108,7 +108,9 @@ def _radius(shape: str, margin: str, rng: np.random.Generator) -> Field:
         radius += waves(range(9, 16), 0.09)
     if "angular" in margin:
         corners = int(rng.integers(4, 7))
-        radius += 0.28 * (1 - np.abs(np.sin(corners * angle / 2 + rng.uniform(0, np.pi))))
+        uneven = angle + rng.uniform(0.2, 0.5) * np.sin(angle + rng.uniform(0, 2 * np.pi))
+        height = 0.26 + 0.12 * np.sin(angle + rng.uniform(0, 2 * np.pi))
+        radius += height * (1 - np.abs(np.sin(corners * uneven / 2 + rng.uniform(0, np.pi))))
     if "spiculated" in margin:
         for _ in range(int(rng.integers(7, 13))):
             away = np.abs((angle - rng.uniform(0, 2 * np.pi) + np.pi) % (2 * np.pi) - np.pi)

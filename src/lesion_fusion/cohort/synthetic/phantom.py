@@ -24,10 +24,10 @@ FAT_DB, MUSCLE_DB, BEHIND_RIB_DB = -9.0, -8.0, -22.0
 CONTRAST_DB = {
     "anechoic": -34.0,
     "complex cystic/solid": -14.0,
-    "heterogeneous": -13.0,
+    "heterogeneous": -11.0,
     "hyperechoic": 3.0,
-    "hypoechoic": -17.0,
-    "isoechoic": -8.0,
+    "hypoechoic": -14.0,
+    "isoechoic": -6.0,
 }
 
 
@@ -87,7 +87,7 @@ def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Fi
     fibres = _cloud(height, width, 0.7 / pixel, 7.0 / pixel, rng)
     lobules = _cloud(height, width, 3.0 / pixel, 5.0 / pixel, rng)
     strands = np.exp(-((_cloud(height, width, 2.0 / pixel, 9.0 / pixel, rng) / 0.2) ** 2))
-    strands = strands * np.clip(lobules + 0.4 * fibres + 0.2, 0, 1)
+    strands = strands * np.clip(0.7 * fibres + 0.4 * lobules + 0.3, 0, 1.2)
 
     echo = np.where(depth < gland, FAT_DB + 2 * lobules, 0.0 + 3.5 * lobules + 1.5 * fibres)
     echo = np.where(depth < muscle, echo, MUSCLE_DB + 4 * fibres)
@@ -97,7 +97,7 @@ def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Fi
         rib = np.full_like(rib, 2 * total)
     echo = np.where(depth < skin, -3.0, echo) - (depth - 0.35 * total) * np.float32(rng.uniform(0.1, 0.35))
 
-    specular = np.where(depth < muscle, strands * rng.uniform(0.5, 1.2), 0.5 * np.clip(fibres - 0.7, 0, 1))
+    specular = np.where(depth < muscle, strands * rng.uniform(0.8, 2.2), 0.5 * np.clip(fibres - 0.7, 0, 1))
     specular = np.where((depth < skin) | (depth > rib), 0, specular)
     for boundary, strength in ((np.full_like(skin, 0.3), 1.6), (skin, 1.0), (gland, 0.8), (muscle, 1.4), (rib, 2.2)):
         patchy = np.clip(0.6 + 0.5 * _cloud(1, width, 1.0, 5.0 / pixel, rng), 0, 1.5)
@@ -118,7 +118,9 @@ def _with_lesion(echo: Field, inside: Field, weight: Field, appearance: Appearan
     if appearance.halo == "yes":
         lesion += 7 * np.exp(-(((inside - 1.22) / 0.16) ** 2))
     if appearance.calcifications != "no":
-        spots = (rng.random(echo.shape, dtype=np.float32) < 0.02) & (inside < 0.8)
+        # About a dozen, however large the lesion.
+        core = inside < 0.8
+        spots = core & (rng.random(echo.shape, dtype=np.float32) < 12 / (1 + float(np.sum(core))))
         lesion = np.where(spots, np.float32(12), lesion)
     return lesion.astype(np.float32)
 
@@ -166,7 +168,7 @@ def _compress(envelope: Field, rng: np.random.Generator) -> Field:
     height = envelope.shape[0]
     noise = FLOOR_DB + 14 * np.linspace(-1, 0, height, dtype=np.float32)[:, None]
     power = envelope**2 + 10 ** (noise / 10)
-    level = 1 + (10 * np.log10(power) + rng.uniform(-23, -16)) / DYNAMIC_RANGE_DB
+    level = 1 + (10 * np.log10(power) + rng.uniform(-25, -18)) / DYNAMIC_RANGE_DB
     return 255 * np.clip(level, 0, 1) ** np.float32(rng.uniform(1.5, 2.0))
 
 

@@ -86,8 +86,8 @@ MISSING_TOGETHER: Counts = {
     "Age": (10, 8),
     "Age&Tissue_composition": (5, 1),
     "Age&Symptoms": (11, 1),
-    "Age&Signs&Tissue_composition": (1, 0),
-    "Age&Signs&Symptoms&Tissue_composition": (2, 2),
+    "Age&Signs": (1, 0),
+    "Age&Signs&Symptoms": (2, 2),
 }
 
 MARGIN_KIND: Counts = {CIRCUMSCRIBED: (112, 3), "not circumscribed": (42, 95)}
