@@ -28,8 +28,11 @@ from lesion_fusion.evaluation.figures.table_figures import (
     class_distribution_figure,
     confusion_matrix_figure,
     leaderboard_figure,
+    subgroup_figure,
 )
 from lesion_fusion.evaluation.leaderboard import leaderboard
+from lesion_fusion.evaluation.reader import operating_points, reader_decision_curves
+from lesion_fusion.evaluation.subgroups import subgroup_table
 
 from .tables import binary_predictions, one_case_each, simulated
 
@@ -103,3 +106,23 @@ def test_figures_leave_no_global_state(table: pd.DataFrame) -> None:
     modules = "lesion_fusion.evaluation.figures.curve_figures, lesion_fusion.evaluation.figures.table_figures"
     code = f"import sys, {modules}; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_reader_stands_on_the_roc_and_decision_curves(table: pd.DataFrame) -> None:
+    cases = table["case_id"]
+    birads = np.where(np.arange(60) % 3 == 0, "4a", np.where(table["label"] == "malignant", "5", "2"))
+    readings = pd.DataFrame({"case_id": cases, "patient_id": cases, "birads": birads, "label": table["label"]})
+    points = operating_points(readings, "malignant", resamples=10)
+    roc = roc_figure({"a": roc_curve(table, one_case_each(table), resamples=5)}, points)
+    assert [text.get_text() for text in roc.axes[0].texts] == ["≥ 4a", "5"]
+    numbers = decision_curve(table, one_case_each(table), resamples=5)
+    decisions = decision_curve_figure({"a": numbers}, reader_decision_curves(readings, "malignant"))
+    assert [text.get_text() for text in decisions.axes[0].texts] == ["≥ 4a", "5"]
+
+
+def test_the_subgroup_figure_shows_counts_and_says_where_cases_are_too_few(table: pd.DataFrame) -> None:
+    levels = pd.DataFrame({"case_id": table["case_id"], "variable": "age", "level": ["old"] * 50 + ["young"] * 10})
+    numbers = subgroup_table(table, levels, one_case_each(table), resamples=20)
+    (axes,) = subgroup_figure(numbers).axes
+    assert axes.get_yticklabels()[0].get_text().startswith("age: old   n = 50 (")
+    assert [text.get_text() == "too few cases" for text in axes.texts] == [False, True]

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.evaluation.bootstrap import difference_p_value, interval, patient_weights, resampled
-from lesion_fusion.evaluation.comparisons import holm
+from lesion_fusion.evaluation.bootstrap import difference_p_value, patient_weights, resampled
+from lesion_fusion.evaluation.comparisons import holm, paired_difference
 from lesion_fusion.evaluation.metrics import point_metrics, weighted_metrics
 from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
 from lesion_fusion.evaluation.summary import with_intervals
@@ -136,14 +136,13 @@ def _differences(
     estimates: dict[str, float], aurocs: dict[str, Floats], baseline: str, confidence: float
 ) -> pd.DataFrame:
     """Return each model's AUROC less the baseline's, with interval and corrected p, by the model's name."""
-    columns = ["baseline_difference", "baseline_difference_low", "baseline_difference_high", "baseline_p"]
     others = [name for name in estimates if name != baseline] if baseline in estimates else []
-    rows = []
-    for name in others:
-        draws = aurocs[name] - aurocs[baseline]
-        difference = estimates[name] - estimates[baseline]
-        low, high = interval(draws, confidence) or (np.nan, np.nan)
-        rows.append((difference, low, high, difference_p_value(difference, draws)))
-    table = pd.DataFrame(rows, columns=columns, index=others, dtype=float)
-    table["baseline_p"] = holm(table["baseline_p"])
-    return table
+    rows = [
+        paired_difference(estimates[name], estimates[baseline], aurocs[name] - aurocs[baseline], confidence)
+        for name in others
+    ]
+    table = pd.DataFrame(rows, columns=["difference", "low", "high", "p"], index=others, dtype=float)
+    table["p"] = holm(table["p"])
+    return table.set_axis(
+        ["baseline_difference", "baseline_difference_low", "baseline_difference_high", "baseline_p"], axis=1
+    )

@@ -73,6 +73,7 @@ def calibration_figure(curves: Mapping[str, pd.DataFrame], title: str = "Calibra
 @styled
 def decision_curve_figure(
     curves: Mapping[str, pd.DataFrame],
+    reader_curves: pd.DataFrame | None = None,
     thresholds: tuple[float, float] = (0.0, 0.8),
     title: str = "Decision curve",
 ) -> Figure:
@@ -80,17 +81,20 @@ def decision_curve_figure(
 
     Args:
         curves: table of `curves.decision_curve` by the text of the legend; all of the same cases.
+        reader_curves: of a reader's decisions, table of `reader.reader_decision_curves`.
         thresholds: range of thresholds shown.
         title: above the axes.
     """
-    figure, axes = axes_with_legend(5.6, len(curves) + 2, title)
+    figure, axes = axes_with_legend(5.6, len(curves) + 2 + (reader_curves is not None), title)
     any_table = next(iter(curves.values()))
     axes.plot(any_table["threshold"], any_table["treat_all"], color=REFERENCE, linestyle="--", label="treat all")
     axes.plot(any_table["threshold"], any_table["treat_none"], color=REFERENCE, linestyle=":", label="treat none")
     _lines(axes, curves, "threshold", "net_benefit")
+    if reader_curves is not None:
+        _reader_curves(axes, reader_curves, thresholds)
     top = max(float(table["high"].max()) for table in curves.values())
     axes.set(xlim=thresholds, ylim=(-0.15 * top, 1.05 * top), xlabel="Threshold probability", ylabel="Net benefit")
-    set_legend(axes, len(curves) + 2)
+    set_legend(axes, len(curves) + 2 + (reader_curves is not None))
     return figure
 
 
@@ -127,6 +131,15 @@ def _reader(axes: Axes, points: pd.DataFrame) -> None:
     for cut, sensitivity, specificity in zip(points["cut"], points["sensitivity"], points["specificity"], strict=True):
         at = (1 - specificity, sensitivity)
         axes.annotate(cut, at, xytext=(6, -10), textcoords="offset points", fontsize=9)
+
+
+def _reader_curves(axes: Axes, reader_curves: pd.DataFrame, thresholds: tuple[float, float]) -> None:
+    for index, (cut, table) in enumerate(reader_curves.groupby("cut", sort=False)):
+        label = "reader" if index == 0 else None
+        axes.plot(table["threshold"], table["net_benefit"], color="black", linewidth=1, label=label)
+        # Written where the line leaves the shown range at the left, one below the other.
+        start = table[table["threshold"] >= thresholds[0] + 0.02 + 0.09 * index].iloc[0]
+        axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9, ha="left", va="bottom")
 
 
 def _unit_square(axes: Axes, x: str, y: str) -> None:

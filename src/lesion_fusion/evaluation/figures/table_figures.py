@@ -91,16 +91,33 @@ def leaderboard_figure(
     return figure
 
 
+@styled
+def subgroup_figure(table: pd.DataFrame, metric: str = "auroc", title: str = "AUROC in subgroups") -> Figure:
+    """Draw a figure of `subgroup_table` in every subgroup, with its interval, the number of cases and of positives."""
+    figure, axes = new_axes(8.0, 1.4 + 0.34 * len(table), title)
+    variables = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(dict.fromkeys(table["variable"]))}
+    for at, (_, row) in enumerate(table.iterrows()):
+        if np.isfinite(row[metric]):
+            _interval(axes, at, row, metric, variables[row["variable"]], filled=True)
+        else:
+            _beside(axes, at, "too few cases")
+    names = table["variable"].str.replace("_", " ") + ": " + table["level"].str.replace("_", " ")
+    counts = "   n = " + table["n"].astype(str) + " (" + table["n_positive"].astype(str) + ")"
+    axes.set_yticks(range(len(table)), list(names + counts))
+    axes.set(xlabel=f"{metric}   (in brackets: positive cases)", ylim=(len(table) - 0.5, -0.5))
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
 def _interval(axes: Axes, at: int, row: pd.Series, metric: str, colour: str, filled: bool) -> None:
     """Draw one row's interval, its estimate on it and both as text at the right edge."""
     low, high = row[f"{metric}_low"], row[f"{metric}_high"]
     axes.plot([low, high], [at, at], color=colour, linewidth=2, solid_capstyle="butt")
     axes.plot([row[metric]], [at], "o", color=colour, markerfacecolor=colour if filled else "white", markersize=7)
-    axes.annotate(
-        f"{row[metric]:.3f} ({low:.3f} to {high:.3f})",
-        (1.01, at),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        fontsize=9.5,
-        annotation_clip=False,
-    )
+    _beside(axes, at, f"{row[metric]:.3f} ({low:.3f} to {high:.3f})")
+
+
+def _beside(axes: Axes, at: int, text: str) -> None:
+    """Write a row's text at the right edge of the axes."""
+    place = ("axes fraction", "data")
+    axes.annotate(text, (1.01, at), xycoords=place, va="center", fontsize=9.5, annotation_clip=False)
