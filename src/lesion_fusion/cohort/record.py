@@ -9,7 +9,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.defects import Defect
 from lesion_fusion.cohort.schema import COLUMN, COLUMNS, Column, Kind, split_cell
-from lesion_fusion.cohort.wording import canonical_cell, slug, unknown_categories
+from lesion_fusion.cohort.wording import canonical_cell, unknown_categories
 
 TABLE = "clinical table"
 
@@ -118,8 +118,3 @@ def _repeated_cases(cases: pd.DataFrame, rows: pd.Series) -> Iterator[Defect]:
                 column="case_id",
             )
         first_row.setdefault(case_id, int(row))
-
-
-def normal_without_lesion(classification: object) -> bool:
-    """Return whether a case shows no lesion, so that a tumour mask is not expected."""
-    return isinstance(classification, str) and slug(classification) == "normal"

@@ -9,18 +9,23 @@ import pandas as pd
 
 from lesion_fusion.tabular.encoding import EMBEDDING_PREFIX
 
+# The record has columns of the same names (a radiologist's `halo` beside the one measured in the image).
+DESCRIPTOR_PREFIX = "image_descriptor_"
+
 
 def feature_table(
     views: Sequence[str],
     cases: pd.DataFrame,
     record_columns: Sequence[str],
     image_descriptors: pd.DataFrame | None = None,
+    descriptor_names: Sequence[str] = (),
     embeddings: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return the features of `cases`, indexed by case_id, in the order of its rows.
 
-    `views` names the parts: `record` (the columns in `record_columns`), `image_descriptors` (table with case_id), and
-    `embeddings` (float array (n, d), row i = case i). A case without image descriptors gets NA there.
+    `views` names the parts: `record` (the columns in `record_columns`), `image_descriptors` (those
+    of the table's columns in `descriptor_names`), and `embeddings` (float array (n, d), row i = case i). A case without
+    image descriptors gets NA there.
     """
     index = pd.Index(cases["case_id"], name="case_id")
     parts = []
@@ -29,7 +34,8 @@ def feature_table(
     if "image_descriptors" in views:
         if image_descriptors is None:
             raise ValueError("The view image_descriptors needs the table image_descriptors.")
-        parts.append(image_descriptors.set_index("case_id").reindex(index))
+        described = image_descriptors.set_index("case_id")[list(descriptor_names)].reindex(index)
+        parts.append(described.add_prefix(DESCRIPTOR_PREFIX))
     if "embeddings" in views:
         if embeddings is None:
             raise ValueError("The view embeddings needs a network's embeddings.")

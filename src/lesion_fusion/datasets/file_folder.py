@@ -1,0 +1,54 @@
+"""A folder of files as published, each read when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from kedro.io import AbstractDataset, DatasetError
+
+from lesion_fusion.datasets.digest import path_digest
+
+
+class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
+    """Loads a folder as {file name: function that reads the file's bytes}; read only.
+
+    `suffix` keeps the files whose names end so. Bytes rather than decoded images, so that a damaged file is reported
+    with its name where images are decoded, by the same code that decodes a request to the served model.
+    """
+
+    def __init__(self, *, filepath: str, suffix: str = "", metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(filepath)
+        self._suffix = suffix
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Callable[[], bytes]]:
+        """Return the files by name; raises DatasetError where the folder is missing or holds no such file."""
+        if not self._path.is_dir():
+            raise DatasetError(
+                f"There is no folder {self._path}. Put the collection's files there as downloaded, or say where it "
+                "lies with the environment variable LESION_FUSION_DATA."
+            )
+        names = sorted(p.name for p in self._path.iterdir() if p.is_file() and p.name.endswith(self._suffix))
+        if not names:
+            raise DatasetError(
+                f"The folder {self._path} holds no file ending in {self._suffix!r}. Put the collection's files there "
+                "as downloaded, without a folder in between."
+            )
+        return {name: partial(Path.read_bytes, self._path / name) for name in names}
+
+    def save(self, data: None) -> NoReturn:
+        """Refuse: published files are never written."""
+        raise DatasetError(f"The files in {self._path} are read only.")
+
+    def content_digest(self) -> str:
+        """Return a digest of the names and contents of the files."""
+        return path_digest(self._path) if self._path.is_dir() else ""
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path), "suffix": self._suffix}
+
+    def _exists(self) -> bool:
+        return self._path.is_dir()

@@ -1,0 +1,201 @@
+"""MLflow as datasets: a child run a model, the study's tags on the parent, and the registry."""
+
+from __future__ import annotations
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import mlflow
+from kedro.io import AbstractDataset, DatasetError
+from mlflow.models import ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, DataType, Schema
+
+import lesion_fusion
+from lesion_fusion.evaluation.promotion import Champion
+
+if TYPE_CHECKING:
+    from lesion_fusion.models.run_record import RunRecord
+
+# What the served model imports, beside the package itself, which travels inside it.
+_SERVING_PACKAGES = ("keras", "mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-image", "scikit-learn", "scipy", "skops")
+_BACKEND_PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "xgboost-cpu", "xgboost")
+
+
+class MlflowChildRunDataset(AbstractDataset["RunRecord", dict[str, str]]):
+    """Saves a `RunRecord` as a child of the active run; loads a reference to what was saved: model, run_id, model_uri.
+
+    It never exists beforehand: a new parent run gets child runs of its own, of reused results too, so that the runs of
+    two parents can be compared.
+    """
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self._reference: dict[str, str] | None = None
+        self.metadata = metadata
+
+    def load(self) -> dict[str, str]:
+        """Return the reference of the run saved in this session."""
+        if self._reference is None:
+            raise DatasetError("No run was tracked in this session; run the node that gathers it too.")
+        return self._reference
+
+    def save(self, data: RunRecord) -> None:
+        """Write the run: tags, parameters, metrics, histories, figures, tables and the servable model."""
+        with mlflow.start_run(run_name=data.full_name, nested=True) as run:
+            mlflow.set_tags({"family": data.family, "model": data.name, **_package_tags(), **data.tags})
+            mlflow.log_params(data.parameters)
+            for name, values in data.histories.items():
+                for step, value in values.items():
+                    mlflow.log_metric(name, value, step=step)
+            with tempfile.TemporaryDirectory() as workshop:
+                for name, figure in data.figures.items():
+                    (Path(workshop) / name).write_bytes(figure)
+                for name, table in data.tables.items():
+                    table.to_csv(Path(workshop) / name, index=False)
+                mlflow.log_artifacts(workshop)
+            logged = _log_model(data)
+            mlflow.log_metrics(data.metrics, model_id=logged.model_id)
+            self._reference = {
+                "model": data.full_name,
+                "run_id": run.info.run_id,
+                "model_uri": logged.model_uri,
+            }
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+    def _exists(self) -> bool:
+        return False
+
+
+def _log_model(data: RunRecord) -> Any:
+    # Imported here: these bring scikit-learn and the networks' code along, which a run without models does without.
+    from lesion_fusion.models.bundle import save_bundle
+    from lesion_fusion.serving import entry_path
+    from lesion_fusion.serving.schema import request_fields
+
+    fields = request_fields(data.model)
+    columns = [
+        ColSpec(DataType.double if field.number else DataType.string, field.name, required=field.required)
+        for field in fields
+    ]
+    with tempfile.TemporaryDirectory() as workshop:
+        bundle = Path(workshop) / "bundle"
+        save_bundle(data.model, bundle)
+        return mlflow.pyfunc.log_model(
+            name=data.full_name.replace(".", "-"),
+            python_model=str(entry_path()),
+            artifacts={"bundle": str(bundle)},
+            code_paths=[str(Path(lesion_fusion.__file__).parent)],
+            pip_requirements=_requirements(),
+            signature=ModelSignature(inputs=Schema(columns)),
+            metadata={"lesion_fusion_version": lesion_fusion.__version__},
+        )
+
+
+def _requirements() -> list[str]:
+    """Return the serving environment's packages at the versions in use."""
+    from importlib.metadata import PackageNotFoundError
+
+    found = []
+    for name in (*_SERVING_PACKAGES, *_BACKEND_PACKAGES):
+        try:
+            found.append(f"{name}=={version(name)}")
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _package_tags() -> dict[str, str]:
+    parent = mlflow.active_run()
+    tags = {"package_version": lesion_fusion.__version__}
+    if parent is not None and parent.data.tags.get("mlflow.parentRunId"):
+        commit = MlflowClient().get_run(parent.data.tags["mlflow.parentRunId"]).data.tags.get("git_commit")
+        tags |= {"git_commit": commit} if commit else {}
+    return tags
+
+
+class MlflowTagsDataset(AbstractDataset[dict[str, str], NoReturn]):
+    """Saves a dictionary as tags of the active run."""
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+
+    def load(self) -> NoReturn:
+        """Refuse: tags are read in MLflow."""
+        raise DatasetError("Tags of a run are written, not read.")
+
+    def save(self, data: dict[str, str]) -> None:
+        """Set the tags."""
+        mlflow.set_tags(data)
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+    def _exists(self) -> bool:
+        return False
+
+
+class MlflowChampionsDataset(AbstractDataset[NoReturn, dict[str, Champion]]):
+    """Loads the present champions of the registered models, by registered name."""
+
+    ALIAS = "champion"
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Champion]:
+        """Return the champions; a registered model without one is left out."""
+        client = MlflowClient()
+        champions = {}
+        for registered in client.search_registered_models():
+            number = registered.aliases.get(self.ALIAS)
+            if number is None:
+                continue
+            tags = client.get_model_version(registered.name, number).tags
+            if {"cohort", "cohort_digest", "folds_digest", "auroc"} <= set(tags):
+                champions[registered.name] = Champion(
+                    tags["cohort"], tags["cohort_digest"], tags["folds_digest"], float(tags["auroc"])
+                )
+        return champions
+
+    def save(self, data: NoReturn) -> NoReturn:
+        """Refuse: champions change through the promotion alone."""
+        raise DatasetError("Champions are set by the promotion.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
+class MlflowRegistryDataset(AbstractDataset[list[dict[str, Any]], NoReturn]):
+    """Saves promotion decisions: registers a version of each model and sets its alias and tags."""
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+
+    def load(self) -> NoReturn:
+        """Refuse: the registry is read in MLflow."""
+        raise DatasetError("The registry is written here; read it in MLflow.")
+
+    def save(self, data: list[dict[str, Any]]) -> None:
+        """Register each decision's model under its name and alias, the reasons and the study as tags."""
+        client = MlflowClient()
+        for decision in data:
+            name = decision["registered_name"]
+            tags = {
+                "model": f"{decision['family']}.{decision['model']}",
+                "auroc": f"{decision['auroc']:.6f}",
+                "decision": decision["alias"],
+                "reasons": "; ".join(decision["reasons"]),
+                **decision["study"],
+            }
+            registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
+            client.set_registered_model_alias(name, decision["alias"], registered.version)
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+    def _exists(self) -> bool:
+        return False

@@ -1,0 +1,40 @@
+"""Fitted models on disk, as bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.io import AbstractDataset
+
+from lesion_fusion.datasets.atomic import replacing
+
+if TYPE_CHECKING:
+    from lesion_fusion.models.inputs import FittedModel
+
+
+class ModelBundleDataset(AbstractDataset["FittedModel", "FittedModel"]):
+    """Saves and loads a fitted model as a folder (see `models.bundle`); scikit-learn and Keras load when used."""
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> FittedModel:
+        """Return the model."""
+        from lesion_fusion.models.bundle import load_bundle
+
+        return load_bundle(self._path)
+
+    def save(self, data: FittedModel) -> None:
+        """Write the folder whole or not at all."""
+        from lesion_fusion.models.bundle import save_bundle
+
+        with replacing(self._path) as draft:
+            save_bundle(data, draft)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}
+
+    def _exists(self) -> bool:
+        return (self._path / "model.json").is_file()

@@ -1,0 +1,62 @@
+"""Arrays in `.npy` files: written row by row, read in slices, so that memory does not grow with the cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kedro.io import AbstractDataset, DatasetError
+
+from lesion_fusion.datasets.atomic import replacing
+
+
+@dataclass(frozen=True)
+class RowStream:
+    """An array that is made row by row: its whole shape, its dtype, and its rows in order."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    rows: Iterable[np.ndarray]
+
+
+class NpyDataset(AbstractDataset[RowStream | np.ndarray, np.ndarray]):
+    """Saves an array or a `RowStream`; loads a read-only memory map, of which only the slices used are read."""
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> np.ndarray:
+        """Return the array as a read-only memory map."""
+        return np.load(self._path, mmap_mode="r", allow_pickle=False)
+
+    def save(self, data: RowStream | np.ndarray) -> None:
+        """Write the file whole or not at all; raises DatasetError if a stream ends too early or too late."""
+        with replacing(self._path) as draft:
+            if isinstance(data, RowStream):
+                _write_stream(data, draft)
+            else:
+                with draft.open("wb") as file:
+                    np.save(file, data, allow_pickle=False)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}
+
+    def _exists(self) -> bool:
+        return self._path.is_file()
+
+
+def _write_stream(stream: RowStream, path: Path) -> None:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(stream.dtype), shape=stream.shape)
+    written = 0
+    for row in stream.rows:
+        if written == stream.shape[0]:
+            raise DatasetError(f"More rows came than the {stream.shape[0]} announced.")
+        array[written] = row
+        written += 1
+    if written != stream.shape[0]:
+        raise DatasetError(f"{written} rows came of the {stream.shape[0]} announced.")
+    array.flush()

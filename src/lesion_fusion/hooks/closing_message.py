@@ -1,0 +1,35 @@
+"""Hook: say at the end of a run where its results are and what to do next."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+logger = logging.getLogger(__name__)
+
+
+class ClosingMessage:
+    """Logs the places of the report, the MLflow page and the lineage after a successful run."""
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Log what the run made and the commands that show it."""
+        env = f" --env {run_params['env']}" if run_params.get("env") not in (None, "local", "base") else ""
+        lines = ["Done. Next:"]
+        outputs = pipeline.all_outputs()
+        for name, what in (("report", "report, for a browser"), ("leaderboard", "leaderboard")):
+            if name in outputs and name in catalog:
+                path = Path(str(catalog.get(name)._describe()["filepath"]))
+                lines.append(f"  {what}: {path}")
+        lines += [
+            f"  runs, models, registry:  kedro mlflow ui{env}",
+            f"  lineage:                 kedro viz run{env}",
+        ]
+        if "report" not in outputs:
+            lines.append(f"  report on these results: kedro run --pipeline reporting --only-missing-outputs{env}")
+        logger.info("\n".join(lines))

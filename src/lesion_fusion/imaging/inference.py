@@ -1,0 +1,18 @@
+"""What a trained network says of images: class probabilities and embeddings."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from lesion_fusion.imaging.batches import Rows, predict_in_batches
+from lesion_fusion.imaging.networks import EMBEDDING
+
+BATCH = 32
+
+
+def predict_and_embed(network: keras.Model, images: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return (probabilities (n, k), embeddings (n, d)), float32, of uint8 images (n, height, width, channels)."""
+    both = keras.Model(network.input, [network.output, network.get_layer(EMBEDDING).output])
+    probabilities, embeddings = predict_in_batches(both, images, np.arange(len(images)), BATCH)
+    return probabilities, embeddings

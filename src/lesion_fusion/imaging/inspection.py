@@ -1,0 +1,83 @@
+"""Look at every image and mask of a cohort once: sizes, a digest of the contents, and everything that is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lesion_fusion.cohort.defects import Defect
+from lesion_fusion.cohort.schema import split_cell
+from lesion_fusion.imaging.png import GrayImage, ImageDefect, check_same_size, decode_image, decode_mask
+
+Files = Mapping[str, Callable[[], bytes]]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """`sizes`: case_id, image_width, image_height of the cases whose image can be read. `digest`: of all contents."""
+
+    sizes: pd.DataFrame
+    digest: str
+    defects: list[Defect]
+
+
+def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspection:
+    """Decode every file that `cases` names and report all that is wrong, in one pass.
+
+    `cases` needs case_id, image_file, tumor_mask_file, other_mask_files, classification; `images` and `masks` map file
+    names to functions that read their bytes. A lesion without a tumour mask is a defect; a normal case has none.
+    """
+    sizes, defects = [], []
+    digest = hashlib.sha256()
+    for case in cases.itertuples(index=False):
+        if not isinstance(case.image_file, str) or not isinstance(case.case_id, str):
+            continue
+        try:
+            content, image = _read(case.image_file, images, decode_image)
+        except ImageDefect as error:
+            defects.append(_defect(error, case.case_id, "unusable image", "image_file"))
+            continue
+        digest.update(content)
+        sizes.append((case.case_id, image.shape[1], image.shape[0]))
+        for column, name in _mask_names(case):
+            try:
+                content, mask = _read(name, masks, decode_mask)
+                check_same_size(image, mask, name)
+            except ImageDefect as error:
+                defects.append(_defect(error, case.case_id, "unusable mask", column))
+                continue
+            digest.update(content)
+        if not isinstance(case.tumor_mask_file, str) and case.classification in {"benign", "malignant"}:
+            defects.append(
+                Defect(
+                    "lesion without a mask",
+                    f"a {case.classification} case names no tumour mask",
+                    "name its mask's file, or outline the lesion",
+                    case_id=case.case_id,
+                    column="tumor_mask_file",
+                )
+            )
+    table = pd.DataFrame(sizes, columns=["case_id", "image_width", "image_height"])
+    return Inspection(table, digest.hexdigest()[:16], defects)
+
+
+def _mask_names(case: object) -> Iterator[tuple[str, str]]:
+    for column in ("tumor_mask_file", "other_mask_files"):
+        for name in split_cell(getattr(case, column)):
+            yield column, name
+
+
+def _read(name: str, files: Files, decode: Callable[[bytes, str], GrayImage]) -> tuple[bytes, GrayImage]:
+    if name not in files:
+        raise ImageDefect(
+            name, "there is no such file", "put it into the cohort's folder, or correct its name in the table"
+        )
+    content = files[name]()
+    return content, decode(content, name)
+
+
+def _defect(error: ImageDefect, case_id: str, kind: str, column: str) -> Defect:
+    return Defect(kind, error.problem, error.mend, case_id=case_id, file=error.name, column=column)

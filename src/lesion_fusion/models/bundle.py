@@ -1,0 +1,150 @@
+"""Store a fitted model as a folder of plain files, and read it back without executing anything from it.
+
+`model.json` says what the model is; scikit-learn estimators lie beside it in skops' format, which names every type it
+holds and builds none that is not trusted; networks lie in Keras' `.keras` format, loaded in safe mode. Members of a
+late fusion are bundles in subfolders. No file is a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skops.io
+
+from lesion_fusion.fusion.late import Combination
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.models.late import FittedLateFusion
+from lesion_fusion.models.network import FittedNetwork
+from lesion_fusion.models.tabular import FittedTabular
+from lesion_fusion.tabular.calibration import Calibration
+
+DESCRIPTION = "model.json"
+ESTIMATOR = "estimator.skops"
+NETWORK = "network.keras"
+
+# Types beyond skops' own list that our estimators are made of; a bundle with any other is refused.
+TRUSTED_TYPES = (
+    "lesion_fusion.tabular.encoding.CategoryIndicators",
+    "numpy.dtype",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+)
+
+
+class UntrustedBundleError(ValueError):
+    """A bundle holds types that this package never writes."""
+
+
+def save_bundle(model: FittedModel, folder: Path) -> None:
+    """Write `model` into `folder`, which is made."""
+    folder.mkdir(parents=True)
+    description: dict[str, Any] = {
+        "family": model.family,
+        "name": model.name,
+        "classes": list(model.classes),
+        "threshold": None if math.isnan(model.threshold) else model.threshold,
+    }
+    if isinstance(model, FittedTabular):
+        description |= {
+            "kind": "tabular",
+            "calibration": _calibration_to_json(model.calibration),
+            "views": list(model.views),
+            "record_columns": list(model.record_columns),
+            "descriptor_names": list(model.descriptor_names),
+            "image_input": model.image_input.model_dump() if model.image_input else None,
+        }
+        skops.io.dump(model.estimator, folder / ESTIMATOR)
+        if model.network is not None:
+            model.network.save(folder / NETWORK)
+    elif isinstance(model, FittedNetwork):
+        description |= {
+            "kind": "network",
+            "calibration": _calibration_to_json(model.calibration),
+            "image_input": model.image_input.model_dump(),
+        }
+        model.network.save(folder / NETWORK)
+    elif isinstance(model, FittedLateFusion):
+        description |= {
+            "kind": "late_fusion",
+            "calibration": _calibration_to_json(model.calibration),
+            "rule": model.combination.rule,
+            "weights": model.combination.weights.tolist(),
+            "members": [f"member_{i}" for i in range(len(model.members))],
+        }
+        for name, member in zip(description["members"], model.members, strict=True):
+            save_bundle(member, folder / name)
+    else:
+        raise TypeError(f"A {type(model).__name__} can't be stored as a bundle.")
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+
+
+def load_bundle(folder: Path) -> FittedModel:
+    """Read the model that `save_bundle` wrote; raises `UntrustedBundleError` for one that holds foreign types."""
+    description = json.loads((folder / DESCRIPTION).read_text())
+    common = {
+        "family": description["family"],
+        "name": description["name"],
+        "classes": tuple(description["classes"]),
+        "threshold": math.nan if description["threshold"] is None else float(description["threshold"]),
+        "calibration": _calibration_from_json(description["calibration"]),
+    }
+    kind = description["kind"]
+    if kind == "tabular":
+        image_input = description["image_input"]
+        return FittedTabular(
+            **common,
+            views=tuple(description["views"]),
+            record_columns=tuple(description["record_columns"]),
+            descriptor_names=tuple(description["descriptor_names"]),
+            estimator=_load_estimator(folder / ESTIMATOR),
+            network=_load_network(folder / NETWORK) if (folder / NETWORK).exists() else None,
+            image_input=ImageInput(**image_input) if image_input else None,
+        )
+    if kind == "network":
+        return FittedNetwork(
+            **common,
+            network=_load_network(folder / NETWORK),
+            image_input=ImageInput(**description["image_input"]),
+        )
+    if kind == "late_fusion":
+        return FittedLateFusion(
+            **common,
+            members=tuple(load_bundle(folder / name) for name in description["members"]),
+            combination=Combination(description["rule"], np.asarray(description["weights"])),
+        )
+    raise UntrustedBundleError(f"{folder / DESCRIPTION} names the kind {kind!r}, which this version does not know.")
+
+
+def _load_estimator(path: Path) -> Any:
+    foreign = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
+    if foreign:
+        raise UntrustedBundleError(
+            f"{path} holds types that this package never writes: {', '.join(foreign)}. Don't load it unless you made it."
+        )
+    return skops.io.load(path, trusted=list(TRUSTED_TYPES))
+
+
+def _load_network(path: Path) -> Any:
+    import keras
+
+    # The package's own layers register themselves on import.
+    import lesion_fusion.imaging.networks
+
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _calibration_to_json(calibration: Calibration) -> dict[str, Any]:
+    return {"slope": calibration.slope.tolist(), "intercept": calibration.intercept.tolist()}
+
+
+def _calibration_from_json(values: dict[str, Any]) -> Calibration:
+    return Calibration(np.asarray(values["slope"]), np.asarray(values["intercept"]))

@@ -1,0 +1,30 @@
+"""All that a model's tracked run shows, gathered by pure code and written in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from lesion_fusion.models.inputs import FittedModel
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One model's run. `histories` maps a metric to its values by step; `figures` (PNG) and `tables` are named files."""
+
+    family: str
+    name: str
+    tags: dict[str, str]
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+    model: FittedModel
+    input_example: pd.DataFrame
+    histories: dict[str, dict[int, float]] = field(default_factory=dict)
+    figures: dict[str, bytes] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        """`<family>.<model>`."""
+        return f"{self.family}.{self.name}"

@@ -1,0 +1,33 @@
+"""The registered pipelines: each name is the stage with all that it needs, so that it runs in a fresh clone."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Pipeline
+
+from lesion_fusion.pipelines.clinical_models.pipeline import create_pipeline as clinical_models
+from lesion_fusion.pipelines.configured_models import configured_models
+from lesion_fusion.pipelines.fusion.pipeline import create_pipeline as fusion
+from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as imaging_models
+from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
+from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
+from lesion_fusion.pipelines.reporting.pipeline import create_pipeline as reporting
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Return the pipelines by name; `--tags <stage>` narrows any of them to the stage itself."""
+    models = configured_models()
+    names = [f"{family}.{name}" for family, entries in models.items() for name in entries]
+    prepared = ingestion() + preprocessing()
+    clinical = clinical_models(models["clinical"])
+    imaging = imaging_models(models["imaging"])
+    joined = prepared + clinical + imaging + fusion(models["fusion"], names)
+    everything = joined + reporting(names)
+    return {
+        "ingestion": ingestion(),
+        "preprocessing": prepared,
+        "clinical_models": prepared + clinical,
+        "imaging_models": prepared + imaging,
+        "fusion": joined,
+        "reporting": everything,
+        "__default__": everything,
+    }

@@ -1,0 +1,1 @@
+"""The stage `clinical_models`."""

@@ -1,0 +1,48 @@
+"""Which models a run has: the entries under `clinical`, `imaging` and `fusion` in the parameters.
+
+Kedro builds pipelines before it hands parameters to nodes, so the registry reads the names itself, from the same files
+and for the same environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import settings
+from kedro.utils import find_kedro_project
+
+FAMILIES = ("clinical", "imaging", "fusion")
+
+
+class _Active:
+    """The environment and configuration folder of the session in progress; the hook `ModelSelection` sets them."""
+
+    env: str | None = None
+    conf_source: str | None = None
+
+
+active = _Active()
+
+
+def configured_models() -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Return {family: {model: its parameters}}; raises ValueError for an entry that holds no parameters."""
+    conf_source = active.conf_source or str((find_kedro_project(Path.cwd()) or Path.cwd()) / settings.CONF_SOURCE)
+    loader = OmegaConfigLoader(
+        conf_source=conf_source,
+        env=active.env or os.environ.get("KEDRO_ENV"),
+        **settings.CONFIG_LOADER_ARGS,
+    )
+    parameters = loader["parameters"]
+    models: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for family in FAMILIES:
+        # A model set to null in an environment is one that the environment leaves out.
+        entries = {name: entry for name, entry in (parameters.get(family) or {}).items() if entry is not None}
+        broken = [name for name, entry in entries.items() if not isinstance(entry, Mapping)]
+        if broken:
+            raise ValueError(f"Each entry under {family} holds a model's parameters; these do not: {', '.join(broken)}.")
+        models[family] = entries
+    return models

@@ -1,0 +1,54 @@
+"""Nodes of fusion's last step: all models of all families side by side, and which are registered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.leaderboard import leaderboard
+from lesion_fusion.evaluation.promotion import Champion, PromotionRule, decide
+from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+
+REGISTERED_NAME = "lesion-{family}"
+
+
+def build_leaderboard(
+    cases: pd.DataFrame, evaluation: Evaluation, study: Study, *predictions: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the leaderboard of the models whose predictions are given."""
+    return leaderboard(
+        predictions,
+        cases[["case_id", "patient_id"]],
+        evaluation.baseline,
+        evaluation.resamples,
+        evaluation.confidence,
+        study.seed,
+    )
+
+
+def promote(
+    board: pd.DataFrame,
+    champions: Mapping[str, Champion],
+    study_tags: dict[str, str],
+    rule: PromotionRule,
+    *tracked_runs: dict[str, str],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return, to be kept and to be carried out, which model of each family is registered, as what, and why."""
+    runs = {run["model"]: run for run in tracked_runs}
+    of_family = {name.removeprefix("lesion-"): champion for name, champion in champions.items()}
+    decisions = [
+        {
+            "registered_name": REGISTERED_NAME.format(family=decision.family),
+            **asdict(decision),
+            "reasons": list(decision.reasons),
+            "run_id": runs[f"{decision.family}.{decision.model}"]["run_id"],
+            "model_uri": runs[f"{decision.family}.{decision.model}"]["model_uri"],
+            "study": study_tags,
+        }
+        for decision in decide(board, of_family, study_tags, rule)
+    ]
+    return decisions, decisions

@@ -1,0 +1,42 @@
+"""The pipeline of fusion: the fused models, then all families side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from lesion_fusion.pipelines.fusion.nodes import build_leaderboard, promote
+from lesion_fusion.pipelines.model.pipeline import family_pipeline
+
+
+def create_pipeline(models: Mapping[str, Mapping[str, Any]], all_models: Sequence[str]) -> Pipeline:
+    """Return the stage `fusion`.
+
+    `models` are the entries under `fusion` in the parameters, `all_models` the full names of the models of all families.
+    """
+    last_step = Pipeline(
+        [
+            Node(
+                build_leaderboard,
+                ["study_cases", "params:evaluation", "params:study", *(f"{name}.predictions" for name in all_models)],
+                "leaderboard",
+                name="build_leaderboard",
+            ),
+            Node(
+                promote,
+                [
+                    "leaderboard",
+                    "registered_champions",
+                    "study_tags",
+                    "params:promotion",
+                    *(f"{name}.tracked_run" for name in all_models),
+                ],
+                ["promotion", "registry"],
+                name="promote",
+            ),
+        ],
+        tags="fusion",
+    )
+    return family_pipeline("fusion", "fusion", models) + last_step

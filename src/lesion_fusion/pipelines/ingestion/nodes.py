@@ -1,0 +1,45 @@
+"""Nodes of ingestion: published files to validated `cases`."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from lesion_fusion.cohort.assembly import OnDefect, assemble_cases
+from lesion_fusion.cohort.defects import defects_table
+from lesion_fusion.cohort.readers import READERS
+from lesion_fusion.cohort.record import parse_record
+from lesion_fusion.imaging.inspection import Files, inspect_files
+
+
+class Ingestion(BaseModel):
+    """`reader`: the published layout of the table. `on_defect`: stop at a defect, or exclude its case and say so."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reader: str
+    on_defect: OnDefect = "stop"
+
+    @field_validator("reader")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in READERS:
+            raise ValueError(f"no reader is called {name!r}; there are: {', '.join(READERS)}")
+        return name
+
+
+def build_cases(
+    raw_clinical_table: pd.DataFrame, raw_images: Files, raw_masks: Files, ingestion: Ingestion
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str | int]]:
+    """Return `cases`, the defects of excluded cases, and the cohort's digest.
+
+    Raises `CohortError` with every defect of table and files at once, before anything is written.
+    """
+    record, defects = parse_record(READERS[ingestion.reader](raw_clinical_table))
+    inspection = inspect_files(record, raw_images, raw_masks)
+    defects = [*defects, *inspection.defects]
+    cases = assemble_cases(record, inspection.sizes, defects, ingestion.on_defect)
+    content = hashlib.sha256(cases.to_csv(index=False).encode() + inspection.digest.encode()).hexdigest()[:16]
+    return cases, defects_table(defects), {"cohort_digest": content, "cases": len(cases)}

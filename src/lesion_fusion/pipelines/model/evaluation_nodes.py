@@ -1,0 +1,113 @@
+"""Nodes that judge one model by its predictions and gather its tracked run; they know no family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import BaseModel, ConfigDict, Field
+
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.confusion import confusion_table
+from lesion_fusion.evaluation.curves import calibration_curve, roc_curve
+from lesion_fusion.evaluation.figures.curve_figures import calibration_figure, roc_figure
+from lesion_fusion.evaluation.figures.table_figures import confusion_matrix_figure
+from lesion_fusion.evaluation.summary import per_fold, summary
+from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.models.run_record import RunRecord
+from lesion_fusion.pipelines.model.naming import ModelName
+from lesion_fusion.serving.schema import example_request
+
+Summary = dict[str, dict[str, float]]
+
+
+class Evaluation(BaseModel):
+    """Bootstrap resamples over patients, confidence of the intervals, and the simple baseline (`<family>.<model>`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resamples: int = Field(default=2000, ge=200)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    baseline: str
+
+
+def summarise(predictions: pd.DataFrame, cases: pd.DataFrame, evaluation: Evaluation, study: Study) -> Summary:
+    """Return the model's figures, pooled out of fold, each with its interval."""
+    return summary(predictions, _patients(cases), evaluation.resamples, evaluation.confidence, study.seed)
+
+
+def draw_figures(
+    predictions: pd.DataFrame, cases: pd.DataFrame, evaluation: Evaluation, study: Study, *, model: ModelName
+) -> tuple[Figure, Figure, Figure]:
+    """Return the model's ROC curve, calibration curve and confusion matrix."""
+    options = (predictions, _patients(cases), evaluation.resamples, evaluation.confidence, study.seed)
+    return (
+        roc_figure({model.full: roc_curve(*options)}, title=f"ROC curve, {model.full}"),
+        calibration_figure({model.full: calibration_curve(*options)}, title=f"Calibration, {model.full}"),
+        confusion_matrix_figure(confusion_table(*options), title=f"Confusion matrix, {model.full}"),
+    )
+
+
+def gather_run(
+    predictions: pd.DataFrame,
+    training_log: pd.DataFrame,
+    metrics: Summary,
+    roc: bytes,
+    calibration: bytes,
+    confusion: bytes,
+    fitted: FittedModel,
+    parameters: Any,
+    study_tags: dict[str, str],
+    cases: pd.DataFrame,
+    *,
+    model: ModelName,
+) -> RunRecord:
+    """Return all that the model's tracked run shows; `parameters` are those of its kind, `roc` and so on PNG files."""
+    flat = {
+        key: value
+        for name, figure in metrics.items()
+        for key, value in ((name, figure["estimate"]), (f"{name}_low", figure["low"]), (f"{name}_high", figure["high"]))
+    }
+    return RunRecord(
+        family=model.family,
+        name=model.name,
+        tags=study_tags,
+        parameters=flatten(parameters.model_dump()),
+        metrics=flat,
+        model=fitted,
+        input_example=example_request(cases, fitted),
+        histories=_histories(training_log, predictions),
+        figures={"roc_curve.png": roc, "calibration.png": calibration, "confusion_matrix.png": confusion},
+        tables={"predictions.csv": predictions, "training_log.csv": training_log},
+    )
+
+
+def flatten(values: dict[str, object], prefix: str = "") -> dict[str, str]:
+    """Return nested parameters as one level of text, keys joined by dots."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat
+
+
+def _histories(training_log: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, dict[int, float]]:
+    """Return AUROC fold by fold, and a network's curves epoch by epoch, one a fold."""
+    by_fold = per_fold(predictions)
+    aurocs = by_fold[by_fold["metric"] == "auroc"]
+    histories = {"fold_auroc": dict(enumerate(aurocs["value"]))}
+    if "epoch" in training_log:
+        for (repeat, fold), rows in training_log.groupby(["repeat", "fold"]):
+            place = "all_cases" if fold < 0 else f"repeat_{repeat}_fold_{fold}"
+            for name in rows.columns.difference(["repeat", "fold", "epoch", "learning_rate"]):
+                values = rows.dropna(subset=[name])
+                if len(values):
+                    histories[f"{place}/{name}"] = dict(zip(values["epoch"].astype(int), values[name], strict=True))
+    return histories
+
+
+def _patients(cases: pd.DataFrame) -> pd.DataFrame:
+    return cases[["case_id", "patient_id"]]

@@ -1,0 +1,111 @@
+"""The node that trains a network out of fold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from lesion_fusion.cohort.folds import derived_seed
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.models.network import FittedNetwork
+from lesion_fusion.pipelines.model.naming import ModelName, identified
+from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
+from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table
+from lesion_fusion.tabular.parameters import Tuning
+
+
+class NetworkModel(BaseModel):
+    """A network and in how many of the repeats it is trained (training costs minutes where a classifier costs seconds)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: NetworkParameters
+    repeats: int = Field(default=1, ge=1)
+
+
+def train_network(
+    lesion_images: np.ndarray,
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    parameters: NetworkModel,
+    tuning: Tuning,
+    image_input: ImageInput,
+    study: Study,
+    *,
+    model: ModelName,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork]:
+    """Return predictions, inner predictions, the log of the training, embeddings and the network trained on all cases.
+
+    Each fold's network stops on a validation part of its training fold; its predictions of that part calibrate it, fix
+    its threshold and are its inner predictions. The network trained on all cases holds nothing out, so it takes the
+    calibration and threshold of all validation parts together.
+    """
+    # Imported here: keras takes seconds to import, and the clinical stage does without it.
+    from lesion_fusion.imaging.inference import predict_and_embed
+    from lesion_fusion.imaging.out_of_fold import train_out_of_fold
+
+    classes = study.classes
+    labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    groups = cases["patient_id"].to_numpy()
+    predictions, inner, log, embeddings, held_out = [], [], [], [], []
+    network = None
+    repeats = min(parameters.repeats, folds["repeat"].nunique())
+    for repeat in range(repeats):
+        fold_of = folds[folds["repeat"] == repeat].set_index("case_id")["fold"].reindex(cases["case_id"]).to_numpy()
+        trained = train_out_of_fold(
+            lesion_images,
+            labels,
+            groups,
+            fold_of,
+            len(classes),
+            parameters.network,
+            derived_seed(study.seed, repeat),
+            refit=repeat == repeats - 1,
+        )
+        network = trained.network
+        for result in trained.folds:
+            scores, truth = log_odds(result.validation_probabilities), labels[result.validation]
+            calibration = Calibration.fit(scores, truth, len(classes))
+            calibrated = calibration.probabilities(scores)
+            held_out.append((result.validation, scores))
+            threshold = decision_threshold(calibrated, truth, tuning.decision.minimum_sensitivity)
+            tested = calibration.probabilities(log_odds(result.test_probabilities))
+            table = predictions_table(cases.iloc[result.test], repeat, result.fold, classes, tested)
+            predictions.append(table.assign(threshold=threshold))
+            inner.append(predictions_table(cases.iloc[result.validation], repeat, result.fold, classes, calibrated))
+            log.append(pd.DataFrame(result.history).assign(repeat=repeat, fold=result.fold))
+            embeddings.append(result.embeddings)
+        if repeat == repeats - 1:
+            log.append(pd.DataFrame(trained.network_history).assign(repeat=REFIT, fold=REFIT))
+
+    positions = np.concatenate([position for position, _ in held_out])
+    scores = np.concatenate([score for _, score in held_out])
+    calibration = Calibration.fit(scores, labels[positions], len(classes))
+    calibrated = calibration.probabilities(scores)
+    inner.append(_of_each_case(predictions_table(cases.iloc[positions], REFIT, REFIT, classes, calibrated)))
+    _, of_all = predict_and_embed(network, lesion_images)
+    fitted = FittedNetwork(
+        family=model.family,
+        name=model.name,
+        classes=classes,
+        threshold=decision_threshold(calibrated, labels[positions], tuning.decision.minimum_sensitivity),
+        network=network,
+        image_input=image_input,
+        calibration=calibration,
+    )
+    return (
+        identified(pd.concat(predictions, ignore_index=True), study.protocol, model),
+        identified(pd.concat(inner, ignore_index=True), study.protocol, model),
+        pd.concat(log, ignore_index=True),
+        np.stack([*embeddings, of_all]),
+        fitted,
+    )
+
+
+def _of_each_case(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a case: a case held out by several folds' networks gets its mean probability."""
+    keys = ["repeat", "fold", "case_id", "label"]
+    return table.groupby(keys, as_index=False, sort=True).mean()

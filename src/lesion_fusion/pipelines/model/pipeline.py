@@ -1,0 +1,124 @@
+"""The modular pipeline of one model: train out of fold, judge, track. One function a kind of model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kedro.pipeline import Node, Pipeline
+
+from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, gather_run, summarise
+from lesion_fusion.pipelines.model.late_nodes import fuse_late
+from lesion_fusion.pipelines.model.naming import ModelName, for_model
+from lesion_fusion.pipelines.model.network_nodes import train_network
+from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_tabular
+
+# What every kind of model hands on; a network hands on its embeddings too.
+TRAINED = ["predictions", "inner_predictions", "training_log", "model"]
+
+_STUDY = {"params:study", "params:tuning", "params:evaluation", "params:preprocessing.image_input"}
+_SHARED = {"study_cases", "folds", "image_descriptors", "lesion_images", "study_tags"}
+
+
+def tabular_model(model: ModelName, stage: str) -> Pipeline:
+    """Return the pipeline of a classifier over record and image descriptors."""
+    inputs = ["study_cases", "folds", "image_descriptors", "params:model", "params:tuning", "params:study"]
+    return _model(model, stage, Node(for_model(train_tabular, model), inputs, TRAINED, name="train"))
+
+
+def embedding_model(model: ModelName, stage: str, network: str) -> Pipeline:
+    """Return the pipeline of a classifier that also reads the embeddings of the model called `network`."""
+    inputs = [
+        "study_cases",
+        "folds",
+        "image_descriptors",
+        f"{network}.embeddings",
+        f"{network}.model",
+        "params:model",
+        "params:tuning",
+        "params:study",
+    ]
+    train = Node(for_model(train_on_embeddings, model), inputs, TRAINED, name="train")
+    return _model(model, stage, train, outside={f"{network}.embeddings", f"{network}.model"})
+
+
+def network_model(model: ModelName, stage: str) -> Pipeline:
+    """Return the pipeline of a network over lesion images."""
+    inputs = [
+        "lesion_images",
+        "study_cases",
+        "folds",
+        "params:model",
+        "params:tuning",
+        "params:preprocessing.image_input",
+        "params:study",
+    ]
+    outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model"]
+    return _model(model, stage, Node(for_model(train_network, model), inputs, outputs, name="train"))
+
+
+def late_model(model: ModelName, stage: str, members: Sequence[str]) -> Pipeline:
+    """Return the pipeline of a late fusion of the models called `members`."""
+    of_members = [f"{name}.{part}" for name in members for part in ("predictions", "inner_predictions", "model")]
+    inputs = ["params:model", "params:tuning", "params:study", *of_members]
+    train = Node(for_model(fuse_late, model), inputs, TRAINED, name="train")
+    return _model(model, stage, train, outside=set(of_members))
+
+
+def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object]) -> Pipeline:
+    """Return the pipeline of a model by what its parameters are: members, a network to train, or a classifier."""
+    if "members" in parameters:
+        members = parameters["members"]
+        assert isinstance(members, Sequence)  # noqa: S101 (anything else fails the validation of parameters)
+        return late_model(model, stage, [str(name) for name in members])
+    if "classifier" not in parameters:
+        return network_model(model, stage)
+    network = parameters.get("network")
+    return embedding_model(model, stage, str(network)) if network else tabular_model(model, stage)
+
+
+def family_pipeline(family: str, stage: str, models: Mapping[str, Mapping[str, object]]) -> Pipeline:
+    """Return the pipelines of a family: one namespace a model, from its entry in the parameters."""
+    return sum(
+        (model_pipeline(ModelName(family, name), stage, parameters) for name, parameters in models.items()),
+        Pipeline([]),
+    )
+
+
+def _model(model: ModelName, stage: str, train: Node, outside: set[str] | frozenset[str] = frozenset()) -> Pipeline:
+    """Return `train`, the nodes that judge it and the one that gathers its run, in the model's namespace."""
+    judged = ["predictions", "study_cases", "params:evaluation", "params:study"]
+    nodes = [
+        train,
+        Node(summarise, judged, "metrics", name="summarise"),
+        Node(
+            for_model(draw_figures, model),
+            judged,
+            ["roc_curve", "calibration_curve", "confusion_matrix"],
+            name="draw_figures",
+        ),
+        Node(
+            for_model(gather_run, model),
+            [
+                "predictions",
+                "training_log",
+                "metrics",
+                "roc_curve",
+                "calibration_curve",
+                "confusion_matrix",
+                "model",
+                "params:model",
+                "study_tags",
+                "study_cases",
+            ],
+            "tracked_run",
+            name="gather_run",
+        ),
+    ]
+    used = set().union(*(node.inputs for node in nodes))
+    return Pipeline(
+        nodes,
+        namespace=model.full,
+        inputs={name: name for name in (_SHARED | outside) & used},
+        parameters={"params:model": f"params:{model.full}"} | {name: name for name in _STUDY & used},
+        tags=stage,
+    )

@@ -1,0 +1,89 @@
+"""Nodes that train a classifier over a feature table: record, image descriptors, a network's embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.cohort.roles import assert_no_leak
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.models.network import FittedNetwork
+from lesion_fusion.models.tabular import FittedTabular
+from lesion_fusion.pipelines.model.embeddings import embedding_position, folds_with_embeddings
+from lesion_fusion.pipelines.model.naming import ModelName, identified
+from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
+from lesion_fusion.tabular.parameters import TabularModel, Tuning
+
+Trained = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, FittedTabular]
+
+
+def train_tabular(
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    image_descriptors: pd.DataFrame,
+    parameters: TabularModel,
+    tuning: Tuning,
+    study: Study,
+    *,
+    model: ModelName,
+) -> Trained:
+    """Return predictions, inner predictions, the log of the tuning and the model refitted on all cases."""
+    table = feature_table(parameters.views, cases, study.columns, image_descriptors, default_names())
+    assert_no_leak(table.columns, study.protocol)
+    result = evaluate_nested(lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed)
+    return _outputs(result, parameters, study, model, None)
+
+
+def train_on_embeddings(
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    image_descriptors: pd.DataFrame,
+    embeddings: np.ndarray,
+    network: FittedNetwork,
+    parameters: TabularModel,
+    tuning: Tuning,
+    study: Study,
+    *,
+    model: ModelName,
+) -> Trained:
+    """Return the same for a model that also reads a network's embeddings.
+
+    `embeddings` has shape (trainings, n, d): those of all cases under the network of each outer fold, and last under the
+    network trained on all cases. In an outer fold the classifier sees those of that fold's network, which saw none of
+    the cases it is tested on.
+    """
+
+    def features(repeat: int, fold: int) -> pd.DataFrame:
+        of_fold = np.asarray(embeddings[embedding_position(folds, len(embeddings), repeat, fold)])
+        return feature_table(parameters.views, cases, study.columns, image_descriptors, default_names(), of_fold)
+
+    covered = folds_with_embeddings(folds, len(embeddings))
+    assert_no_leak(features(*covered[["repeat", "fold"]].iloc[0]).columns, study.protocol)
+    result = evaluate_nested(features, cases, covered, study.classes, parameters, tuning, study.seed)
+    return _outputs(result, parameters, study, model, network)
+
+
+def _outputs(
+    result: NestedResult, parameters: TabularModel, study: Study, model: ModelName, network: FittedNetwork | None
+) -> Trained:
+    fitted = FittedTabular(
+        family=model.family,
+        name=model.name,
+        classes=study.classes,
+        threshold=result.refit.threshold,
+        views=parameters.views,
+        record_columns=study.columns if "record" in parameters.views else (),
+        descriptor_names=tuple(default_names()) if "image_descriptors" in parameters.views else (),
+        estimator=result.refit.estimator,
+        calibration=result.refit.calibration,
+        network=network.network if network else None,
+        image_input=network.image_input if network else None,
+    )
+    return (
+        identified(result.predictions, study.protocol, model),
+        identified(result.inner_predictions, study.protocol, model),
+        result.grid_scores,
+        fitted,
+    )

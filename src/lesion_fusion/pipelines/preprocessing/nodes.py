@@ -1,0 +1,91 @@
+"""Nodes of preprocessing: the study's cases, what models see of their images, and the folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from lesion_fusion.cohort.folds import folds_digest, make_folds
+from lesion_fusion.cohort.schema import split_cell
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.datasets.npy import RowStream
+from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
+from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.masks import select_masks
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.png import GrayImage, Mask, decode_image, decode_mask
+from lesion_fusion.imaging.regions import image_input
+
+
+class Folds(BaseModel):
+    """Outer cross-validation: how many folds, how often repeated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_folds: int = Field(default=5, ge=2)
+    n_repeats: int = Field(default=1, ge=1)
+
+
+def select_study_cases(cases: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Return the cases the study's target is asked of, with their class in `label`."""
+    return study_cases(cases, study.target)
+
+
+def split_folds(cases: pd.DataFrame, folds: Folds, study: Study) -> pd.DataFrame:
+    """Return `folds`: who is tested where, stratified, patients kept together."""
+    return make_folds(cases, folds.n_folds, folds.n_repeats, study.seed)
+
+
+def make_lesion_images(cases: pd.DataFrame, raw_images: Files, raw_masks: Files, parameters: ImageInput) -> RowStream:
+    """Return `lesion_images`, uint8 (n, height, width, channels), row i = row i of `cases`, made one by one."""
+
+    def rows() -> Iterator[np.ndarray]:
+        for image, tumor, others in _decoded(cases, raw_images, raw_masks):
+            masks = select_masks(tumor, others, parameters.masks)
+            yield image_input(
+                image, masks, parameters.variant, parameters.size, parameters.margin, parameters.without_mask
+            )
+
+    return RowStream(shape=(len(cases), *parameters.shape), dtype="uint8", rows=rows())
+
+
+def make_image_descriptors(cases: pd.DataFrame, raw_images: Files, raw_masks: Files) -> pd.DataFrame:
+    """Return `image_descriptors`: case_id and one float64 column a descriptor; NA for a case without a lesion."""
+    pixel_sizes = [None if pd.isna(size) else float(size) for size in cases["pixel_size_mm"]]
+    rows = [
+        {} if tumor is None else describe(image, tumor, pixel_size)
+        for (image, tumor, _), pixel_size in zip(_decoded(cases, raw_images, raw_masks), pixel_sizes, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=[descriptor.name for descriptor in DESCRIPTORS], dtype="float64")
+    table.insert(0, "case_id", cases["case_id"].to_numpy())
+    return table
+
+
+def describe_study(
+    cases: pd.DataFrame, folds: pd.DataFrame, cohort_digest: dict[str, str | int], study: Study
+) -> dict[str, str]:
+    """Return what tells this study from another: protocol, cohort, target and the digests of data and folds."""
+    return {
+        "protocol": study.protocol,
+        "cohort": study.cohort,
+        "target": study.target,
+        "predictors": ", ".join(study.predictors),
+        "seed": str(study.seed),
+        "cohort_digest": str(cohort_digest["cohort_digest"]),
+        "folds_digest": folds_digest(folds),
+        "study_cases": str(len(cases)),
+    }
+
+
+def _decoded(
+    cases: pd.DataFrame, raw_images: Files, raw_masks: Files
+) -> Iterator[tuple[GrayImage, Mask | None, list[Mask]]]:
+    for case in cases.itertuples(index=False):
+        image = decode_image(raw_images[case.image_file](), case.image_file)
+        tumor = [decode_mask(raw_masks[name](), name) for name in split_cell(case.tumor_mask_file)]
+        others = [decode_mask(raw_masks[name](), name) for name in split_cell(case.other_mask_files)]
+        yield image, tumor[0] if tumor else None, others
