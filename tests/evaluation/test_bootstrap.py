@@ -6,7 +6,14 @@ import pytest
 import sklearn.metrics as sk
 
 from lesion_fusion.evaluation import bootstrap
-from lesion_fusion.evaluation.bootstrap import band, difference_p_value, interval, patient_weights, resampled
+from lesion_fusion.evaluation.bootstrap import (
+    band,
+    difference_p_value,
+    interval,
+    patient_weights,
+    resampled,
+    share_interval,
+)
 from lesion_fusion.evaluation.metrics import weighted_auroc
 from lesion_fusion.evaluation.predictions import as_arrays, patient_ids
 from lesion_fusion.evaluation.summary import summary
@@ -91,6 +98,21 @@ def test_interval_of_known_values() -> None:
 def test_a_confidence_out_of_range_is_refused(confidence: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         interval(np.arange(5.0), confidence)
+
+
+def test_a_share_of_all_cases_has_an_exact_interval() -> None:
+    always = np.ones(500)
+    # Clopper-Pearson of 98 of 98 is 0.963 to 1.
+    assert share_interval(1.0, always, 98, 0.95) == pytest.approx((0.9631, 1), abs=1e-4)
+    assert share_interval(0.0, always - 1, 98, 0.95) == pytest.approx((0, 0.0369), abs=1e-4)
+    assert share_interval(0.5, np.linspace(0.4, 0.6, 1001), 98, 0.95) == pytest.approx((0.405, 0.595))
+    y = np.array([0, 1] * 20)
+    table = binary_predictions(y, np.where(y == 1, 0.8, 0.2))
+    found = summary(table, one_case_each(table), resamples=50)
+    assert found["sensitivity"] == pytest.approx({"estimate": 1, "low": 0.025 ** (1 / 20), "high": 1})
+    assert found["accuracy"]["low"] == pytest.approx(0.025 ** (1 / 40))
+    pairs = one_case_each(table).assign(patient_id=[f"p{i // 4}" for i in range(40)])
+    assert summary(table, pairs, resamples=50)["ppv"]["low"] == pytest.approx(0.025 ** (1 / 10))
 
 
 def test_p_of_a_difference() -> None:

@@ -56,6 +56,19 @@ def interval(values: Floats, confidence: float) -> tuple[float, float] | None:
     return (float(low[0]), float(high[0])) if np.isfinite(low[0]) else None
 
 
+def share_interval(share: float, values: Floats, patients: int, confidence: float) -> tuple[float, float] | None:
+    """Return the interval of a share from its values (b,) in the resamples, as `interval`.
+
+    A share of exactly 0 or 1 is the same in every resample, which says nothing of its uncertainty: then the exact
+    binomial interval of its `patients` stands (Clopper and Pearson 1934, Biometrika 26, 404-413).
+    """
+    bounds = interval(values, confidence)
+    if bounds is None or share not in (0.0, 1.0):
+        return bounds
+    reach = ((1 - confidence) / 2) ** (1 / patients)
+    return (reach, 1.0) if share == 1.0 else (0.0, 1 - reach)
+
+
 def band(values: Floats, confidence: float) -> tuple[Floats, Floats]:
     """Return the percentile intervals (g,), (g,) of g figures (g, b); NaN where too few resamples define one."""
     tail = (1 - check_confidence(confidence)) / 2

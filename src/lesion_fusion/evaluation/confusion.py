@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.evaluation import weighted
-from lesion_fusion.evaluation.bootstrap import band, patient_weights, resampled
+from lesion_fusion.evaluation.bootstrap import patient_weights, resampled, share_interval
 from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
 from lesion_fusion.evaluation.weighted import Floats
 
@@ -25,18 +25,25 @@ def confusion_table(
     threshold, more by the highest probability.
     """
     arrays = as_arrays(predictions)
-    weights = patient_weights(patient_ids(arrays.case_ids, patients), resamples, seed)
+    of_case = patient_ids(arrays.case_ids, patients)
+    weights = patient_weights(of_case, resamples, seed)
     counts = _cells(arrays, np.ones((len(arrays.case_ids), 1)))
-    low, high = band(resampled(lambda part: {"share": _shares(_cells(arrays, part))}, weights)["share"], confidence)
+    shares = _shares(counts)[:, 0]
+    draws = resampled(lambda part: {"share": _shares(_cells(arrays, part))}, weights)["share"]
     classes = list(arrays.classes)
+    of_label = np.repeat([len(np.unique(of_case[arrays.labels == k])) for k in range(len(classes))], len(classes))
+    bounds = [
+        share_interval(share, values, int(of), confidence) or (np.nan, np.nan)
+        for share, values, of in zip(shares, draws, of_label, strict=True)
+    ]
     return pd.DataFrame(
         {
             "label": np.repeat(classes, len(classes)),
             "decision": np.tile(classes, len(classes)),
             "n": counts.ravel(),
-            "share": _shares(counts)[:, 0],
-            "low": low,
-            "high": high,
+            "share": shares,
+            "low": [low for low, _ in bounds],
+            "high": [high for _, high in bounds],
         }
     )
 

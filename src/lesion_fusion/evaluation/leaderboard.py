@@ -10,7 +10,7 @@ import pandas as pd
 
 from lesion_fusion.evaluation.bootstrap import difference_p_value, patient_weights, resampled
 from lesion_fusion.evaluation.comparisons import holm, paired_difference
-from lesion_fusion.evaluation.metrics import point_metrics, weighted_metrics
+from lesion_fusion.evaluation.metrics import weighted_metrics
 from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
 from lesion_fusion.evaluation.summary import with_intervals
 from lesion_fusion.evaluation.weighted import Floats
@@ -81,7 +81,6 @@ def _group_table(
     rows = []
     for model in models:
         draws = resampled(partial(weighted_metrics, model), weights)
-        points = point_metrics(model)
         row: dict[str, object] = {
             "protocol": model.protocol,
             "family": model.family,
@@ -90,11 +89,12 @@ def _group_table(
             "n_patients": len(np.unique(of_case)),
             "n_repeats": model.n_repeats,
         }
-        for name, figure in with_intervals(points, draws, confidence).items():
+        figures = with_intervals(model, draws, of_case, confidence)
+        for name, figure in figures.items():
             row |= {name: figure["estimate"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
         rows.append(row)
-        if "auroc" in row:
-            aurocs[model.name], estimates[model.name] = draws["auroc"], points["auroc"]
+        if "auroc" in figures:
+            aurocs[model.name], estimates[model.name] = draws["auroc"], figures["auroc"]["estimate"]
     table = pd.DataFrame(rows, index=[model.name for model in models])
     table.insert(6, "rank", pd.Series(_ranks(estimates, aurocs, 1 - confidence), dtype="Int64"))
     table = table.join(_differences(estimates, aurocs, baseline, confidence))

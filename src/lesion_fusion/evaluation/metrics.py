@@ -8,6 +8,7 @@ defined in one of them is absent.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lesion_fusion.evaluation import weighted
 from lesion_fusion.evaluation.predictions import PredictionArrays
@@ -64,6 +65,16 @@ def point_metrics(arrays: PredictionArrays) -> dict[str, float]:
     """Return each figure that is defined, over all cases, averaged over the repeats."""
     figures = weighted_metrics(arrays, np.ones((len(arrays.labels), 1)))
     return {name: float(value[0]) for name, value in figures.items() if np.isfinite(value[0])}
+
+
+def share_patients(arrays: PredictionArrays, patients: NDArray[np.str_]) -> dict[str, int]:
+    """Return, for each figure that is a share of cases, of how many patients (n,) it is; the fewest of the repeats."""
+    shares = {"accuracy": np.ones_like(arrays.decisions, dtype=bool)}
+    if len(arrays.classes) == 2:
+        positive = np.broadcast_to(arrays.labels == 1, arrays.decisions.shape)
+        shares |= {"sensitivity": positive, "specificity": ~positive}
+        shares |= {"ppv": arrays.decisions == 1, "npv": arrays.decisions == 0}
+    return {name: min(len(np.unique(patients[of_repeat])) for of_repeat in of) for name, of in shares.items()}
 
 
 def _auroc(labels: Indices, probabilities: Floats, weights: Floats) -> Floats:

@@ -11,9 +11,10 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lesion_fusion.evaluation import delong, weighted
-from lesion_fusion.evaluation.bootstrap import band, interval, patient_weights, resampled
+from lesion_fusion.evaluation.bootstrap import interval, patient_weights, resampled, share_interval
 from lesion_fusion.evaluation.comparisons import holm, paired_difference
 from lesion_fusion.evaluation.curves import THRESHOLDS
 from lesion_fusion.evaluation.metrics import weighted_auroc
@@ -42,7 +43,8 @@ def reader_auroc(
     readings: pd.DataFrame, positive: str, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, float]:
     """Return estimate, low and high of the AUROC of the category, class `positive` against all others; n besides."""
-    truth, scores, weights = _arrays(readings, positive, resamples, seed)
+    truth, scores, patients = _arrays(readings, positive)
+    weights = patient_weights(patients, resamples, seed)
     plain = weighted.auroc(truth, scores, np.ones((len(truth), 1)))
     draws = resampled(lambda part: {"auroc": weighted.auroc(truth, scores, part)}, weights)["auroc"]
     low, high = interval(draws, confidence) or (np.nan, np.nan)
@@ -58,14 +60,21 @@ def operating_points(
         cut (such as "≥ 4a"), n, sensitivity, sensitivity_low, sensitivity_high, specificity, specificity_low,
         specificity_high; one row per category of `BIRADS_CUTS` that was given.
     """
-    truth, scores, weights = _arrays(readings, positive, resamples, seed)
+    truth, scores, patients = _arrays(readings, positive)
+    weights = patient_weights(patients, resamples, seed)
     cuts = _cuts(scores)
     called = scores >= np.array([place for _, place in cuts])[:, None]
     table = pd.DataFrame({"cut": [name for name, _ in cuts], "n": len(truth)})
     for name, members, right in (("sensitivity", truth, called), ("specificity", ~truth, ~called)):
         shares = partial(_shares, (right & members).astype(np.float64), members.astype(np.float64))
-        table[name] = shares(np.ones((len(truth), 1)))["share"][:, 0]
-        table[f"{name}_low"], table[f"{name}_high"] = band(resampled(shares, weights)["share"], confidence)
+        estimates = shares(np.ones((len(truth), 1)))["share"][:, 0]
+        draws = resampled(shares, weights)["share"]
+        of = len(np.unique(patients[members]))
+        bounds = [
+            share_interval(*pair, of, confidence) or (np.nan, np.nan) for pair in zip(estimates, draws, strict=True)
+        ]
+        table[name] = estimates
+        table[[f"{name}_low", f"{name}_high"]] = bounds
     return table
 
 
@@ -76,7 +85,7 @@ def _shares(right: Floats, members: Floats, weights: Floats) -> dict[str, Floats
 
 def reader_decision_curves(readings: pd.DataFrame, positive: str) -> pd.DataFrame:
     """Return the net benefit of treating from a category on: cut, threshold (0.01 to 0.99), net_benefit."""
-    truth, scores, _ = _arrays(readings, positive, 1, 0)
+    truth, scores, _ = _arrays(readings, positive)
     odds = THRESHOLDS / (1 - THRESHOLDS)
     curves = [
         pd.DataFrame(
@@ -137,14 +146,14 @@ def _compare(
     }
 
 
-def _arrays(readings: pd.DataFrame, positive: str, resamples: int, seed: int) -> tuple[Bools, Floats, np.ndarray]:
-    """Return who is positive (n,), the score (n,) and the bootstrap weights (n, resamples) of the cases read."""
+def _arrays(readings: pd.DataFrame, positive: str) -> tuple[Bools, Floats, NDArray[np.str_]]:
+    """Return who is positive, the score and the patient of the cases read (n,)."""
     scores = suspicion(readings["birads"])
     read = readings[scores.notna()].sort_values("case_id")
     if positive not in set(read["label"]):
         raise ValueError(f"No case that was read has label {positive!r}; there are {sorted(set(read['label']))}")
-    weights = patient_weights(read["patient_id"].to_numpy(dtype=np.str_), resamples, seed)
-    return (read["label"] == positive).to_numpy(), scores[read.index].to_numpy(), weights
+    patients = read["patient_id"].to_numpy(dtype=np.str_)
+    return (read["label"] == positive).to_numpy(), scores[read.index].to_numpy(), patients
 
 
 def _cuts(scores: Floats) -> list[tuple[str, float]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.evaluation.bootstrap import interval, patient_weights, resampled
-from lesion_fusion.evaluation.metrics import point_metrics, weighted_metrics
+from lesion_fusion.evaluation.bootstrap import patient_weights, resampled
+from lesion_fusion.evaluation.metrics import weighted_metrics
 from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
+from lesion_fusion.evaluation.summary import with_intervals
+from lesion_fusion.evaluation.weighted import Floats
 
 AGE_EDGES = (0, 40, 50, 60, 70, np.inf)
 AGE_BANDS = ("under 40", "40 to 49", "50 to 59", "60 to 69", "70 and over")
@@ -95,17 +97,14 @@ def subgroup_table(
 def _figures(
     group: PredictionArrays, shown: list[str], patients: pd.DataFrame, resamples: int, confidence: float, seed: int
 ) -> dict[str, float]:
-    weights = patient_weights(patient_ids(group.case_ids, patients), resamples, seed)
-    points = point_metrics(group)
+    of_case = patient_ids(group.case_ids, patients)
 
-    def chosen(part: np.ndarray) -> dict[str, np.ndarray]:
-        figures = weighted_metrics(group, part)
+    def chosen(weights: Floats) -> dict[str, Floats]:
+        figures = weighted_metrics(group, weights)
         return {name: figures[name] for name in shown}
 
-    draws = resampled(chosen, weights)
+    draws = resampled(chosen, patient_weights(of_case, resamples, seed))
     found: dict[str, float] = {}
-    for name in shown:
-        bounds = interval(draws[name], confidence)
-        if bounds is not None:
-            found |= {name: points[name], f"{name}_low": bounds[0], f"{name}_high": bounds[1]}
+    for name, figure in with_intervals(group, draws, of_case, confidence).items():
+        found |= {name: figure["estimate"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
     return found

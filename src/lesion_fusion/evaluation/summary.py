@@ -6,20 +6,34 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from lesion_fusion.evaluation.bootstrap import interval, patient_weights, resampled
-from lesion_fusion.evaluation.metrics import point_metrics, weighted_metrics
-from lesion_fusion.evaluation.predictions import as_arrays, patient_ids
+from lesion_fusion.evaluation.bootstrap import interval, patient_weights, resampled, share_interval
+from lesion_fusion.evaluation.metrics import point_metrics, share_patients, weighted_metrics
+from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
 from lesion_fusion.evaluation.weighted import Floats
 
 
 def with_intervals(
-    estimates: dict[str, float], draws: dict[str, Floats], confidence: float
+    arrays: PredictionArrays, draws: dict[str, Floats], patients: NDArray[np.str_], confidence: float
 ) -> dict[str, dict[str, float]]:
-    """Return estimate, low and high of each figure that has both an estimate and an interval."""
+    """Return estimate, low and high of each figure of `draws` that has both an estimate and an interval.
+
+    Args:
+        arrays: the predictions.
+        draws: figures (b,) in the resamples, by name.
+        patients: (n,) patient of each case.
+        confidence: of the intervals.
+    """
+    of_shares = share_patients(arrays, patients)
     found = {}
-    for name, estimate in estimates.items():
-        bounds = interval(draws[name], confidence)
+    for name, estimate in point_metrics(arrays).items():
+        if name not in draws:
+            continue
+        if name in of_shares:
+            bounds = share_interval(estimate, draws[name], of_shares[name], confidence)
+        else:
+            bounds = interval(draws[name], confidence)
         if bounds is not None:
             found[name] = {"estimate": estimate, "low": bounds[0], "high": bounds[1]}
     return found
@@ -46,9 +60,9 @@ def summary(
         resamples, is absent.
     """
     arrays = as_arrays(predictions)
-    weights = patient_weights(patient_ids(arrays.case_ids, patients), resamples, seed)
-    draws = resampled(partial(weighted_metrics, arrays), weights)
-    return with_intervals(point_metrics(arrays), draws, confidence)
+    of_case = patient_ids(arrays.case_ids, patients)
+    draws = resampled(partial(weighted_metrics, arrays), patient_weights(of_case, resamples, seed))
+    return with_intervals(arrays, draws, of_case, confidence)
 
 
 def per_fold(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from lesion_fusion.evaluation.figures.style import (
     BAND_OPACITY,
     COLOURS,
+    PLATE,
     REFERENCE,
     axes_with_legend,
     line_looks,
@@ -130,7 +131,7 @@ def _reader(axes: Axes, points: pd.DataFrame) -> None:
     axes.plot(1 - points["specificity"], points["sensitivity"], "D", color="black", markersize=5, label="reader")
     for cut, sensitivity, specificity in zip(points["cut"], points["sensitivity"], points["specificity"], strict=True):
         at = (1 - specificity, sensitivity)
-        axes.annotate(cut, at, xytext=(6, -10), textcoords="offset points", fontsize=9)
+        axes.annotate(cut, at, xytext=(7, -11), textcoords="offset points", fontsize=9, bbox=PLATE)
 
 
 def _reader_curves(axes: Axes, reader_curves: pd.DataFrame, thresholds: tuple[float, float]) -> None:
@@ -139,7 +140,7 @@ def _reader_curves(axes: Axes, reader_curves: pd.DataFrame, thresholds: tuple[fl
         axes.plot(table["threshold"], table["net_benefit"], color="black", linewidth=1, label=label)
         # Written where the line leaves the shown range at the left, one below the other.
         start = table[table["threshold"] >= thresholds[0] + 0.02 + 0.09 * index].iloc[0]
-        axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9, ha="left", va="bottom")
+        axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9, va="bottom", bbox=PLATE)
 
 
 def _unit_square(axes: Axes, x: str, y: str) -> None:

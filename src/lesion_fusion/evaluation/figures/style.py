@@ -42,6 +42,9 @@ STYLE: Any = {
     "figure.dpi": 130,
 }
 
+# Behind text that stands on lines.
+PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
+
 P = ParamSpec("P")
 
 

@@ -77,36 +77,41 @@ def leaderboard_figure(
     """
     table = leaderboard.dropna(subset=[metric]).reset_index(drop=True)
     names = table["family"] + "." + table["model"]
-    figure, axes = new_axes(8.0, 1.4 + 0.34 * len(table), title)
+    labels = [f"{rank}   {name}" for rank, name in zip(table["rank"], names, strict=True)]
+    figure, axes = _row_axes(labels, title)
     families = {family: COLOURS[index % len(COLOURS)] for index, family in enumerate(sorted(table["family"].unique()))}
     for at, (_, row) in enumerate(table.iterrows()):
         colour = families[row["family"]]
         _interval(axes, at, row, metric, colour, filled=bool(row["rank"] == 1))
     if (names == baseline).any():
         axes.axvline(float(table.loc[names == baseline, metric].iloc[0]), color=REFERENCE, linestyle=":", linewidth=1.2)
-    axes.set_yticks(range(len(table)), [f"{rank}   {name}" for rank, name in zip(table["rank"], names, strict=True)])
     axes.set_xlabel(f"{metric}   (filled: first rank, ties included; dotted: {baseline})")
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
     return figure
 
 
 @styled
 def subgroup_figure(table: pd.DataFrame, metric: str = "auroc", title: str = "AUROC in subgroups") -> Figure:
     """Draw a figure of `subgroup_table` in every subgroup, with its interval, the number of cases and of positives."""
-    figure, axes = new_axes(8.0, 1.4 + 0.34 * len(table), title)
+    names = table["variable"].str.replace("_", " ") + ": " + table["level"].str.replace("_", " ")
+    counts = "   n = " + table["n"].astype(str) + " (" + table["n_positive"].astype(str) + ")"
+    figure, axes = _row_axes(list(names + counts), title)
     variables = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(dict.fromkeys(table["variable"]))}
     for at, (_, row) in enumerate(table.iterrows()):
         if np.isfinite(row[metric]):
             _interval(axes, at, row, metric, variables[row["variable"]], filled=True)
         else:
             _beside(axes, at, "too few cases")
-    names = table["variable"].str.replace("_", " ") + ": " + table["level"].str.replace("_", " ")
-    counts = "   n = " + table["n"].astype(str) + " (" + table["n_positive"].astype(str) + ")"
-    axes.set_yticks(range(len(table)), list(names + counts))
-    axes.set(xlabel=f"{metric}   (in brackets: positive cases)", ylim=(len(table) - 0.5, -0.5))
-    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(f"{metric}   (in brackets: positive cases)")
     return figure
+
+
+def _row_axes(labels: list[str], title: str) -> tuple[Figure, Axes]:
+    """Return a figure with a row per label, the first on top, wide enough for the longest."""
+    figure, axes = new_axes(5.5 + 0.085 * max(map(len, labels), default=0), 1.4 + 0.34 * len(labels), title)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    return figure, axes
 
 
 def _interval(axes: Axes, at: int, row: pd.Series, metric: str, colour: str, filled: bool) -> None:
