@@ -19,6 +19,8 @@ Indices = NDArray[np.intp]
 ECE_BINS = 10
 LOGIT_CLIP = 1e-6
 NEWTON_STEPS = 30
+# Newton's error after a step this small is of the order of its square.
+NEWTON_TOLERANCE = 1e-7
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
@@ -109,7 +111,7 @@ def _newton(outcome: Floats, log_odds: Floats, weights: Floats, start: Floats) -
         determinant = h00 * h11 - h01 * h01
         step = ratio(np.stack([h11 * g0 - h01 * g1, h00 * g1 - h01 * g0]), determinant)
         current = current + step
-        done = np.abs(step).max(axis=0) < 1e-9
+        done = np.abs(step).max(axis=0) < NEWTON_TOLERANCE
         found[:, active[done]] = current[:, done]
         going_on = ~done & np.isfinite(current).all(axis=0)
         active, current = active[going_on], current[:, going_on]
@@ -148,7 +150,7 @@ def calibration_intercept(positive: Bools, probability: Floats, weights: Floats)
         # Where all probabilities are extreme the curvature is almost 0 and a full step overshoots.
         step = np.clip(np.divide(missing, curvature, out=np.zeros_like(missing), where=curvature > 0), -2, 2)
         intercept = intercept + step
-        if np.abs(step).max(initial=0.0) < 1e-10:
+        if np.abs(step).max(initial=0.0) < NEWTON_TOLERANCE:
             break
     return np.where((events > 0) & (events < total), intercept, np.nan)
 
