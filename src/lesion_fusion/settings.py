@@ -9,6 +9,7 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 
 from lesion_fusion.hooks.closing_message import ClosingMessage  # noqa: E402
 from lesion_fusion.hooks.model_selection import ModelSelection  # noqa: E402
+from lesion_fusion.hooks.progress import Progress  # noqa: E402
 from lesion_fusion.hooks.resolvers import RESOLVERS  # noqa: E402
 from lesion_fusion.hooks.reuse import Reuse  # noqa: E402
 from lesion_fusion.hooks.tracking import Tracking  # noqa: E402
@@ -16,7 +17,7 @@ from lesion_fusion.hooks.tracking import Tracking  # noqa: E402
 # `Tracking` is the plugin's own hook with additions; registered twice it would start two runs.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 
-HOOKS = (ClosingMessage(), Tracking(), Reuse(), ModelSelection())
+HOOKS = (ClosingMessage(), Progress(), Tracking(), Reuse(), ModelSelection())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

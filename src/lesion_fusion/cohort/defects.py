@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
+from lesion_fusion.errors import MendableError
+
 _SHOWN_PER_KIND = 20
 
 
@@ -37,7 +39,7 @@ class Defect:
         return ", ".join(part for part in parts if part)
 
 
-class CohortError(ValueError):
+class CohortError(MendableError, ValueError):
     """The cohort can't be used as it is; the message lists every defect, grouped by kind, each with its mend."""
 
     def __init__(self, defects: Sequence[Defect]) -> None:
@@ -60,7 +62,8 @@ def describe_defects(defects: Iterable[Defect]) -> str:
             lines.append(f"  - and the same in: {places}")
     if all(defect.case_id for group in by_kind.values() for defect in group):
         lines.append(
-            "\nTo go on without the cases named here, set ingestion.on_defect to exclude: they are then left out and listed in the audit."
+            "\nTo go on without the cases named here, set ingestion.on_defect to exclude: they are then left out and "
+            "listed in the audit."
         )
     return "\n".join(lines)
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
+from lesion_fusion.cohort.targets import SmallCohortError
+
 
 def derived_seed(seed: int, *path: int) -> int:
     """Return a seed of its own for a place in the study (repeat, fold, …): the same path, the same seed."""
@@ -20,14 +22,14 @@ def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> 
 
     `cases` has case_id, patient_id, label. Fold k of a repeat is where its cases are tested; all images of a patient
     lie in one fold, and the classes are spread evenly. The order of the rows of `cases` does not matter. Raises
-    ValueError where a class has fewer patients than there are folds.
+    SmallCohortError where a class has fewer patients than there are folds.
     """
     cases = cases.sort_values("case_id", ignore_index=True)
     patients = cases.groupby("label")["patient_id"].nunique()
     if patients.min() < n_folds:
-        raise ValueError(
-            f"{n_folds} folds need at least {n_folds} patients of each class; {patients.idxmin()} has {patients.min()}. "
-            "Lower preprocessing.folds.n_folds or use a larger cohort."
+        raise SmallCohortError(
+            f"{n_folds} folds need at least {n_folds} patients of each class; {patients.idxmin()} has {patients.min()}."
+            " Lower preprocessing.folds.n_folds or use a larger cohort."
         )
     tables = []
     for repeat in range(n_repeats):
@@ -39,9 +41,7 @@ def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> 
     return pd.concat(tables, ignore_index=True)
 
 
-def inner_folds(
-    labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (training, test) positions of stratified, patient-grouped folds inside a training fold.
 
     Fewer folds than asked for are made where a class has fewer patients; never fewer than two.
@@ -53,8 +53,8 @@ def inner_folds(
 
 def outer_splits(folds: pd.DataFrame, case_ids: pd.Series) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
     """Yield (repeat, fold, training positions, test positions) in the order of `case_ids`."""
-    for repeat, of_repeat in folds.groupby("repeat", sort=True):
-        fold_of = of_repeat.set_index("case_id")["fold"].reindex(case_ids).to_numpy()
+    for repeat in np.unique(folds["repeat"]):
+        fold_of = folds[folds["repeat"] == repeat].set_index("case_id")["fold"].reindex(case_ids).to_numpy()
         for fold in np.unique(fold_of):
             yield int(repeat), int(fold), np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
 

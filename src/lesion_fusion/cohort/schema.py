@@ -58,13 +58,13 @@ class Column:
 
 COLUMNS: tuple[Column, ...] = (
     Column("case_id", Role.IDENTITY, Kind.TEXT, "Key of the row, unique in the cohort", required=True),
-    Column("patient_id", Role.IDENTITY, Kind.TEXT, "Whose image it is; every split keeps it on one side", required=True),
+    Column("patient_id", Role.IDENTITY, Kind.TEXT, "Whose image it is; no split divides a patient", required=True),
     Column("image_file", Role.IDENTITY, Kind.TEXT, "File name of the B-mode image", required=True),
     Column("tumor_mask_file", Role.IDENTITY, Kind.TEXT, "File name of the lesion's mask; NA for a normal case"),
     Column("other_mask_files", Role.IDENTITY, Kind.TEXT, "File names of masks of further structures, joined by &"),
     Column("pixel_size_mm", Role.ACQUISITION, Kind.NUMBER, "Edge of a pixel, mm", low=0.01, high=1.0),
-    Column("image_width", Role.ACQUISITION, Kind.NUMBER, "Width of the image, pixels", low=1, high=20_000, required=True),
-    Column("image_height", Role.ACQUISITION, Kind.NUMBER, "Height of the image, pixels", low=1, high=20_000, required=True),
+    Column("image_width", Role.ACQUISITION, Kind.NUMBER, "Width of the image, px", low=1, high=20_000, required=True),
+    Column("image_height", Role.ACQUISITION, Kind.NUMBER, "Height of the image, px", low=1, high=20_000, required=True),
     Column("device", Role.ACQUISITION, Kind.TEXT, "Scanner"),
     Column("age", Role.METADATA, Kind.NUMBER, "Age, years", low=0, high=120),
     Column(
@@ -210,8 +210,5 @@ def join_cell(parts: tuple[str, ...] | list[str]) -> str | None:
 def empty_cases() -> pd.DataFrame:
     """Return a `cases` table without rows, with the contract's columns and dtypes."""
     return pd.DataFrame(
-        {
-            column.name: pd.Series(dtype="float64" if column.kind is Kind.NUMBER else "str")
-            for column in COLUMNS
-        }
+        {column.name: pd.Series(dtype="float64" if column.kind is Kind.NUMBER else "str") for column in COLUMNS}
     )

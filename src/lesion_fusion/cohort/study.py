@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from lesion_fusion.cohort.roles import predictor_columns
 from lesion_fusion.cohort.targets import CLASSES, Target
+from lesion_fusion.parameters import Parameters
 
 
-class Study(BaseModel):
+class Study(Parameters):
     """What is asked, of which cohort, and how it is judged.
 
     `predictors` are the roles of the record's columns that models may see (see `cohort.roles`); `seed` is the one
     seed from which every random choice is derived.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cohort: str = Field(min_length=1)
     protocol: Literal["leak-free", "paper"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pandera.pandas as pa
 
@@ -17,7 +19,9 @@ def _checks(column: Column) -> list[pa.Check]:
     if column.kind is Kind.MULTIPLE:
         return [
             pa.Check(
-                lambda cells: cells.map(lambda cell: set(split_cell(cell)) <= allowed and "&".join(split_cell(cell)) == cell),
+                lambda cells: cells.map(
+                    lambda cell: set(split_cell(cell)) <= allowed and "&".join(split_cell(cell)) == cell
+                ),
                 name=f"sorted categories out of {', '.join(column.categories)}",
             )
         ]
@@ -52,6 +56,7 @@ FOLDS = pa.DataFrameSchema(
 )
 
 
-def records(cases: pd.DataFrame) -> list[dict[str, object]]:
+def records(cases: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table as dictionaries with None for NA, as JSON wants them."""
-    return cases.astype("object").where(cases.notna(), None).to_dict("records")
+    columns = [list(cases[name].astype("object").where(cases[name].notna(), None)) for name in cases.columns]
+    return [dict(zip(map(str, cases.columns), row, strict=True)) for row in zip(*columns, strict=True)]

@@ -7,6 +7,8 @@ from typing import Literal
 
 import pandas as pd
 
+from lesion_fusion.errors import MendableError
+
 Target = Literal["malignancy", "three_class"]
 
 # The class looked for stands last.
@@ -16,11 +18,15 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+class SmallCohortError(MendableError, ValueError):
+    """The cohort has too few patients of a class for what is asked."""
+
+
 def study_cases(cases: pd.DataFrame, target: Target) -> pd.DataFrame:
     """Return the cases the target is asked of, with their class in `label`, sorted by case_id.
 
     `malignancy` leaves the normal cases out: without a lesion there is nothing to judge, and a masked image of a
-    normal case is black, which gives its class away. Raises ValueError where a class has fewer than two patients.
+    normal case is black, which gives its class away. Raises SmallCohortError where a class has fewer than two patients.
     """
     classes = CLASSES[target]
     chosen = cases[cases["classification"].isin(classes)].sort_values("case_id").reset_index(drop=True)
@@ -28,8 +34,9 @@ def study_cases(cases: pd.DataFrame, target: Target) -> pd.DataFrame:
     patients = chosen.groupby("label")["patient_id"].nunique()
     rare = [name for name in classes if patients.get(name, 0) < 2]
     if rare:
-        raise ValueError(
+        raise SmallCohortError(
             f"Target {target} needs at least two patients of each class; the cohort has "
-            f"{', '.join(f'{patients.get(name, 0)} {name}' for name in classes)}. Use a larger cohort or another target."
+            f"{', '.join(f'{patients.get(name, 0)} {name}' for name in classes)}. "
+            "Use a larger cohort or another target."
         )
     return chosen

@@ -39,7 +39,7 @@ class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
             )
         return {name: partial(Path.read_bytes, self._path / name) for name in names}
 
-    def save(self, data: None) -> NoReturn:
+    def save(self, data: None) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
         """Refuse: published files are never written."""
         raise DatasetError(f"The files in {self._path} are read only.")
 

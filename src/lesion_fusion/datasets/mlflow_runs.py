@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from lesion_fusion.models.run_record import RunRecord
 
 # What the served model imports, beside the package itself, which travels inside it.
-_SERVING_PACKAGES = ("keras", "mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-image", "scikit-learn", "scipy", "skops")
+_SERVING_PACKAGES = (
+    "keras",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pydantic",
+    "scikit-image",
+    "scikit-learn",
+    "scipy",
+    "skops",
+)
 _BACKEND_PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "xgboost-cpu", "xgboost")
 
 
@@ -91,6 +102,7 @@ def _log_model(data: RunRecord) -> Any:
             code_paths=[str(Path(lesion_fusion.__file__).parent)],
             pip_requirements=_requirements(),
             signature=ModelSignature(inputs=Schema(columns)),
+            input_example=data.input_example,
             metadata={"lesion_fusion_version": lesion_fusion.__version__},
         )
 
@@ -161,7 +173,7 @@ class MlflowChampionsDataset(AbstractDataset[NoReturn, dict[str, Champion]]):
                 )
         return champions
 
-    def save(self, data: NoReturn) -> NoReturn:
+    def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
         """Refuse: champions change through the promotion alone."""
         raise DatasetError("Champions are set by the promotion.")
 

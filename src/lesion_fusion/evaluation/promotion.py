@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from lesion_fusion.parameters import Parameters
 
 
-class PromotionRule(BaseModel):
+class PromotionRule(Parameters):
     """What a model must show to become champion.
 
     Its AUROC's interval excludes 0.5; its calibration slope, pooled out of fold, lies within these bounds; and, in the
     families named here, it is not worse than the simple baseline by the paired test.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     slope_low: float = Field(default=0.8, gt=0)
     slope_high: float = Field(default=1.25, gt=0)

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.optimize import minimize
+
+from lesion_fusion.parameters import Parameters
 
 _FLOOR = 1e-6
 
 Rule = Literal["mean", "weighted"]
 
 
-class LateFusion(BaseModel):
+class LateFusion(Parameters):
     """`members`: names of models (`<family>.<model>`). `rule`: how their probabilities are joined.
 
     `mean`: the mean probability. `weighted`: a weighted mean of log probabilities, the weights learned inside each
     training fold.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     members: tuple[str, ...] = Field(min_length=2)
     rule: Rule = "mean"
@@ -29,7 +29,7 @@ class LateFusion(BaseModel):
 
 @dataclass(frozen=True)
 class Combination:
-    """A fitted rule: `weights` of the members, summing to 1, and whether they weigh probabilities or their logarithms."""
+    """A fitted rule: the members' `weights`, summing to 1, of probabilities (`mean`) or of their logarithms."""
 
     rule: Rule
     weights: np.ndarray

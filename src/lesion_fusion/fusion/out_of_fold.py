@@ -15,8 +15,11 @@ from lesion_fusion.tabular.out_of_fold import REFIT
 
 @dataclass(frozen=True)
 class LateResult:
-    """`predictions` and `inner_predictions` as of any model; `weights`: repeat, fold, one column a member; and the rule,
-    calibration and threshold fitted on the inner predictions of the members refitted on all cases."""
+    """What late fusion gives.
+
+    `predictions` and `inner_predictions` as of any model; `weights`: repeat, fold, one column a member; and the rule,
+    calibration and threshold fitted on the inner predictions of the members refitted on all cases.
+    """
 
     predictions: pd.DataFrame
     inner_predictions: pd.DataFrame
@@ -41,12 +44,12 @@ def fuse_out_of_fold(
     """
     columns = [f"p_{name}" for name in classes]
     code = {name: i for i, name in enumerate(classes)}
-    tested = [table.groupby(["repeat", "fold"]) for table in predictions]
-    inside = [table.groupby(["repeat", "fold"]) for table in inner_predictions]
-    keys = set(tested[0].groups).intersection(*(groups.groups for groups in tested[1:]))
+    tested = [_by_training(table) for table in predictions]
+    inside = [_by_training(table) for table in inner_predictions]
+    keys = set(tested[0]).intersection(*tested[1:])
     outputs, inner_outputs, weights = [], [], []
     for key in [*sorted(keys), (REFIT, REFIT)]:
-        inner, labels = _aligned([groups.get_group(key) for groups in inside], columns)
+        inner, labels = _aligned([tables[key] for tables in inside], columns)
         positions = labels["label"].map(code).to_numpy()
         combination = fit_combination(rule, inner, positions)
         scores = log_odds(combination.combine(inner))
@@ -56,7 +59,7 @@ def fuse_out_of_fold(
         inner_outputs.append(_table(labels, key, columns, calibrated))
         weights.append({"repeat": key[0], "fold": key[1], **dict(zip(member_names, combination.weights, strict=True))})
         if key != (REFIT, REFIT):
-            test, labels = _aligned([groups.get_group(key) for groups in tested], columns)
+            test, labels = _aligned([tables[key] for tables in tested], columns)
             fused = calibration.probabilities(log_odds(combination.combine(test)))
             outputs.append(_table(labels, key, columns, fused).assign(threshold=threshold))
     return LateResult(
@@ -69,8 +72,16 @@ def fuse_out_of_fold(
     )
 
 
+def _by_training(table: pd.DataFrame) -> dict[tuple[int, int], pd.DataFrame]:
+    places = table[["repeat", "fold"]].drop_duplicates().to_numpy(dtype=int)
+    return {
+        (int(repeat), int(fold)): table[(table["repeat"] == repeat) & (table["fold"] == fold)]
+        for repeat, fold in places
+    }
+
+
 def _aligned(tables: Sequence[pd.DataFrame], columns: list[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return probabilities (members, n, k) of the cases in all tables, sorted by case_id, and their case_id and label."""
+    """Return probabilities (members, n, k) of the cases in all tables, by case_id, and their case_id and label."""
     indexed = [table.set_index("case_id") for table in tables]
     common = sorted(set(indexed[0].index).intersection(*(table.index for table in indexed[1:])))
     stacked = np.stack([table.loc[common, columns].to_numpy(dtype="float64") for table in indexed])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
-from kedro.io import CatalogProtocol
+from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -23,8 +23,9 @@ class ClosingMessage:
         lines = ["Done. Next:"]
         outputs = pipeline.all_outputs()
         for name, what in (("report", "report, for a browser"), ("leaderboard", "leaderboard")):
-            if name in outputs and name in catalog:
-                path = Path(str(catalog.get(name)._describe()["filepath"]))
+            dataset = catalog.get(name) if name in outputs and name in catalog else None
+            if isinstance(dataset, AbstractDataset):
+                path = Path(str(dataset._describe()["filepath"]))
                 lines.append(f"  {what}: {path}")
         lines += [
             f"  runs, models, registry:  kedro mlflow ui{env}",

@@ -11,12 +11,13 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.project import PACKAGE_NAME, pipelines
 from pydantic import BaseModel
 
+from lesion_fusion.errors import MendableError
 from lesion_fusion.pipelines.configured_models import active
 
 _PREFIX = "params:"
 
 
-class UnknownParameterError(ValueError):
+class UnknownParameterError(MendableError, ValueError):
     """Parameters were given that nothing reads, most likely misspelt."""
 
 

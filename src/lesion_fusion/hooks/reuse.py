@@ -85,7 +85,7 @@ def _stored_path(catalog: CatalogProtocol, name: str) -> Path | None:
 
 
 def _input_digest(catalog: CatalogProtocol, name: str) -> str:
-    """Return the digest of a dataset that no node makes: of its content where it can tell, else of its file or nature."""
+    """Return the digest of a dataset that no node makes: its content's if it tells it, else its file's or settings'."""
     dataset = catalog.get(name)
     own = getattr(dataset, "content_digest", None)
     if own is not None:

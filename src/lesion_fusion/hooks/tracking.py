@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from pydantic import BaseModel
 
 import lesion_fusion
 
-logger = logging.getLogger(__name__)
+# A bar a model for copying two local files is noise.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 class Tracking(MlflowHook):
@@ -26,6 +28,8 @@ class Tracking(MlflowHook):
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Start the run and note package version and git commit."""
+        # MLflow sets up its own logging when it is imported, after the project's.
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         super().before_pipeline_run(run_params=run_params, pipeline=pipeline, catalog=catalog)
         tags = {"package_version": lesion_fusion.__version__, "environment": run_params.get("env") or "base"}
         commit = _git_commit(Path(run_params["project_path"]))

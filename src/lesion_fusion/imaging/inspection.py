@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from lesion_fusion.cohort.defects import Defect
 from lesion_fusion.cohort.schema import split_cell
-from lesion_fusion.imaging.png import GrayImage, ImageDefect, check_same_size, decode_image, decode_mask
+from lesion_fusion.cohort.tables import records
+from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
 
 Files = Mapping[str, Callable[[], bytes]]
+Decoded = TypeVar("Decoded", GrayImage, Mask)
 
 
 @dataclass(frozen=True)
@@ -32,31 +35,32 @@ def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspectio
     """
     sizes, defects = [], []
     digest = hashlib.sha256()
-    for case in cases.itertuples(index=False):
-        if not isinstance(case.image_file, str) or not isinstance(case.case_id, str):
+    for case in records(cases):
+        case_id = case["case_id"]
+        if case["image_file"] is None or case_id is None:
             continue
         try:
-            content, image = _read(case.image_file, images, decode_image)
+            content, image = _read(case["image_file"], images, decode_image)
         except ImageDefect as error:
-            defects.append(_defect(error, case.case_id, "unusable image", "image_file"))
+            defects.append(_defect(error, case_id, "unusable image", "image_file"))
             continue
         digest.update(content)
-        sizes.append((case.case_id, image.shape[1], image.shape[0]))
+        sizes.append((case_id, image.shape[1], image.shape[0]))
         for column, name in _mask_names(case):
             try:
                 content, mask = _read(name, masks, decode_mask)
                 check_same_size(image, mask, name)
             except ImageDefect as error:
-                defects.append(_defect(error, case.case_id, "unusable mask", column))
+                defects.append(_defect(error, case_id, "unusable mask", column))
                 continue
             digest.update(content)
-        if not isinstance(case.tumor_mask_file, str) and case.classification in {"benign", "malignant"}:
+        if case["tumor_mask_file"] is None and case["classification"] in {"benign", "malignant"}:
             defects.append(
                 Defect(
                     "lesion without a mask",
-                    f"a {case.classification} case names no tumour mask",
+                    f"a {case['classification']} case names no tumour mask",
                     "name its mask's file, or outline the lesion",
-                    case_id=case.case_id,
+                    case_id=case_id,
                     column="tumor_mask_file",
                 )
             )
@@ -64,13 +68,13 @@ def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspectio
     return Inspection(table, digest.hexdigest()[:16], defects)
 
 
-def _mask_names(case: object) -> Iterator[tuple[str, str]]:
+def _mask_names(case: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for column in ("tumor_mask_file", "other_mask_files"):
-        for name in split_cell(getattr(case, column)):
+        for name in split_cell(case[column]):
             yield column, name
 
 
-def _read(name: str, files: Files, decode: Callable[[bytes, str], GrayImage]) -> tuple[bytes, GrayImage]:
+def _read(name: str, files: Files, decode: Callable[[bytes, str], Decoded]) -> tuple[bytes, Decoded]:
     if name not in files:
         raise ImageDefect(
             name, "there is no such file", "put it into the cohort's folder, or correct its name in the table"

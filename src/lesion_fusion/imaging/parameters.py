@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lesion_fusion.imaging.masks import MaskSelection, WithoutMask
 from lesion_fusion.imaging.regions import ImageVariant, channels_of
+from lesion_fusion.parameters import Parameters
 
 
-class ImageInput(BaseModel):
+class ImageInput(Parameters):
     """How image and masks become `lesion_images` (see `regions.image_input`).
 
     `size`: edge of the square, pixels. `margin`: surroundings of a crop, as a share of the lesion's longer side.
     `masks`: the lesion's own mask, or with it those of other structures, as the published study did.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     variant: ImageVariant = "crop_with_mask"
     size: int = Field(default=128, ge=16, le=1024)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import skops.io
 
+from lesion_fusion.errors import MendableError
 from lesion_fusion.fusion.late import Combination
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.inputs import FittedModel
@@ -40,7 +41,7 @@ TRUSTED_TYPES = (
 )
 
 
-class UntrustedBundleError(ValueError):
+class UntrustedBundleError(MendableError, ValueError):
     """A bundle holds types that this package never writes."""
 
 
@@ -128,7 +129,8 @@ def _load_estimator(path: Path) -> Any:
     foreign = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
     if foreign:
         raise UntrustedBundleError(
-            f"{path} holds types that this package never writes: {', '.join(foreign)}. Don't load it unless you made it."
+            f"{path} holds types that this package never writes: {', '.join(foreign)}. It is not loaded: "
+            "write the model anew with `kedro run`."
         )
     return skops.io.load(path, trusted=list(TRUSTED_TYPES))
 
@@ -137,7 +139,6 @@ def _load_network(path: Path) -> Any:
     import keras
 
     # The package's own layers register themselves on import.
-    import lesion_fusion.imaging.networks
 
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 

@@ -23,6 +23,12 @@ class CaseInputs:
     image_descriptors: pd.DataFrame | None = None
     lesion_images: np.ndarray | None = None
 
+    def images(self) -> np.ndarray:
+        """Return `lesion_images`; raises ValueError where a network asks for images that were not prepared."""
+        if self.lesion_images is None:
+            raise ValueError("This model has a network, which needs lesion images.")
+        return self.lesion_images
+
 
 class FittedModel(Protocol):
     """A fitted, calibrated model.

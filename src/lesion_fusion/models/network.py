@@ -30,5 +30,5 @@ class FittedNetwork:
         """Return calibrated probabilities, shape (n, k)."""
         from lesion_fusion.imaging.inference import predict_and_embed
 
-        probabilities, _ = predict_and_embed(self.network, inputs.lesion_images)
+        probabilities, _ = predict_and_embed(self.network, inputs.images())
         return self.calibration.probabilities(log_odds(probabilities))

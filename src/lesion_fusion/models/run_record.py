@@ -11,7 +11,7 @@ from lesion_fusion.models.inputs import FittedModel
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One model's run. `histories` maps a metric to its values by step; `figures` (PNG) and `tables` are named files."""
+    """One model's run: `histories` maps a metric to values by step; `figures` (PNG) and `tables` are named files."""
 
     family: str
     name: str

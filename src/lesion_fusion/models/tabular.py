@@ -42,7 +42,7 @@ class FittedTabular:
             # Imported here: keras takes seconds to import, and most tabular models need no network.
             from lesion_fusion.imaging.inference import predict_and_embed
 
-            _, embeddings = predict_and_embed(self.network, inputs.lesion_images)
+            _, embeddings = predict_and_embed(self.network, inputs.images())
         table = feature_table(
             self.views,
             inputs.cases,

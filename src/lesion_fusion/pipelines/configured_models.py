@@ -15,21 +15,27 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import settings
 from kedro.utils import find_kedro_project
 
+from lesion_fusion.errors import MendableError
+
 FAMILIES = ("clinical", "imaging", "fusion")
+
+
+class ModelEntryError(MendableError, ValueError):
+    """An entry among the models is no group of parameters."""
 
 
 class _Active:
     """The environment and configuration folder of the session in progress; the hook `ModelSelection` sets them."""
 
     env: str | None = None
-    conf_source: str | None = None
+    conf_source: str | Path | None = None
 
 
 active = _Active()
 
 
 def configured_models() -> dict[str, dict[str, Mapping[str, Any]]]:
-    """Return {family: {model: its parameters}}; raises ValueError for an entry that holds no parameters."""
+    """Return {family: {model: its parameters}}; raises ModelEntryError for an entry that holds no parameters."""
     conf_source = active.conf_source or str((find_kedro_project(Path.cwd()) or Path.cwd()) / settings.CONF_SOURCE)
     loader = OmegaConfigLoader(
         conf_source=conf_source,
@@ -43,6 +49,8 @@ def configured_models() -> dict[str, dict[str, Mapping[str, Any]]]:
         entries = {name: entry for name, entry in (parameters.get(family) or {}).items() if entry is not None}
         broken = [name for name, entry in entries.items() if not isinstance(entry, Mapping)]
         if broken:
-            raise ValueError(f"Each entry under {family} holds a model's parameters; these do not: {', '.join(broken)}.")
+            raise ValueError(
+                f"Each entry under {family} holds a model's parameters; these do not: {', '.join(broken)}."
+            )
         models[family] = entries
     return models

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.record import parse_number
-from lesion_fusion.cohort.schema import COLUMN, Kind
+from lesion_fusion.cohort.schema import COLUMN, Column, Kind
 from lesion_fusion.cohort.wording import canonical_cell, unknown_categories
 from lesion_fusion.imaging.descriptors import describe
 from lesion_fusion.imaging.masks import select_masks
@@ -63,19 +63,22 @@ def _record(rows: pd.DataFrame, model: FittedModel, faults: list[str]) -> pd.Dat
         cells = rows[name] if name in rows else [None] * len(rows)
         values: list[float | str | None] = []
         for i, cell in enumerate(cells):
-            if column.kind is Kind.NUMBER:
-                value, problem = parse_number(cell, column)
-                mend = f"a number from {column.low:g} to {column.high:g}"
-            else:
-                value = canonical_cell(cell, column)
-                problem = ", ".join(unknown_categories(value, column))
-                problem = f"{problem} is none of its categories" if problem else ""
-                mend = f"one of {', '.join(column.categories)}"
-            if problem:
-                faults.append(f"Row {i}, field {name}: {problem}. Give {mend}, or leave it out.")
+            value, fault = _field(cell, column)
             values.append(value)
+            if fault:
+                faults.append(f"Row {i}, field {name}: {fault}, or leave it out.")
         record[name] = pd.Series(values, dtype="float64" if column.kind is Kind.NUMBER else "str")
     return pd.DataFrame(record)
+
+
+def _field(cell: object, column: Column) -> tuple[float | str | None, str]:
+    if column.kind is Kind.NUMBER:
+        number, problem = parse_number(cell, column)
+        return number, f"{problem}. Give a number from {column.low:g} to {column.high:g}" if problem else ""
+    value = canonical_cell(cell, column)
+    unknown = ", ".join(unknown_categories(value, column))
+    allowed = ", ".join(column.categories)
+    return value, f"{unknown} is none of its categories. Give one of {allowed}" if unknown else ""
 
 
 def _pictures(rows: pd.DataFrame, faults: list[str]) -> list[tuple[GrayImage, Mask]]:

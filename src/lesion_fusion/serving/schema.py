@@ -28,7 +28,7 @@ class Field:
 
 
 def request_fields(model: FittedModel) -> list[Field]:
-    """Return the fields that `model` reads: the record's columns, and image and mask (base64 PNG) if it looks at them."""
+    """Return the fields `model` reads: the record's columns, and image and mask (base64 PNG) where it uses them."""
     fields = [Field(CASE, number=False, required=False)]
     fields += [Field(name, COLUMN[name].kind is Kind.NUMBER, required=False) for name in model.record_columns]
     if needs_image(model):

@@ -49,8 +49,13 @@ class ServedModel(PythonModel):
         self._model = load_bundle(bundle)
         self._version = _registered_version(bundle)
 
-    def predict(self, context: PythonModelContext | None, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
-        """Return one row a case: p_<class>…, probability (of the class looked for), decision, threshold, model, version."""
+    def predict(
+        self,
+        context: PythonModelContext | None,  # noqa: ARG002 (MLflow's signature)
+        model_input: pd.DataFrame,
+        params: Any = None,  # noqa: ARG002 (MLflow's signature)
+    ) -> pd.DataFrame:
+        """Return a row a case: p_<class>…, probability (of the class looked for), decision, threshold, model, version."""
         try:
             inputs = parse_request(model_input.reset_index(drop=True), self._model)
         except RequestError as error:

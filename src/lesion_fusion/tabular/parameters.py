@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 
 View = Literal["record", "image_descriptors", "embeddings"]
 
 
-class TabularModel(BaseModel):
+class TabularModel(Parameters):
     """One classifier over one feature table.
 
     `views` are the parts of the table: the record's predictors, the image descriptors, a network's embeddings (then
     `network` names that network). `grid` maps the classifier's hyperparameters to the values to try.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     classifier: str
     views: tuple[View, ...] = Field(min_length=1)
-    grid: dict[str, list[Any]] = {}
+    grid: dict[str, list[Any]] = Field(default_factory=dict)
     network: str | None = None
     embedding_components: int = Field(default=16, ge=1)
 
@@ -49,18 +48,14 @@ class TabularModel(BaseModel):
         return self
 
 
-class DecisionRule(BaseModel):
+class DecisionRule(Parameters):
     """How the decision threshold is fixed inside a training fold: the highest that keeps this sensitivity there."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     minimum_sensitivity: float = Field(default=0.95, gt=0, le=1)
 
 
-class Tuning(BaseModel):
+class Tuning(Parameters):
     """Inner cross-validation: folds inside each training fold, the decision rule, and processes used."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     inner_folds: int = Field(default=5, ge=2)
     decision: DecisionRule = DecisionRule()

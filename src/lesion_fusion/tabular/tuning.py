@@ -64,7 +64,10 @@ def tune(
     inner_scores: list[np.ndarray | None] = [None] * len(grid)
     for j, (train, test) in enumerate(splits):
         fold_encoder = clone(encoder).fit(features.iloc[train])
-        encoded_train, encoded_test = fold_encoder.transform(features.iloc[train]), fold_encoder.transform(features.iloc[test])
+        encoded_train, encoded_test = (
+            fold_encoder.transform(features.iloc[train]),
+            fold_encoder.transform(features.iloc[test]),
+        )
         for i, point in enumerate(grid):
             fitted = clone(classifier).set_params(**point).fit(encoded_train, labels[train])
             scores = class_scores(fitted, encoded_test)
@@ -76,7 +79,7 @@ def tune(
     means = fold_scores.mean(axis=1)
     best = int(np.argmax(means))
     best_scores = inner_scores[best]
-    assert best_scores is not None  # noqa: S101 (the grid has at least one point, the splits at least two)
+    assert best_scores is not None
 
     calibration = Calibration.fit(best_scores, labels, n_classes)
     inner_probabilities = calibration.probabilities(best_scores)

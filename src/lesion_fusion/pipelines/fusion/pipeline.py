@@ -14,7 +14,7 @@ from lesion_fusion.pipelines.model.pipeline import family_pipeline
 def create_pipeline(models: Mapping[str, Mapping[str, Any]], all_models: Sequence[str]) -> Pipeline:
     """Return the stage `fusion`.
 
-    `models` are the entries under `fusion` in the parameters, `all_models` the full names of the models of all families.
+    `models` are the entries under `fusion` in the parameters, `all_models` the full names of all families' models.
     """
     last_step = Pipeline(
         [

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
 from lesion_fusion.cohort.assembly import OnDefect, assemble_cases
 from lesion_fusion.cohort.defects import defects_table
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.imaging.inspection import Files, inspect_files
+from lesion_fusion.parameters import Parameters
 
 
-class Ingestion(BaseModel):
+class Ingestion(Parameters):
     """`reader`: the published layout of the table. `on_defect`: stop at a defect, or exclude its case and say so."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reader: str
     on_defect: OnDefect = "stop"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.confusion import confusion_table
@@ -16,16 +16,16 @@ from lesion_fusion.evaluation.figures.table_figures import confusion_matrix_figu
 from lesion_fusion.evaluation.summary import per_fold, summary
 from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.run_record import RunRecord
+from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.serving.schema import example_request
+from lesion_fusion.tabular.out_of_fold import REFIT
 
 Summary = dict[str, dict[str, float]]
 
 
-class Evaluation(BaseModel):
+class Evaluation(Parameters):
     """Bootstrap resamples over patients, confidence of the intervals, and the simple baseline (`<family>.<model>`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     resamples: int = Field(default=2000, ge=200)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
@@ -100,8 +100,9 @@ def _histories(training_log: pd.DataFrame, predictions: pd.DataFrame) -> dict[st
     aurocs = by_fold[by_fold["metric"] == "auroc"]
     histories = {"fold_auroc": dict(enumerate(aurocs["value"]))}
     if "epoch" in training_log:
-        for (repeat, fold), rows in training_log.groupby(["repeat", "fold"]):
-            place = "all_cases" if fold < 0 else f"repeat_{repeat}_fold_{fold}"
+        of_training = training_log["repeat"].astype("str") + "_fold_" + training_log["fold"].astype("str")
+        for training, rows in training_log.groupby(of_training):
+            place = "all_cases" if rows["fold"].iloc[0] == REFIT else f"repeat_{training}"
             for name in rows.columns.difference(["repeat", "fold", "epoch", "learning_rate"]):
                 values = rows.dropna(subset=[name])
                 if len(values):

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.network import FittedNetwork
+from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.naming import ModelName, identified
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
 from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table
 from lesion_fusion.tabular.parameters import Tuning
 
 
-class NetworkModel(BaseModel):
-    """A network and in how many of the repeats it is trained (training costs minutes where a classifier costs seconds)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class NetworkModel(Parameters):
+    """A network, and in how many repeats it is trained: that costs minutes where a classifier costs seconds."""
 
     network: NetworkParameters
     repeats: int = Field(default=1, ge=1)

@@ -68,7 +68,7 @@ def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object
     """Return the pipeline of a model by what its parameters are: members, a network to train, or a classifier."""
     if "members" in parameters:
         members = parameters["members"]
-        assert isinstance(members, Sequence)  # noqa: S101 (anything else fails the validation of parameters)
+        assert isinstance(members, Sequence)
         return late_model(model, stage, [str(name) for name in members])
     if "classifier" not in parameters:
         return network_model(model, stage)

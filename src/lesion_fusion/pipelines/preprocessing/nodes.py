@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lesion_fusion.cohort.folds import folds_digest, make_folds
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.tables import records
 from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.datasets.npy import RowStream
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
@@ -19,12 +20,11 @@ from lesion_fusion.imaging.masks import select_masks
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask, decode_image, decode_mask
 from lesion_fusion.imaging.regions import image_input
+from lesion_fusion.parameters import Parameters
 
 
-class Folds(BaseModel):
+class Folds(Parameters):
     """Outer cross-validation: how many folds, how often repeated."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_folds: int = Field(default=5, ge=2)
     n_repeats: int = Field(default=1, ge=1)
@@ -84,8 +84,8 @@ def describe_study(
 def _decoded(
     cases: pd.DataFrame, raw_images: Files, raw_masks: Files
 ) -> Iterator[tuple[GrayImage, Mask | None, list[Mask]]]:
-    for case in cases.itertuples(index=False):
-        image = decode_image(raw_images[case.image_file](), case.image_file)
-        tumor = [decode_mask(raw_masks[name](), name) for name in split_cell(case.tumor_mask_file)]
-        others = [decode_mask(raw_masks[name](), name) for name in split_cell(case.other_mask_files)]
+    for case in records(cases):
+        image = decode_image(raw_images[case["image_file"]](), case["image_file"])
+        tumor = [decode_mask(raw_masks[name](), name) for name in split_cell(case["tumor_mask_file"])]
+        others = [decode_mask(raw_masks[name](), name) for name in split_cell(case["other_mask_files"])]
         yield image, tumor[0] if tumor else None, others

@@ -18,7 +18,9 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(select_study_cases, ["cases", "params:study"], "study_cases", name="select_study_cases"),
-            Node(split_folds, ["study_cases", "params:preprocessing.folds", "params:study"], "folds", name="split_folds"),
+            Node(
+                split_folds, ["study_cases", "params:preprocessing.folds", "params:study"], "folds", name="split_folds"
+            ),
             Node(
                 make_lesion_images,
                 ["study_cases", "raw_images", "raw_masks", "params:preprocessing.image_input"],

@@ -1,0 +1,76 @@
+"""The project's `kedro run`: Kedro's own, except that an error which a person can mend ends in its message alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+from kedro.io import DatasetError
+from kedro.validation.exceptions import DataValidationError, ParameterValidationError
+
+from lesion_fusion.errors import MendableError
+
+_MENDABLE = (MendableError, ParameterValidationError, DataValidationError)
+
+
+@click.group(name="lesion_fusion")
+def cli() -> None:
+    """Commands of this project."""
+
+
+def mendable_cause(error: BaseException) -> BaseException | None:
+    """Return the mendable error that `error` is or was raised from; None for a defect of the program.
+
+    An error of a dataset that comes from nothing deeper, such as a folder that is not there, is mendable too.
+    """
+    chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, _MENDABLE):
+            return link
+    deepest = chain[-1]
+    return deepest if isinstance(deepest, DatasetError | FileNotFoundError) else None
+
+
+def _words(cause: BaseException) -> str:
+    if isinstance(cause, FileNotFoundError):
+        return (
+            f"There is no file {cause.filename}. Put the collection there as downloaded, or name the folder that holds "
+            "it in the environment variable LESION_FUSION_DATA."
+        )
+    # Pydantic's pointers to its own documentation say nothing of this project.
+    return "\n".join(line for line in str(cause).splitlines() if "errors.pydantic.dev" not in line)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _in_words(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return callback(*args, **kwargs)
+        except Exception as error:
+            cause = mendable_cause(error)
+            if cause is None:
+                raise
+            raise click.ClickException(_words(cause)) from None
+
+    return run
+
+
+assert kedro_run.callback is not None
+cli.add_command(
+    click.Command(
+        name=kedro_run.name,
+        callback=_in_words(kedro_run.callback),
+        params=kedro_run.params,
+        help=kedro_run.help,
+    )
+)
