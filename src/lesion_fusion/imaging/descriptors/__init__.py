@@ -1,8 +1,7 @@
 """Numbers a radiologist could name: shape, margin, intensity, texture and posterior echoes of one lesion.
 
 Nothing is fitted. `describe` gives every descriptor of one case, `DESCRIPTORS` says what each is, and
-`default_names` lists those that may predict: all but the groups `physical` and `framing`, whose values depend on the
-scanner's pixel size and on how the frame was cut.
+`default_names` lists those that predict by default: all but the group `physical`, which needs the scanner's pixel size.
 """
 
 from __future__ import annotations
@@ -14,17 +13,18 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 
 __all__ = ["DESCRIPTORS", "Descriptor", "Group", "default_names", "describe"]
 
-_STANDARDISED = (shape, margin, intensity, texture, posterior)
+_PARTS = (shape, margin, intensity, texture, posterior)
 
 DESCRIPTORS: tuple[Descriptor, ...] = (
-    *(descriptor for part in _STANDARDISED for descriptor in part.DESCRIPTORS),
+    *(descriptor for part in _PARTS for descriptor in part.DESCRIPTORS),
     *physical.DESCRIPTORS,
 )
+"""Every descriptor, in the order of the table's columns."""
 
 
 def default_names() -> list[str]:
-    """Return the names of the descriptors that may predict by default."""
-    return [descriptor.name for descriptor in DESCRIPTORS if descriptor.group not in (Group.PHYSICAL, Group.FRAMING)]
+    """Return the names of the descriptors that predict by default: all but the physical ones."""
+    return [descriptor.name for descriptor in DESCRIPTORS if descriptor.group is not Group.PHYSICAL]
 
 
 def describe(image: GrayImage, mask: Mask, pixel_size_mm: float | None = None) -> dict[str, float]:
@@ -48,7 +48,7 @@ def describe(image: GrayImage, mask: Mask, pixel_size_mm: float | None = None) -
         raise ValueError("The mask is empty; a case without a lesion has no descriptors.")
     lesion = standardise(image, mask)
     values: dict[str, float] = {}
-    for part in _STANDARDISED:
+    for part in _PARTS:
         values |= part.describe(lesion)
-    values |= physical.describe(lesion, mask, pixel_size_mm)
+    values |= physical.describe(lesion, pixel_size_mm)
     return {descriptor.name: float(values[descriptor.name]) for descriptor in DESCRIPTORS}

@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 
 class Group(StrEnum):
-    """What a descriptor is about; `PHYSICAL` and `FRAMING` tell the scanner and the frame, so they do not predict."""
+    """What a descriptor is about; `PHYSICAL` needs the pixel size, which tells the scanner, so it does not predict."""
 
     SHAPE = "shape"
     MARGIN = "margin"
     INTENSITY = "intensity"
     TEXTURE = "texture"
     POSTERIOR = "posterior"
-    FRAMING = "framing"
     PHYSICAL = "physical"
 
 

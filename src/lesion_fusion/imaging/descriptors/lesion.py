@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.measure import find_contours
+from skimage.measure import block_reduce, find_contours
 
 from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.imaging.regions import Square, resample, square_around
 
-Floats = npt.NDArray[np.floating[Any]]
+Floats = npt.NDArray[np.float64]
 
 SIDE = 128
 LESION_SIDE = 64
 CONTOUR_POINTS = 256
 RIM = 4.0
 """Width of the bands on either side of the boundary, standard pixels (1/16 of the lesion's longer side)."""
+_BLOCK = 4
 SURROUNDINGS = 24.0
 """Reach of the surroundings, standard pixels."""
 
@@ -36,12 +36,14 @@ class Lesion:
 
     Attributes:
         gray: float (SIDE, SIDE), standardised echo, 0 at the surroundings' median.
-        valid: bool (SIDE, SIDE), True within the image.
+        valid: bool (SIDE, SIDE), True within the image and its frame of tissue.
         mask: bool (SIDE, SIDE), all components.
         largest: bool (SIDE, SIDE), the largest component without holes.
         contour: float (CONTOUR_POINTS, 2), equidistant (x, y) on the boundary of the largest component, closed (the
             first point isn't repeated).
         square: what part of the image the standard square shows.
+        area: pixels of the mask in the image, all components.
+        frame_height: height of the image, pixels.
     """
 
     gray: Floats
@@ -50,6 +52,8 @@ class Lesion:
     largest: Mask
     contour: Floats
     square: Square
+    area: int
+    frame_height: int
 
     @cached_property
     def depth(self) -> Floats:
@@ -85,8 +89,7 @@ def standardise(image: GrayImage, mask: Mask) -> Lesion:
     soft = ndimage.gaussian_filter(soft, max(1.0, 0.6 * pixel), mode="constant")
     standard_mask = soft >= min(0.5, 0.5 * float(soft.max()))
     largest = _largest_component(standard_mask)
-    valid = resample(np.ones(image.shape, dtype=np.float32), square, SIDE) > 0.99
-    valid |= standard_mask
+    valid = _within_frame(image, square) | standard_mask
     echo = resample(image.astype(np.float32), square, SIDE)
     return Lesion(
         gray=_standard_gain(echo, standard_mask, valid),
@@ -95,6 +98,8 @@ def standardise(image: GrayImage, mask: Mask) -> Lesion:
         largest=largest,
         contour=_contour(np.where(largest | ~standard_mask, soft, 0), largest),
         square=square,
+        area=int(mask.sum()),
+        frame_height=image.shape[0],
     )
 
 
@@ -119,6 +124,20 @@ def resample_closed(points: Floats, count: int) -> Floats:
     return np.column_stack([np.interp(stops, walked, closed[:, axis]) for axis in (0, 1)])
 
 
+def _within_frame(image: GrayImage, square: Square) -> Mask:
+    """Return where the square shows tissue: within the image and not in the black border that holds its corners.
+
+    The border of a fan-shaped frame is looked for in blocks of pixels, all of them 0 and joined to a corner: faster,
+    and single black pixels of speckle don't join.
+    """
+    blocks = block_reduce(image, (_BLOCK, _BLOCK), np.max)
+    regions, _ = ndimage.label(blocks == 0)
+    corners = [region for region in regions[[0, 0, -1, -1], [0, -1, 0, -1]] if region > 0]
+    tissue = ~np.isin(regions, corners)
+    seen = Square(square.left / _BLOCK, square.top / _BLOCK, square.side / _BLOCK)
+    return resample(tissue.astype(np.float32), seen, SIDE) > 0.99
+
+
 def _largest_component(mask: Mask) -> Mask:
     labels, count = ndimage.label(mask)
     if count > 1:
@@ -127,7 +146,7 @@ def _largest_component(mask: Mask) -> Mask:
 
 
 def _contour(soft: Floats, largest: Mask) -> Floats:
-    level = min(0.5, 0.5 * float(soft[largest].max()))
+    level = min(0.5, 0.5 * float(np.max(soft[largest])))
     filled = np.where(largest, np.maximum(soft, level), np.minimum(soft, level))
     lines = find_contours(filled, level * (1 - 1e-6))
     outline = max(lines, key=polygon_area)[:-1, ::-1]

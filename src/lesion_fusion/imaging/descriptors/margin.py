@@ -9,6 +9,7 @@ from scipy.signal import find_peaks
 from lesion_fusion.imaging.descriptors.definition import Descriptor, Group
 from lesion_fusion.imaging.descriptors.ellipse import equivalent_ellipse
 from lesion_fusion.imaging.descriptors.lesion import CONTOUR_POINTS, RIM, SURROUNDINGS, Floats, Lesion
+from lesion_fusion.imaging.png import Mask
 
 DESCRIPTORS: tuple[Descriptor, ...] = (
     Descriptor("radial_spread", "1", Group.MARGIN, "standard deviation of the radial length / its mean"),
@@ -136,7 +137,7 @@ def _outward_normals(points: Floats) -> Floats:
     return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
 
 
-def _mean_where(values: Floats, where: np.ndarray) -> float:
+def _mean_where(values: Floats, where: Mask) -> float:
     return float(values[where].mean()) if where.any() else 0.0
 
 

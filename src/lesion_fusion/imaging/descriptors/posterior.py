@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lesion_fusion.imaging.descriptors.definition import Descriptor, Group
-from lesion_fusion.imaging.descriptors.lesion import LESION_SIDE, RIM, Lesion
+from lesion_fusion.imaging.descriptors.lesion import LESION_SIDE, RIM, SIDE, Floats, Lesion
 from lesion_fusion.imaging.png import Mask
 
 DESCRIPTORS: tuple[Descriptor, ...] = (
@@ -36,23 +36,31 @@ class PosteriorBands:
 
 
 def posterior_bands(lesion: Lesion) -> PosteriorBands:
-    """Return the bands that are compared; parts beyond the image are left out."""
+    """Return the bands that are compared; parts beyond the image are left out.
+
+    Above, behind and behind the sides follow the outline; beside lies at the mean depth of behind.
+    """
     mask = lesion.largest
-    rows, columns = np.indices(mask.shape)
+    rows = np.indices(mask.shape)[0]
+    across = np.arange(SIDE)
     occupied = np.flatnonzero(mask.any(axis=0))
-    left, right = occupied[0], occupied[-1]
-    lowest = np.where(mask, rows, -1).max(axis=0)
-    highest = np.where(mask, rows, mask.shape[0]).min(axis=0)
-    lowest = np.interp(columns[0], occupied, lowest[occupied])
-    highest = np.interp(columns[0], occupied, highest[occupied])
-    off_axis = np.abs(columns - (left + right) / 2) / ((right - left + 1) / 2)
+    left, right = int(occupied[0]), int(occupied[-1])
+    bottom = np.interp(across, occupied, np.max(np.where(mask, rows, -1), axis=0)[occupied])
+    top = np.interp(across, occupied, np.min(np.where(mask, rows, SIDE), axis=0)[occupied])
+    off_axis = np.abs(across - (left + right) / 2) / ((right - left + 1) / 2)
+    middle, sides = off_axis <= _MIDDLE, (off_axis > _MIDDLE) & (off_axis <= 1)
+    lateral = ((across < left - RIM) | (across > right + RIM)) & (np.abs(across - (SIDE - 1) / 2) < SIDE / 2 - RIM)
     usable = lesion.valid & ~lesion.mask
-    below = (rows > lowest + RIM / 2) & (rows <= lowest + RIM / 2 + _REACH) & usable
+
+    def reached(distance: Floats) -> Mask:
+        return (distance > RIM / 2) & (distance <= RIM / 2 + _REACH) & usable
+
+    below = reached(rows - bottom)
     return PosteriorBands(
-        behind=below & (off_axis <= _MIDDLE),
-        behind_sides=below & (off_axis > _MIDDLE) & (off_axis <= 1),
-        beside=below & ((columns < left - RIM) | (columns > right + RIM)) & (np.abs(columns - 63.5) < 60),
-        above=(rows < highest - RIM / 2) & (rows >= highest - RIM / 2 - _REACH) & (off_axis <= _MIDDLE) & usable,
+        behind=below & middle,
+        behind_sides=below & sides,
+        beside=reached(rows - bottom[middle].mean()) & lateral,
+        above=reached(top - rows) & middle,
     )
 
 

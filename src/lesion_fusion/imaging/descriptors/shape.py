@@ -1,4 +1,4 @@
-"""Shape: how the outline differs from an oval, and how it lies."""
+"""Shape: how large the lesion is in its frame, how its outline differs from an oval, and how it lies."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lesion_fusion.imaging.descriptors.ellipse import Ellipse, equivalent_ellips
 from lesion_fusion.imaging.descriptors.lesion import Floats, Lesion
 
 DESCRIPTORS: tuple[Descriptor, ...] = (
+    Descriptor("relative_area", "log2", Group.SHAPE, "area of all components / squared height of the frame"),
     Descriptor("circularity", "1", Group.SHAPE, "4 pi area / perimeter^2; 1 for a disc"),
     Descriptor("solidity", "1", Group.SHAPE, "area / area of the convex hull"),
     Descriptor("convexity", "1", Group.SHAPE, "perimeter of the convex hull / perimeter"),
@@ -41,6 +42,7 @@ def describe(lesion: Lesion) -> dict[str, float]:
     dents = _depth_below_hull(lesion.contour, hull) / math.sqrt(area)
     ferets = _feret_diameters(lesion.contour[hull.vertices])
     return {
+        "relative_area": math.log2(lesion.area / lesion.frame_height**2),
         "circularity": 4 * math.pi * area / perimeter**2,
         "solidity": area / hull.volume,  # of a plane hull, scipy's volume is the area and its area the perimeter
         "convexity": hull.area / perimeter,
@@ -48,10 +50,10 @@ def describe(lesion: Lesion) -> dict[str, float]:
         "eccentricity": math.sqrt(max(0.0, 1 - (ellipse.minor / ellipse.major) ** 2)),
         "orientation": math.degrees(math.asin(min(1.0, abs(math.sin(ellipse.angle))))),
         "width_to_height": math.log2(width / height),
-        "feret_ratio": float(ferets.min() / ferets.max()),
+        "feret_ratio": float(np.min(ferets) / np.max(ferets)),
         "elliptic_circumference": ellipse.circumference / perimeter,
         "elliptic_mismatch": _mismatch(lesion, ellipse),
-        "concavity_depth": float(dents.max()),
+        "concavity_depth": float(np.max(dents)),
         "concavity_share": float(np.mean(dents > _DENT)),
     }
 
@@ -59,7 +61,7 @@ def describe(lesion: Lesion) -> dict[str, float]:
 def _depth_below_hull(points: Floats, hull: ConvexHull) -> Floats:
     """Return each point's distance to the nearest edge line of the hull that encloses it."""
     heights: Floats = points @ hull.equations[:, :2].T + hull.equations[:, 2]
-    return np.maximum(-heights.max(axis=1), 0.0)
+    return np.maximum(-np.max(heights, axis=1), 0.0)
 
 
 def _feret_diameters(points: Floats) -> Floats:

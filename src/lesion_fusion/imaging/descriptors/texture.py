@@ -38,7 +38,7 @@ def describe(lesion: Lesion) -> dict[str, float]:
     values = _co_occurrence(lesion.gray, lesion.mask)
     for place, region in (("inside", lesion.mask), ("rim", lesion.band(-RIM, 2 * RIM))):
         counts = np.bincount(patterns[region], minlength=_NEIGHBOURS + 2)
-        values |= {f"lbp_{place}_{code}": float(share) for code, share in enumerate(counts / max(counts.sum(), 1))}
+        values |= {f"lbp_{place}_{code}": float(share) for code, share in enumerate(counts / max(int(counts.sum()), 1))}
     return values
 
 
