@@ -64,13 +64,17 @@ def speckle(strength: Field, specular: Field, size: tuple[float, float], rng: np
     noise = rng.standard_normal((2, *strength.shape), dtype=np.float32) * strength
     for axis, sigma in zip((1, 2), size, strict=True):
         noise = gaussian_filter1d(noise, sigma, axis=axis, mode="reflect", truncate=3)
-    # The energy that the filter leaves of white noise: the sum of squares of its weights on each axis.
-    impulse = np.zeros(101)
-    impulse[50] = 1
-    left = np.prod([np.sum(gaussian_filter1d(impulse, sigma, truncate=3) ** 2) for sigma in size])
-    noise /= np.float32(np.sqrt(2 * left))
+    noise /= np.float32(np.sqrt(2 * _energy_left(size[0]) * _energy_left(size[1])))
     noise[0] += specular
     return np.hypot(noise[0], noise[1])
+
+
+def _energy_left(sigma: float) -> float:
+    """Return the share of white noise's energy that the filter leaves: the sum of squares of its weights."""
+    reach = int(np.ceil(3 * sigma)) + 1
+    impulse = np.zeros(2 * reach + 1)
+    impulse[reach] = 1
+    return float(np.sum(gaussian_filter1d(impulse, sigma, truncate=3) ** 2))
 
 
 def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Field]:
