@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,43 @@ def toy(signal: bool = True, seed: int = 0) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Run:
+    """A result with what was read and learned on the way to it."""
+
+    result: OutOfFold
+    images: Recorded
+    learned: list[set[int]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _smaller_still() -> Iterator[None]:
+    """Two blocks instead of four (tracing is what takes the time here), statistics from a few images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lesion_fusion.imaging.networks.SMALL_CNN_WIDTHS", (8, 16))
+        patch.setattr("lesion_fusion.imaging.batch_norm.IMAGES", QUICK.batch_size)
+        yield
+
+
 @pytest.fixture(scope="module")
-def result() -> OutOfFold:
-    return train_out_of_fold(**toy(), parameters=QUICK)
+def run() -> Run:
+    learned: list[set[int]] = []
+    plain = TrainingBatches.__init__
+
+    def noting(self: TrainingBatches, inputs: Any, targets: Any, weights: Any, rows: np.ndarray, *rest: Any) -> None:
+        learned.append(set(rows.tolist()))
+        plain(self, inputs, targets, weights, rows, *rest)
+
+    data = toy()
+    data["images"] = Recorded(data["images"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingBatches, "__init__", noting)
+        return Run(train_out_of_fold(**data, parameters=QUICK), data["images"], learned)
+
+
+@pytest.fixture(scope="module")
+def result(run: Run) -> OutOfFold:
+    return run.result
 
 
 def test_every_case_is_tested_once_and_held_out_parts_are_disjoint_by_patient(result: OutOfFold) -> None:
@@ -70,7 +105,7 @@ def test_every_case_is_tested_once_and_held_out_parts_are_disjoint_by_patient(re
         assert not set(data["groups"][fold.test]) & set(data["groups"][fold.validation])
         assert set(data["labels"][fold.validation]) == {0, 1}
         np.testing.assert_array_equal(fold.test_probabilities, result.probabilities[fold.test])
-    assert result.embeddings.shape == (FOLDS, CASES, 128)
+    assert result.embeddings.shape == (FOLDS, CASES, 16)
 
 
 def test_history_has_a_record_per_epoch(result: OutOfFold) -> None:
@@ -81,19 +116,15 @@ def test_history_has_a_record_per_epoch(result: OutOfFold) -> None:
         assert fold.best_epoch == best["epoch"]
 
 
-def test_neither_test_nor_validation_rows_reach_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    learned: list[set[int]] = []
-    plain = TrainingBatches.__init__
-
-    def noting(self: TrainingBatches, inputs: Any, targets: Any, weights: Any, rows: np.ndarray, *rest: Any) -> None:
-        learned.append(set(rows.tolist()))
-        plain(self, inputs, targets, weights, rows, *rest)
-
-    monkeypatch.setattr(TrainingBatches, "__init__", noting)
-    data = toy()
-    outcome = train_out_of_fold(**data, parameters=QUICK.model_copy(update={"epochs": 1}), refit=False)
-    for rows, fold in zip(learned, outcome.folds, strict=True):
+def test_neither_test_nor_validation_rows_reach_fit(run: Run) -> None:
+    *of_folds, of_refit = run.learned
+    for rows, fold in zip(of_folds, run.result.folds, strict=True):
         assert rows == set(range(CASES)) - set(fold.test.tolist()) - set(fold.validation.tolist())
+    assert of_refit == set(range(CASES))
+
+
+def test_images_are_read_a_few_at_a_time(run: Run) -> None:
+    assert max(len(rows) for rows in run.images.read) <= QUICK.batch_size
 
 
 def test_same_seed_same_predictions_whatever_was_done_before(result: OutOfFold) -> None:
@@ -105,13 +136,6 @@ def test_same_seed_same_predictions_whatever_was_done_before(result: OutOfFold) 
     np.testing.assert_array_equal(again.embeddings, result.embeddings)
     images = toy()["images"].astype("float32")
     np.testing.assert_array_equal(again.network(images), result.network(images))
-
-
-def test_images_are_read_a_batch_at_a_time() -> None:
-    data = toy()
-    data["images"] = Recorded(data["images"])
-    train_out_of_fold(**data, parameters=QUICK.model_copy(update={"epochs": 1}), refit=False)
-    assert max(len(rows) for rows in data["images"].read) <= QUICK.batch_size
 
 
 def test_fold_result_restores_the_network_that_gave_it(result: OutOfFold) -> None:

@@ -50,7 +50,7 @@ class NetworkParameters(BaseModel):
     )
     optimizer: Literal["adam", "sgd", "rmsprop"] = "sgd"
     learning_rate: float | None = Field(None, gt=0, description="None: the optimizer's of LEARNING_RATES")
-    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
+    schedule: Literal["constant", "cosine"] = "cosine"
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(16, ge=1)
     patience: int | None = Field(

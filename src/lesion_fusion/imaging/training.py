@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.imaging.augmentation import Augmentation
+from lesion_fusion.imaging.batch_norm import recompute_statistics
 from lesion_fusion.imaging.batches import Rows, TrainingBatches, predict_in_batches
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import EMBEDDING, HEAD
@@ -20,10 +21,6 @@ from lesion_fusion.imaging.networks import EMBEDDING, HEAD
 logger = logging.getLogger(__name__)
 
 SGD_MOMENTUM = 0.9
-PLATEAU_FACTOR = 0.5
-PLATEAU_PATIENCE = 3
-COSINE_FLOOR = 0.01
-"""Share of the learning rate that the cosine schedule ends with."""
 
 History = list[dict[str, float]]
 
@@ -127,8 +124,9 @@ class Trainer:
             self.parameters.batch_size,
             seed,
         )
-        monitor = _Monitor(self, inputs, labels, validation, task, epochs or self.parameters.epochs)
-        self._model.fit(batches, epochs=monitor.epochs, shuffle=False, verbose=0, callbacks=[monitor])
+        epochs = epochs or self.parameters.epochs
+        monitor = _Monitor(self, inputs, labels, training, validation, seed, task, epochs)
+        self._model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[monitor])
         self.network.set_weights(monitor.best_weights)
         return Training(monitor.best_weights, monitor.history, monitor.best_epoch)
 
@@ -170,7 +168,9 @@ class _Monitor(keras.callbacks.Callback):
         trainer: Trainer,
         inputs: Rows,
         labels: np.ndarray,
+        training: np.ndarray,
         validation: np.ndarray | None,
+        seed: int,
         task: Task,
         epochs: int,
     ) -> None:
@@ -181,7 +181,7 @@ class _Monitor(keras.callbacks.Callback):
         self.best_weights: list[np.ndarray] = []
         self._trainer, self._inputs, self._labels, self._validation = trainer, inputs, labels, validation
         self._task = task
-        self._rate = trainer.parameters.initial_learning_rate
+        self._training, self._seed = training, seed
         self._best_loss = math.inf
         self._began = time.perf_counter()
 
@@ -191,6 +191,9 @@ class _Monitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         record = {"epoch": epoch + 1, "learning_rate": self._learning_rate(epoch)}
         record |= {name: float((logs or {})[name]) for name in ("loss", "accuracy", "auroc")}
+        self._check(record)
+        if self._validation is not None or epoch + 1 == self.epochs:
+            recompute_statistics(self._trainer.network, self._inputs, self._training, self._seed)
         if self._validation is not None:
             _, probabilities = self._trainer.predict(self._inputs, self._validation)
             record |= {
@@ -210,12 +213,10 @@ class _Monitor(keras.callbacks.Callback):
 
     def _learning_rate(self, epoch: int) -> float:
         parameters = self._trainer.parameters
-        if parameters.schedule == "cosine":
-            share = epoch / max(1, parameters.epochs - 1)
-            return self._rate * (COSINE_FLOOR + (1 - COSINE_FLOOR) * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
-        if parameters.schedule == "plateau":
-            return self._rate * PLATEAU_FACTOR ** ((epoch - self.best_epoch) // PLATEAU_PATIENCE)
-        return self._rate
+        rate = parameters.initial_learning_rate
+        if parameters.schedule == "constant":
+            return rate
+        return rate * 0.5 * (1 + math.cos(math.pi * epoch / parameters.epochs))
 
     def _check(self, record: dict[str, float]) -> None:
         for name in ("loss", "val_loss"):
