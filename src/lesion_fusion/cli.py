@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
@@ -54,6 +55,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _in_words(callback: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(callback)
     def run(*args: Any, **kwargs: Any) -> Any:
+        # Either spelling of the option works, and the shorter one is the habit.
+        warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
         try:
             return callback(*args, **kwargs)
         except Exception as error:

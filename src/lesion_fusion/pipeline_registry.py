@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from kedro.pipeline import Pipeline
 
 from lesion_fusion.pipelines.clinical_models.pipeline import create_pipeline as clinical_models
@@ -15,6 +17,8 @@ from lesion_fusion.pipelines.reporting.pipeline import create_pipeline as report
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Return the pipelines by name; `--tags <stage>` narrows any of them to the stage itself."""
+    # Nodes outside a model's namespace read what models hand on, and that carries the model's name.
+    warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
     models = configured_models()
     names = [f"{family}.{name}" for family, entries in models.items() for name in entries]
     prepared = ingestion() + preprocessing()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,18 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
-from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
 import lesion_fusion
 
-# A bar a model for copying two local files is noise.
+# The plugin defines a model class without type hints as it is imported, which MLflow warns of past every filter; nobody
+# here uses that class.
+with warnings.catch_warnings(record=True):
+    from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+
+# A progress bar a model for copying two local files, and TensorFlow's notes on its build, tell a user nothing.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 class Tracking(MlflowHook):

@@ -1,0 +1,52 @@
+# Set up, run, test. `make help` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint viz mlflow lock clean
+
+export DO_NOT_TRACK := true
+
+# The first interpreter of these that starts and is of a supported version; PYTHON=/path/to/python overrides.
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+ENV ?= base
+STAMP := $(VENV)/.installed
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "lesion-fusion needs Python 3.11, 3.12 or 3.13; name one with PYTHON=/path/to/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[viz,dev]'
+	@touch $@
+
+install: $(STAMP) ## make the virtual environment with the locked dependencies
+
+run: $(STAMP) ## all stages on the synthetic cohort (ENV=breast_lesions_usg: on the real one)
+	$(BIN)/kedro run --env $(ENV)
+
+test: $(STAMP) ## linter, type checker and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+lint: $(STAMP) ## linter and type checker alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+viz: $(STAMP) ## the lineage in a browser
+	$(BIN)/kedro viz run --env $(ENV)
+
+mlflow: $(STAMP) ## runs, models and registry in a browser
+	$(BIN)/kedro mlflow ui --env $(ENV)
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url --no-annotate --no-header \
+		--upgrade pyproject.toml --output-file requirements.lock
+
+clean: ## remove what runs made; published data in data/01_raw stays
+	rm -rf mlflow.db mlartifacts data/.fingerprints.json
+	find data -mindepth 2 -not -path 'data/01_raw/*' -not -name .gitkeep -delete

@@ -1,0 +1,86 @@
+"""Folds: stratified, grouped by patient, the same for any order of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lesion_fusion.cohort.folds import folds_digest, inner_folds, make_folds, outer_splits
+from lesion_fusion.cohort.targets import SmallCohortError, study_cases
+
+
+def cohort(images_per_patient: list[int], malignant: list[bool]) -> pd.DataFrame:
+    rows = [
+        (f"p{i:03d}", "malignant" if positive else "benign")
+        for i, (count, positive) in enumerate(zip(images_per_patient, malignant, strict=True))
+        for _ in range(count)
+    ]
+    table = pd.DataFrame(rows, columns=["patient_id", "label"])
+    return table.assign(case_id=[f"c{i:04d}" for i in range(len(table))])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=30, max_size=60), st.integers(0, 99))
+def test_no_patient_is_divided_by_any_split(images, seed):
+    cases = cohort(images, [i % 3 == 0 for i in range(len(images))])
+    folds = make_folds(cases, 3, 2, seed).merge(cases, on="case_id")
+    assert (folds.groupby(["repeat", "patient_id"])["fold"].nunique() == 1).all()
+    assert (folds.groupby("repeat")["case_id"].nunique() == len(cases)).all()
+
+
+def test_the_order_of_rows_changes_nothing():
+    cases = cohort([1] * 60, [i % 3 == 0 for i in range(60)])
+    shuffled = cases.sample(frac=1, random_state=1)
+    assert folds_digest(make_folds(cases, 5, 2, 3)) == folds_digest(make_folds(shuffled, 5, 2, 3))
+
+
+def test_another_seed_gives_other_folds_and_repeats_differ():
+    cases = cohort([1] * 60, [i % 3 == 0 for i in range(60)])
+    folds = make_folds(cases, 5, 2, 3)
+    assert folds_digest(folds) != folds_digest(make_folds(cases, 5, 2, 4))
+    by_repeat = folds.pivot_table(index="case_id", columns="repeat", values="fold")
+    assert (by_repeat[0] != by_repeat[1]).any()
+
+
+def test_classes_are_spread_evenly():
+    cases = cohort([1] * 100, [i < 40 for i in range(100)])
+    folds = make_folds(cases, 5, 1, 0).merge(cases, on="case_id")
+    share = folds.groupby("fold")["label"].apply(lambda labels: (labels == "malignant").mean())
+    assert share.between(0.35, 0.45).all()
+
+
+def test_training_and_test_share_no_case_and_cover_all():
+    cases = cohort([1] * 30, [i % 2 == 0 for i in range(30)])
+    tested = []
+    for _, _, train, test in outer_splits(make_folds(cases, 3, 1, 0), cases["case_id"]):
+        assert not set(train) & set(test)
+        assert len(train) + len(test) == 30
+        tested.extend(test)
+    assert sorted(tested) == list(range(30))
+
+
+def test_inner_folds_keep_patients_together():
+    groups = np.repeat(np.arange(20), 3)
+    labels = (groups % 2).astype(int)
+    for train, test in inner_folds(labels, groups, 5, 0):
+        assert not set(groups[train]) & set(groups[test])
+
+
+def test_too_few_patients_is_one_clear_error():
+    with pytest.raises(SmallCohortError, match=r"5 folds.*malignant has 3.*n_folds"):
+        make_folds(cohort([1] * 30, [i < 3 for i in range(30)]), 5, 1, 0)
+
+
+def test_normal_cases_are_left_out_of_malignancy_and_kept_in_three_class():
+    cases = pd.DataFrame(
+        {
+            "case_id": list("abcdef"),
+            "patient_id": list("abcdef"),
+            "classification": ["normal", "normal", "benign", "benign", "malignant", "malignant"],
+        }
+    )
+    assert set(study_cases(cases, "malignancy")["label"]) == {"benign", "malignant"}
+    assert set(study_cases(cases, "three_class")["label"]) == {"normal", "benign", "malignant"}

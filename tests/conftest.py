@@ -1,0 +1,88 @@
+"""Small projects to run: a copy of this one with a cohort and networks that take seconds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SMALL_GLOBALS = {"synthetic": {"cases": 84}}
+SMALL_PARAMETERS = {
+    "preprocessing": {"folds": {"n_folds": 3}, "image_input": {"size": 32}},
+    "tuning": {"inner_folds": 3},
+    "evaluation": {"resamples": 200},
+    "clinical": {"xgboost": {"grid": {"n_estimators": [20], "learning_rate": [0.1]}}},
+    "imaging": {"densenet121_sgd": {"network": {"backbone": "small_cnn", "epochs": 1}}},
+    "fusion": {
+        "early_extra_trees": {"grid": {"n_estimators": [20]}},
+        "intermediate_logistic_regression": {"grid": {"C": [0.1]}},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project in a folder of its own."""
+
+    folder: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k not in {"MLFLOW_TRACKING_URI", "KEDRO_ENV"}}
+        return kept | {"DO_NOT_TRACK": "true", "PYTHONPATH": str(self.folder / "src")} | more
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "kedro", *arguments]
+
+    def kedro(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(**more),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    def configure(self, name: str, values: dict) -> None:
+        (self.folder / "conf" / "local" / name).write_text(yaml.safe_dump(values))
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+
+def copy_project(folder: Path) -> Project:
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "local")
+    for name in ("src", "conf"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "conf" / "local").mkdir()
+    (folder / "data").mkdir()
+    return Project(folder)
+
+
+def small_project(folder: Path) -> Project:
+    project = copy_project(folder)
+    project.configure("globals.yml", SMALL_GLOBALS)
+    project.configure("parameters.yml", SMALL_PARAMETERS)
+    return project
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A small project after `kedro run`; tests read it and leave it as it is."""
+    project = small_project(tmp_path_factory.mktemp("finished"))
+    done = project.kedro("run")
+    (project.folder / "run.log").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return project

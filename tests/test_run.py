@@ -1,0 +1,171 @@
+"""The project as its user runs it: one command, the same numbers again, and reuse that is never stale."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from tests.conftest import SMALL_PARAMETERS, Project, copy_project
+
+pytestmark = pytest.mark.slow
+
+MODELS = [
+    "clinical.logistic_regression",
+    "clinical.xgboost",
+    "imaging.descriptors_svm",
+    "imaging.densenet121_sgd",
+    "fusion.early_extra_trees",
+    "fusion.intermediate_logistic_regression",
+    "fusion.late_weighted",
+]
+
+
+@pytest.fixture
+def project(finished_project: Project, tmp_path: Path) -> Project:
+    """A copy of the finished project that a test may change."""
+    shutil.copytree(finished_project.folder, tmp_path / "project")
+    # Tracking starts anew: the copied database names the artifacts of the project it was copied from.
+    (tmp_path / "project" / "mlflow.db").unlink()
+    return Project(tmp_path / "project")
+
+
+def ran(log: str) -> set[str]:
+    return set(re.findall(r"Running (\S+)", log))
+
+
+def trained(log: str) -> set[str]:
+    return {name.removesuffix(".train") for name in ran(log) if name.endswith(".train")}
+
+
+def predictions(project: Project, model: str) -> pd.DataFrame:
+    return pd.read_parquet(project.folder / "data" / "07_model_output" / "synthetic" / model / "predictions.parquet")
+
+
+def test_a_run_says_what_it_made_and_makes_no_noise(finished_project: Project):
+    log = (finished_project.folder / "run.log").read_text()
+    assert "Traceback" not in log
+    assert "Warning" not in log
+    assert "Done. Next:" in log
+    report = finished_project.folder / "data" / "08_reporting" / "synthetic" / "report.html"
+    assert str(report) in log
+    assert report.is_file()
+
+
+def test_every_model_predicts_every_case_once_a_repeat(finished_project: Project):
+    cases = pd.read_parquet(finished_project.folder / "data" / "03_primary" / "synthetic" / "study_cases.parquet")
+    for model in MODELS:
+        table = predictions(finished_project, model)
+        assert sorted(table["case_id"]) == sorted(cases["case_id"])
+        assert np.allclose(table[["p_benign", "p_malignant"]].sum(axis=1), 1)
+        assert (table.groupby("fold")["threshold"].nunique() == 1).all()  # noqa: PD101
+
+
+def test_mlflow_holds_a_child_run_a_model_and_the_registry_a_champion(finished_project: Project):
+    client = mlflow.MlflowClient(tracking_uri=finished_project.tracking_uri)
+    experiment = client.get_experiment_by_name("lesion-fusion")
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = {run.info.run_name: run for run in runs if run not in parents}
+    assert len(parents) == 1
+    assert set(children) == set(MODELS)
+    for name, run in children.items():
+        assert {"auroc", "auroc_low", "auroc_high"} <= set(run.data.metrics), name
+        assert {"protocol", "cohort", "cohort_digest", "folds_digest", "package_version"} <= set(run.data.tags), name
+        assert run.outputs.model_outputs, name
+    assert client.get_metric_history(children["imaging.densenet121_sgd"].info.run_id, "repeat_0_fold_0/val_loss")
+    assert parents[0].data.params["clinical.xgboost.grid.n_estimators"] == "[20]"
+    registered = {model.name for model in client.search_registered_models()}
+    assert registered == {"lesion-clinical", "lesion-imaging", "lesion-fusion"}
+
+
+def test_the_same_command_gives_the_same_numbers(project: Project):
+    before = {model: predictions(project, model) for model in MODELS}
+    again = project.kedro("run", "--pipeline", "fusion")
+    assert again.returncode == 0, again.stdout[-2000:] + again.stderr[-2000:]
+    assert trained(again.stdout) == set(MODELS)
+    for model in MODELS:
+        pd.testing.assert_frame_equal(before[model], predictions(project, model), check_exact=True)
+
+
+def test_what_did_not_change_is_reused_and_what_did_is_not(project: Project):
+    unchanged = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
+    assert unchanged.returncode == 0, unchanged.stdout[-2000:] + unchanged.stderr[-2000:]
+    assert not trained(unchanged.stdout)
+    assert "build_cases" not in ran(unchanged.stdout)
+
+    changed = {**SMALL_PARAMETERS, "clinical": {"xgboost": {"grid": {"n_estimators": [10], "learning_rate": [0.1]}}}}
+    project.configure("parameters.yml", changed)
+    parameter = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
+    assert trained(parameter.stdout) == {"clinical.xgboost"}
+    assert "build_leaderboard" in ran(parameter.stdout)
+
+    seed = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs", "--params", "seed=7")
+    assert trained(seed.stdout) == set(MODELS)
+    assert "build_cases" in ran(seed.stdout)
+
+
+def test_a_killed_run_goes_on_where_it_stopped(project: Project):
+    for folder in (project.folder / "data").iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder / "synthetic", ignore_errors=True)
+    log = project.folder / "killed.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            project.command("run", "--pipeline", "fusion"),
+            cwd=project.folder,
+            env=project.environment(PYTHONUNBUFFERED="1"),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 300
+        while "Running imaging.densenet121_sgd.train" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    finished = trained(log.read_text()) - {"imaging.densenet121_sgd"}
+    assert finished
+    resumed = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
+    assert resumed.returncode == 0, resumed.stdout[-2000:] + resumed.stderr[-2000:]
+    assert trained(resumed.stdout) == set(MODELS) - finished
+    assert not list((project.folder / "data").rglob(".*.parquet*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--params", "study.sead=3"], ["sead", "Did you mean seed?"]),
+        (["--params", "tuning.inner_folds=1"], ["inner_folds", "greater than or equal to 2"]),
+        (["--params", "tunning.inner_folds=4"], ["tunning", "Did you mean tuning"]),
+        (["--params", "study.target=malignent"], ["malignancy", "three_class"]),
+        (["--params", "clinical.xgboost.classifier=xgbost"], ["xgbost", "extra_trees", "xgboost"]),
+        (["--params", "synthetic.cases=-4"], ["cases", "8 or more"]),
+    ],
+)
+def test_a_wrong_parameter_ends_in_words_before_anything_runs(finished_project: Project, arguments, words):
+    done = finished_project.kedro("run", *arguments)
+    assert done.returncode != 0
+    output = done.stdout + done.stderr
+    assert "Traceback" not in output
+    assert not ran(output)
+    for word in words:
+        assert word in output
+
+
+def test_a_missing_collection_names_its_place_and_the_mend(tmp_path: Path):
+    project = copy_project(tmp_path / "project")
+    done = project.kedro("run", "--env", "breast_lesions_usg", LESION_FUSION_DATA=str(tmp_path / "nowhere"))
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in output
+    assert str(tmp_path / "nowhere" / "breast-lesions-usg") in output
+    assert "LESION_FUSION_DATA" in output
