@@ -100,17 +100,17 @@ def test_what_did_not_change_is_reused_and_what_did_is_not(project: Project):
     unchanged = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
     assert unchanged.returncode == 0, unchanged.stdout[-2000:] + unchanged.stderr[-2000:]
     assert not trained(unchanged.stdout)
-    assert "build_cases" not in ran(unchanged.stdout)
+    assert "ingestion.build_cases" not in ran(unchanged.stdout)
 
     changed = {**SMALL_PARAMETERS, "clinical": {"xgboost": {"grid": {"n_estimators": [10], "learning_rate": [0.1]}}}}
     project.configure("parameters.yml", changed)
     parameter = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
     assert trained(parameter.stdout) == {"clinical.xgboost"}
-    assert "build_leaderboard" in ran(parameter.stdout)
+    assert "fusion.build_leaderboard" in ran(parameter.stdout)
 
     seed = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs", "--params", "seed=7")
     assert trained(seed.stdout) == set(MODELS)
-    assert "build_cases" in ran(seed.stdout)
+    assert "ingestion.build_cases" in ran(seed.stdout)
 
 
 def test_a_killed_run_goes_on_where_it_stopped(project: Project):

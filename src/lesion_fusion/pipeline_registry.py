@@ -13,6 +13,7 @@ from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as i
 from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
 from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline as reporting
+from lesion_fusion.pipelines.stage import as_stage
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -21,13 +22,14 @@ def register_pipelines() -> dict[str, Pipeline]:
     warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
     models = configured_models()
     names = [f"{family}.{name}" for family, entries in models.items() for name in entries]
-    prepared = ingestion() + preprocessing()
+    ingested = as_stage("ingestion", ingestion())
+    prepared = ingested + as_stage("preprocessing", preprocessing())
     clinical = clinical_models(models["clinical"])
     imaging = imaging_models(models["imaging"])
     joined = prepared + clinical + imaging + fusion(models["fusion"], names)
-    everything = joined + reporting(names)
+    everything = joined + as_stage("reporting", reporting(names))
     return {
-        "ingestion": ingestion(),
+        "ingestion": ingested,
         "preprocessing": prepared,
         "clinical_models": prepared + clinical,
         "imaging_models": prepared + imaging,

@@ -309,3 +309,11 @@ def test_posterior_contrast_agrees_with_the_radiologist():
         contrasts[row.Posterior_features].append(describe(image, mask)["posterior_contrast"])
     assert np.median(contrasts["shadowing"]) < -0.3
     assert np.median(contrasts["enhancement"]) > 0.3
+
+
+def test_the_reference_page_names_every_descriptor():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "image-descriptors.md").read_text(encoding="utf-8")
+    patterns = ("glcm_", "lbp_")  # rows of a whole family
+    assert [name for name in UNIT if f"`{name}`" not in page and not name.startswith(patterns)] == []
+    assert f"gives {len(UNIT)} numbers" in page
+    assert f"{len(default_names())} of them predict" in page

@@ -9,6 +9,7 @@ from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.pipelines.fusion.nodes import build_leaderboard, promote
 from lesion_fusion.pipelines.model.pipeline import family_pipeline
+from lesion_fusion.pipelines.stage import as_stage
 
 
 def create_pipeline(models: Mapping[str, Mapping[str, Any]], all_models: Sequence[str]) -> Pipeline:
@@ -39,4 +40,4 @@ def create_pipeline(models: Mapping[str, Mapping[str, Any]], all_models: Sequenc
         ],
         tags="fusion",
     )
-    return family_pipeline("fusion", "fusion", models) + last_step
+    return family_pipeline("fusion", "fusion", models) + as_stage("fusion", last_step)
