@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.measure import block_reduce, find_contours
+from skimage.measure import find_contours
 
 from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.imaging.regions import Square, resample, square_around
@@ -130,7 +130,9 @@ def _within_frame(image: GrayImage, square: Square) -> Mask:
     The border of a fan-shaped frame is looked for in blocks of pixels, all of them 0 and joined to a corner: faster,
     and single black pixels of speckle don't join.
     """
-    blocks = block_reduce(image, (_BLOCK, _BLOCK), np.max)
+    blocks = image
+    for axis, length in enumerate(image.shape):
+        blocks = np.maximum.reduceat(blocks, np.arange(0, length, _BLOCK), axis=axis)
     regions, _ = ndimage.label(blocks == 0)
     corners = [region for region in regions[[0, 0, -1, -1], [0, -1, 0, -1]] if region > 0]
     tissue = ~np.isin(regions, corners)

@@ -19,7 +19,9 @@ DESCRIPTORS: tuple[Descriptor, ...] = (
     Descriptor("extent", "1", Group.SHAPE, "area / area of the upright bounding box"),
     Descriptor("eccentricity", "1", Group.SHAPE, "eccentricity of the ellipse of equal second moments; 0 for a disc"),
     Descriptor("orientation", "degree", Group.SHAPE, "angle between the long axis and the skin (the horizontal)"),
-    Descriptor("width_to_height", "1", Group.SHAPE, "log2 of width / height of the bounding box; negative if taller"),
+    Descriptor(
+        "width_to_height", "log2", Group.SHAPE, "log2 of width / height of the bounding box; negative if taller"
+    ),
     Descriptor("feret_ratio", "1", Group.SHAPE, "smallest / largest Feret diameter"),
     Descriptor("elliptic_circumference", "1", Group.SHAPE, "circumference of the equivalent ellipse / perimeter"),
     Descriptor("elliptic_mismatch", "1", Group.SHAPE, "area on one side only of outline and ellipse / area"),
