@@ -2,10 +2,11 @@
 
     python benchmarks/network_training.py --backbones DenseNet121 small_cnn --size 64 --folds 5
 
-For each network: seconds to build, seconds of tracing, images per second in training and in prediction, the
-share of this machine's peak arithmetic (its fastest large matrix product) that training reaches, and the time of
-one epoch on each of several folds with one trainer against a network built, compiled and traced for each fold. Random
-pixels; the time does not depend on them. An epoch is all of it: batches, augmentation, steps, statistics. KERAS_BACKEND chooses the backend.
+For each network: seconds to build, seconds of tracing, images per second in training and in prediction, the share of
+this machine's peak arithmetic (its fastest large matrix product) that training reaches, and the time of one epoch on
+each of several folds with one trainer against a network built, compiled and traced for each fold. An epoch is all of
+it: batches, augmentation, steps, statistics. Random pixels; the time does not depend on them. KERAS_BACKEND chooses
+the backend.
 """
 
 from __future__ import annotations
