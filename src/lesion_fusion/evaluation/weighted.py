@@ -132,7 +132,12 @@ def calibration_slope(positive: Bools, probability: Floats, weights: Floats) -> 
     # From the whole sample's solution a resample's is two or three steps away.
     whole = _newton(outcome, log_odds, np.ones((len(outcome), 1)), np.zeros(2))[:, 0]
     start = whole if np.isfinite(whole).all() else np.zeros(2)
-    return _newton(outcome, log_odds, weights, start)[1]
+    slope = _newton(outcome, log_odds, weights, start)[1]
+    # A resample far from the whole sample may lie beyond the reach of a start there, but not of one at no slope.
+    lost = np.isnan(slope)
+    if lost.any():
+        slope[lost] = _newton(outcome, log_odds, weights[:, lost], np.zeros(2))[1]
+    return slope
 
 
 def calibration_intercept(positive: Bools, probability: Floats, weights: Floats) -> Floats:
