@@ -14,6 +14,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+
 from tests.conftest import SMALL_PARAMETERS, Project, copy_project
 
 pytestmark = pytest.mark.slow
@@ -66,7 +67,7 @@ def test_every_model_predicts_every_case_once_a_repeat(finished_project: Project
         table = predictions(finished_project, model)
         assert sorted(table["case_id"]) == sorted(cases["case_id"])
         assert np.allclose(table[["p_benign", "p_malignant"]].sum(axis=1), 1)
-        assert (table.groupby("fold")["threshold"].nunique() == 1).all()  # noqa: PD101
+        assert (table.groupby("fold")["threshold"].nunique() == 1).all()
 
 
 def test_mlflow_holds_a_child_run_a_model_and_the_registry_a_champion(finished_project: Project):

@@ -55,7 +55,7 @@ class ServedModel(PythonModel):
         model_input: pd.DataFrame,
         params: Any = None,  # noqa: ARG002 (MLflow's signature)
     ) -> pd.DataFrame:
-        """Return a row a case: p_<class>…, probability (of the class looked for), decision, threshold, model, version."""
+        """Return a row a case: p_<class>…, probability of the class looked for, decision, threshold, model, version."""
         try:
             inputs = parse_request(model_input.reset_index(drop=True), self._model)
         except RequestError as error:

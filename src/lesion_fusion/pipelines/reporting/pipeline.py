@@ -4,9 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
+
+from lesion_fusion.pipelines.reporting.figure_nodes import (
+    draw_calibration_curves,
+    draw_class_distribution,
+    draw_decision_curves,
+    draw_leaderboard,
+    draw_risk_distributions,
+    draw_roc_curves,
+    lay_out_confusion_matrices,
+)
+from lesion_fusion.pipelines.reporting.nodes import (
+    FIGURES,
+    OF_MODEL,
+    compare_families,
+    describe_participants,
+    gather_figures,
+    gather_results,
+    tabulate_families,
+    write_report,
+)
 
 
 def create_pipeline(all_models: Sequence[str]) -> Pipeline:
-    """Return the stage `reporting`."""
-    return Pipeline([], tags="reporting")
+    """Return the stage `reporting`; `all_models` are the full names of the models of all families."""
+    of_models = [name for model in all_models for name in _of_model(model)]
+    families = list(dict.fromkeys(name.partition(".")[0] for name in all_models))
+    board = ["leaderboard", "params:evaluation"]
+    judged = ["model_results", "study_cases", *board, "params:study"]
+    return Pipeline(
+        [
+            Node(gather_results, of_models, "model_results", name="gather_results"),
+            Node(
+                describe_participants,
+                ["cases", "excluded_cases", "study_cases", "folds", "params:study"],
+                "participants",
+                name="describe_participants",
+            ),
+            Node(
+                draw_class_distribution,
+                ["study_cases", "params:study"],
+                "class_distribution",
+                name="draw_class_distribution",
+            ),
+            Node(draw_leaderboard, board, "leaderboard_figure", name="draw_leaderboard"),
+            Node(draw_roc_curves, judged, "roc_curves", name="draw_roc_curves"),
+            Node(draw_calibration_curves, judged, "calibration_curves", name="draw_calibration_curves"),
+            Node(draw_decision_curves, judged, "decision_curves", name="draw_decision_curves"),
+            Node(
+                lay_out_confusion_matrices,
+                ["model_results", *board],
+                "confusion_matrices",
+                name="lay_out_confusion_matrices",
+            ),
+            Node(
+                draw_risk_distributions,
+                ["model_results", "study_cases", "promotion", "params:evaluation", "params:study"],
+                "risk_distributions",
+                name="draw_risk_distributions",
+            ),
+            Node(
+                tabulate_families,
+                board,
+                {family: f"{family}_models_table" for family in families},
+                name="tabulate_families",
+            ),
+            Node(compare_families, judged, "family_comparisons", name="compare_families"),
+            Node(gather_figures, list(FIGURES), "report_figures", name="gather_figures"),
+            Node(
+                write_report,
+                [
+                    "model_results",
+                    "report_figures",
+                    "participants",
+                    "leaderboard",
+                    "family_comparisons",
+                    "promotion",
+                    "study_tags",
+                    "params:report",
+                    "params:study",
+                    "params:tuning",
+                    "params:evaluation",
+                ],
+                "report",
+                name="write_report",
+            ),
+        ],
+        tags="reporting",
+    )
+
+
+def _of_model(model: str) -> list[str]:
+    """Return what `gather_results` reads of a model."""
+    return [f"params:{model}", *(f"{model}.{part}" for part in OF_MODEL)]

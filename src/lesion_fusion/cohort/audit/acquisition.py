@@ -1,0 +1,113 @@
+"""Acquisition proxies: how well the way an image was taken predicts the outcome, with no look at what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+
+from lesion_fusion.cohort.audit.findings import Finding, finding
+from lesion_fusion.cohort.audit.parameters import CohortAudit
+from lesion_fusion.cohort.folds import derived_seed
+from lesion_fusion.evaluation.comparisons import holm
+from lesion_fusion.evaluation.delong import auroc_covariance, auroc_interval
+
+TOGETHER = "all together"
+_COLUMNS = ["proxy", "cases", "missing", "auroc", "low", "high", "p", "p_holm"]
+
+
+def acquisition_table(cases: pd.DataFrame, parameters: CohortAudit, seed: int) -> pd.DataFrame:
+    """Return how well each acquisition proxy alone tells malignant from benign lesions, and all together.
+
+    proxy, cases, missing, auroc with its interval (low, high), p (one-sided, of 0.5) and p_holm over the proxies. The
+    AUROC comes from patient-grouped cross-validation, repeated, of a logistic regression on the proxy, its square and
+    its being missing, or on the device's name; its variance is DeLong's, clustered by patient. Proxies that do not
+    vary are left out; the table is empty where a class has fewer patients than there are folds.
+    """
+    lesions = cases[cases["classification"].isin(["benign", "malignant"])].sort_values("case_id", ignore_index=True)
+    patients = lesions.groupby("classification")["patient_id"].nunique()
+    proxies = _proxies(lesions)
+    if len(patients) < 2 or patients.min() < parameters.folds or proxies.empty:
+        return pd.DataFrame(columns=_COLUMNS)
+    sets = {name: [name] for name in proxies.columns}
+    if len(sets) > 1:
+        sets[TOGETHER] = list(proxies.columns)
+    malignant = (lesions["classification"] == "malignant").to_numpy()
+    groups = lesions["patient_id"].to_numpy(dtype="str")
+    rows = []
+    for name, columns in sets.items():
+        scores = _out_of_fold(proxies[columns], malignant, groups, parameters, seed)
+        areas, covariance = auroc_covariance(malignant, [scores], groups)
+        area, variance = float(areas[0]), float(covariance[0, 0])
+        low, high = auroc_interval(area, variance, parameters.confidence)
+        p = float(norm.sf((area - 0.5) / np.sqrt(variance))) if variance > 0 else 0.5
+        rows.append((name, len(lesions), int(proxies[columns].isna().any(axis=1).sum()), area, low, high, p))
+    table = pd.DataFrame(rows, columns=_COLUMNS[:-1])
+    table["p_holm"] = holm(table["p"].to_numpy())
+    return table
+
+
+def acquisition_findings(table: pd.DataFrame, parameters: CohortAudit) -> Iterator[Finding]:
+    """Yield LF501 from the table of `acquisition_table`."""
+    telling = table[table["p_holm"] < parameters.alpha]
+    if telling.empty:
+        return
+    shown = ", ".join(f"{row.proxy} {row.auroc:.2f} ({row.low:.2f} to {row.high:.2f})" for row in telling.itertuples())
+    yield finding(
+        "LF501",
+        f"Cross-validated AUROC ({parameters.confidence:.0%} interval) of the acquisition alone: {shown}.",
+        columns=list(telling["proxy"]),
+    )
+
+
+def _proxies(lesions: pd.DataFrame) -> pd.DataFrame:
+    proxies = pd.DataFrame(
+        {
+            "pixel_size_mm": lesions["pixel_size_mm"],
+            "image_width": lesions["image_width"],
+            "image_height": lesions["image_height"],
+            "aspect_ratio": lesions["image_width"] / lesions["image_height"],
+            "device": lesions["device"].astype("object"),
+        }
+    )
+    varying = [name for name in proxies if proxies[name].drop_duplicates().size > 1]
+    return proxies[varying]
+
+
+def _out_of_fold(
+    features: pd.DataFrame, malignant: NDArray[np.bool_], groups: NDArray[np.str_], parameters: CohortAudit, seed: int
+) -> NDArray[np.float64]:
+    """Return the probability of malignant, (repeats, n), of models that did not see the patient."""
+    scores = np.empty((parameters.repeats, len(features)))
+    for repeat in range(parameters.repeats):
+        splitter = StratifiedGroupKFold(parameters.folds, shuffle=True, random_state=derived_seed(seed, repeat))
+        for train, test in splitter.split(features, malignant, groups):
+            model = _model().fit(features.iloc[train], malignant[train])
+            scores[repeat, test] = model.predict_proba(features.iloc[test])[:, 1]
+    return scores
+
+
+def _model() -> Pipeline:
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True),
+        StandardScaler(),
+        PolynomialFeatures(2, include_bias=False),
+    )
+    names = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="missing", missing_values=np.nan),
+        OneHotEncoder(handle_unknown="ignore"),
+    )
+    features = make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")),
+        (names, make_column_selector(dtype_include="object")),
+    )
+    return make_pipeline(features, LogisticRegression(max_iter=1000))

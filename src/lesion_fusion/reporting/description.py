@@ -1,0 +1,127 @@
+"""A model in words and in its folds: what it is, what was tried, what was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import pandas as pd
+
+from lesion_fusion.evaluation.summary import per_fold
+from lesion_fusion.reporting.notation import listing, number, words
+
+VIEWS = {
+    "record": "the record",
+    "image_descriptors": "the image descriptors",
+    "embeddings": "a network's embeddings",
+}
+REGIMES = {
+    "scratch": "trained from random weights",
+    "frozen": "a head trained on its frozen features",
+    "fine_tune": "its head trained first, then its upper blocks",
+}
+# The columns of a training log that are not hyperparameters.
+_BOOKKEEPING = ["repeat", "fold", "score", "chosen"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model is, what it sees, what was tuned, and how many configurations were tried in each training fold."""
+
+    what: str
+    sees: str
+    tuned: str
+    tried: int
+
+
+@dataclass(frozen=True)
+class FoldRow:
+    """One outer fold: its cases, the AUROC in it (None where it has one class only) and what was settled inside it.
+
+    The last row, `place` "all cases", is the model refitted on all of them, which is not tested.
+    """
+
+    place: str
+    n: int | None
+    auroc: float | None
+    settled: str
+
+
+def describe(parameters: Mapping[str, Any]) -> Description:
+    """Return the description of a model from its parameters: late fusion, network or tuned classifier."""
+    if "members" in parameters:
+        return Description(
+            what=f"late fusion, {parameters['rule']}" if parameters["rule"] != "mean" else "late fusion, mean",
+            sees=f"the probabilities of {listing(list(parameters['members']))}",
+            tuned="the members' weights" if parameters["rule"] != "mean" else "nothing",
+            tried=1,
+        )
+    network = parameters.get("network")
+    if isinstance(network, Mapping):
+        return Description(
+            what=f"{network['backbone']}, {REGIMES[network['regime']]}",
+            sees="the image",
+            tuned=f"epochs, at most {network['epochs']} ({network['optimizer']}, batches of {network['batch_size']})",
+            tried=1,
+        )
+    grid = parameters.get("grid") or {}
+    return Description(
+        what=words(str(parameters["classifier"])),
+        sees=listing([VIEWS[view] for view in parameters["views"]]) + (f" ({network})" if network else ""),
+        tuned="; ".join(f"{name}: {', '.join(map(_value, values))}" for name, values in grid.items()) or "nothing",
+        tried=prod(len(values) for values in grid.values()),
+    )
+
+
+def fold_rows(predictions: pd.DataFrame, training_log: pd.DataFrame) -> list[FoldRow]:
+    """Return one row an outer fold and one for the model refitted on all cases, if the log has one."""
+    settled = _settled(training_log)
+    scores = per_fold(predictions)
+    aurocs = scores[scores["metric"] == "auroc"].set_index(["repeat", "fold"])["value"].to_dict()
+    counts = predictions.groupby(["repeat", "fold"])["case_id"].nunique().to_dict()
+    repeats = predictions["repeat"].nunique()
+    rows = [
+        FoldRow(
+            place=f"fold {fold + 1}" if repeats == 1 else f"repeat {repeat + 1}, fold {fold + 1}",
+            n=int(n),
+            auroc=aurocs.get((repeat, fold)),
+            settled=settled.get((repeat, fold), ""),
+        )
+        for (repeat, fold), n in ((_key(key), n) for key, n in counts.items())
+    ]
+    refitted = [FoldRow("all cases", None, None, text) for (_, fold), text in settled.items() if fold < 0]
+    return rows + refitted
+
+
+def _settled(log: pd.DataFrame) -> dict[tuple[int, int], str]:
+    """Return what was settled in each fold: the grid point chosen, the epochs trained or the members' weights."""
+    places = log.groupby(["repeat", "fold"])
+    if "epoch" in log:
+        return {_key(key): _epochs(rows) for key, rows in places}
+    if "chosen" in log:
+        return {_key(key): _named(rows[rows["chosen"]].iloc[0].drop(_BOOKKEEPING)) for key, rows in places}
+    return {_key(key): _named(rows.iloc[0].drop(["repeat", "fold"])) for key, rows in places}
+
+
+def _key(key: Any) -> tuple[int, int]:
+    return int(key[0]), int(key[1])
+
+
+def _epochs(rows: pd.DataFrame) -> str:
+    text = f"{int(rows['epoch'].max())} epochs"
+    if "val_loss" in rows and rows["val_loss"].notna().any():
+        best = rows.sort_values("val_loss").iloc[0]
+        text += f", the best epoch {int(best['epoch'])} (validation loss {number(float(best['val_loss']))})"
+    return text
+
+
+def _named(values: pd.Series) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in values.items()) or "nothing to tune"
+
+
+def _value(value: object) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return "none"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,99 @@
+"""How numbers and names are written in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MINUS = "−"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a figure of the evaluation is called, what is good about it, and its decimal places."""
+
+    label: str
+    ideal: str
+    digits: int = 3
+
+
+METRICS: dict[str, Metric] = {
+    "auroc": Metric("AUROC", "1; chance 0.5"),
+    "average_precision": Metric("Average precision", "1; chance: the prevalence"),
+    "brier": Metric("Brier score", "0"),
+    "log_loss": Metric("Log loss", "0"),
+    "calibration_slope": Metric("Calibration slope", "1; below: risks too extreme", 2),
+    "calibration_intercept": Metric("Calibration intercept", "0; below: risks too high", 2),
+    "expected_calibration_error": Metric("Expected calibration error", "0"),
+    "sensitivity": Metric("Sensitivity", "1"),
+    "specificity": Metric("Specificity", "1"),
+    "ppv": Metric("Positive predictive value", "1"),
+    "npv": Metric("Negative predictive value", "1"),
+    "accuracy": Metric("Accuracy", "1"),
+    "balanced_accuracy": Metric("Balanced accuracy", "1; chance: 1 / classes"),
+    "f1": Metric("F1", "1"),
+}
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with a true minus sign; one that rounds to zero has none."""
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Return a difference with its sign; one that rounds to zero has none."""
+    text = number(value, digits)
+    return text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
+
+
+def with_interval(estimate: Estimate, digits: int = 3) -> str:
+    """Return "0.832 (0.773 to 0.887)"."""
+    return f"{number(estimate.value, digits)} ({number(estimate.low, digits)} to {number(estimate.high, digits)})"
+
+
+def difference(estimate: Estimate, digits: int = 3) -> str:
+    """Return "+0.012 (−0.004 to +0.031)"."""
+    return f"{signed(estimate.value, digits)} ({signed(estimate.low, digits)} to {signed(estimate.high, digits)})"
+
+
+def p_value(p: float) -> str:
+    """Return "< 0.001", "0.012" or "0.43": three places where they matter."""
+    if p < 0.001:
+        return "< 0.001"
+    return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def p_clause(p: float) -> str:
+    """Return "p = 0.012" or "p < 0.001"."""
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return "95 %"."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def words(name: str) -> str:
+    """Return a snake_case category as words."""
+    return name.replace("_", " ")
+
+
+def count(n: int, singular: str, plural: str | None = None) -> str:
+    """Return "1 case" or "3 cases"."""
+    return f"{n} {singular if n == 1 else plural or singular + 's'}"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return "a", "a and b" or "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,81 @@
+"""Figures of many models: a panel a family, or the pictures of several models side by side."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lesion_fusion.evaluation.figures.style import BAND_OPACITY, REFERENCE, line_looks, styled
+
+PANEL = 4.4
+LEGEND_LINE = 0.21
+# Resolution at which pictures are laid side by side, that of the figures in the catalog.
+DPI = 150
+
+Curves = Mapping[str, pd.DataFrame]
+
+
+@styled
+def roc_panels(families: Mapping[str, Curves]) -> Figure:
+    """Draw ROC curves, a panel a family.
+
+    Args:
+        families: tables of `evaluation.curves.roc_curve` by model, by family; the first model of a family is drawn
+            with its interval band.
+    """
+    return _panels(families, ("false_positive_rate", "sensitivity"), ("1 − specificity", "Sensitivity"))
+
+
+@styled
+def calibration_panels(families: Mapping[str, Curves]) -> Figure:
+    """Draw smoothed calibration curves (`evaluation.curves.calibration_curve`) as `roc_panels` does ROC curves."""
+    return _panels(families, ("predicted", "observed"), ("Predicted probability", "Observed share"))
+
+
+def side_by_side(pictures: Sequence[bytes]) -> Figure:
+    """Lay PNG pictures side by side, pixel by pixel, tops aligned."""
+    arrays = [matplotlib.image.imread(io.BytesIO(picture), format="png")[..., :3] for picture in pictures]
+    height = max(len(array) for array in arrays)
+    padded = [np.pad(a, ((0, height - len(a)), (0, 0), (0, 0)), constant_values=1.0) for a in arrays]
+    sheet = np.concatenate(padded, axis=1)
+    figure = Figure(figsize=(sheet.shape[1] / DPI, height / DPI), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(sheet, interpolation="none", aspect="auto")
+    axes.set_axis_off()
+    return figure
+
+
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as a PNG picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def _panels(families: Mapping[str, Curves], columns: tuple[str, str], labels: tuple[str, str]) -> Figure:
+    lines = max(len(curves) for curves in families.values())
+    size = (PANEL * len(families), PANEL + 0.5 + LEGEND_LINE * lines)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(families), sharex=True, sharey=True))
+    for axes, (family, curves) in zip(panels, families.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
+        _curves(axes, curves, *columns)
+        axes.set(title=family.capitalize(), xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=labels[0], aspect="equal")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), borderaxespad=0)
+    panels[0].set_ylabel(labels[1])
+    return figure
+
+
+def _curves(axes: Axes, curves: Curves, x: str, y: str) -> None:
+    for position, ((name, table), (colour, style)) in enumerate(zip(curves.items(), line_looks(), strict=False)):
+        first = position == 0
+        width, order = (2.0, 3) if first else (1.3, 2)
+        axes.plot(table[x], table[y], color=colour, linestyle=style, linewidth=width, label=name, zorder=order)
+        if first:
+            axes.fill_between(table[x], table["low"], table["high"], color=colour, alpha=BAND_OPACITY, linewidth=0)

@@ -1,0 +1,103 @@
+"""What the report is made of: one record a model, and the study's records gathered for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lesion_fusion.reporting.description import Description, FoldRow
+from lesion_fusion.reporting.notation import Estimate
+from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.reporting.participants import Characteristic, Flow
+from lesion_fusion.reporting.standing import Comparison, Place, best_of_families
+
+FAMILIES = ("clinical", "imaging", "fusion")
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One model as the catalog has it; `figures` are PNG pictures: roc_curve, calibration_curve, confusion_matrix."""
+
+    family: str
+    model: str
+    parameters: Mapping[str, Any]
+    predictions: pd.DataFrame
+    metrics: Mapping[str, Mapping[str, float]]
+    training_log: pd.DataFrame
+    figures: Mapping[str, bytes]
+
+    @property
+    def full(self) -> str:
+        """`<family>.<model>`."""
+        return f"{self.family}.{self.model}"
+
+
+@dataclass(frozen=True)
+class Participants:
+    """Who was studied, how they were split, and what in their data limits the study."""
+
+    flow: Flow
+    characteristics: Sequence[Characteristic]
+    n_folds: int
+    n_repeats: int
+    cautions: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """One model as the report shows it."""
+
+    place: Place
+    description: Description
+    metrics: Mapping[str, Estimate]
+    folds: Sequence[FoldRow]
+    figures: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the template fills in.
+
+    `figures` are PNG pictures by dataset name, `setting` how the study was judged, by label, `identity` what tells it
+    from another, `promotion` the decisions as the fusion stage kept them.
+    """
+
+    parameters: ReportParameters
+    target: str
+    classes: Sequence[str]
+    protocol: str
+    predictors: Sequence[str]
+    baseline: str
+    confidence: float
+    resamples: int
+    inner_folds: int
+    minimum_sensitivity: float
+    identity: Mapping[str, str]
+    answer: Sequence[str]
+    participants: Participants
+    board: Sequence[Place]
+    pairs: Sequence[Comparison]
+    models: Sequence[ModelSection]
+    promotion: Sequence[Mapping[str, Any]]
+    limitations: Sequence[str]
+    figures: Mapping[str, bytes]
+    command: str
+
+    @property
+    def positive(self) -> str:
+        """The class looked for."""
+        return self.classes[-1]
+
+    @property
+    def families(self) -> list[str]:
+        """The families on the board, in the order of the study."""
+        return [name for name in FAMILIES if any(place.family == name for place in self.board)]
+
+
+def best_results(results: Sequence[ModelResult], board: Sequence[Place]) -> list[ModelResult]:
+    """Return the results of the best model of each family, the best first."""
+    by_name = {result.full: result for result in results}
+    return [by_name[place.full] for place in best_of_families(board).values()]
