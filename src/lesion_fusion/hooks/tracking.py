@@ -23,9 +23,8 @@ import lesion_fusion
 with warnings.catch_warnings(record=True):
     from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
-# A progress bar a model for copying two local files, and TensorFlow's notes on its build, tell a user nothing.
+# A progress bar a model, for copying two local files, tells a user nothing.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 class Tracking(MlflowHook):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
+from lesion_fusion.imaging.keras_backend import keras
 
 ROTATION_DEGREES = 30.0
 ZOOM = 0.2

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
 from lesion_fusion.imaging.batches import Rows
+from lesion_fusion.imaging.keras_backend import keras
 
 IMAGES = 64
 """Enough for the mean and variance of a channel."""
 
-PIXELS = 2**20
-"""In one forward pass, which bounds its memory."""
+PIXELS = 2**18
+"""In one forward pass, or a training batch where that is more: the pass keeps every layer's output until its end."""
 
 
-def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, seed: int) -> None:
+def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, batch_size: int, seed: int) -> None:
     """Set the moving mean and variance of every trainable batch normalisation to those of (up to `IMAGES`) rows.
 
     The moving averages of training mix the statistics of weights long gone; in a network of a hundred such layers, a
@@ -28,7 +28,7 @@ def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, s
     if not layers:
         return
     chosen = np.random.default_rng(seed).permutation(rows)[:IMAGES]
-    size = max(1, min(len(chosen), PIXELS // int(np.prod(inputs.shape[1:3]))))
+    size = min(len(chosen), max(batch_size, PIXELS // int(np.prod(inputs.shape[1:3]))))
     momenta = [layer.momentum for layer in layers]
     for step, start in enumerate(range(0, len(chosen) - size + 1, size)):
         for layer in layers:

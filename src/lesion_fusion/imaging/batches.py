@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import keras
 import numpy as np
+
+from lesion_fusion.imaging.keras_backend import keras
 
 
 class Rows(Protocol):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
+from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.networks import EMBEDDING
 
 BATCH = 32

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
+from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import SMALL_CNN, backbone_name
 
 EMBEDDING = "embedding"

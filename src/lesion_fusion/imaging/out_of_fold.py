@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from lesion_fusion.imaging.batches import Rows
+from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import HEAD, build_network
 from lesion_fusion.imaging.regimes import Regime, make_regime

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-import keras
 import numpy as np
 
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
+from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import EMBEDDING, HEAD, backbone_of, head_network
 from lesion_fusion.imaging.training import Task, Trainer, Training

@@ -8,13 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.imaging.augmentation import Augmentation
 from lesion_fusion.imaging.batch_norm import recompute_statistics
 from lesion_fusion.imaging.batches import Rows, TrainingBatches, predict_in_batches
+from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import EMBEDDING, HEAD
 
@@ -193,7 +193,8 @@ class _Monitor(keras.callbacks.Callback):
         record |= {name: float((logs or {})[name]) for name in ("loss", "accuracy", "auroc")}
         self._check(record)
         if self._validation is not None or epoch + 1 == self.epochs:
-            recompute_statistics(self._trainer.network, self._inputs, self._training, self._seed)
+            batch_size = self._trainer.parameters.batch_size
+            recompute_statistics(self._trainer.network, self._inputs, self._training, batch_size, self._seed)
         if self._validation is not None:
             _, probabilities = self._trainer.predict(self._inputs, self._validation)
             record |= {

@@ -136,9 +136,9 @@ def _load_estimator(path: Path) -> Any:
 
 
 def _load_network(path: Path) -> Any:
-    import keras
-
-    # The package's own layers register themselves on import.
+    # The package's own layers register themselves when this module is imported.
+    import lesion_fusion.imaging.networks  # noqa: F401
+    from lesion_fusion.imaging.keras_backend import keras
 
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 

@@ -51,7 +51,7 @@ def train_on_embeddings(
     """Return the same for a model that also reads a network's embeddings.
 
     `embeddings` has shape (trainings, n, d): under the network of each outer fold, and last under
-    the network trained on all cases. In an outer fold the classifier sees those of that fold's network, which saw none of
+    the network trained on all cases. In an outer fold the classifier sees those of its network, which saw none of
     the cases it is tested on.
     """
 

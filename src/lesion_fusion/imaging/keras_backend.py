@@ -1,0 +1,38 @@
+"""Import Keras and its backend once, without the notes that TensorFlow's native code prints while it loads.
+
+Import this module before the first `import keras`. TensorFlow writes some lines past Python to the process' standard
+error before its own log level applies; they tell nothing of the run. Python's errors come through.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["keras"]
+
+
+@contextmanager
+def _silent_native_stderr() -> Iterator[None]:
+    """Send what native code writes to standard error to nowhere, for the length of the block."""
+    try:
+        original = os.dup(2)
+    except OSError:
+        yield
+        return
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(original, 2)
+        os.close(original)
+        os.close(nowhere)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _silent_native_stderr():
+    import keras
