@@ -17,7 +17,7 @@ def test_inference_equals_training_on_the_images_themselves() -> None:
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.moving_mean.assign(np.full(layer.moving_mean.shape, 50.0))
-    batch_norm.recompute_statistics(network, IMAGES, np.arange(24), seed=0)
+    batch_norm.recompute_statistics(network, IMAGES, np.arange(24), batch_size=8, seed=0)
     backbone, pixels = backbone_of(network), IMAGES.astype("float32")
     np.testing.assert_allclose(backbone(pixels, training=False), backbone(pixels, training=True), rtol=1e-3, atol=1e-4)
     assert network.get_layer("block0_0_norm").momentum == BATCH_NORM_MOMENTUM
@@ -26,7 +26,7 @@ def test_inference_equals_training_on_the_images_themselves() -> None:
 def test_several_passes_are_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_norm, "PIXELS", 8 * 16 * 16)
     network = build_network("small_cnn", (16, 16, 1), 2)
-    batch_norm.recompute_statistics(network, IMAGES, np.arange(24), seed=0)
+    batch_norm.recompute_statistics(network, IMAGES, np.arange(24), batch_size=8, seed=0)
     first = keras.Model(network.input, network.get_layer("block0_0_conv").output)
     mean = np.mean(first(IMAGES.astype("float32")), axis=(0, 1, 2))
     np.testing.assert_allclose(network.get_layer("block0_0_norm").moving_mean, mean, rtol=1e-3, atol=1e-4)
@@ -36,6 +36,6 @@ def test_held_statistics_stay() -> None:
     network = build_network("small_cnn", (16, 16, 1), 2)
     network.trainable = False
     before = network.get_weights()
-    batch_norm.recompute_statistics(network, IMAGES, np.arange(24), seed=0)
+    batch_norm.recompute_statistics(network, IMAGES, np.arange(24), batch_size=8, seed=0)
     for value, kept in zip(network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(value, kept)
