@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from lesion_fusion.cohort.audit.parameters import CohortAudit
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.evaluation.comparisons import holm
 from lesion_fusion.evaluation.delong import auroc_covariance, auroc_interval
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 TOGETHER = "all together"
 _COLUMNS = ["proxy", "cases", "missing", "auroc", "low", "high", "p", "p_holm"]
@@ -43,9 +45,10 @@ def acquisition_table(cases: pd.DataFrame, parameters: CohortAudit, seed: int) -
         sets[TOGETHER] = list(proxies.columns)
     malignant = (lesions["classification"] == "malignant").to_numpy()
     groups = lesions["patient_id"].to_numpy(dtype="str")
+    splits = _splits(malignant, groups, parameters, seed)
     rows = []
     for name, columns in sets.items():
-        scores = _out_of_fold(proxies[columns], malignant, groups, parameters, seed)
+        scores = _out_of_fold(proxies[columns], malignant, splits)
         areas, covariance = auroc_covariance(malignant, [scores], groups)
         area, variance = float(areas[0]), float(covariance[0, 0])
         low, high = auroc_interval(area, variance, parameters.confidence)
@@ -83,16 +86,29 @@ def _proxies(lesions: pd.DataFrame) -> pd.DataFrame:
     return proxies[varying]
 
 
+def _splits(
+    malignant: NDArray[np.bool_], groups: NDArray[np.str_], parameters: CohortAudit, seed: int
+) -> list[list[Split]]:
+    """Return the splits of each repeat, the same for every proxy."""
+    return [
+        list(
+            StratifiedGroupKFold(parameters.folds, shuffle=True, random_state=derived_seed(seed, repeat)).split(
+                malignant, malignant, groups
+            )
+        )
+        for repeat in range(parameters.repeats)
+    ]
+
+
 def _out_of_fold(
-    features: pd.DataFrame, malignant: NDArray[np.bool_], groups: NDArray[np.str_], parameters: CohortAudit, seed: int
+    features: pd.DataFrame, malignant: NDArray[np.bool_], splits: Sequence[Sequence[Split]]
 ) -> NDArray[np.float64]:
     """Return the probability of malignant, (repeats, n), of models that did not see the patient."""
-    scores = np.empty((parameters.repeats, len(features)))
-    for repeat in range(parameters.repeats):
-        splitter = StratifiedGroupKFold(parameters.folds, shuffle=True, random_state=derived_seed(seed, repeat))
-        for train, test in splitter.split(features, malignant, groups):
+    scores = np.empty((len(splits), len(features)))
+    for of_repeat, folds in zip(scores, splits, strict=True):
+        for train, test in folds:
             model = _model().fit(features.iloc[train], malignant[train])
-            scores[repeat, test] = model.predict_proba(features.iloc[test])[:, 1]
+            of_repeat[test] = model.predict_proba(features.iloc[test])[:, 1]
     return scores
 
 

@@ -70,7 +70,7 @@ def duplicate_findings(cases: pd.DataFrame, within: Sequence[Pair], between: Seq
         yield finding(
             number,
             f"{counted(len(pairs), 'pair')} of images {how}, {of_whom}: {_listed(pairs)}.",
-            cases={name for pair in pairs for name in (pair.first, pair.second)},
+            cases=sorted({name for pair in pairs for name in (pair.first, pair.second)}),
             severity=Severity.ERROR if crossing else Severity.WARNING,
         )
     for number, exact in (("LF303", True), ("LF304", False)):
@@ -80,7 +80,7 @@ def duplicate_findings(cases: pd.DataFrame, within: Sequence[Pair], between: Seq
                 number,
                 f"{counted(len(pairs), 'image')} occur{'s' if len(pairs) == 1 else ''} in the other cohort too"
                 f"{'' if exact else ', slightly altered'}: {_listed(pairs)}.",
-                cases={pair.first for pair in pairs},
+                cases=sorted({pair.first for pair in pairs}),
             )
 
 

@@ -34,7 +34,7 @@ def classes_figure(classes: Rows) -> Figure:
     copies = balanced.bar(labels, after - before, 0.7, bottom=before, color=colours, alpha=0.35, hatch="///")
     balanced.bar_label(copies, labels=[f"{total:,}" for total in after], padding=2)
     collected.set_title("As collected")
-    balanced.set_title("Balanced, in the published protocol only")
+    balanced.set_title("Balanced (published protocol)")
     balanced.set_xlabel("(hatched: altered copies)")
     collected.set_ylabel("Cases")
     collected.set_ylim(0, 1.12 * after.max())
@@ -140,7 +140,10 @@ def missingness_figure(missingness: Rows, alpha: float) -> Figure:
     # Room for the counts at the right of the bars, but no share above all.
     shares.set_xlim(0, 1.5 * widest)
     shares.set_xticks([tick for tick in MaxNLocator(5).tick_values(0, widest) if tick <= 1])
-    differences.axvline(0, color=REFERENCE, linewidth=1)
+    if any(row["difference"] is not None for row in rows):
+        differences.axvline(0, color=REFERENCE, linewidth=1)
+    else:
+        _say(figure, differences, "No column is missing in some lesions\nand given in others.")
     differences.set_xlabel(f"(coloured: Holm-corrected Fisher p below {alpha:g})")
     for axes in (shares, differences):
         axes.grid(visible=False, axis="y")

@@ -11,6 +11,7 @@ from lesion_fusion.cohort.audit.association import Association, associate, in_wo
 from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named, percent
 from lesion_fusion.cohort.audit.parameters import CohortAudit
 from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_of
+from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.comparisons import holm
 
 _AUDITED = columns_of(Role.ACQUISITION, Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT, Role.OUTCOME)
@@ -56,7 +57,7 @@ def missingness_findings(cases: pd.DataFrame, table: pd.DataFrame, parameters: C
         )
     partly = table[(table["missing"] > 0) & (table["missing"] < len(cases))].sort_values("share", ascending=False)
     if len(partly):
-        shares = ", ".join(f"{row.column} {percent(row.share)}" for row in partly.itertuples())
+        shares = ", ".join(f"{row['column']} {percent(row['share'])}" for row in records(partly))
         yield finding(
             "LF202",
             f"Of {counted(len(cases), 'case')} the value is missing: {shares}.",

@@ -9,6 +9,7 @@ import pandas as pd
 from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named
 from lesion_fusion.cohort.audit.parameters import CohortAudit
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.tables import records
 
 OUTCOMES = ("normal", "benign", "malignant")
 
@@ -37,14 +38,14 @@ def participant_findings(
     cases: pd.DataFrame, excluded: pd.DataFrame, study: Study, parameters: CohortAudit
 ) -> Iterator[Finding]:
     """Yield LF101 to LF104."""
-    flow = flow_table(cases, excluded, study).set_index("step")
-    counts = ", ".join(f"{flow.loc[name, 'cases']:,} {name}" for name in OUTCOMES if flow.loc[name, "cases"])
+    steps = {step["step"]: int(step["cases"]) for step in records(flow_table(cases, excluded, study))}
+    counts = ", ".join(f"{steps[name]:,} {name}" for name in OUTCOMES if steps[name])
     yield finding(
         "LF101",
-        f"Of {counted(int(flow.loc['rows of the table', 'cases']), 'row')} of the table "
-        f"{flow.loc['excluded for defects', 'cases']:,} were excluded; the {counted(len(cases), 'case')} of "
+        f"Of {counted(steps['rows of the table'], 'row')} of the table "
+        f"{steps['excluded for defects']:,} were excluded; the {counted(len(cases), 'case')} of "
         f"{counted(cases['patient_id'].nunique(), 'patient')} are {counts}. The target {study.target} is asked of "
-        f"{flow.loc[f'study, target {study.target}', 'cases']:,}.",
+        f"{steps[f'study, target {study.target}']:,}.",
     )
     if len(excluded):
         kinds = excluded.drop_duplicates(["case_id", "kind"])["kind"].value_counts()

@@ -9,6 +9,7 @@ import pandas as pd
 from lesion_fusion.cohort.audit.association import associate, one_case_a_patient
 from lesion_fusion.cohort.audit.findings import Finding, counted, finding
 from lesion_fusion.cohort.audit.parameters import CohortAudit
+from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.comparisons import holm
 
 
@@ -31,9 +32,9 @@ def verification_findings(cases: pd.DataFrame, parameters: CohortAudit) -> Itera
     if not (p_values < parameters.alpha).any():
         return
     counts = ", ".join(
-        f"{row.malignant:,} of {counted(row.benign + row.malignant, 'lesion')} verified by "
-        f"{str(row.verification).replace('_', '-')}"
-        for row in verification_table(cases).itertuples()
+        f"{row['malignant']:,} of {counted(row['benign'] + row['malignant'], 'lesion')} verified by "
+        f"{row['verification'].replace('_', '-')}"
+        for row in records(verification_table(cases))
     )
     yield finding(
         "LF204", f"Malignant are {counts} (Fisher p {min(p_values):.2g} after Holm).", columns=["verification"]
