@@ -1,0 +1,122 @@
+"""The documentation against the project: links lead somewhere, and what is named exists and the other way round."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from kedro.framework.cli.cli import KedroCLI
+from kedro.framework.project import pipelines
+from kedro.framework.startup import bootstrap_project
+
+from tests.conftest import ROOT
+
+CONF = ROOT / "conf" / "base"
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+FAMILIES = ("clinical", "imaging", "fusion")
+# Below these a parameter's value is free: hyperparameters by the classifier's names, findings by their numbers.
+OPEN = ("grid", "explained")
+
+
+def page(name: str) -> str:
+    return (DOCS / "reference" / name).read_text()
+
+
+def names_in(text: str) -> set[str]:
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def anchors(markdown: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", markdown, flags=re.DOTALL), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def parameters(values: dict, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the dotted names of parameters, models of a family under one name for all."""
+    for key, value in values.items():
+        here = (*path, key)
+        if len(here) == 2 and here[0] in FAMILIES:
+            here = ("<family>", "<model>")
+        if isinstance(value, dict) and key not in OPEN:
+            yield from parameters(value, here)
+        else:
+            yield ".".join(here)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path):
+    prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        there = (path.parent / target).resolve() if target else path
+        assert there.exists(), link
+        assert not anchor or anchor in anchors(there.read_text()), link
+
+
+def test_the_map_names_every_page():
+    linked = set(re.findall(r"\]\(([^)#\s]+\.md)\)", (DOCS / "README.md").read_text()))
+    assert linked == {str(path.relative_to(DOCS)) for path in PAGES if path.parent not in (ROOT, DOCS)}
+
+
+@pytest.mark.parametrize("file", ["globals.yml", *sorted(p.name for p in CONF.glob("parameters*.yml"))])
+def test_every_parameter_is_described(file: str):
+    values = yaml.safe_load((CONF / file).read_text()) or {}
+    missing = set(parameters(values)) - names_in(page("parameters.md"))
+    assert not missing
+
+
+def test_every_model_is_named():
+    configured = {
+        f"{family}.{model}"
+        for file in CONF.glob("parameters*.yml")
+        for family, models in (yaml.safe_load(file.read_text()) or {}).items()
+        if family in FAMILIES
+        for model in models
+    }
+    assert configured
+    assert configured <= names_in(page("parameters.md"))
+
+
+@pytest.mark.parametrize("file", sorted(p.name for p in CONF.glob("catalog*.yml")))
+def test_every_dataset_is_described(file: str):
+    entries = yaml.safe_load((CONF / file).read_text())
+    datasets = {re.sub(r"\{(\w+)\}", r"<\1>", name) for name in entries if not name.startswith("_")}
+    assert datasets
+    assert not datasets - names_in(page("datasets.md"))
+
+
+def test_every_figure_is_described():
+    figures = {
+        re.sub(r"\{(\w+)\}", r"<\1>", name)
+        for file in CONF.glob("catalog*.yml")
+        for name, entry in yaml.safe_load(file.read_text()).items()
+        if str(entry.get("type", "")).endswith("FigureDataset")
+    }
+    assert figures
+    assert not figures - names_in(page("figures.md"))
+
+
+def test_pipelines_and_commands_exist(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    bootstrap_project(ROOT)
+    known = set(pipelines)
+    assert known <= names_in(page("pipelines.md"))
+    commands = KedroCLI(ROOT).list_commands(None)
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    environments = {folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir()}
+    for path in PAGES:
+        text = path.read_text()
+        code = "\n".join([*re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL), *names_in(text)])
+        where = str(path.relative_to(ROOT))
+        assert set(re.findall(r"\bkedro ([a-z]+)", code)) <= set(commands), where
+        assert set(re.findall(r"^make ([a-z]+)", code, flags=re.MULTILINE)) <= targets, where
+        assert set(re.findall(r"--pipelines? (\w+)", code)) <= known, where
+        # `clinic` is the environment that the guide to a cohort of one's own has its reader make.
+        assert set(re.findall(r"--env (\w+)", code)) <= environments | {"clinic"}, where
