@@ -1,74 +1,86 @@
-"""The study's answer in a few sentences, made from its numbers."""
+"""The study's answer in a few statements, made from its numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lesion_fusion.reporting.notation import count, difference, listing, number, p_clause, percent, with_interval
 from lesion_fusion.reporting.standing import Comparison, Place, Verdict, best_of_families
 
 
-def answer(board: Sequence[Place], pairs: Sequence[Comparison], baseline: str, confidence: float) -> list[str]:
-    """Return the sentences: the best model, the simple baseline, what fusion adds, and how to read them.
+@dataclass(frozen=True)
+class Statement:
+    """What is found, in a sentence, and the numbers behind it."""
+
+    headline: str
+    detail: str
+
+
+def answer(board: Sequence[Place], pairs: Sequence[Comparison], baseline: str, confidence: float) -> list[Statement]:
+    """Return the statements: the best model, whether it beats the simple baseline, and what fusion adds.
 
     Args:
         board: the models in the leaderboard's order, at least one.
-        pairs: paired comparisons of the best models of the families (model, reference).
+        pairs: paired comparisons of the best models of the families.
         baseline: `<family>.<model>` of the simple baseline.
         confidence: of the intervals.
     """
     best = max(board, key=lambda place: place.auroc.value)
-    sentences = [_best(best, board, confidence), _against_baseline(best, board, baseline)]
+    statements = [_best(best, board, confidence), _against_baseline(best, board, baseline)]
     of_families = best_of_families(board)
     if {"fusion", "clinical"} <= set(of_families):
         names = (of_families["fusion"].full, of_families["clinical"].full)
-        pair = next((pair for pair in pairs if (pair.model, pair.reference) == names), None)
-        sentences += [_fusion(pair, len(pairs))] if pair else []
-    elif "fusion" not in of_families:
-        sentences.append("No fused model was part of this run, so what the image adds to the record stays open.")
-    return sentences
+        statements += [_fusion(pair, len(pairs)) for pair in pairs if (pair.model, pair.reference) == names]
+    else:
+        missing = "fused" if "fusion" not in of_families else "clinical"
+        statements.append(Statement("What fusion adds stays open.", f"No {missing} model was part of this run."))
+    return statements
 
 
-def _best(best: Place, board: Sequence[Place], confidence: float) -> str:
-    sentence = (
-        f"Of {count(len(board), 'model')}, {best.full} has the highest AUROC: {with_interval(best.auroc)} "
-        f"({percent(confidence)} interval; {count(best.n, 'case')} of {count(best.n_patients, 'patient')})."
-    )
-    if best.auroc.low <= 0.5:
-        sentence += " The interval includes 0.5: no model is shown to do better than chance."
+def _best(best: Place, board: Sequence[Place], confidence: float) -> Statement:
     others = [place.full for place in board if place.rank == best.rank and place.full != best.full]
+    headline = f"The highest AUROC is that of {best.full}, {with_interval(best.auroc)}."
+    if best.auroc.low <= 0.5:
+        headline = "No model is shown to do better than chance."
+    detail = [
+        f"Of {count(len(board), 'model')}, pooled out of fold, {percent(confidence)} interval, "
+        f"{count(best.n, 'case')} of {count(best.n_patients, 'patient')}."
+    ]
+    if best.auroc.low <= 0.5:
+        detail.append(f"The highest AUROC, of {best.full}, is {with_interval(best.auroc)}: it includes 0.5.")
     if others:
         shown = listing(others) if len(others) <= 3 else f"{len(others)} others"
-        sentence += f" It shares its rank with {shown}: this cohort can't tell them apart."
-    return sentence
+        detail.append(f"It shares its rank with {shown}: this cohort can't tell them apart.")
+    return Statement(headline, " ".join(detail))
 
 
-def _against_baseline(best: Place, board: Sequence[Place], baseline: str) -> str:
+def _against_baseline(best: Place, board: Sequence[Place], baseline: str) -> Statement:
     if best.full == baseline:
-        return f"The best is the simple baseline itself: no model does better than {baseline}."
-    simple = next((place for place in board if place.full == baseline), None)
+        return Statement("No model does better than the simple baseline.", f"The best is {baseline} itself.")
     pair = best.against_baseline
+    simple = next((place for place in board if place.full == baseline), None)
     if simple is None or pair is None:
-        return f"The simple baseline, {baseline}, is not among the models compared."
-    numbers = f"{with_interval(simple.auroc)}; difference {difference(pair.difference)}, {p_clause(pair.p)}"
-    corrected = f"corrected for {count(len(board) - 1, 'comparison')}"
-    if pair.verdict is Verdict.BETTER:
-        return f"It beats the simple baseline, {baseline} ({numbers}, {corrected})."
-    return f"It is not shown to beat the simple baseline, {baseline} ({numbers}, {corrected})."
-
-
-def _fusion(pair: Comparison, n_pairs: int) -> str:
-    numbers = f"{difference(pair.difference)}, {p_clause(pair.p)}"
-    if n_pairs > 1:
-        numbers += f", corrected for {n_pairs} comparisons"
-    names = f"the best fused model, {pair.model}, with the best clinical one, {pair.reference}"
-    if pair.verdict is Verdict.BETTER:
-        return f"Fusion adds to the clinical models: comparing {names}, the AUROC differs by {numbers}."
-    if pair.verdict is Verdict.WORSE:
-        return f"Fusion does worse than the clinical models: comparing {names}, the AUROC differs by {numbers}."
-    bound = (
-        f" The interval leaves room for a gain of up to {number(pair.difference.high)}."
-        if pair.difference.high > 0
-        else ""
+        return Statement("The simple baseline was not compared.", f"{baseline} is not on the board.")
+    detail = (
+        f"{baseline} has {with_interval(simple.auroc)}; the difference is {difference(pair.difference)}, "
+        f"{p_clause(pair.p)}, corrected for {count(len(board) - 1, 'comparison')}."
     )
-    return f"Fusion adds nothing that this cohort can show: comparing {names}, the AUROC differs by {numbers}.{bound}"
+    if pair.verdict is Verdict.BETTER:
+        return Statement("It beats the simple baseline.", detail)
+    return Statement("It is not shown to beat the simple baseline.", detail)
+
+
+def _fusion(pair: Comparison, n_pairs: int) -> Statement:
+    detail = (
+        f"The best fused model, {pair.model}, less the best clinical one, {pair.reference}: "
+        f"{difference(pair.difference)}, {p_clause(pair.p)}"
+    )
+    detail += f", corrected for {n_pairs} comparisons." if n_pairs > 1 else "."
+    if pair.verdict is Verdict.BETTER:
+        return Statement("Fusion adds to the best clinical model.", detail)
+    if pair.verdict is Verdict.WORSE:
+        return Statement("Fusion does worse than the best clinical model.", detail)
+    if pair.difference.high > 0:
+        detail += f" A gain of up to {number(pair.difference.high)} is not excluded."
+    return Statement("Fusion adds nothing that this cohort can show.", detail)

@@ -12,6 +12,14 @@ import pandas as pd
 from lesion_fusion.evaluation.summary import per_fold
 from lesion_fusion.reporting.notation import listing, number, words
 
+# Names that are more than their words.
+CLASSIFIERS = {
+    "adaboost": "AdaBoost",
+    "k_nearest_neighbours": "k-nearest neighbours",
+    "mlp": "multilayer perceptron",
+    "svm_rbf": "SVM with RBF kernel",
+    "xgboost": "XGBoost",
+}
 VIEWS = {
     "record": "the record",
     "image_descriptors": "the image descriptors",
@@ -53,22 +61,22 @@ def describe(parameters: Mapping[str, Any]) -> Description:
     """Return the description of a model from its parameters: late fusion, network or tuned classifier."""
     if "members" in parameters:
         return Description(
-            what=f"late fusion, {parameters['rule']}" if parameters["rule"] != "mean" else "late fusion, mean",
+            what=f"late fusion, {words(parameters['rule'])}",
             sees=f"the probabilities of {listing(list(parameters['members']))}",
-            tuned="the members' weights" if parameters["rule"] != "mean" else "nothing",
+            tuned="nothing" if parameters["rule"] == "mean" else "the rule's weights",
             tried=1,
         )
     network = parameters.get("network")
     if isinstance(network, Mapping):
         return Description(
-            what=f"{network['backbone']}, {REGIMES[network['regime']]}",
+            what=f"network {network['backbone']}, {REGIMES[network['regime']]}",
             sees="the image",
             tuned=f"epochs, at most {network['epochs']} ({network['optimizer']}, batches of {network['batch_size']})",
             tried=1,
         )
     grid = parameters.get("grid") or {}
     return Description(
-        what=words(str(parameters["classifier"])),
+        what=CLASSIFIERS.get(parameters["classifier"], words(parameters["classifier"])),
         sees=listing([VIEWS[view] for view in parameters["views"]]) + (f" ({network})" if network else ""),
         tuned="; ".join(f"{name}: {', '.join(map(_value, values))}" for name, values in grid.items()) or "nothing",
         tried=prod(len(values) for values in grid.values()),
@@ -102,7 +110,8 @@ def _settled(log: pd.DataFrame) -> dict[tuple[int, int], str]:
         return {_key(key): _epochs(rows) for key, rows in places}
     if "chosen" in log:
         return {_key(key): _named(rows[rows["chosen"]].iloc[0].drop(_BOOKKEEPING)) for key, rows in places}
-    return {_key(key): _named(rows.iloc[0].drop(["repeat", "fold"])) for key, rows in places}
+    weights = [name for name in log.columns if name not in _BOOKKEEPING]
+    return {_key(key): _named(rows.iloc[0][weights].map(lambda weight: number(weight, 2))) for key, rows in places}
 
 
 def _key(key: Any) -> tuple[int, int]:

@@ -19,29 +19,43 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Metric:
-    """How a figure of the evaluation is called, what is good about it, and its decimal places."""
+    """How a figure of the evaluation is called, its value for a perfect model, and its decimal places."""
 
     label: str
-    ideal: str
+    perfect: int
     digits: int = 3
 
 
 METRICS: dict[str, Metric] = {
-    "auroc": Metric("AUROC", "1; chance 0.5"),
-    "average_precision": Metric("Average precision", "1; chance: the prevalence"),
-    "brier": Metric("Brier score", "0"),
-    "log_loss": Metric("Log loss", "0"),
-    "calibration_slope": Metric("Calibration slope", "1; below: risks too extreme", 2),
-    "calibration_intercept": Metric("Calibration intercept", "0; below: risks too high", 2),
-    "expected_calibration_error": Metric("Expected calibration error", "0"),
-    "sensitivity": Metric("Sensitivity", "1"),
-    "specificity": Metric("Specificity", "1"),
-    "ppv": Metric("Positive predictive value", "1"),
-    "npv": Metric("Negative predictive value", "1"),
-    "accuracy": Metric("Accuracy", "1"),
-    "balanced_accuracy": Metric("Balanced accuracy", "1; chance: 1 / classes"),
-    "f1": Metric("F1", "1"),
+    "auroc": Metric("AUROC", 1),
+    "average_precision": Metric("Average precision", 1),
+    "brier": Metric("Brier score", 0),
+    "log_loss": Metric("Log loss", 0),
+    "calibration_slope": Metric("Calibration slope", 1, 2),
+    "calibration_intercept": Metric("Calibration intercept", 0, 2),
+    "expected_calibration_error": Metric("Expected calibration error", 0),
+    "sensitivity": Metric("Sensitivity", 1),
+    "specificity": Metric("Specificity", 1),
+    "ppv": Metric("PPV", 1),
+    "npv": Metric("NPV", 1),
+    "accuracy": Metric("Accuracy", 1),
+    "balanced_accuracy": Metric("Balanced accuracy", 1),
+    "f1": Metric("F1", 1),
 }
+# Those that stand in the tables of the families; the sections of the models have all.
+TABULATED = (
+    "auroc",
+    "average_precision",
+    "brier",
+    "calibration_slope",
+    "calibration_intercept",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "accuracy",
+    "f1",
+)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -87,6 +101,11 @@ def percent(share: float, digits: int = 0) -> str:
 def words(name: str) -> str:
     """Return a snake_case category as words."""
     return name.replace("_", " ")
+
+
+def sentence(text: str) -> str:
+    """Return a text with its first letter in upper case, the others as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def count(n: int, singular: str, plural: str | None = None) -> str:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.evaluation.figures.style import BAND_OPACITY, REFERENCE, line_looks, styled
 
-PANEL = 4.4
-LEGEND_LINE = 0.21
+# Inches: a panel's side, the room left of, right of the last, above and below it, and a line of its legend.
+PANEL, LEFT, RIGHT, ABOVE, BELOW, LEGEND_LINE = 3.9, 0.7, 0.2, 0.4, 0.75, 0.22
 # Resolution at which pictures are laid side by side, that of the figures in the catalog.
 DPI = 150
 
@@ -59,16 +59,19 @@ def as_png(figure: Figure) -> bytes:
 
 
 def _panels(families: Mapping[str, Curves], columns: tuple[str, str], labels: tuple[str, str]) -> Figure:
-    lines = max(len(curves) for curves in families.values())
-    size = (PANEL * len(families), PANEL + 0.5 + LEGEND_LINE * lines)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(families), sharex=True, sharey=True))
-    for axes, (family, curves) in zip(panels, families.items(), strict=True):
+    # Placed by hand: an automatic layout cuts legends that stand below axes of a fixed aspect.
+    below = BELOW + LEGEND_LINE * max(len(curves) for curves in families.values())
+    width, height = (LEFT + PANEL) * len(families) + RIGHT, ABOVE + PANEL + below
+    figure = Figure(figsize=(width, height))
+    for position, (family, curves) in enumerate(families.items()):
+        left = LEFT + (LEFT + PANEL) * position
+        axes = figure.add_axes((left / width, below / height, PANEL / width, PANEL / height))
         axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
         _curves(axes, curves, *columns)
-        axes.set(title=family.capitalize(), xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=labels[0], aspect="equal")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), borderaxespad=0)
-    panels[0].set_ylabel(labels[1])
+        axes.set(title=family.capitalize(), xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=labels[0])
+        axes.legend(loc="upper left", bbox_to_anchor=(0, (LEGEND_LINE / 2 - BELOW) / PANEL), borderaxespad=0)
+        if position == 0:
+            axes.set_ylabel(labels[1])
     return figure
 
 

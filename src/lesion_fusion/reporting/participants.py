@@ -10,8 +10,6 @@ import pandas as pd
 from lesion_fusion.cohort.schema import COLUMN, Column, Kind, split_cell
 from lesion_fusion.reporting.notation import percent, words
 
-ALL = "all"
-
 
 @dataclass(frozen=True)
 class Flow:
@@ -73,7 +71,7 @@ def _quartiles(values: pd.Series) -> str:
     if values.empty:
         return "no value"
     low, middle, high = values.quantile([0.25, 0.5, 0.75])
-    return f"{middle:g} ({low:g} to {high:g})"
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})"
 
 
 def _categorical(column: Column, groups: Sequence[pd.DataFrame]) -> Characteristic:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from lesion_fusion.reporting import notation
 from lesion_fusion.reporting.results import Report
@@ -14,7 +16,18 @@ TEMPLATE = "report.html.j2"
 
 def render(report: Report) -> str:
     """Return the report as HTML; every text from data or configuration is escaped."""
-    return _environment().get_template(TEMPLATE).render(report=report, metrics=notation.METRICS)
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(report=report, metrics=notation.METRICS, tabulated=notation.TABULATED)
+    )
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that a narrow column may break after a dot or an underscore, escaped."""
+    return Markup("").join(
+        escape(part) + (Markup("<wbr>") if part in (".", "_") else "") for part in re.split(r"([._])", name)
+    )
 
 
 def data_uri(picture: bytes) -> str:
@@ -31,12 +44,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "breakable": breakable,
         "data_uri": data_uri,
         "number": notation.number,
         "signed": notation.signed,
         "p_value": notation.p_value,
         "percent": notation.percent,
         "words": notation.words,
+        "sentence": notation.sentence,
         "count": notation.count,
         "listing": notation.listing,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lesion_fusion.reporting.answer import Statement
 from lesion_fusion.reporting.description import Description, FoldRow
 from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
@@ -37,13 +38,12 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Participants:
-    """Who was studied, how they were split, and what in their data limits the study."""
+    """Who was studied and how they were split."""
 
     flow: Flow
     characteristics: Sequence[Characteristic]
     n_folds: int
     n_repeats: int
-    cautions: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class ModelSection:
 class Report:
     """All that the template fills in.
 
-    `figures` are PNG pictures by dataset name, `setting` how the study was judged, by label, `identity` what tells it
-    from another, `promotion` the decisions as the fusion stage kept them.
+    `identity` tells the study from another, `audit` is the cohort's as ingestion kept it, `promotion` the decisions as
+    fusion kept them; `figures` are PNG pictures by dataset.
     """
 
     parameters: ReportParameters
@@ -76,8 +76,9 @@ class Report:
     inner_folds: int
     minimum_sensitivity: float
     identity: Mapping[str, str]
-    answer: Sequence[str]
+    answer: Sequence[Statement]
     participants: Participants
+    audit: Mapping[str, Any]
     board: Sequence[Place]
     pairs: Sequence[Comparison]
     models: Sequence[ModelSection]

@@ -16,7 +16,7 @@ from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, Summary
 from lesion_fusion.reporting.answer import answer
 from lesion_fusion.reporting.description import describe, fold_rows
 from lesion_fusion.reporting.family_table import family_table
-from lesion_fusion.reporting.limitations import cautions, limitations
+from lesion_fusion.reporting.limitations import limitations
 from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import characteristics, flow
@@ -36,6 +36,10 @@ FIGURES = (
     "decision_curves",
     "confusion_matrices",
     "risk_distributions",
+    "cohort_ages",
+    "cohort_birads",
+    "cohort_missingness",
+    "cohort_classes",
 )
 # Fusion is held against the others, a family never against itself.
 ORDER_OF_COMPARISON = ("fusion", "clinical", "imaging")
@@ -82,12 +86,11 @@ def describe_participants(
         characteristics=characteristics(cases, shown, study.classes),
         n_folds=folds["fold"].nunique(),
         n_repeats=folds["repeat"].nunique(),
-        cautions=cautions(cases, study.columns, study.classes[-1]),
     )
 
 
 def gather_figures(*pictures: bytes) -> dict[str, bytes]:
-    """Return the figures over all models by their names, `FIGURES`."""
+    """Return the figures of cohort and models by their names, `FIGURES`."""
     return dict(zip(FIGURES, pictures, strict=True))
 
 
@@ -95,6 +98,7 @@ def write_report(
     results: Sequence[ModelResult],
     figures: Mapping[str, bytes],
     participants: Participants,
+    cohort_audit: Mapping[str, Any],
     leaderboard: pd.DataFrame,
     family_comparisons: pd.DataFrame,
     promotion: Sequence[Mapping[str, Any]],
@@ -128,13 +132,14 @@ def write_report(
             },
             answer=answer(board, pairs, evaluation.baseline, evaluation.confidence),
             participants=participants,
+            audit=cohort_audit,
             board=board,
             pairs=pairs,
             models=[_section(by_name[place.full], place) for place in board],
             promotion=promotion,
             limitations=limitations(
                 report.cohort.limitations,
-                participants.cautions,
+                cohort_audit["findings"],
                 study.predictors,
                 [result.parameters for result in results],
                 board,

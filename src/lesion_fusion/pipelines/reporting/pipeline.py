@@ -78,6 +78,7 @@ def create_pipeline(all_models: Sequence[str]) -> Pipeline:
                     "model_results",
                     "report_figures",
                     "participants",
+                    "cohort_audit",
                     "leaderboard",
                     "family_comparisons",
                     "promotion",

@@ -1,0 +1,210 @@
+"""The stage as a whole: its page says what the tables say, escapes what it is given and asks nothing of the network."""
+
+from __future__ import annotations
+
+import copy
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from kedro_datasets.pandas import CSVDataset
+from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, toy_study
+
+from lesion_fusion.datasets.figure import FigureDataset
+from lesion_fusion.pipelines.reporting.nodes import FIGURES
+from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
+from lesion_fusion.reporting.notation import METRICS, number, signed
+from lesion_fusion.reporting.parameters import ReportParameters
+
+EVIL = "<script>alert('x')</script>"
+
+
+class Page(HTMLParser):
+    """Tags with attributes, all text, and the <data> elements of each row of the leaderboard."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.rows: dict[str, list[tuple[float, str]]] = {}
+        self._row: str | None = None
+        self._value: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        if tag == "tr":
+            self._row = attributes.get("data-model")
+        if tag == "data" and self._row:
+            self._value = attributes["value"]
+
+    def handle_data(self, data):
+        self.text += data
+        if self._value is not None and self._row is not None:
+            self.rows.setdefault(self._row, []).append((float(self._value), data))
+            self._value = None
+
+
+def run_stage(toy: ToyStudy, folder: Path) -> dict:
+    """The outputs of the whole stage."""
+    pipeline = create_pipeline(toy.names)
+    made = pipeline.all_outputs()
+    catalog = DataCatalog(
+        {name: MemoryDataset(value) for name, value in toy.datasets.items()}
+        | {name: FigureDataset(filepath=str(folder / f"{name}.png")) for name in FIGURES if name in made}
+        | {"family_comparisons": CSVDataset(filepath=str(folder / "pairs.csv"), save_args={"index": False})}
+    )
+    outputs = SequentialRunner().run(pipeline, catalog)
+    kept = {name: dataset.load() for name, dataset in outputs.items()}
+    return kept | {"family_comparisons": catalog.load("family_comparisons")}
+
+
+def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
+    """The page that is written from the study with some datasets changed; nothing is drawn anew."""
+    pipeline = create_pipeline(toy.names).only_nodes(
+        "gather_results", "describe_participants", "gather_figures", "write_report"
+    )
+    drawn = dict.fromkeys(FIGURES, picture()) | {"family_comparisons": outputs["family_comparisons"]}
+    catalog = DataCatalog({name: MemoryDataset(data) for name, data in (toy.datasets | drawn | changed).items()})
+    return SequentialRunner().run(pipeline, catalog)["report"].load()
+
+
+@pytest.fixture(scope="module")
+def toy() -> ToyStudy:
+    return toy_study()
+
+
+@pytest.fixture(scope="module")
+def outputs(toy: ToyStudy, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    return run_stage(toy, tmp_path_factory.mktemp("figures"))
+
+
+@pytest.fixture(scope="module")
+def html(outputs: dict) -> str:
+    return outputs["report"]
+
+
+def test_every_number_of_the_leaderboard_stands_in_the_page(toy: ToyStudy, html: str) -> None:
+    page = Page(html)
+    board = toy.datasets["leaderboard"]
+    assert list(page.rows) == [f"{row.family}.{row.model}" for row in board.itertuples()]
+    for _, row in board.iterrows():
+        shown = page.rows[f"{row['family']}.{row['model']}"]
+        expected = [(float(row["rank"]), str(row["rank"]))]
+        expected += _three(row, "auroc", number)
+        if pd.notna(row["baseline_difference"]):
+            expected += _three(row, "baseline_difference", signed)
+            expected.append((row["baseline_p"], shown[len(expected)][1]))
+        for name in ("brier", "calibration_slope", "sensitivity", "specificity"):
+            expected += _three(row, name, number, METRICS[name].digits)
+        assert shown == expected
+
+
+def _three(row: pd.Series, name: str, text, digits: int = 3) -> list[tuple[float, str]]:
+    return [(value, text(value, digits)) for value in (row[name], row[f"{name}_low"], row[f"{name}_high"])]
+
+
+def test_the_page_asks_nothing_of_the_network(html: str) -> None:
+    page = Page(html)
+    addresses = [
+        value
+        for _, attributes in page.tags
+        for name, value in attributes.items()
+        if name in {"href", "src", "srcset", "action", "poster", "data"} and value
+    ]
+    assert addresses
+    assert all(value.startswith(("#", "data:image/png;base64,")) for value in addresses)
+    assert "url(" not in html
+    assert "@import" not in html
+    assert not {"script", "link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
+
+
+def test_links_lead_somewhere_and_names_are_given_once(html: str) -> None:
+    page = Page(html)
+    names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    targets = {attributes["href"].removeprefix("#") for tag, attributes in page.tags if tag == "a"}
+    assert len(names) == len(set(names))
+    assert targets <= set(names)
+
+
+def test_pictures_have_alternative_texts_and_tables_captions(html: str) -> None:
+    page = Page(html)
+    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(pictures) == len(FIGURES) + 3 * 3
+    assert all(attributes["alt"] for attributes in pictures)
+    assert html.count("<table") == html.count("<caption")
+
+
+def test_text_from_data_and_configuration_is_escaped(toy: ToyStudy, outputs: dict) -> None:
+    log = toy.datasets[f"{CLINICAL}.training_log"]
+    audit = copy.deepcopy(toy.datasets["cohort_audit"])
+    audit["findings"][0] |= {"title": EVIL, "sentence": EVIL, "explanation": EVIL}
+    cohort = {"title": EVIL, "patients": False, "description": EVIL, "source": EVIL, "limitations": (EVIL,)}
+    html = page_of(
+        toy,
+        outputs,
+        **{
+            "excluded_cases": pd.DataFrame({"case_id": ["a"], "kind": [EVIL]}),
+            "promotion": [decision | {"reasons": [EVIL]} for decision in toy.datasets["promotion"]],
+            "cohort_audit": audit,
+            f"{CLINICAL}.training_log": log.assign(**{EVIL: EVIL}),
+            "params:report": ReportParameters.model_validate({"cohort": cohort, "command": f'" onclick="{EVIL}'}),
+        },
+    )
+    page = Page(html)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert page.text.count(EVIL) >= 12
+
+
+def test_synthetic_cohorts_are_marked_and_others_are_not(toy: ToyStudy, outputs: dict) -> None:
+    cohort = {"title": "Clinic", "patients": True, "description": "A clinic's."}
+    parameters = ReportParameters.model_validate({"cohort": cohort, "command": "kedro run"})
+    assert "These are not patients" in outputs["report"]
+    assert "These are not patients" not in page_of(toy, outputs, **{"params:report": parameters})
+
+
+def test_the_page_says_what_identifies_the_study_and_nothing_of_the_day(html: str) -> None:
+    for text in ("c0ffee", "f01d5", "kedro run --params seed=1"):
+        assert text in html
+
+
+def test_the_same_inputs_give_the_same_page(toy: ToyStudy, outputs: dict) -> None:
+    assert page_of(toy, outputs) == page_of(toy, outputs)
+
+
+def test_families_are_compared_with_fusion_first(outputs: dict) -> None:
+    table = outputs["family_comparisons"]
+    assert list(zip(table["model"], table["reference"], strict=True)) == [
+        (FUSION, CLINICAL),
+        (FUSION, IMAGING),
+        (CLINICAL, IMAGING),
+    ]
+
+
+def test_each_family_has_its_table(outputs: dict) -> None:
+    assert list(outputs["clinical_models_table"]["Model"]) == ["logistic_regression"]
+    assert outputs["fusion_models_table"]["AUROC"].str.fullmatch(r"0\.\d{3} \(0\.\d{3} to \d\.\d{3}\)").all()
+
+
+@pytest.mark.slow
+def test_three_classes_are_reported_without_what_only_two_have(tmp_path: Path) -> None:
+    html = run_stage(toy_study(target="three_class", n=120), tmp_path)["report"]
+    assert "malignant against all others" in html
+    assert "Calibration slope" not in html
+    assert "The class of the highest probability" in html
+
+
+@pytest.mark.slow
+def test_one_family_is_reported_alone(toy: ToyStudy, tmp_path: Path) -> None:
+    board = toy.datasets["leaderboard"]
+    alone = ToyStudy((CLINICAL,), copy.copy(toy.datasets))
+    alone.datasets["leaderboard"] = board[board["family"] == "clinical"]
+    alone.datasets["promotion"] = toy.datasets["promotion"][:1]
+    html = run_stage(alone, tmp_path)["report"]
+    assert "Only one family of models was run" in html
+    assert "What fusion adds stays open" in html

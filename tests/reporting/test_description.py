@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from lesion_fusion.cohort.folds import make_folds
+from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.evaluation.summary import per_fold
+from lesion_fusion.reporting.description import describe, fold_rows
+from tests.reporting.toy import CLINICAL, FUSION, IMAGING, PARAMETERS, REFIT, toy_cases, toy_log, toy_predictions
+
+PLACES = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (REFIT, REFIT)]
+
+
+def test_a_classifier_is_told_with_its_grid() -> None:
+    found = describe(PARAMETERS[CLINICAL].model_dump())
+    assert (found.what, found.sees, found.tuned, found.tried) == ("logistic regression", "the record", "C: 0.1, 1", 2)
+
+
+def test_a_grid_counts_every_point() -> None:
+    parameters = {
+        "classifier": "xgboost",
+        "views": ["record", "image_descriptors"],
+        "grid": {"a": [1, 2, 3], "b": [1, None]},
+    }
+    found = describe(parameters)
+    assert (found.tried, found.tuned) == (6, "a: 1, 2, 3; b: 1, none")
+    assert found.sees == "the record and the image descriptors"
+
+
+def test_networks_and_late_fusions_are_told_from_classifiers() -> None:
+    assert describe(PARAMETERS[IMAGING].model_dump()).what == "network small_cnn, trained from random weights"
+    assert describe(PARAMETERS[FUSION].model_dump()).sees == f"the probabilities of {CLINICAL} and {IMAGING}"
+
+
+@pytest.mark.parametrize(
+    ("name", "settled"),
+    [
+        (CLINICAL, "C 1"),
+        (IMAGING, "3 epochs, the best epoch 2 (validation loss 0.250)"),
+        (FUSION, f"{CLINICAL} 0.25, {IMAGING} 0.75"),
+    ],
+)
+def test_folds_tell_what_was_settled_in_them(name: str, settled: str) -> None:
+    cases = study_cases(toy_cases(), "malignancy")
+    folds = make_folds(cases, 3, 2, 1)
+    predictions = toy_predictions(cases, folds, name, 1.0, 2, ("benign", "malignant"))
+    rows = fold_rows(predictions, toy_log(name, PLACES))
+    assert [row.settled for row in rows] == [settled] * 7
+    assert [row.place for row in rows][::3] == ["repeat 1, fold 1", "repeat 2, fold 1", "all cases"]
+    assert sum(row.n or 0 for row in rows) == 2 * len(cases)
+    scores = per_fold(predictions)
+    assert [row.auroc for row in rows[:-1]] == list(scores.loc[scores["metric"] == "auroc", "value"])
+    assert rows[-1].auroc is None

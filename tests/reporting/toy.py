@@ -1,0 +1,161 @@
+"""A small study as the stages before reporting leave it: records, folds, three models, leaderboard and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lesion_fusion.cohort.assembly import assemble_cases
+from lesion_fusion.cohort.folds import make_folds
+from lesion_fusion.cohort.readers import READERS
+from lesion_fusion.cohort.record import parse_record
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
+from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.evaluation.leaderboard import leaderboard
+from lesion_fusion.evaluation.summary import summary
+from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.parameters import Parameters
+from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.pipelines.model.network_nodes import NetworkModel
+from lesion_fusion.reporting.panels import as_png
+from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.tabular.parameters import TabularModel, Tuning
+
+CLINICAL, IMAGING, FUSION = "clinical.logistic_regression", "imaging.network", "fusion.late"
+RESAMPLES = 200
+REFIT = -1
+
+PARAMETERS: dict[str, Parameters] = {
+    CLINICAL: TabularModel(classifier="logistic_regression", views=("record",), grid={"C": [0.1, 1.0]}),
+    IMAGING: NetworkModel.model_validate({"network": {"backbone": "small_cnn", "epochs": 3}, "repeats": 1}),
+    FUSION: LateFusion(members=(CLINICAL, IMAGING), rule="weighted"),
+}
+FINDING = {
+    "number": "LF203",
+    "severity": "warning",
+    "title": "Missingness that tells the outcome",
+    "sentence": "58 % of the cases without signs are malignant.",
+    "cases": [],
+    "columns": ["signs"],
+    "anchor": "docs/reference/audit-findings.md#lf203",
+    "explanation": None,
+}
+
+
+@dataclass
+class ToyStudy:
+    """All that reporting reads, by dataset name, and the names of the models."""
+
+    names: tuple[str, ...]
+    datasets: dict[str, Any] = field(default_factory=dict)
+
+
+def toy_cases(n: int = 60) -> pd.DataFrame:
+    """The `cases` of a synthetic cohort; no image is rendered."""
+    record, _ = parse_record(READERS["breast_lesions_usg"](published_table(SyntheticCohort(cases=n, seed=3))))
+    sizes = pd.DataFrame({"case_id": record["case_id"], "image_width": 300.0, "image_height": 200.0})
+    return assemble_cases(record, sizes, [], "stop")
+
+
+def toy_predictions(
+    cases: pd.DataFrame, folds: pd.DataFrame, name: str, signal: float, repeats: int, classes: tuple[str, ...]
+) -> pd.DataFrame:
+    """Predictions whose probability of the true class grows with `signal`."""
+    family, model = name.split(".")
+    rng = np.random.default_rng([len(name), repeats])
+    table = folds[folds["repeat"] < repeats].merge(cases[["case_id", "label"]], on="case_id")
+    truth = np.stack([table["label"] == one for one in classes], axis=1)
+    scores = np.exp(rng.normal(size=truth.shape) + signal * truth)
+    table[[f"p_{one}" for one in classes]] = scores / scores.sum(axis=1, keepdims=True)
+    table["threshold"] = 0.4 if len(classes) == 2 else np.nan
+    for position, (column, value) in enumerate((("protocol", "leak-free"), ("family", family), ("model", model))):
+        table.insert(position, column, value)
+    return table
+
+
+def toy_log(name: str, places: list[tuple[int, int]]) -> pd.DataFrame:
+    """The training log of a model, in the form of its kind."""
+    keys = [{"repeat": repeat, "fold": fold} for repeat, fold in places]
+    if name == CLINICAL:
+        points = [{"C": 0.1, "score": 0.7, "chosen": False}, {"C": 1.0, "score": 0.8, "chosen": True}]
+        return pd.DataFrame([point | key for key in keys for point in points])
+    if name == IMAGING:
+        epochs = [{"epoch": epoch, "loss": 0.5, "val_loss": abs(epoch - 2) + 0.25} for epoch in (1, 2, 3)]
+        return pd.DataFrame([epoch | key for key in keys for epoch in epochs])
+    return pd.DataFrame([key | {CLINICAL: 0.25, IMAGING: 0.75} for key in keys])
+
+
+def picture(width: int = 30, height: int = 20) -> bytes:
+    """A small PNG picture."""
+    figure = Figure(figsize=(width / 150, height / 150))
+    figure.add_axes((0, 0, 1, 1)).imshow(np.arange(width * height).reshape(height, width), aspect="auto")
+    return as_png(figure)
+
+
+def toy_study(
+    signals: tuple[float, float, float] = (1.0, 0.5, 1.4), target: str = "malignancy", n: int = 60
+) -> ToyStudy:
+    """The study; `signals` of the clinical, imaging and fused model. The network covers one repeat, the others two."""
+    cases = toy_cases(n)
+    study = Study(cohort="toy", protocol="leak-free", target=target, predictors=("metadata", "descriptors"), seed=1)
+    evaluation = Evaluation(resamples=RESAMPLES, baseline=CLINICAL)
+    chosen = study_cases(cases, study.target)
+    folds = make_folds(chosen, 3, 2, study.seed)
+    patients = chosen[["case_id", "patient_id"]]
+    toy = ToyStudy((CLINICAL, IMAGING, FUSION))
+    predictions = []
+    for name, signal, repeats in zip(toy.names, signals, (2, 1, 2), strict=True):
+        table = toy_predictions(chosen, folds, name, signal, repeats, study.classes)
+        places = [*map(tuple, folds.loc[folds["repeat"] < repeats, ["repeat", "fold"]].drop_duplicates().to_numpy())]
+        predictions.append(table)
+        toy.datasets |= {
+            f"params:{name}": PARAMETERS[name],
+            f"{name}.predictions": table,
+            f"{name}.metrics": summary(table, patients, RESAMPLES, 0.95, study.seed),
+            f"{name}.training_log": toy_log(name, [*places, (REFIT, REFIT)]),
+            f"{name}.roc_curve": picture(),
+            f"{name}.calibration_curve": picture(),
+            f"{name}.confusion_matrix": picture(),
+        }
+    decisions = [
+        {
+            "registered_name": f"lesion-{name.split('.')[0]}",
+            "family": name.split(".")[0],
+            "model": name.split(".")[1],
+            "alias": "challenger",
+            "auroc": 0.7,
+            "reasons": ["the calibration slope is 2.00, outside 0.8 to 1.25"],
+        }
+        for name in toy.names
+    ]
+    toy.datasets |= {
+        "cases": cases,
+        "excluded_cases": pd.DataFrame({"case_id": ["x1", "x1", "x2"], "kind": ["no image", "no age", "no image"]}),
+        "study_cases": chosen,
+        "folds": folds,
+        "study_tags": {"cohort_digest": "c0ffee", "folds_digest": "f01d5", "seed": "1"},
+        "leaderboard": leaderboard(predictions, patients, CLINICAL, RESAMPLES, 0.95, study.seed),
+        "promotion": decisions,
+        "cohort_audit": {"cases": len(cases), "patients": n, "findings": [FINDING], "unexplained": ["LF203"]},
+        **{f"cohort_{name}": picture() for name in ("ages", "birads", "missingness", "classes")},
+        "params:study": study,
+        "params:evaluation": evaluation,
+        "params:tuning": Tuning(),
+        "params:report": ReportParameters.model_validate(
+            {
+                "cohort": {
+                    "title": "Toy",
+                    "patients": False,
+                    "description": "Made up.",
+                    "limitations": ["It is a toy."],
+                },
+                "command": "kedro run",
+            }
+        ),
+    }
+    return toy
