@@ -68,8 +68,7 @@ def test_the_map_names_every_page():
 @pytest.mark.parametrize("file", ["globals.yml", *sorted(p.name for p in CONF.glob("parameters*.yml"))])
 def test_every_parameter_is_described(file: str):
     values = yaml.safe_load((CONF / file).read_text()) or {}
-    missing = set(parameters(values)) - names_in(page("parameters.md"))
-    assert not missing
+    assert sorted(set(parameters(values)) - names_in(page("parameters.md"))) == []
 
 
 def test_every_model_is_named():
@@ -89,7 +88,7 @@ def test_every_dataset_is_described(file: str):
     entries = yaml.safe_load((CONF / file).read_text())
     datasets = {re.sub(r"\{(\w+)\}", r"<\1>", name) for name in entries if not name.startswith("_")}
     assert datasets
-    assert not datasets - names_in(page("datasets.md"))
+    assert sorted(datasets - names_in(page("datasets.md"))) == []
 
 
 def test_every_figure_is_described():
@@ -100,7 +99,7 @@ def test_every_figure_is_described():
         if str(entry.get("type", "")).endswith("FigureDataset")
     }
     assert figures
-    assert not figures - names_in(page("figures.md"))
+    assert sorted(figures - names_in(page("figures.md"))) == []
 
 
 def test_pipelines_and_commands_exist(monkeypatch: pytest.MonkeyPatch):
