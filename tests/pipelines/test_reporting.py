@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, to
 from lesion_fusion.datasets.figure import FigureDataset
 from lesion_fusion.pipelines.reporting.nodes import FIGURES
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
+from lesion_fusion.pipelines.reporting.reader_nodes import compare_with_reader
 from lesion_fusion.reporting.notation import METRICS, number, signed
 from lesion_fusion.reporting.parameters import ReportParameters
 
@@ -49,6 +51,9 @@ class Page(HTMLParser):
             self._value = None
 
 
+TABLES = ("family_comparisons", "reader_comparison", "reader_operating_points", "subgroups")
+
+
 def run_stage(toy: ToyStudy, folder: Path) -> dict:
     """The outputs of the whole stage."""
     pipeline = create_pipeline(toy.names)
@@ -56,11 +61,11 @@ def run_stage(toy: ToyStudy, folder: Path) -> dict:
     catalog = DataCatalog(
         {name: MemoryDataset(value) for name, value in toy.datasets.items()}
         | {name: FigureDataset(filepath=str(folder / f"{name}.png")) for name in FIGURES if name in made}
-        | {"family_comparisons": CSVDataset(filepath=str(folder / "pairs.csv"), save_args={"index": False})}
+        | {name: CSVDataset(filepath=str(folder / f"{name}.csv"), save_args={"index": False}) for name in TABLES}
     )
     outputs = SequentialRunner().run(pipeline, catalog)
     kept = {name: dataset.load() for name, dataset in outputs.items()}
-    return kept | {"family_comparisons": catalog.load("family_comparisons")}
+    return kept | {name: catalog.load(name) for name in TABLES}
 
 
 def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
@@ -68,7 +73,7 @@ def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
     pipeline = create_pipeline(toy.names).only_nodes(
         "gather_results", "describe_participants", "gather_figures", "write_report"
     )
-    drawn = dict.fromkeys(FIGURES, picture()) | {"family_comparisons": outputs["family_comparisons"]}
+    drawn = dict.fromkeys(FIGURES, picture()) | {name: outputs[name] for name in TABLES}
     catalog = DataCatalog({name: MemoryDataset(data) for name, data in (toy.datasets | drawn | changed).items()})
     return SequentialRunner().run(pipeline, catalog)["report"].load()
 
@@ -208,3 +213,23 @@ def test_one_family_is_reported_alone(toy: ToyStudy, tmp_path: Path) -> None:
     html = run_stage(alone, tmp_path)["report"]
     assert "Only one family of models was run" in html
     assert "What fusion adds stays open" in html
+
+
+def test_the_reader_and_the_subgroups_stand_in_the_page(outputs: dict, html: str) -> None:
+    assert set(outputs["reader_comparison"]["reference"]) == {"BI-RADS category"}
+    for cut in outputs["reader_operating_points"]["cut"]:
+        assert cut in html
+    for level in outputs["subgroups"]["level"]:
+        assert escape(str(level).replace("_", " ")) in html
+
+
+def test_a_cohort_without_a_category_is_reported_without_a_reader(toy: ToyStudy, outputs: dict) -> None:
+    cases = toy.datasets["study_cases"].assign(
+        birads=pd.Series(pd.NA, index=toy.datasets["study_cases"].index, dtype="str")
+    )
+    evaluation, study = toy.datasets["params:evaluation"], toy.datasets["params:study"]
+    differences, points = compare_with_reader([], cases, evaluation, study)
+    assert differences.empty
+    assert points.empty
+    page = page_of(toy, outputs, reader_comparison=differences, reader_operating_points=points)
+    assert "no BI-RADS category" in page

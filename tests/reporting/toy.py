@@ -137,6 +137,7 @@ def toy_study(
         "cases": cases,
         "excluded_cases": pd.DataFrame({"case_id": ["x1", "x1", "x2"], "kind": ["no image", "no age", "no image"]}),
         "study_cases": chosen,
+        "image_descriptors": pd.DataFrame({"case_id": chosen["case_id"], "feret_mm": 12.0}),
         "folds": folds,
         "study_tags": {"cohort_digest": "c0ffee", "folds_digest": "f01d5", "seed": "1"},
         "leaderboard": leaderboard(predictions, patients, CLINICAL, RESAMPLES, 0.95, study.seed),

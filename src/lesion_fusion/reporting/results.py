@@ -58,6 +58,19 @@ class ModelSection:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """The radiologist's BI-RADS category beside the models: its AUROC and operating points, and the models less it.
+
+    Empty, with an AUROC of None, where the cohort has no category. `subgroups` are the best model's, row by row.
+    """
+
+    auroc: Estimate | None
+    points: Sequence[Mapping[str, Any]]
+    differences: Sequence[Comparison]
+    subgroups: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class Report:
     """All that the template fills in.
 
@@ -81,6 +94,7 @@ class Report:
     audit: Mapping[str, Any]
     board: Sequence[Place]
     pairs: Sequence[Comparison]
+    reader: Reader
     models: Sequence[ModelSection]
     promotion: Sequence[Mapping[str, Any]]
     limitations: Sequence[str]

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 import lesion_fusion
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.comparisons import compare_pairs
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, Summary
 from lesion_fusion.reporting.answer import answer
@@ -21,7 +22,7 @@ from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import characteristics, flow
 from lesion_fusion.reporting.rendering import render
-from lesion_fusion.reporting.results import ModelResult, ModelSection, Participants, Report, best_results
+from lesion_fusion.reporting.results import ModelResult, ModelSection, Participants, Reader, Report, best_results
 from lesion_fusion.reporting.standing import Place, best_of_families, comparisons, places
 from lesion_fusion.tabular.parameters import Tuning
 
@@ -33,6 +34,7 @@ FIGURES = (
     "leaderboard_figure",
     "roc_curves",
     "calibration_curves",
+    "roc_against_reader",
     "decision_curves",
     "confusion_matrices",
     "risk_distributions",
@@ -101,6 +103,9 @@ def write_report(
     cohort_audit: Mapping[str, Any],
     leaderboard: pd.DataFrame,
     family_comparisons: pd.DataFrame,
+    reader_comparison: pd.DataFrame,
+    reader_operating_points: pd.DataFrame,
+    subgroups: pd.DataFrame,
     promotion: Sequence[Mapping[str, Any]],
     study_tags: Mapping[str, str],
     report: ReportParameters,
@@ -135,6 +140,12 @@ def write_report(
             audit=cohort_audit,
             board=board,
             pairs=pairs,
+            reader=Reader(
+                auroc=_reader_auroc(reader_comparison),
+                points=records(reader_operating_points),
+                differences=comparisons(reader_comparison, evaluation.confidence),
+                subgroups=records(subgroups),
+            ),
             models=[_section(by_name[place.full], place) for place in board],
             promotion=promotion,
             limitations=limitations(
@@ -148,6 +159,13 @@ def write_report(
             command=f"{report.command} --params seed={study.seed}",
         )
     )
+
+
+def _reader_auroc(comparison: pd.DataFrame) -> Estimate | None:
+    if comparison.empty:
+        return None
+    first = comparison.iloc[0]
+    return Estimate(*(float(first[name]) for name in ("reader_auroc", "reader_auroc_low", "reader_auroc_high")))
 
 
 def _result(

@@ -25,6 +25,11 @@ from lesion_fusion.pipelines.reporting.nodes import (
     tabulate_families,
     write_report,
 )
+from lesion_fusion.pipelines.reporting.reader_nodes import (
+    compare_with_reader,
+    draw_against_reader,
+    look_at_subgroups,
+)
 
 
 def create_pipeline(all_models: Sequence[str]) -> Pipeline:
@@ -71,6 +76,24 @@ def create_pipeline(all_models: Sequence[str]) -> Pipeline:
                 name="tabulate_families",
             ),
             Node(compare_families, judged, "family_comparisons", name="compare_families"),
+            Node(
+                compare_with_reader,
+                ["model_results", "study_cases", "params:evaluation", "params:study"],
+                ["reader_comparison", "reader_operating_points"],
+                name="compare_with_reader",
+            ),
+            Node(
+                draw_against_reader,
+                ["model_results", "study_cases", "reader_operating_points", *board, "params:study"],
+                "roc_against_reader",
+                name="draw_against_reader",
+            ),
+            Node(
+                look_at_subgroups,
+                ["model_results", "study_cases", "image_descriptors", *board, "params:study"],
+                "subgroups",
+                name="look_at_subgroups",
+            ),
             Node(gather_figures, list(FIGURES), "report_figures", name="gather_figures"),
             Node(
                 write_report,
@@ -81,6 +104,9 @@ def create_pipeline(all_models: Sequence[str]) -> Pipeline:
                     "cohort_audit",
                     "leaderboard",
                     "family_comparisons",
+                    "reader_comparison",
+                    "reader_operating_points",
+                    "subgroups",
                     "promotion",
                     "study_tags",
                     "params:report",
