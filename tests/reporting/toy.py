@@ -39,7 +39,7 @@ FINDING = {
     "number": "LF203",
     "severity": "warning",
     "title": "Missingness that tells the outcome",
-    "sentence": "58 % of the cases without signs are malignant.",
+    "sentence": "58% of the cases without signs are malignant.",
     "cases": [],
     "columns": ["signs"],
     "anchor": "docs/reference/audit-findings.md#lf203",

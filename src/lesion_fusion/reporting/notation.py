@@ -94,8 +94,8 @@ def p_clause(p: float) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Return "95 %"."""
-    return f"{100 * share:.{digits}f} %"
+    """Return "95%"."""
+    return f"{100 * share:.{digits}f}%"
 
 
 def words(name: str) -> str:
