@@ -28,6 +28,8 @@ def assemble_cases(
     kept = record[~record["case_id"].isin(excluded)]
     if kept.empty:
         raise CohortError(defects or [Defect("empty cohort", "the table has no row", "use the sheet as published")])
-    cases = kept.merge(sizes, on="case_id", how="left", validate="one_to_one")
+    # A case listed twice was measured twice; it is excluded on both sides.
+    measured = sizes[~sizes["case_id"].isin(excluded)]
+    cases = kept.merge(measured, on="case_id", how="left", validate="one_to_one")
     cases[["image_width", "image_height"]] = cases[["image_width", "image_height"]].astype("float64")
     return cases[[column.name for column in COLUMNS]].sort_values("case_id", ignore_index=True)
