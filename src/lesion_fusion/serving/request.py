@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 import numpy as np
 import pandas as pd
@@ -101,5 +100,5 @@ def _content(rows: pd.DataFrame, i: int, field: str) -> bytes:
         raise ImageDefect(field, "it is missing", f"give {what} as a PNG file in base64")
     try:
         return base64.b64decode(cell, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ImageDefect(field, "it is not base64", "encode the PNG file's bytes, without line breaks") from error
