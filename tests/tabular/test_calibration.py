@@ -1,0 +1,94 @@
+"""Calibration finds a planted map and keeps the ranking; the threshold is the highest that keeps the sensitivity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.special import expit, softmax
+
+from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
+
+
+def test_a_known_slope_and_intercept_are_found():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 2, (40_000, 1))
+    labels = (rng.random(40_000) < expit(0.5 * scores[:, 0] - 1)).astype(int)
+    found = Calibration.fit(scores, labels, 2)
+    assert found.slope[0, 0] == pytest.approx(0.5, abs=0.02)
+    assert found.intercept[0] == pytest.approx(-1, abs=0.04)
+
+
+def test_a_known_map_of_three_classes_is_found():
+    rng = np.random.default_rng(1)
+    scores = rng.normal(0, 1, (40_000, 2))
+    slope, intercept = np.array([[1.0, 0.2], [-0.3, 1.5]]), np.array([0.4, -0.6])
+    truth = softmax(np.column_stack([np.zeros(len(scores)), scores @ slope.T + intercept]), axis=1)
+    labels = (rng.random((len(scores), 1)) > truth.cumsum(axis=1)).sum(axis=1)
+    found = Calibration.fit(scores, labels, 3)
+    np.testing.assert_allclose(found.slope, slope, atol=0.06)
+    np.testing.assert_allclose(found.probabilities(scores), truth, atol=0.03)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hnp.arrays("float64", st.tuples(st.integers(6, 40), st.just(1)), elements=st.floats(-50, 50)),
+    st.integers(0, 2**16),
+)
+def test_the_ranking_is_never_turned_and_probabilities_sum_to_one(scores, seed):
+    labels = np.random.default_rng(seed).integers(0, 2, len(scores))
+    probabilities = Calibration.fit(scores, labels, 2).probabilities(scores)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (np.diff(probabilities[np.argsort(scores[:, 0], kind="stable"), 1]) >= -1e-12).all()
+
+
+def test_scores_that_rank_backwards_say_nothing_but_the_prevalence():
+    scores = np.linspace(-1, 1, 40)[:, None]
+    labels = (np.arange(40) < 10).astype(int)
+    probabilities = Calibration.fit(scores, labels, 2).probabilities(scores)
+    np.testing.assert_allclose(probabilities[:, 1], 10.5 / 41)
+
+
+def test_classes_that_separate_completely_get_finite_probabilities():
+    scores = np.linspace(-1, 1, 20)[:, None]
+    probabilities = Calibration.fit(scores, (scores[:, 0] > 0).astype(int), 2).probabilities(scores)
+    assert probabilities.min() > 0
+    assert probabilities.max() < 1
+
+
+def test_a_class_missing_from_the_cases_still_gets_its_column():
+    scores = np.zeros((5, 2))
+    probabilities = Calibration.fit(scores, np.array([1, 1, 2, 2, 1]), 3).probabilities(scores)
+    assert probabilities.shape == (5, 3)
+    assert (probabilities > 0).all()
+
+
+def test_log_odds_undo_the_logistic_map_and_bound_certainty():
+    probabilities = np.array([[0.2, 0.8], [1.0, 0.0]])
+    odds = log_odds(probabilities)
+    assert expit(odds[0, 0]) == pytest.approx(0.8)
+    assert np.isfinite(odds).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    hnp.arrays("float64", st.integers(2, 40), elements=st.sampled_from(np.linspace(0, 1, 11))),
+    st.data(),
+    st.sampled_from([0.5, 0.8, 0.9, 0.95, 1.0]),
+)
+def test_the_threshold_is_the_highest_that_keeps_the_sensitivity(positive, data, wanted):
+    labels = data.draw(hnp.arrays("int64", len(positive), elements=st.integers(0, 1)))
+    assume(labels.any())
+    threshold = decision_threshold(np.column_stack([1 - positive, positive]), labels, wanted)
+
+    def sensitivity(cut: float) -> float:
+        return float((positive[labels == 1] >= cut).mean())
+
+    assert sensitivity(threshold) >= wanted
+    assert sensitivity(np.nextafter(threshold, 2)) < wanted
+
+
+def test_one_threshold_decides_nothing_between_three_classes():
+    assert np.isnan(decision_threshold(np.full((4, 3), 1 / 3), np.array([0, 1, 2, 2]), 0.9))

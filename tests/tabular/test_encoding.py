@@ -1,0 +1,70 @@
+"""Encoders: fixed columns, unknown and missing cells told apart, nothing learned outside the rows given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.cohort.schema import COLUMN
+from lesion_fusion.tabular.encoding import CategoryIndicators, make_encoder
+
+
+def indicators(**columns: list) -> pd.DataFrame:
+    table = pd.DataFrame({name: pd.Series(cells, dtype="str") for name, cells in columns.items()})
+    encoder = CategoryIndicators().fit(table)
+    return pd.DataFrame(encoder.transform(table), columns=encoder.get_feature_names_out())
+
+
+def test_an_unknown_category_sets_no_indicator_and_a_missing_cell_its_own():
+    coded = indicators(shape=["oval", "trapezoid", None])
+    assert coded["shape: oval"].tolist() == [1, 0, 0]
+    assert coded.iloc[1].eq(0).all()
+    assert coded["shape: missing"].tolist() == [0, 0, 1]
+    assert coded.iloc[2].sum() == 1
+
+
+def test_several_categories_in_a_cell_set_several_indicators():
+    coded = indicators(margin=["indistinct&spiculated"])
+    assert [name for name in coded if coded[name].iloc[0]] == ["margin: indistinct", "margin: spiculated"]
+
+
+def test_ranks_keep_the_order_and_a_missing_one_stands_in_the_middle():
+    categories = list(COLUMN["birads"].categories)
+    coded = indicators(birads=[*categories, None])
+    ranks = coded["birads: rank"].to_numpy()
+    assert (np.diff(ranks[:-1]) > 0).all()
+    assert (ranks[0], ranks[-2], ranks[-1]) == (-1, 1, 0)
+    assert coded["birads: missing"].tolist() == [0] * len(categories) + [1]
+
+
+def test_the_columns_are_the_schemas_whatever_the_cases():
+    few, many = indicators(shape=["oval"]), indicators(shape=["round", "irregular", None, "not_applicable"])
+    assert list(few) == list(many) == [f"shape: {name}" for name in COLUMN["shape"].categories] + ["shape: missing"]
+
+
+def test_columns_without_any_value_are_kept_and_finite():
+    table = pd.DataFrame(
+        {"age": np.nan, "shape": pd.Series([None] * 6, dtype="str"), "image_descriptor_area": np.nan}, index=range(6)
+    )
+    encoder = make_encoder(list(table.columns), 2).fit(table)
+    later = table.assign(age=40.0, image_descriptor_area=3.0)
+    assert np.isfinite(encoder.transform(table)).all()
+    assert encoder.transform(later).shape == encoder.transform(table).shape
+    assert np.isfinite(encoder.transform(later)).all()
+
+
+def test_numbers_are_imputed_by_the_median_and_standardised_by_the_rows_fitted_on():
+    table = pd.DataFrame({"age": [20.0, 30.0, 70.0, np.nan]})
+    encoder = make_encoder(["age"], 2).fit(table)
+    coded = pd.DataFrame(encoder.transform(table), columns=encoder.get_feature_names_out())
+    filled = np.array([20, 30, 70, 30])
+    np.testing.assert_allclose(coded["age"], (filled - filled.mean()) / filled.std())
+    missing = coded.filter(like="missingindicator").to_numpy()[:, 0]
+    assert missing[3] > missing[:3].max()
+
+
+def test_embeddings_are_reduced_and_the_rest_is_not():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(20, 6)), columns=[f"embedding_{i}" for i in range(6)])
+    table["image_descriptor_area"] = rng.normal(size=20)
+    assert make_encoder(list(table.columns), 3).fit_transform(table).shape == (20, 4)

@@ -1,0 +1,71 @@
+"""Nested evaluation: the same for any number of processes and order of rows, another for another seed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, evaluate_nested
+from lesion_fusion.tabular.parameters import TabularModel
+from tests.conftest import ROOT
+from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, toy_study
+
+FOREST = TabularModel(classifier="random_forest", views=("record",), grid={"n_estimators": [3]})
+
+
+def evaluated(study: Study, model: TabularModel = LINEAR, seed: int = 1, n_jobs: int = 1) -> NestedResult:
+    tuning = TUNING.model_copy(update={"n_jobs": n_jobs})
+    return evaluate_nested(lambda *_: study.features, study.cases, study.folds, CLASSES, model, tuning, seed)
+
+
+def assert_same(one: NestedResult, other: NestedResult) -> None:
+    for name in ("predictions", "inner_predictions", "grid_scores"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_exact=True)
+
+
+def test_every_case_is_tested_once_and_inner_predictions_are_of_the_others():
+    study = toy_study()
+    result = evaluated(study)
+    assert sorted(result.predictions["case_id"]) == sorted(study.cases["case_id"])
+    for fold in range(3):
+        train, test = study.split(fold)
+        of_fold = result.predictions[result.predictions["fold"] == fold]
+        inner = result.inner_predictions[result.inner_predictions["fold"] == fold]
+        assert set(of_fold["case_id"]) == set(study.cases["case_id"].iloc[test])
+        assert sorted(inner["case_id"]) == sorted(study.cases["case_id"].iloc[train])
+        assert of_fold["threshold"].nunique() == 1
+    assert (result.inner_predictions["fold"] == REFIT).sum() == len(study.cases)
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_changes_nothing(monkeypatch: pytest.MonkeyPatch):
+    # Where the processes find this module.
+    monkeypatch.syspath_prepend(str(ROOT))
+    assert_same(evaluated(toy_study(), FOREST), evaluated(toy_study(), FOREST, n_jobs=2))
+
+
+def test_the_same_seed_gives_the_same_and_another_seed_another_result():
+    study = toy_study()
+    first = evaluated(study, FOREST)
+    assert_same(first, evaluated(study, FOREST))
+    other = evaluated(study, FOREST, seed=2)
+    assert not first.predictions["p_malignant"].equals(other.predictions["p_malignant"])
+
+
+@pytest.mark.parametrize("model", [LINEAR, TREE], ids=lambda model: model.classifier)
+def test_the_order_of_the_published_rows_changes_nothing(model: TabularModel):
+    study = toy_study()
+    published = study.cases.rename(columns={"label": "classification"})
+    results = []
+    for shuffled in (published, published.sample(frac=1, random_state=4)):
+        cases = study_cases(shuffled, "malignancy")
+        folds = study.folds.sample(frac=1, random_state=len(results))
+        results.append(evaluated(Study(cases, study.features.loc[cases["case_id"]], folds), model))
+    assert_same(*results)
+
+
+def test_a_planted_signal_is_found():
+    result = evaluated(toy_study(90, signal=2.0)).predictions
+    mean = result.groupby("label")["p_malignant"].mean()
+    assert mean["malignant"] > mean["benign"] + 0.5

@@ -1,0 +1,348 @@
+"""A canary for each way a leak can enter: the project passes, the same check finds the rule broken on purpose.
+
+Most checks are one: the cases of an outer fold are spoilt (outliers, another category, flipped labels), and whatever
+was fitted for that fold must stay the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.feature_selection import f_classif
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import lesion_fusion.tabular.out_of_fold as nested
+from lesion_fusion.cohort.folds import inner_folds, outer_splits
+from lesion_fusion.cohort.study import Study as StudyParameters
+from lesion_fusion.evaluation.summary import summary
+from lesion_fusion.fusion.late import fit_combination
+from lesion_fusion.fusion.out_of_fold import LateResult, fuse_out_of_fold
+from lesion_fusion.pipelines.model.naming import ModelName, identified
+from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings
+from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
+from lesion_fusion.tabular.encoding import make_encoder
+from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
+from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.tabular.tuning import TunedClassifier
+from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, altered, toy_study
+
+FOLD, SEED = 0, 1
+NUMBERS = ["age", "image_descriptor_area", "image_descriptor_entropy"]
+Fitted = Callable[[Study], Any]
+
+
+def leaks(fitted: Fitted, study: Study | None = None) -> bool:
+    """Say whether what was fitted for a fold changes with the cases tested in it."""
+    study = study or toy_study()
+    _, test = study.split(FOLD)
+    return not same(fitted(study), fitted(altered(study, test)))
+
+
+def same(one: Any, other: Any) -> bool:
+    one, other = np.asarray(one), np.asarray(other)
+    return one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def evaluated(study: Study, model: TabularModel = LINEAR) -> NestedResult:
+    return evaluate_nested(lambda *_: study.features, study.cases, study.folds, CLASSES, model, TUNING, SEED)
+
+
+def of_fold(study: Study, model: TabularModel = LINEAR) -> TunedClassifier:
+    """What the nested evaluation fitted for the fold."""
+    kept = []
+    with pytest.MonkeyPatch.context() as patch:
+        original = nested.tune
+        patch.setattr(nested, "tune", lambda *given: kept.append(original(*given)) or kept[-1])
+        evaluated(study, model)
+    return kept[FOLD]
+
+
+def encoder_of(study: Study) -> Mapping[str, Any]:
+    return of_fold(study).estimator["encode"].named_transformers_
+
+
+def test_predictions(study: Study) -> tuple[np.ndarray, np.ndarray]:
+    _, test = study.split(FOLD)
+    return of_fold(study).probabilities(study.features.iloc[test]), study.positions()[test]
+
+
+test_predictions.__test__ = False
+
+
+def members(study: Study) -> list[NestedResult]:
+    return [evaluated(study), evaluated(study, TREE)]
+
+
+def fused(results: list[NestedResult]) -> LateResult:
+    return fuse_out_of_fold(
+        [r.predictions for r in results], [r.inner_predictions for r in results], ["a", "b"], CLASSES, "weighted", 0.9
+    )
+
+
+def fused_inside(study: Study) -> np.ndarray:
+    """All that late fusion fits for the fold: weights, and through the inner predictions calibration and threshold."""
+    result = fused(members(study))
+    inner = result.inner_predictions[result.inner_predictions["fold"] == FOLD]
+    threshold = result.predictions.loc[result.predictions["fold"] == FOLD, "threshold"].iloc[0]
+    return np.concatenate([result.weights.loc[FOLD, ["a", "b"]].to_numpy(float), inner["p_malignant"], [threshold]])
+
+
+def weights_from_outer_predictions(study: Study) -> np.ndarray:
+    _, test = study.split(FOLD)
+    tables = [result.predictions for result in members(study)]
+    outer = [table[table["fold"] == FOLD][["p_benign", "p_malignant"]].to_numpy() for table in tables]
+    return fit_combination("weighted", np.stack(outer), study.positions()[test]).weights
+
+
+def tuned_on_all(study: Study) -> TunedClassifier:
+    groups = study.cases["patient_id"].to_numpy()
+    return nested.tune(study.features, study.positions(), groups, LINEAR, TUNING, 2, SEED)
+
+
+def calibrated_on_test(study: Study) -> np.ndarray:
+    probabilities, labels = test_predictions(study)
+    found = Calibration.fit(log_odds(probabilities), labels, 2)
+    return np.append(found.slope, found.intercept)
+
+
+def fitted_calibration(study: Study) -> np.ndarray:
+    found = of_fold(study).calibration
+    return np.append(found.slope, found.intercept)
+
+
+# For each part: how the project fits it, and how it would be fitted if the rule were broken.
+CANARIES: dict[str, tuple[Fitted, Fitted]] = {
+    "scaler": (
+        lambda study: encoder_of(study)["numbers"]["scale"].mean_,
+        lambda study: StandardScaler().fit(study.features[NUMBERS]).mean_,
+    ),
+    "imputer": (
+        lambda study: encoder_of(study)["numbers"]["impute"].statistics_,
+        lambda study: SimpleImputer(strategy="median").fit(study.features[NUMBERS]).statistics_,
+    ),
+    "encoder": (
+        lambda study: of_fold(study).estimator["encode"].get_feature_names_out().astype(str),
+        lambda study: OneHotEncoder().fit(study.features[["shape"]].fillna("")).get_feature_names_out().astype(str),
+    ),
+    "tuning": (
+        lambda study: of_fold(study).grid_scores["score"],
+        lambda study: tuned_on_all(study).grid_scores["score"],
+    ),
+    "classifier": (
+        lambda study: of_fold(study).estimator["classify"].coef_,
+        lambda study: tuned_on_all(study).estimator["classify"].coef_,
+    ),
+    "calibration": (fitted_calibration, calibrated_on_test),
+    "threshold": (
+        lambda study: of_fold(study).threshold,
+        lambda study: decision_threshold(*test_predictions(study), 0.95),
+    ),
+    "inner predictions": (
+        lambda study: of_fold(study).inner_probabilities,
+        lambda study: tuned_on_all(study).inner_probabilities[study.split(FOLD)[0]],
+    ),
+    "fusion weights": (fused_inside, weights_from_outer_predictions),
+}
+
+
+@pytest.mark.parametrize("part", CANARIES)
+def test_what_is_fitted_for_a_fold_never_sees_the_cases_tested_in_it(part: str):
+    fitted, _ = CANARIES[part]
+    assert not leaks(fitted)
+
+
+@pytest.mark.parametrize("part", CANARIES)
+def test_the_same_check_finds_the_rule_broken(part: str):
+    _, broken = CANARIES[part]
+    assert leaks(broken)
+
+
+def undisturbed(predict: Callable[[Study], np.ndarray]) -> bool:
+    """Say whether predictions of some test cases stay the same when others of their fold are spoilt."""
+    study = toy_study()
+    _, test = study.split(FOLD)
+    half = len(test) // 2
+    return same(predict(study)[:half], predict(altered(study, test[half:]))[:half])
+
+
+def test_a_prediction_does_not_depend_on_the_other_test_cases():
+    def standardised_by_the_test_fold(study: Study) -> np.ndarray:
+        _, test = study.split(FOLD)
+        tested = make_encoder(NUMBERS, 2).fit_transform(study.features[NUMBERS].iloc[test])
+        train = make_encoder(NUMBERS, 2).fit_transform(study.features[NUMBERS].iloc[study.split(FOLD)[0]])
+        columns = min(tested.shape[1], train.shape[1])
+        classifier = clone(of_fold(study).estimator["classify"])
+        classifier.fit(train[:, :columns], study.positions()[study.split(FOLD)[0]])
+        return classifier.predict_proba(tested[:, :columns])
+
+    assert undisturbed(lambda study: test_predictions(study)[0])
+    assert not undisturbed(standardised_by_the_test_fold)
+
+
+def test_a_category_seen_only_in_the_test_fold_is_predicted_without_having_been_learned():
+    study = toy_study()
+    train, test = study.split(FOLD)
+    spoilt = altered(study, test)
+    assert "round" not in set(study.features["shape"].iloc[train])
+    of_all = evaluated(spoilt).predictions
+    assert np.isfinite(of_all.loc[of_all["fold"] == FOLD, "p_malignant"]).all()
+    estimator = of_fold(spoilt).estimator
+    column = estimator["encode"].get_feature_names_out().tolist().index("shape: round")
+    assert estimator["classify"].coef_[0, column] == 0
+
+
+def memorised(probabilities: np.ndarray, labels: np.ndarray) -> bool:
+    """Say whether labels that no feature tells are told all the same."""
+    return roc_auc_score(labels, probabilities[:, 1]) > 0.8
+
+
+def test_inner_predictions_are_of_cases_their_classifier_did_not_see():
+    study = toy_study(90, signal=0, seed=3)
+    deep = TREE.model_copy(update={"grid": {"max_depth": [None]}})
+    train, _ = study.split(FOLD)
+    labels = study.positions()[train]
+    tuned = of_fold(study, deep)
+    assert not memorised(tuned.inner_probabilities, labels)
+    assert memorised(tuned.estimator.predict_proba(study.features.iloc[train]), labels)
+
+
+def embeddings_canary(shift: int) -> bool:
+    """Say whether a fold's test cases are predicted from embeddings of a network that learned their labels.
+
+    Each fold's network gives the cases it was trained on their label, the others noise. `shift` hands each fold the
+    embeddings of another fold's network.
+    """
+    study = toy_study(90, signal=0, seed=2)
+    rng = np.random.default_rng(0)
+    told = np.repeat((2.0 * study.positions() - 1)[:, None], 3, axis=1)
+    arrays = []
+    for fold in range(3):
+        _, test = study.split(fold)
+        embedding = told + rng.normal(0, 0.1, told.shape)
+        embedding[test] = rng.normal(0, 1, (len(test), 3))
+        arrays.append(embedding)
+    embeddings = np.stack([*np.roll(arrays, shift, axis=0), told])
+    predictions, *_ = train_on_embeddings(
+        study.cases,
+        study.folds,
+        pd.DataFrame(),
+        embeddings,
+        SimpleNamespace(network=None, image_input=None),
+        TabularModel(
+            classifier="logistic_regression", views=("embeddings",), network="imaging.n", embedding_components=2
+        ),
+        TUNING,
+        StudyParameters(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=SEED),
+        model=ModelName("fusion", "intermediate"),
+    )
+    return memorised(predictions[["p_benign", "p_malignant"]].to_numpy(), predictions["label"] == "malignant")
+
+
+def test_embeddings_are_of_a_network_that_did_not_see_the_case():
+    assert not embeddings_canary(shift=0)
+    assert embeddings_canary(shift=1)
+
+
+def divided(splits: Iterable[tuple[np.ndarray, np.ndarray]], patients: np.ndarray) -> bool:
+    """Say whether a patient stands on both sides of a split."""
+    return any(set(patients[train]) & set(patients[test]) for train, test in splits)
+
+
+def test_no_patient_stands_on_both_sides_outer_or_inner():
+    study = toy_study(90, images_per_patient=3)
+    patients, labels = study.cases["patient_id"].to_numpy(), study.positions()
+    outer = [(train, test) for _, _, train, test in outer_splits(study.folds, study.cases["case_id"])]
+    by_case = list(StratifiedKFold(3, shuffle=True, random_state=0).split(labels, labels))
+    assert not divided(outer, patients)
+    assert divided(by_case, patients)
+    for train, _ in outer:
+        assert not divided(inner_folds(labels[train], patients[train], 3, SEED), patients[train])
+
+
+def test_tuning_inside_a_fold_keeps_patients_together(monkeypatch: pytest.MonkeyPatch):
+    study = toy_study(90, images_per_patient=3)
+    seen = []
+
+    def noting(labels: np.ndarray, groups: np.ndarray, *rest: int) -> list:
+        seen.append((inner_folds(labels, groups, *rest), groups))
+        return seen[-1][0]
+
+    monkeypatch.setattr("lesion_fusion.tabular.tuning.inner_folds", noting)
+    evaluated(study)
+    assert len(seen) == 4
+    assert not any(divided(splits, groups) for splits, groups in seen)
+    assert all(pd.Series(groups).value_counts().max() == 3 for _, groups in seen)
+
+
+@pytest.mark.slow
+def test_class_weights_come_from_training_rows_alone():
+    from lesion_fusion.imaging.training import case_weights
+
+    def weights(rows: Callable[[Study], np.ndarray]) -> Fitted:
+        return lambda study: case_weights(study.positions(), rows(study), True)[study.split(FOLD)[0]]
+
+    assert not leaks(weights(lambda study: study.split(FOLD)[0]))
+    assert leaks(weights(lambda study: np.arange(len(study.cases))))
+
+
+@pytest.mark.slow
+def test_a_folds_network_never_sees_its_test_cases(monkeypatch: pytest.MonkeyPatch):
+    from lesion_fusion.imaging.network_parameters import NetworkParameters
+    from lesion_fusion.imaging.out_of_fold import train_out_of_fold
+
+    monkeypatch.setattr("lesion_fusion.imaging.networks.SMALL_CNN_WIDTHS", (4, 8))
+    parameters = NetworkParameters(
+        backbone="small_cnn", epochs=2, batch_size=8, augmentation=0.5, class_weights=True, optimizer="adam"
+    )
+
+    def learned(fold: int) -> Fitted:
+        def network_weights(study: Study) -> np.ndarray:
+            brightness = study.features[["image_descriptor_area", "image_descriptor_entropy"]].to_numpy()
+            images = np.broadcast_to((20 * np.abs(brightness) % 256)[:, None, None], (len(brightness), 16, 16, 2))
+            folds = study.folds.set_index("case_id")["fold"].reindex(study.cases["case_id"]).to_numpy()
+            patients = study.cases["patient_id"].to_numpy()
+            trained = train_out_of_fold(
+                images.astype("uint8"), study.positions(), patients, folds, 2, parameters, SEED, refit=False
+            )
+            return np.concatenate([array.ravel() for array in trained.folds[fold].weights])
+
+        return network_weights
+
+    assert not leaks(learned(FOLD), toy_study(36))
+    # Another fold's network was trained on those cases, so the check has something to find.
+    assert leaks(learned(FOLD + 1), toy_study(36))
+
+
+def auroc(study: Study, predictions: pd.DataFrame, confidence: float = 0.99) -> dict[str, float]:
+    table = identified(predictions, "leak-free", ModelName("clinical", "toy"))
+    return summary(table, study.cases[["case_id", "patient_id"]], 300, confidence, SEED)["auroc"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_found_where_there_is_nothing(seed: int):
+    study = toy_study(90, signal=0, seed=10 + seed)
+    results = members(study)
+    for result in (*results, fused(results)):
+        found = auroc(study, result.predictions)
+        assert found["low"] <= 0.5 <= found["high"]
+
+
+def test_features_chosen_by_all_labels_would_be_found_out():
+    rng = np.random.default_rng(0)
+    study = toy_study(90, signal=0)
+    noise = pd.DataFrame(rng.normal(size=(90, 400)), index=study.features.index).add_prefix("image_descriptor_")
+    strength, _ = f_classif(noise, study.positions())
+    chosen = Study(study.cases, noise.iloc[:, np.argsort(strength)[-8:]], study.folds)
+    blind = Study(study.cases, noise.iloc[:, :8], study.folds)
+    assert auroc(study, evaluated(chosen).predictions)["low"] > 0.5
+    assert auroc(study, evaluated(blind).predictions)["low"] <= 0.5
