@@ -32,7 +32,7 @@ def acquisition_table(cases: pd.DataFrame, parameters: CohortAudit, seed: int) -
 
     proxy, cases, missing, auroc with its interval (low, high), p (one-sided, of 0.5) and p_holm over the proxies. The
     AUROC comes from patient-grouped cross-validation, repeated, of a logistic regression on the proxy, its square and
-    its being missing, or on the device's name; its variance is DeLong's, clustered by patient. Proxies that do not
+    its being missing, or on the device's name; its interval is DeLong's, clustered by patient. Proxies that do not
     vary are left out; the table is empty where a class has fewer patients than there are folds.
     """
     lesions = cases[cases["classification"].isin(["benign", "malignant"])].sort_values("case_id", ignore_index=True)
@@ -46,13 +46,17 @@ def acquisition_table(cases: pd.DataFrame, parameters: CohortAudit, seed: int) -
     malignant = (lesions["classification"] == "malignant").to_numpy()
     groups = lesions["patient_id"].to_numpy(dtype="str")
     splits = _splits(malignant, groups, parameters, seed)
+    # An area's spread where nothing predicts (Mann and Whitney 1947), counted in patients; DeLong's own vanishes for a
+    # proxy that tells everything.
+    m, n = patients["malignant"], patients["benign"]
+    spread = np.sqrt((m + n + 1) / (12 * m * n))
     rows = []
     for name, columns in sets.items():
         scores = _out_of_fold(proxies[columns], malignant, splits)
         areas, covariance = auroc_covariance(malignant, [scores], groups)
         area, variance = float(areas[0]), float(covariance[0, 0])
         low, high = auroc_interval(area, variance, parameters.confidence)
-        p = float(norm.sf((area - 0.5) / np.sqrt(variance))) if variance > 0 else 0.5
+        p = float(norm.sf((area - 0.5) / spread))
         rows.append((name, len(lesions), int(proxies[columns].isna().any(axis=1).sum()), area, low, high, p))
     table = pd.DataFrame(rows, columns=_COLUMNS[:-1])
     table["p_holm"] = holm(table["p"].to_numpy())
