@@ -19,7 +19,7 @@ class Study(Parameters):
     """
 
     cohort: str = Field(min_length=1)
-    protocol: Literal["leak-free", "paper"]
+    protocol: Literal["leak-free"]
     target: Target
     predictors: tuple[str, ...]
     seed: int = Field(ge=0)

@@ -39,18 +39,36 @@ class MlflowChildRunDataset(AbstractDataset["RunRecord", dict[str, str]]):
     """Saves a `RunRecord` as a child of the active run; loads a reference to what was saved: model, run_id, model_uri.
 
     It never exists beforehand: a new parent run gets child runs of its own, of reused results too, so that the runs of
-    two parents can be compared.
+    two parents can be compared. `model` (`<family>.<model>`) and `cohort` find the last run of an earlier session, for
+    one that runs the stage of fusion alone.
     """
 
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, model: str, cohort: str, metadata: dict[str, Any] | None = None) -> None:
+        self._model = model
+        self._cohort = cohort
         self._reference: dict[str, str] | None = None
         self.metadata = metadata
 
     def load(self) -> dict[str, str]:
-        """Return the reference of the run saved in this session."""
-        if self._reference is None:
-            raise DatasetError("No run was tracked in this session; run the node that gathers it too.")
-        return self._reference
+        """Return the reference of the run saved in this session, or else of the last one."""
+        return self._reference or self._last_reference()
+
+    def _last_reference(self) -> dict[str, str]:
+        family, _, name = self._model.partition(".")
+        found = mlflow.search_runs(
+            filter_string=f"tags.family = '{family}' and tags.model = '{name}' and tags.cohort = '{self._cohort}'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+            output_format="list",
+        )
+        outputs = found[0].outputs.model_outputs if found and found[0].outputs else []
+        if not outputs:
+            raise DatasetError(f"No run of {self._model} on {self._cohort} was tracked: run without --tags.")
+        return {
+            "model": self._model,
+            "run_id": found[0].info.run_id,
+            "model_uri": f"models:/{outputs[0].model_id}",
+        }
 
     def save(self, data: RunRecord) -> None:
         """Write the run: tags, parameters, metrics, histories, figures, tables and the servable model."""
@@ -75,7 +93,7 @@ class MlflowChildRunDataset(AbstractDataset["RunRecord", dict[str, str]]):
             }
 
     def _describe(self) -> dict[str, Any]:
-        return {}
+        return {"model": self._model, "cohort": self._cohort}
 
     def _exists(self) -> bool:
         return False
@@ -89,8 +107,7 @@ def _log_model(data: RunRecord) -> Any:
 
     fields = request_fields(data.model)
     columns = [
-        ColSpec(DataType.double if field.number else DataType.string, field.name, required=field.required)
-        for field in fields
+        ColSpec(DataType.double if field.number else DataType.string, field.name, required=False) for field in fields
     ]
     with tempfile.TemporaryDirectory() as workshop:
         bundle = Path(workshop) / "bundle"
@@ -198,7 +215,7 @@ class MlflowRegistryDataset(AbstractDataset[list[dict[str, Any]], NoReturn]):
             name = decision["registered_name"]
             tags = {
                 "model": f"{decision['family']}.{decision['model']}",
-                "auroc": f"{decision['auroc']:.6f}",
+                "auroc": repr(decision["auroc"]),
                 "decision": decision["alias"],
                 "reasons": "; ".join(decision["reasons"]),
                 **decision["study"],

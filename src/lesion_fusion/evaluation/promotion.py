@@ -23,6 +23,10 @@ class PromotionRule(Parameters):
     compared_families: tuple[str, ...] = ("fusion",)
 
 
+# AUROCs closer than this are the same figure, whatever it went through on the way to the registry and back.
+SAME_AUROC = 1e-6
+
+
 @dataclass(frozen=True)
 class Champion:
     """The present champion of a registered model: its study and its AUROC there."""
@@ -90,7 +94,7 @@ def _beaten_by_incumbent(auroc: float, incumbent: Champion, study_tags: Mapping[
         study_tags["cohort_digest"],
         study_tags["folds_digest"],
     )
-    if same_data and auroc < incumbent.auroc:
+    if same_data and auroc < incumbent.auroc - SAME_AUROC:
         return [f"on the same data and folds the champion has AUROC {incumbent.auroc:.3f}, this model {auroc:.3f}"]
     if study_tags["cohort"] == "synthetic" and incumbent.cohort != "synthetic":
         return [f"the champion was trained on patients ({incumbent.cohort}), this model on the synthetic cohort"]

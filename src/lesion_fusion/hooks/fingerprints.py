@@ -33,7 +33,7 @@ def fingerprints(
         for name in node.inputs:
             if name not in found:
                 found[name] = _parameter_digest(parameters, name) if _is_parameter(name) else input_digest(name)
-        digest = _digest(node.name, _code_digest(node), *(f"{name}={found[name]}" for name in node.inputs))
+        digest = _digest(node.name, _code_of(node), *(f"{name}={found[name]}" for name in node.inputs))
         found |= {name: _digest(digest, str(position)) for position, name in enumerate(node.outputs)}
     return found
 
@@ -47,9 +47,14 @@ def _parameter_digest(parameters: Mapping[str, Any], name: str) -> str:
     return _digest(value.model_dump_json() if isinstance(value, BaseModel) else repr(value))
 
 
-def _code_digest(node: Node) -> str:
+def code_digest(module: str) -> str:
+    """Return a digest of a module of this package and of all of the package that it imports."""
+    return _digest(*(f"{path.name}:{digest}" for path, digest in sorted(_sources(module))))
+
+
+def _code_of(node: Node) -> str:
     module = inspect.getmodule(inspect.unwrap(node.func))
-    return _digest(*(f"{path.name}:{digest}" for path, digest in sorted(_sources(module.__name__ if module else ""))))
+    return code_digest(module.__name__ if module else "")
 
 
 @cache
@@ -61,6 +66,8 @@ def _sources(module: str) -> frozenset[tuple[Path, str]]:
         if path is None or path in seen:
             continue
         seen.add(path)
+        # What a module fills in is part of what it makes.
+        seen |= {template for template in path.parent.glob("templates/*") if template.is_file()}
         waiting += _imported(path)
     return frozenset((path, _digest(path.read_text())) for path in seen)
 

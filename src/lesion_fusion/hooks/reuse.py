@@ -20,7 +20,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from lesion_fusion.datasets.digest import path_digest
-from lesion_fusion.hooks.fingerprints import fingerprints
+from lesion_fusion.hooks.fingerprints import code_digest, fingerprints
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,8 @@ def _input_digest(catalog: CatalogProtocol, name: str) -> str:
     dataset = catalog.get(name)
     own = getattr(dataset, "content_digest", None)
     if own is not None:
-        return str(own())
+        # Its code counts too: the synthetic cohort is made by it.
+        return f"{own()} {code_digest(type(dataset).__module__)}"
     path = _stored_path(catalog, name)
     if path is not None:
         return path_digest(path) if path.exists() else ""

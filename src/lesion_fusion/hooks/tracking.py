@@ -23,6 +23,10 @@ import lesion_fusion
 with warnings.catch_warnings(record=True):
     from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
+# Both set up logging of their own when they are imported, after the project's.
+for name in ("mlflow", "kedro_mlflow", "alembic"):
+    logging.getLogger(name).setLevel(logging.WARNING)
+
 # A progress bar a model, for copying two local files, tells a user nothing.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -33,8 +37,6 @@ class Tracking(MlflowHook):
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Start the run and note package version and git commit."""
-        # MLflow sets up its own logging when it is imported, after the project's.
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
         super().before_pipeline_run(run_params=run_params, pipeline=pipeline, catalog=catalog)
         tags = {"package_version": lesion_fusion.__version__, "environment": run_params.get("env") or "base"}
         commit = _git_commit(Path(run_params["project_path"]))

@@ -49,7 +49,7 @@ def configured_models() -> dict[str, dict[str, Mapping[str, Any]]]:
         entries = {name: entry for name, entry in (parameters.get(family) or {}).items() if entry is not None}
         broken = [name for name, entry in entries.items() if not isinstance(entry, Mapping)]
         if broken:
-            raise ValueError(
+            raise ModelEntryError(
                 f"Each entry under {family} holds a model's parameters; these do not: {', '.join(broken)}."
             )
         models[family] = entries

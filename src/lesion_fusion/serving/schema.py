@@ -20,19 +20,21 @@ MASK = "tumor_mask_png"
 
 @dataclass(frozen=True)
 class Field:
-    """One column of a request: its name, whether it holds a number (else text), and whether it may be left out."""
+    """One column of a request: its name, and whether it holds a number (else text).
+
+    To MLflow every field may be left out: what a model can't do without, it asks for in its own words.
+    """
 
     name: str
     number: bool
-    required: bool
 
 
 def request_fields(model: FittedModel) -> list[Field]:
     """Return the fields `model` reads: the record's columns, and image and mask (base64 PNG) where it uses them."""
-    fields = [Field(CASE, number=False, required=False)]
-    fields += [Field(name, COLUMN[name].kind is Kind.NUMBER, required=False) for name in model.record_columns]
+    fields = [Field(CASE, number=False)]
+    fields += [Field(name, COLUMN[name].kind is Kind.NUMBER) for name in model.record_columns]
     if needs_image(model):
-        fields += [Field(IMAGE, number=False, required=True), Field(MASK, number=False, required=True)]
+        fields += [Field(IMAGE, number=False), Field(MASK, number=False)]
     return fields
 
 

@@ -1,0 +1,172 @@
+"""MLflow as datasets: a child run a model that serves the pipeline's numbers, the registry's aliases and champions."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DatasetError
+from tests.models.toy import Cohort, fitted_late, small_cohort
+
+from lesion_fusion.datasets.mlflow_runs import (
+    MlflowChampionsDataset,
+    MlflowChildRunDataset,
+    MlflowRegistryDataset,
+    MlflowTagsDataset,
+)
+from lesion_fusion.evaluation.promotion import Champion
+from lesion_fusion.models.run_record import RunRecord
+from lesion_fusion.serving.schema import IMAGE, MASK, example_request
+from lesion_fusion.serving.served_model import BadRequest
+
+STUDY = {"cohort": "toy", "cohort_digest": "c0", "folds_digest": "f0"}
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A parent run with one child, and what the child was made of."""
+
+    cohort: Cohort
+    record: RunRecord
+    parent: str
+    reference: dict[str, str]
+
+    @property
+    def run(self) -> mlflow.entities.Run:
+        return mlflow.MlflowClient().get_run(self.reference["run_id"])
+
+    def decision(self, name: str, alias: str) -> dict:
+        return {
+            "registered_name": name,
+            "family": "fusion",
+            "model": "late",
+            "auroc": 0.875,
+            "alias": alias,
+            "reasons": ["its interval excludes 0.5", "its slope is 1"],
+            "model_uri": self.reference["model_uri"],
+            "study": STUDY,
+        }
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
+    folder = tmp_path_factory.mktemp("tracking")
+    before, path = mlflow.get_tracking_uri(), list(sys.path)
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    try:
+        mlflow.set_experiment(experiment_id=mlflow.create_experiment("toy", (folder / "artifacts").as_uri()))
+        cohort = small_cohort()
+        model = fitted_late(cohort)
+        record = RunRecord(
+            family=model.family,
+            name=model.name,
+            tags=STUDY,
+            parameters={"rule": "weighted"},
+            metrics={"auroc": 0.875, "auroc_low": 0.8},
+            model=model,
+            input_example=example_request(cohort.inputs.cases, model),
+            histories={"fold_auroc": {0: 0.8, 1: 0.9}},
+            figures={"roc_curve.png": b"a picture"},
+            tables={"predictions.csv": pd.DataFrame({"case_id": ["a"]})},
+        )
+        dataset = MlflowChildRunDataset(model="fusion.late", cohort="toy")
+        assert not dataset.exists()
+        with mlflow.start_run() as parent:
+            MlflowTagsDataset().save({"protocol": "leak-free"})
+            dataset.save(record)
+        yield Tracked(cohort, record, parent.info.run_id, dataset.load())
+    finally:
+        mlflow.set_tracking_uri(before)
+        # A loaded model brings its own copy of the package along.
+        sys.path[:] = path
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_child_run_shows_all_of_the_record(tracked: Tracked):
+    data, client = tracked.run.data, mlflow.MlflowClient()
+    assert data.tags["mlflow.parentRunId"] == tracked.parent
+    assert data.tags["mlflow.runName"] == "fusion.late"
+    assert {name: data.tags[name] for name in STUDY} == STUDY
+    assert {"family": "fusion", "model": "late"}.items() <= data.tags.items()
+    assert data.params == {"rule": "weighted"}
+    assert {"auroc": 0.875, "auroc_low": 0.8}.items() <= data.metrics.items()
+    history = client.get_metric_history(tracked.run.info.run_id, "fold_auroc")
+    assert [(point.step, point.value) for point in history] == [(0, 0.8), (1, 0.9)]
+    files = {item.path for item in client.list_artifacts(tracked.run.info.run_id)}
+    assert {"roc_curve.png", "predictions.csv"} <= files
+    assert client.get_run(tracked.parent).data.tags["protocol"] == "leak-free"
+
+
+def test_a_later_session_finds_the_last_run_and_says_where_there_is_none(tracked: Tracked):
+    assert MlflowChildRunDataset(model="fusion.late", cohort="toy").load() == tracked.reference
+    with pytest.raises(DatasetError, match=r"fusion\.early.*toy"):
+        MlflowChildRunDataset(model="fusion.early", cohort="toy").load()
+
+
+def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(tracked: Tracked):
+    cohort, cases = tracked.cohort, tracked.cohort.inputs.cases
+    request = cases[list(tracked.record.model.record_columns)].assign(
+        **{
+            IMAGE: [base64.b64encode(cohort.images[name]()).decode() for name in cases["image_file"]],
+            MASK: [base64.b64encode(cohort.masks[name]()).decode() for name in cases["tumor_mask_file"]],
+        }
+    )
+    served = mlflow.pyfunc.load_model(tracked.reference["model_uri"])
+    answers = served.predict(request)
+    expected = tracked.record.model.probabilities(cohort.inputs)
+    np.testing.assert_allclose(answers["probability"], expected[:, -1], atol=1e-6)
+    folder = Path(mlflow.artifacts.download_artifacts(tracked.reference["model_uri"]))
+    assert not [path for path in folder.rglob("*") if path.suffix in {".pkl", ".pickle", ".joblib"}]
+    with pytest.raises(Exception, match=r"Row 0, field age: 212 lies outside") as error:
+        served.predict(request.iloc[:1].assign(age=212.0))
+    assert type(error.value).__name__ == BadRequest.__name__
+
+
+def test_the_registry_gets_a_version_its_alias_and_its_reasons_and_champions_come_back(tracked: Tracked):
+    registry, client = MlflowRegistryDataset(), mlflow.MlflowClient()
+    assert MlflowChampionsDataset().load() == {}
+    registry.save([tracked.decision("lesion-fusion", "champion"), tracked.decision("lesion-imaging", "challenger")])
+    assert MlflowChampionsDataset().load() == {"lesion-fusion": Champion("toy", "c0", "f0", 0.875)}
+    registry.save([tracked.decision("lesion-fusion", "challenger")])
+    assert int(client.get_model_version_by_alias("lesion-fusion", "champion").version) == 1
+    challenger = client.get_model_version_by_alias("lesion-fusion", "challenger")
+    assert int(challenger.version) == 2
+    assert challenger.tags["reasons"] == "its interval excludes 0.5; its slope is 1"
+    assert challenger.tags["model"] == "fusion.late"
+    assert STUDY.items() <= challenger.tags.items()
+
+
+def test_a_champion_without_its_study_is_left_out(tracked: Tracked):
+    nameless = tracked.decision("lesion-clinical", "champion") | {"study": {}}
+    MlflowRegistryDataset().save([nameless])
+    assert "lesion-clinical" not in MlflowChampionsDataset().load()
+
+
+def test_a_child_run_takes_the_parents_commit(tracked: Tracked):
+    dataset = MlflowChildRunDataset(model="fusion.late", cohort="toy")
+    with mlflow.start_run():
+        MlflowTagsDataset().save({"git_commit": "abc123"})
+        dataset.save(replace(tracked.record, histories={}, figures={}, tables={}))
+    assert mlflow.MlflowClient().get_run(dataset.load()["run_id"]).data.tags["git_commit"] == "abc123"
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda: MlflowTagsDataset().load(),
+        lambda: MlflowRegistryDataset().load(),
+        lambda: MlflowChampionsDataset().save({}),
+    ],
+)
+def test_what_goes_one_way_only_refuses_the_other(refused):
+    with pytest.raises(DatasetError):
+        refused()

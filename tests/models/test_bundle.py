@@ -1,0 +1,90 @@
+"""Bundles: the same probabilities after storing, no pickle, nothing foreign loaded."""
+
+from __future__ import annotations
+
+import json
+import os.path
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kedro.io import DatasetError
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from lesion_fusion.datasets.model_bundle import ModelBundleDataset
+from lesion_fusion.models.bundle import DESCRIPTION, UntrustedBundleError, load_bundle, save_bundle
+from lesion_fusion.tabular.calibration import Calibration
+from lesion_fusion.tabular.classifiers import CLASSIFIERS
+from tests.models.toy import Cohort, fitted_late, fitted_tabular, small_cohort
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Cohort:
+    return small_cohort()
+
+
+@pytest.mark.parametrize("classifier", sorted(CLASSIFIERS))
+def test_every_classifier_gives_the_same_probabilities_after_storing(cohort, classifier: str, tmp_path: Path):
+    model = fitted_tabular(cohort, ("record", "image_descriptors"), classifier)
+    save_bundle(model, tmp_path / "bundle")
+    loaded = load_bundle(tmp_path / "bundle")
+    probabilities = model.probabilities(cohort.inputs)
+    assert probabilities.shape == (24, 2)
+    assert np.isfinite(probabilities).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    np.testing.assert_array_equal(loaded.probabilities(cohort.inputs), probabilities)
+    for name in ("family", "name", "classes", "threshold", "record_columns", "descriptor_names"):
+        assert getattr(loaded, name) == getattr(model, name)
+
+
+def test_a_late_fusion_is_stored_with_its_members(cohort, tmp_path: Path):
+    model = fitted_late(cohort)
+    save_bundle(model, tmp_path / "bundle")
+    loaded = load_bundle(tmp_path / "bundle")
+    np.testing.assert_array_equal(loaded.probabilities(cohort.inputs), model.probabilities(cohort.inputs))
+    assert loaded.record_columns == model.members[0].record_columns
+    assert loaded.uses_descriptors
+    assert loaded.image_input is None
+
+
+def test_a_late_fusion_joins_what_its_members_say(cohort):
+    model = fitted_late(cohort)
+    trusting = replace(
+        model,
+        combination=replace(model.combination, weights=np.array([1.0, 0.0])),
+        calibration=Calibration(np.array([[1.0]]), np.array([0.0])),
+    )
+    np.testing.assert_allclose(
+        trusting.probabilities(cohort.inputs), model.members[0].probabilities(cohort.inputs), atol=1e-6
+    )
+
+
+def test_a_bundle_holds_no_pickle_and_three_classes_have_no_threshold(cohort, tmp_path: Path):
+    save_bundle(replace(fitted_late(cohort), threshold=float("nan")), tmp_path / "bundle")
+    suffixes = {path.suffix for path in (tmp_path / "bundle").rglob("*") if path.is_file()}
+    assert suffixes == {".json", ".skops"}
+    assert json.loads((tmp_path / "bundle" / DESCRIPTION).read_text())["threshold"] is None
+    assert np.isnan(load_bundle(tmp_path / "bundle").threshold)
+
+
+def test_a_foreign_type_is_refused_by_name_with_the_mend(cohort, tmp_path: Path):
+    foreign = Pipeline([("call", FunctionTransformer(os.path.basename))])
+    save_bundle(replace(fitted_tabular(cohort, ("record",)), estimator=foreign), tmp_path / "bundle")
+    with pytest.raises(UntrustedBundleError, match=r"basename.*kedro run"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_an_unknown_kind_is_refused(cohort, tmp_path: Path):
+    save_bundle(fitted_tabular(cohort, ("record",)), tmp_path / "bundle")
+    path = tmp_path / "bundle" / DESCRIPTION
+    path.write_text(path.read_text().replace('"tabular"', '"shell"'))
+    with pytest.raises(UntrustedBundleError, match="'shell'"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_what_is_no_model_can_not_be_stored(tmp_path: Path):
+    with pytest.raises(DatasetError):
+        ModelBundleDataset(filepath=str(tmp_path / "bundle")).save("model")
+    assert list(tmp_path.iterdir()) == []
