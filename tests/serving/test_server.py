@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -47,7 +48,11 @@ def url(finished_project: Project) -> Iterator[str]:
     server = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "models", "serve", *command],
         cwd=finished_project.folder,
-        env=finished_project.environment(MLFLOW_TRACKING_URI=finished_project.tracking_uri),
+        # MLflow starts uvicorn by name, from beside the interpreter.
+        env=finished_project.environment(
+            MLFLOW_TRACKING_URI=finished_project.tracking_uri,
+            PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        ),
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -64,8 +69,9 @@ def url(finished_project: Project) -> Iterator[str]:
                 time.sleep(0.5)
         yield f"http://127.0.0.1:{port}/invocations"
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
         log.close()
 
 
