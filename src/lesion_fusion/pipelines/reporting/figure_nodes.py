@@ -12,7 +12,9 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.confusion import class_distribution
 from lesion_fusion.evaluation.curves import calibration_curve, decision_curve, risk_distribution, roc_curve
 from lesion_fusion.evaluation.figures import curve_figures, table_figures
+from lesion_fusion.evaluation.reader import reader_decision_curves
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.pipelines.reporting.reader_nodes import READING
 from lesion_fusion.reporting import panels
 from lesion_fusion.reporting.notation import percent
 from lesion_fusion.reporting.results import FAMILIES, ModelResult, best_results
@@ -50,11 +52,13 @@ def draw_calibration_curves(
 def draw_decision_curves(
     results: Sequence[ModelResult], cases: pd.DataFrame, leaderboard: pd.DataFrame, evaluation: Evaluation, study: Study
 ) -> Figure:
-    """Return the decision curves of the best model of each family, with treat-all and treat-none."""
+    """Return the decision curves of the best model of each family, of the reader, of treating all and none."""
     options = (_patients(cases), evaluation.resamples, evaluation.confidence, study.seed)
     best = best_results(results, places(leaderboard, evaluation.baseline, evaluation.confidence))
     curves = {result.full: decision_curve(result.predictions, *options) for result in best}
-    return curve_figures.decision_curve_figure(curves, title="Net benefit, best model of each family")
+    read = len(study.classes) == 2 and cases["birads"].notna().any()
+    reader = reader_decision_curves(cases[READING], study.classes[-1]) if read else None
+    return curve_figures.decision_curve_figure(curves, reader, title="Net benefit, best model of each family")
 
 
 def lay_out_confusion_matrices(
