@@ -41,7 +41,7 @@ def merge_masks(masks: Sequence[Mask]) -> Mask:
     """Return the pixelwise maximum of masks of one shape, bool (height, width); raise ValueError without any."""
     if not masks:
         raise ValueError("There is no mask to merge.")
-    return np.stack(masks).any(axis=0)
+    return np.asarray(np.stack(masks).any(axis=0), dtype=bool)
 
 
 def masked_full(image: GrayImage, masks: Sequence[Mask], size: int, without_mask: WithoutMask = "black") -> GrayImage:
