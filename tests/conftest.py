@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 SMALL_GLOBALS = {"synthetic": {"cases": 84}}
 SMALL_PARAMETERS = {
-    "preprocessing": {"folds": {"n_folds": 3}, "image_input": {"size": 32}},
+    "preprocessing": {"folds": {"n_folds": 3}, "image_inputs": {"crop_with_mask": {"size": 32}}},
     "tuning": {"inner_folds": 3},
     "evaluation": {"resamples": 200},
     "clinical": {"xgboost": {"grid": {"n_estimators": [20], "learning_rate": [0.1]}}},

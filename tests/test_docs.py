@@ -42,6 +42,8 @@ def parameters(values: dict, path: tuple[str, ...] = ()) -> Iterator[str]:
         here = (*path, key)
         if len(here) == 2 and here[0] in FAMILIES:
             here = ("<family>", "<model>")
+        if here[:2] == ("preprocessing", "image_inputs") and len(here) == 3:
+            here = ("preprocessing", "image_inputs", "<name>")
         if isinstance(value, dict) and key not in OPEN:
             yield from parameters(value, here)
         else:

@@ -23,3 +23,9 @@ class Parameters(BaseModel):
                     hint = f" Did you mean {close[0]}?" if close else ""
                     raise ValueError(f"no parameter is called {name}.{hint} There are: {', '.join(cls.model_fields)}")
         return values
+
+
+class ModelParameters(Parameters):
+    """Base of every model's entry. An `ablation` is judged and compared, but is no candidate: on no leaderboard."""
+
+    ablation: bool = False

@@ -7,7 +7,11 @@ import warnings
 from kedro.pipeline import Pipeline
 
 from lesion_fusion.pipelines.clinical_models.pipeline import create_pipeline as clinical_models
-from lesion_fusion.pipelines.configured_models import configured_models
+from lesion_fusion.pipelines.configured_models import (
+    configured_image_inputs,
+    configured_models,
+    configured_parameters,
+)
 from lesion_fusion.pipelines.fusion.pipeline import create_pipeline as fusion
 from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as imaging_models
 from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
@@ -20,10 +24,16 @@ def register_pipelines() -> dict[str, Pipeline]:
     """Return the pipelines by name; `--tags <stage>` narrows any of them to the stage itself."""
     # Nodes outside a model's namespace read what models hand on, and that carries the model's name.
     warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
-    models = configured_models()
-    names = [f"{family}.{name}" for family, entries in models.items() for name in entries]
+    parameters = configured_parameters()
+    models = configured_models(parameters)
+    names = [
+        f"{family}.{name}"
+        for family, entries in models.items()
+        for name, entry in entries.items()
+        if not entry.get("ablation", False)
+    ]
     ingested = as_stage("ingestion", ingestion())
-    prepared = ingested + as_stage("preprocessing", preprocessing())
+    prepared = ingested + as_stage("preprocessing", preprocessing(configured_image_inputs(parameters)))
     clinical = clinical_models(models["clinical"])
     imaging = imaging_models(models["imaging"])
     joined = prepared + clinical + imaging + fusion(models["fusion"], names)

@@ -12,7 +12,7 @@ def box(top: int, bottom: int, left: int, right: int) -> np.ndarray:
     return mask
 
 
-@pytest.mark.parametrize("variant", ["masked_full", "crop", "crop_with_mask"])
+@pytest.mark.parametrize("variant", ["masked_full", "crop", "crop_with_mask", "whole"])
 @pytest.mark.parametrize("masks", [[], [box(20, 40, 30, 70)], [np.ones_like(IMAGE, dtype=bool)], [box(79, 80, 0, 1)]])
 def test_every_variant_gives_the_promised_array(variant, masks):
     result = image_input(IMAGE, masks, variant, size=32, margin=0.2)
@@ -51,6 +51,13 @@ def test_without_a_mask_the_crop_is_the_central_square():
     assert central_square((80, 120)) == Square(left=20, top=0, side=80)
 
 
+def test_whole_keeps_proportions_and_needs_no_mask():
+    wide = np.full((40, 120), 200, dtype=np.uint8)
+    whole = image_input(wide, [], "whole", 60)[..., 0]
+    assert (whole > 100).sum() == pytest.approx(60 * 20, abs=60)
+    np.testing.assert_array_equal(whole, image_input(wide, [np.ones((40, 120), dtype=bool)], "whole", 60)[..., 0])
+
+
 def test_mirroring_the_case_mirrors_the_input():
     noise = np.random.default_rng(0).integers(0, 256, IMAGE.shape, dtype=np.uint8)
     mask = box(11, 38, 7, 44)
@@ -68,7 +75,7 @@ def test_shrinking_does_not_alias():
 
 
 def test_wrong_requests_say_what_is_allowed():
-    with pytest.raises(ValueError, match="masked_full, crop, crop_with_mask"):
+    with pytest.raises(ValueError, match="masked_full, crop, crop_with_mask, whole"):
         image_input(IMAGE, [], "square", 32)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"not -0\.1"):
         image_input(IMAGE, [], "crop", 32, margin=-0.1)

@@ -46,7 +46,7 @@ def test_a_late_fusion_is_stored_with_its_members(cohort, tmp_path: Path):
     np.testing.assert_array_equal(loaded.probabilities(cohort.inputs), model.probabilities(cohort.inputs))
     assert loaded.record_columns == model.members[0].record_columns
     assert loaded.uses_descriptors
-    assert loaded.image_input is None
+    assert loaded.image_inputs == ()
 
 
 def test_a_late_fusion_joins_what_its_members_say(cohort):

@@ -32,7 +32,7 @@ REFIT = -1
 
 PARAMETERS: dict[str, Parameters] = {
     CLINICAL: TabularModel(classifier="logistic_regression", views=("record",), grid={"C": [0.1, 1.0]}),
-    IMAGING: NetworkModel.model_validate({"network": {"backbone": "small_cnn", "epochs": 3}, "repeats": 1}),
+    IMAGING: NetworkModel.model_validate({"network": {"backbone": "small_cnn", "epochs": 3}, "image_input": "crop_with_mask"}),
     FUSION: LateFusion(members=(CLINICAL, IMAGING), rule="weighted"),
 }
 FINDING = {

@@ -9,14 +9,14 @@ import numpy as np
 from pydantic import Field
 from scipy.optimize import minimize
 
-from lesion_fusion.parameters import Parameters
+from lesion_fusion.parameters import ModelParameters
 
 _FLOOR = 1e-6
 
 Rule = Literal["mean", "weighted"]
 
 
-class LateFusion(Parameters):
+class LateFusion(ModelParameters):
     """`members`: names of models (`<family>.<model>`). `rule`: how their probabilities are joined.
 
     `mean`: the mean probability. `weighted`: a weighted mean of log probabilities, the weights learned inside each

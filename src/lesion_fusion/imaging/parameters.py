@@ -10,7 +10,7 @@ from lesion_fusion.parameters import Parameters
 
 
 class ImageInput(Parameters):
-    """How image and masks become `lesion_images` (see `regions.image_input`).
+    """How image and masks become `lesion_images.<name>` (see `regions.image_input`).
 
     `size`: edge of the square, pixels. `margin`: surroundings of a crop, as a share of the lesion's longer side.
     `masks`: the lesion's own mask, or with it those of other structures, as the published study did.
@@ -26,3 +26,8 @@ class ImageInput(Parameters):
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of one case's input."""
         return self.size, self.size, channels_of(self.variant)
+
+    @property
+    def needs_mask(self) -> bool:
+        """Whether it can't be made without the lesion's outline."""
+        return self.variant != "whole"

@@ -1,4 +1,4 @@
-"""What a network sees of a case: the masked full image, a crop of the lesion, or the crop with its mask."""
+"""What a network sees of a case: the masked full image, a crop of the lesion with or without its mask, or all of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 from lesion_fusion.imaging.masks import WithoutMask, masked_full, merge_masks
 from lesion_fusion.imaging.png import GrayImage, Mask
 
-ImageVariant = Literal["masked_full", "crop", "crop_with_mask"]
+ImageVariant = Literal["masked_full", "crop", "crop_with_mask", "whole"]
 
 MIN_SIDE = 16.0
 """Shortest edge of a crop in source pixels: a mask of a single pixel still gets surroundings."""
@@ -46,8 +46,9 @@ def image_input(
 
     Variants: "masked_full", the study's (see `masks.masked_full`); "crop", the square around the lesion with its
     surroundings, proportions kept; "crop_with_mask", the crop and the mask in the same square (0 to 255). Without a
-    mask the crop is the central square of the image and the mask channel is 0. What lies beyond the image is 0, like
-    the scanner's own border: mirrored tissue would repeat the lesion.
+    mask the crop is the central square of the image and the mask channel is 0. "whole", the full image in a square,
+    proportions kept; it needs no mask. What lies beyond the image is 0, like the scanner's own border: mirrored tissue
+    would repeat the lesion.
 
     Args:
         image: uint8 (height, width).
@@ -71,6 +72,8 @@ def image_input(
         raise ValueError(f"A mask is of another size than its image of {image.shape[1]} x {image.shape[0]} pixels.")
     if variant == "masked_full":
         return masked_full(image, masks, size, without_mask)[..., np.newaxis]
+    if variant == "whole":
+        return resample(image, enclosing_square(image.shape), size)[..., np.newaxis]
     mask = merge_masks(masks) if masks else np.zeros(image.shape, dtype=bool)
     square = square_around(mask, 1 + 2 * margin) if masks else central_square(image.shape)
     channels = [resample(image, square, size)]
@@ -90,6 +93,12 @@ def square_around(mask: Mask, ratio: float) -> Square:
 def central_square(shape: tuple[int, ...]) -> Square:
     """Return the largest square in the middle of an image of `shape` (height, width)."""
     side = float(min(shape))
+    return Square(left=(shape[1] - side) / 2, top=(shape[0] - side) / 2, side=side)
+
+
+def enclosing_square(shape: tuple[int, ...]) -> Square:
+    """Return the smallest square that holds an image of `shape` (height, width), about its middle."""
+    side = float(max(shape))
     return Square(left=(shape[1] - side) / 2, top=(shape[0] - side) / 2, side=side)
 
 

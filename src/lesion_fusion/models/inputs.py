@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -16,18 +17,18 @@ class CaseInputs:
     """Cases as models see them, row i of each part = case i.
 
     `cases`: case_id and the record's columns. `image_descriptors`: case_id and the descriptors, or None where no model
-    asks for them. `lesion_images`: uint8 (n, height, width, channels), or None likewise.
+    asks for them. `lesion_images`: for each image input that a model asks for, uint8 (n, height, width, channels).
     """
 
     cases: pd.DataFrame
     image_descriptors: pd.DataFrame | None = None
-    lesion_images: np.ndarray | None = None
+    lesion_images: Mapping[ImageInput, np.ndarray] = field(default_factory=dict)
 
-    def images(self) -> np.ndarray:
-        """Return `lesion_images`; raises ValueError where a network asks for images that were not prepared."""
-        if self.lesion_images is None:
-            raise ValueError("This model has a network, which needs lesion images.")
-        return self.lesion_images
+    def images(self, image_input: ImageInput) -> np.ndarray:
+        """Return the images as `image_input` says; raises ValueError where they were not prepared."""
+        if image_input not in self.lesion_images:
+            raise ValueError(f"This model has a network, which needs lesion images: {image_input}.")
+        return self.lesion_images[image_input]
 
 
 class FittedModel(Protocol):
@@ -35,7 +36,7 @@ class FittedModel(Protocol):
 
     `classes` in the order of the probabilities' columns, the one looked for last; `threshold` on its probability from
     which on the decision is positive (NaN for more than two classes). `record_columns` are the columns it reads,
-    `uses_descriptors` and `image_input` say what it needs of the image.
+    `uses_descriptors` and `image_inputs` say what it needs of the image.
     """
 
     @property
@@ -63,8 +64,8 @@ class FittedModel(Protocol):
         """Whether it needs image descriptors, hence a mask of the lesion."""
 
     @property
-    def image_input(self) -> ImageInput | None:
-        """How images must be prepared for its network; None without one."""
+    def image_inputs(self) -> tuple[ImageInput, ...]:
+        """How images must be prepared for its networks; empty without any."""
 
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k), rows summing to 1."""

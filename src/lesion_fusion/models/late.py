@@ -36,9 +36,9 @@ class FittedLateFusion:
         return any(member.uses_descriptors for member in self.members)
 
     @property
-    def image_input(self) -> ImageInput | None:
-        """How images must be prepared; all members of a run share it."""
-        return next((member.image_input for member in self.members if member.image_input is not None), None)
+    def image_inputs(self) -> tuple[ImageInput, ...]:
+        """How images must be prepared for any member."""
+        return tuple(dict.fromkeys(chain.from_iterable(member.image_inputs for member in self.members)))
 
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""

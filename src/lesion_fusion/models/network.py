@@ -26,9 +26,14 @@ class FittedNetwork:
     record_columns: tuple[str, ...] = ()
     uses_descriptors: bool = False
 
+    @property
+    def image_inputs(self) -> tuple[ImageInput, ...]:
+        """How images must be prepared."""
+        return (self.image_input,)
+
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""
         from lesion_fusion.imaging.inference import predict_and_embed
 
-        probabilities, _ = predict_and_embed(self.network, inputs.images())
+        probabilities, _ = predict_and_embed(self.network, inputs.images(self.image_input))
         return self.calibration.probabilities(log_odds(probabilities))

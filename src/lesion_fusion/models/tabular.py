@@ -35,14 +35,19 @@ class FittedTabular:
         """Whether it needs image descriptors."""
         return "image_descriptors" in self.views
 
+    @property
+    def image_inputs(self) -> tuple[ImageInput, ...]:
+        """How images must be prepared for the network whose embeddings it reads."""
+        return () if self.image_input is None else (self.image_input,)
+
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""
         embeddings = None
-        if self.network is not None:
+        if self.image_input is not None:
             # Imported here: keras takes seconds to import, and most tabular models need no network.
             from lesion_fusion.imaging.inference import predict_and_embed
 
-            _, embeddings = predict_and_embed(self.network, inputs.images())
+            _, embeddings = predict_and_embed(self.network, inputs.images(self.image_input))
         table = feature_table(
             self.views,
             inputs.cases,

@@ -34,15 +34,28 @@ class _Active:
 active = _Active()
 
 
-def configured_models() -> dict[str, dict[str, Mapping[str, Any]]]:
-    """Return {family: {model: its parameters}}; raises ModelEntryError for an entry that holds no parameters."""
+def configured_parameters() -> dict[str, Any]:
+    """Return the parameters of the session's environment."""
     conf_source = active.conf_source or str((find_kedro_project(Path.cwd()) or Path.cwd()) / settings.CONF_SOURCE)
     loader = OmegaConfigLoader(
         conf_source=conf_source,
         env=active.env or os.environ.get("KEDRO_ENV"),
         **settings.CONFIG_LOADER_ARGS,
     )
-    parameters = loader["parameters"]
+    return dict(loader["parameters"])
+
+
+def configured_image_inputs(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the names under `preprocessing.image_inputs`; one set to null in an environment is left out."""
+    return [name for name, entry in parameters["preprocessing"]["image_inputs"].items() if entry is not None]
+
+
+def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Return {family: {model: its parameters}}.
+
+    Raises ModelEntryError for an entry that holds no parameters, or names an image input which is not there.
+    """
+    image_inputs = configured_image_inputs(parameters)
     models: dict[str, dict[str, Mapping[str, Any]]] = {}
     for family in FAMILIES:
         # A model set to null in an environment is one that the environment leaves out.
@@ -52,5 +65,11 @@ def configured_models() -> dict[str, dict[str, Mapping[str, Any]]]:
             raise ModelEntryError(
                 f"Each entry under {family} holds a model's parameters; these do not: {', '.join(broken)}."
             )
+        for name, entry in entries.items():
+            if entry.get("image_input", image_inputs[0]) not in image_inputs:
+                raise ModelEntryError(
+                    f"{family}.{name} takes the image input {entry['image_input']}, which is not under "
+                    f"preprocessing.image_inputs; there are: {', '.join(image_inputs)}."
+                )
         models[family] = entries
     return models

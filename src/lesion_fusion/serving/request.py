@@ -11,9 +11,8 @@ from lesion_fusion.cohort.record import parse_number
 from lesion_fusion.cohort.schema import COLUMN, Column, Kind
 from lesion_fusion.cohort.wording import canonical_cell, unknown_categories
 from lesion_fusion.imaging.descriptors import describe
-from lesion_fusion.imaging.masks import select_masks
+from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
-from lesion_fusion.imaging.regions import image_input
 from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK, needs_image
 
@@ -33,25 +32,14 @@ def parse_request(rows: pd.DataFrame, model: FittedModel) -> CaseInputs:
     pictures = _pictures(rows, faults) if needs_image(model) else []
     if faults:
         raise RequestError("\n".join(faults))
-    descriptors = images = None
+    descriptors = None
     if model.uses_descriptors:
         descriptors = pd.DataFrame([describe(image, mask) for image, mask in pictures])
         descriptors.insert(0, CASE, cases[CASE])
-    parameters = model.image_input
-    if parameters is not None:
-        images = np.stack(
-            [
-                image_input(
-                    image,
-                    select_masks(mask, [], parameters.masks),
-                    parameters.variant,
-                    parameters.size,
-                    parameters.margin,
-                    parameters.without_mask,
-                )
-                for image, mask in pictures
-            ]
-        )
+    images = {
+        parameters: np.stack([lesion_image(image, mask, [], parameters) for image, mask in pictures])
+        for parameters in model.image_inputs
+    }
     return CaseInputs(cases, descriptors, images)
 
 

@@ -40,7 +40,7 @@ def request_fields(model: FittedModel) -> list[Field]:
 
 def needs_image(model: FittedModel) -> bool:
     """Return whether the model looks at the image."""
-    return model.uses_descriptors or model.image_input is not None
+    return model.uses_descriptors or bool(model.image_inputs)
 
 
 def example_request(cases: pd.DataFrame, model: FittedModel) -> pd.DataFrame:

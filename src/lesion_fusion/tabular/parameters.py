@@ -6,23 +6,26 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lesion_fusion.parameters import Parameters
+from lesion_fusion.cohort.roles import predictor_columns
+from lesion_fusion.parameters import ModelParameters, Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 
 View = Literal["record", "image_descriptors", "embeddings"]
 
 
-class TabularModel(Parameters):
+class TabularModel(ModelParameters):
     """One classifier over one feature table.
 
     `views` are the parts of the table: the record's predictors, the image descriptors, a network's embeddings (then
-    `network` names that network). `grid` maps the classifier's hyperparameters to the values to try.
+    `network` names that network). `predictors` are the roles of the record's columns it sees; without it, the study's.
+    `grid` maps the classifier's hyperparameters to the values to try.
     """
 
     classifier: str
     views: tuple[View, ...] = Field(min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     network: str | None = None
+    predictors: tuple[str, ...] | None = None
     embedding_components: int = Field(default=16, ge=1)
 
     @field_validator("classifier")
@@ -31,6 +34,12 @@ class TabularModel(Parameters):
         if name not in CLASSIFIERS:
             raise ValueError(f"no classifier is called {name!r}; there are: {', '.join(sorted(CLASSIFIERS))}")
         return name
+
+    @field_validator("predictors")
+    @classmethod
+    def _may_predict(cls, roles: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        predictor_columns(roles or ())
+        return roles
 
     @model_validator(mode="after")
     def _grid_fits(self) -> TabularModel:
@@ -45,6 +54,8 @@ class TabularModel(Parameters):
             raise ValueError(f"the grid of {self.classifier} gives no value for {', '.join(empty)}")
         if ("embeddings" in self.views) != (self.network is not None):
             raise ValueError("`network` names the network whose embeddings are used, and only then is given")
+        if self.predictors is not None and "record" not in self.views:
+            raise ValueError("`predictors` names what is seen of the record, and `views` leaves the record out")
         return self
 
 

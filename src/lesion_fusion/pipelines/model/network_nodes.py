@@ -11,17 +11,21 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.network import FittedNetwork
-from lesion_fusion.parameters import Parameters
+from lesion_fusion.parameters import ModelParameters
 from lesion_fusion.pipelines.model.naming import ModelName, identified
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
 from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table
 from lesion_fusion.tabular.parameters import Tuning
 
 
-class NetworkModel(Parameters):
-    """A network, and in how many repeats it is trained: that costs minutes where a classifier costs seconds."""
+class NetworkModel(ModelParameters):
+    """A network, what it sees of a case, and in how many repeats it is trained.
+
+    `image_input` is a name under `preprocessing.image_inputs`. A training costs minutes, a classifier seconds.
+    """
 
     network: NetworkParameters
+    image_input: str
     repeats: int = Field(default=1, ge=1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from kedro.pipeline import Node, Pipeline
 
@@ -15,8 +15,8 @@ from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, tra
 # What every kind of model hands on; a network hands on its embeddings too.
 TRAINED = ["predictions", "inner_predictions", "training_log", "model"]
 
-_STUDY = {"params:study", "params:tuning", "params:evaluation", "params:preprocessing.image_input"}
-_SHARED = {"study_cases", "folds", "image_descriptors", "lesion_images", "study_tags"}
+_STUDY = {"params:study", "params:tuning", "params:evaluation"}
+_SHARED = {"study_cases", "folds", "image_descriptors", "study_tags"}
 
 
 def tabular_model(model: ModelName, stage: str) -> Pipeline:
@@ -41,19 +41,21 @@ def embedding_model(model: ModelName, stage: str, network: str) -> Pipeline:
     return _model(model, stage, train, outside={f"{network}.embeddings", f"{network}.model"})
 
 
-def network_model(model: ModelName, stage: str) -> Pipeline:
-    """Return the pipeline of a network over lesion images."""
+def network_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
+    """Return the pipeline of a network over the lesion images called `image_input`."""
+    images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
     inputs = [
-        "lesion_images",
+        images,
         "study_cases",
         "folds",
         "params:model",
         "params:tuning",
-        "params:preprocessing.image_input",
+        of_images,
         "params:study",
     ]
     outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model"]
-    return _model(model, stage, Node(for_model(train_network, model), inputs, outputs, name="train"))
+    train = Node(for_model(train_network, model), inputs, outputs, name="train")
+    return _model(model, stage, train, outside={images}, parameters={of_images})
 
 
 def late_model(model: ModelName, stage: str, members: Sequence[str]) -> Pipeline:
@@ -71,7 +73,7 @@ def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object
         assert isinstance(members, Sequence)
         return late_model(model, stage, [str(name) for name in members])
     if "classifier" not in parameters:
-        return network_model(model, stage)
+        return network_model(model, stage, str(parameters.get("image_input")))
     network = parameters.get("network")
     return embedding_model(model, stage, str(network)) if network else tabular_model(model, stage)
 
@@ -84,8 +86,17 @@ def family_pipeline(family: str, stage: str, models: Mapping[str, Mapping[str, o
     )
 
 
-def _model(model: ModelName, stage: str, train: Node, outside: set[str] | frozenset[str] = frozenset()) -> Pipeline:
-    """Return `train`, the nodes that judge it and the one that gathers its run, in the model's namespace."""
+def _model(
+    model: ModelName,
+    stage: str,
+    train: Node,
+    outside: Set[str] = frozenset(),
+    parameters: Set[str] = frozenset(),
+) -> Pipeline:
+    """Return `train`, the nodes that judge it and the one that gathers its run, in the model's namespace.
+
+    `outside` are datasets and `parameters` parameters of other namespaces that `train` reads.
+    """
     judged = ["predictions", "study_cases", "params:evaluation", "params:study"]
     nodes = [
         train,
@@ -119,6 +130,6 @@ def _model(model: ModelName, stage: str, train: Node, outside: set[str] | frozen
         nodes,
         namespace=model.full,
         inputs={name: name for name in (_SHARED | outside) & used},
-        parameters={"params:model": f"params:{model.full}"} | {name: name for name in _STUDY & used},
+        parameters={"params:model": f"params:{model.full}"} | {name: name for name in (_STUDY | parameters) & used},
         tags=stage,
     )

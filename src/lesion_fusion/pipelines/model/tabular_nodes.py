@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.cohort.roles import assert_no_leak
+from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.models.network import FittedNetwork
@@ -30,7 +30,9 @@ def train_tabular(
     model: ModelName,
 ) -> Trained:
     """Return predictions, inner predictions, the log of the tuning and the model refitted on all cases."""
-    table = feature_table(parameters.views, cases, study.columns, image_descriptors, default_names())
+    table = feature_table(
+        parameters.views, cases, _record_columns(parameters, study), image_descriptors, default_names()
+    )
     assert_no_leak(table.columns, study.protocol)
     result = evaluate_nested(lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed)
     return _outputs(result, parameters, study, model, None)
@@ -55,14 +57,20 @@ def train_on_embeddings(
     the cases it is tested on.
     """
 
+    columns = _record_columns(parameters, study)
+
     def features(repeat: int, fold: int) -> pd.DataFrame:
         of_fold = np.asarray(embeddings[embedding_position(folds, len(embeddings), repeat, fold)])
-        return feature_table(parameters.views, cases, study.columns, image_descriptors, default_names(), of_fold)
+        return feature_table(parameters.views, cases, columns, image_descriptors, default_names(), of_fold)
 
     covered = folds_with_embeddings(folds, len(embeddings))
     assert_no_leak(features(*covered[["repeat", "fold"]].iloc[0]).columns, study.protocol)
     result = evaluate_nested(features, cases, covered, study.classes, parameters, tuning, study.seed)
     return _outputs(result, parameters, study, model, network)
+
+
+def _record_columns(parameters: TabularModel, study: Study) -> tuple[str, ...]:
+    return study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
 
 
 def _outputs(
@@ -74,7 +82,7 @@ def _outputs(
         classes=study.classes,
         threshold=result.refit.threshold,
         views=parameters.views,
-        record_columns=study.columns if "record" in parameters.views else (),
+        record_columns=_record_columns(parameters, study) if "record" in parameters.views else (),
         descriptor_names=tuple(default_names()) if "image_descriptors" in parameters.views else (),
         estimator=result.refit.estimator,
         calibration=result.refit.calibration,

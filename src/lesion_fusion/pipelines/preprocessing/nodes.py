@@ -16,10 +16,9 @@ from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.datasets.npy import RowStream
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
 from lesion_fusion.imaging.inspection import Files
-from lesion_fusion.imaging.masks import select_masks
+from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask, decode_image, decode_mask
-from lesion_fusion.imaging.regions import image_input
 from lesion_fusion.parameters import Parameters
 
 
@@ -41,14 +40,11 @@ def split_folds(cases: pd.DataFrame, folds: Folds, study: Study) -> pd.DataFrame
 
 
 def make_lesion_images(cases: pd.DataFrame, raw_images: Files, raw_masks: Files, parameters: ImageInput) -> RowStream:
-    """Return `lesion_images`, uint8 (n, height, width, channels), row i = row i of `cases`, made one by one."""
+    """Return `lesion_images.<name>`, uint8 (n, height, width, channels), row i = row i of `cases`, made one by one."""
 
     def rows() -> Iterator[np.ndarray]:
         for image, tumor, others in _decoded(cases, raw_images, raw_masks):
-            masks = select_masks(tumor, others, parameters.masks)
-            yield image_input(
-                image, masks, parameters.variant, parameters.size, parameters.margin, parameters.without_mask
-            )
+            yield lesion_image(image, tumor, others, parameters)
 
     return RowStream(shape=(len(cases), *parameters.shape), dtype="uint8", rows=rows())
 

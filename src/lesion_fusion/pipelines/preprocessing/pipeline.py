@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.pipelines.preprocessing.nodes import (
@@ -13,19 +15,22 @@ from lesion_fusion.pipelines.preprocessing.nodes import (
 )
 
 
-def create_pipeline() -> Pipeline:
-    """Return the stage `preprocessing`: `cases` to folds, `lesion_images` and `image_descriptors`."""
+def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
+    """Return the stage `preprocessing`: `cases` to folds, `image_descriptors` and the `lesion_images` of every name."""
     return Pipeline(
         [
             Node(select_study_cases, ["cases", "params:study"], "study_cases", name="select_study_cases"),
             Node(
                 split_folds, ["study_cases", "params:preprocessing.folds", "params:study"], "folds", name="split_folds"
             ),
-            Node(
-                make_lesion_images,
-                ["study_cases", "raw_images", "raw_masks", "params:preprocessing.image_input"],
-                "lesion_images",
-                name="make_lesion_images",
+            *(
+                Node(
+                    make_lesion_images,
+                    ["study_cases", "raw_images", "raw_masks", f"params:preprocessing.image_inputs.{name}"],
+                    f"lesion_images.{name}",
+                    name=f"make_lesion_images_{name}",
+                )
+                for name in image_inputs
             ),
             Node(
                 make_image_descriptors,
