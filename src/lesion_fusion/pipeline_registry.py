@@ -8,6 +8,7 @@ from kedro.pipeline import Pipeline
 
 from lesion_fusion.pipelines.clinical_models.pipeline import create_pipeline as clinical_models
 from lesion_fusion.pipelines.configured_models import (
+    compared_models,
     configured_image_inputs,
     configured_models,
     configured_parameters,
@@ -26,18 +27,15 @@ def register_pipelines() -> dict[str, Pipeline]:
     warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
     parameters = configured_parameters()
     models = configured_models(parameters)
-    names = [
-        f"{family}.{name}"
-        for family, entries in models.items()
-        for name, entry in entries.items()
-        if not entry.get("ablation", False)
-    ]
+    every = {f"{family}.{name}": entry for family, entries in models.items() for name, entry in entries.items()}
+    names = [name for name, entry in every.items() if not entry.get("ablation", False)]
+    compared = compared_models(parameters, list(every))
     ingested = as_stage("ingestion", ingestion())
     prepared = ingested + as_stage("preprocessing", preprocessing(configured_image_inputs(parameters)))
     clinical = clinical_models(models["clinical"])
     imaging = imaging_models(models["imaging"])
-    joined = prepared + clinical + imaging + fusion(models["fusion"], names)
-    everything = joined + as_stage("reporting", reporting(names))
+    joined = prepared + clinical + imaging + fusion(models["fusion"], names, compared)
+    everything = joined + as_stage("reporting", reporting(names, compared))
     return {
         "ingestion": ingested,
         "preprocessing": prepared,

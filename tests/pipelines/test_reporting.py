@@ -51,12 +51,12 @@ class Page(HTMLParser):
             self._value = None
 
 
-TABLES = ("family_comparisons", "reader_comparison", "reader_operating_points", "subgroups")
+TABLES = ("family_comparisons", "reader_comparison", "reader_operating_points", "subgroups", "subgroup_differences")
 
 
 def run_stage(toy: ToyStudy, folder: Path) -> dict:
     """The outputs of the whole stage."""
-    pipeline = create_pipeline(toy.names)
+    pipeline = create_pipeline(toy.names, (CLINICAL, FUSION))
     made = pipeline.all_outputs()
     catalog = DataCatalog(
         {name: MemoryDataset(value) for name, value in toy.datasets.items()}
@@ -70,7 +70,7 @@ def run_stage(toy: ToyStudy, folder: Path) -> dict:
 
 def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
     """The page that is written from the study with some datasets changed; nothing is drawn anew."""
-    pipeline = create_pipeline(toy.names).only_nodes(
+    pipeline = create_pipeline(toy.names, (CLINICAL, FUSION)).only_nodes(
         "gather_results", "describe_participants", "gather_figures", "write_report"
     )
     drawn = dict.fromkeys(FIGURES, picture()) | {name: outputs[name] for name in TABLES}

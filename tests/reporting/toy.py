@@ -17,6 +17,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
 from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.evaluation.leaderboard import leaderboard
+from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.summary import summary
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.parameters import Parameters
@@ -32,9 +33,24 @@ REFIT = -1
 
 PARAMETERS: dict[str, Parameters] = {
     CLINICAL: TabularModel(classifier="logistic_regression", views=("record",), grid={"C": [0.1, 1.0]}),
-    IMAGING: NetworkModel.model_validate({"network": {"backbone": "small_cnn", "epochs": 3}, "image_input": "crop_with_mask"}),
+    IMAGING: NetworkModel.model_validate(
+        {"network": {"backbone": "small_cnn", "epochs": 3}, "image_input": "crop_with_mask"}
+    ),
     FUSION: LateFusion(members=(CLINICAL, IMAGING), rule="weighted"),
 }
+PLANNED = PlannedComparisons.model_validate(
+    {
+        "groups": {
+            "worth": {
+                "title": "What the image is worth",
+                "rows": [
+                    {"what": "record", "model": CLINICAL},
+                    {"what": "+ image", "model": FUSION, "reference": CLINICAL},
+                ],
+            }
+        }
+    }
+)
 FINDING = {
     "number": "LF203",
     "severity": "warning",
@@ -141,12 +157,14 @@ def toy_study(
         "folds": folds,
         "study_tags": {"cohort_digest": "c0ffee", "folds_digest": "f01d5", "seed": "1"},
         "leaderboard": leaderboard(predictions, patients, CLINICAL, RESAMPLES, 0.95, study.seed),
+        "planned_comparisons": planned_comparisons(predictions, PLANNED, patients, RESAMPLES, 0.95, study.seed),
         "promotion": decisions,
         "cohort_audit": {"cases": len(cases), "patients": n, "findings": [FINDING], "unexplained": ["LF203"]},
         **{f"cohort_{name}": picture() for name in ("ages", "birads", "missingness", "classes")},
         "params:study": study,
         "params:evaluation": evaluation,
         "params:tuning": Tuning(),
+        "params:comparisons": PLANNED,
         "params:report": ReportParameters.model_validate(
             {
                 "cohort": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -66,15 +66,15 @@ def compare_pairs(
         ValueError: if a name has no predictions, the two models know different classes or labels, or share no case.
     """
     models = {model.name: model for model in map(as_arrays, predictions)}
-    rows = [_compare(*_common(models, pair), patients, metric, resamples, confidence, seed) for pair in pairs]
+    rows = [_compare(*common(models, pair), patients, metric, resamples, confidence, seed) for pair in pairs]
     table = pd.DataFrame(rows)
     for column in {"p", "delong_p"} & set(table.columns):
         table[f"{column}_holm"] = holm(table[column])
     return table
 
 
-def _common(models: dict[str, PredictionArrays], pair: tuple[str, str]) -> tuple[PredictionArrays, PredictionArrays]:
-    """Return the two models on the cases they share."""
+def common(models: Mapping[str, PredictionArrays], pair: tuple[str, str]) -> tuple[PredictionArrays, PredictionArrays]:
+    """Return the two models of a pair on the cases they share; raises ValueError as `compare_pairs` does."""
     for name in pair:
         if name not in models:
             raise ValueError(f"No predictions of {name!r}; there are {', '.join(sorted(models))}")

@@ -7,7 +7,7 @@ and for the same environment.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,29 @@ def configured_parameters() -> dict[str, Any]:
 def configured_image_inputs(parameters: Mapping[str, Any]) -> list[str]:
     """Return the names under `preprocessing.image_inputs`; one set to null in an environment is left out."""
     return [name for name, entry in parameters["preprocessing"]["image_inputs"].items() if entry is not None]
+
+
+def compared_models(parameters: Mapping[str, Any], models: Sequence[str]) -> list[str]:
+    """Return the models that the planned comparisons name, each once.
+
+    Raises ModelEntryError for one that is not among `models`, the full names of all models of the run.
+    """
+    groups = (parameters["comparisons"].get("groups") or {}).items()
+    named = [
+        (group, name)
+        for group, entry in groups
+        if entry is not None
+        for row in entry["rows"]
+        for name in (row["model"], row.get("reference"))
+        if name is not None
+    ]
+    for group, name in named:
+        if name not in models:
+            raise ModelEntryError(
+                f"comparisons.groups.{group} names {name}, which no entry among the models has; add it, or set "
+                f"comparisons.groups.{group} to null. There are: {', '.join(models)}."
+            )
+    return list(dict.fromkeys(name for _, name in named))
 
 
 def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:

@@ -14,6 +14,7 @@ from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import Characteristic, Flow
 from lesion_fusion.reporting.standing import Comparison, Place, best_of_families
+from lesion_fusion.reporting.worth import Worth
 
 FAMILIES = ("clinical", "imaging", "fusion")
 
@@ -94,6 +95,10 @@ class Report:
     audit: Mapping[str, Any]
     board: Sequence[Place]
     pairs: Sequence[Comparison]
+    worths: Sequence[Worth]
+    benefit_threshold: float
+    subgroup_differences: Sequence[Mapping[str, Any]]
+    fewest_in_subgroup: int
     reader: Reader
     models: Sequence[ModelSection]
     promotion: Sequence[Mapping[str, Any]]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.leaderboard import leaderboard
+from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.promotion import Champion, PromotionRule, decide
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 
@@ -24,6 +25,24 @@ def build_leaderboard(
         predictions,
         cases[["case_id", "patient_id"]],
         evaluation.baseline,
+        evaluation.resamples,
+        evaluation.confidence,
+        study.seed,
+    )
+
+
+def compare_as_planned(
+    cases: pd.DataFrame,
+    comparisons: PlannedComparisons,
+    evaluation: Evaluation,
+    study: Study,
+    *predictions: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return the comparisons named in the parameters, from the predictions of the models they name."""
+    return planned_comparisons(
+        predictions,
+        comparisons,
+        cases[["case_id", "patient_id"]],
         evaluation.resamples,
         evaluation.confidence,
         study.seed,

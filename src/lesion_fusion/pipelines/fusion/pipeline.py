@@ -7,15 +7,18 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.pipelines.fusion.nodes import build_leaderboard, promote
+from lesion_fusion.pipelines.fusion.nodes import build_leaderboard, compare_as_planned, promote
 from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from lesion_fusion.pipelines.stage import as_stage
 
 
-def create_pipeline(models: Mapping[str, Mapping[str, Any]], all_models: Sequence[str]) -> Pipeline:
+def create_pipeline(
+    models: Mapping[str, Mapping[str, Any]], all_models: Sequence[str], compared: Sequence[str]
+) -> Pipeline:
     """Return the stage `fusion`.
 
-    `models` are the entries under `fusion` in the parameters, `all_models` the full names of all families' models.
+    `models` are the entries under `fusion` in the parameters, `all_models` the full names of all families' models
+    that are candidates, `compared` those that the planned comparisons name.
     """
     last_step = Pipeline(
         [
@@ -24,6 +27,18 @@ def create_pipeline(models: Mapping[str, Mapping[str, Any]], all_models: Sequenc
                 ["study_cases", "params:evaluation", "params:study", *(f"{name}.predictions" for name in all_models)],
                 "leaderboard",
                 name="build_leaderboard",
+            ),
+            Node(
+                compare_as_planned,
+                [
+                    "study_cases",
+                    "params:comparisons",
+                    "params:evaluation",
+                    "params:study",
+                    *(f"{name}.predictions" for name in compared),
+                ],
+                "planned_comparisons",
+                name="compare_as_planned",
             ),
             Node(
                 promote,

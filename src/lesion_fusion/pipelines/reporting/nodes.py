@@ -13,6 +13,7 @@ import lesion_fusion
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.comparisons import compare_pairs
+from lesion_fusion.evaluation.planned_comparisons import FEWEST_IN_SUBGROUP, PlannedComparisons
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, Summary
 from lesion_fusion.reporting.answer import answer
 from lesion_fusion.reporting.description import describe, fold_rows
@@ -24,6 +25,7 @@ from lesion_fusion.reporting.participants import characteristics, flow
 from lesion_fusion.reporting.rendering import render
 from lesion_fusion.reporting.results import ModelResult, ModelSection, Participants, Reader, Report, best_results
 from lesion_fusion.reporting.standing import Place, best_of_families, comparisons, places
+from lesion_fusion.reporting.worth import worths
 from lesion_fusion.tabular.parameters import Tuning
 
 PICTURES_OF_MODEL = ("roc_curve", "calibration_curve", "confusion_matrix")
@@ -34,6 +36,7 @@ FIGURES = (
     "leaderboard_figure",
     "roc_curves",
     "calibration_curves",
+    "comparison_figure",
     "roc_against_reader",
     "decision_curves",
     "confusion_matrices",
@@ -106,12 +109,15 @@ def write_report(
     reader_comparison: pd.DataFrame,
     reader_operating_points: pd.DataFrame,
     subgroups: pd.DataFrame,
+    planned_comparisons: pd.DataFrame,
+    subgroup_differences: pd.DataFrame,
     promotion: Sequence[Mapping[str, Any]],
     study_tags: Mapping[str, str],
     report: ReportParameters,
     study: Study,
     tuning: Tuning,
     evaluation: Evaluation,
+    comparisons_planned: PlannedComparisons,
 ) -> str:
     """Return the report, one HTML file."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
@@ -140,6 +146,10 @@ def write_report(
             audit=cohort_audit,
             board=board,
             pairs=pairs,
+            worths=worths(planned_comparisons, comparisons_planned, evaluation.confidence),
+            benefit_threshold=comparisons_planned.benefit_threshold,
+            subgroup_differences=records(subgroup_differences),
+            fewest_in_subgroup=FEWEST_IN_SUBGROUP,
             reader=Reader(
                 auroc=_reader_auroc(reader_comparison),
                 points=records(reader_operating_points),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
+from lesion_fusion.pipelines.reporting.comparison_nodes import compare_in_subgroups, draw_comparisons
 from lesion_fusion.pipelines.reporting.figure_nodes import (
     draw_calibration_curves,
     draw_class_distribution,
@@ -32,8 +33,11 @@ from lesion_fusion.pipelines.reporting.reader_nodes import (
 )
 
 
-def create_pipeline(all_models: Sequence[str]) -> Pipeline:
-    """Return the stage `reporting`; `all_models` are the full names of the models of all families."""
+def create_pipeline(all_models: Sequence[str], compared: Sequence[str]) -> Pipeline:
+    """Return the stage `reporting`.
+
+    `all_models` are the full names of the candidates of all families, `compared` those of the planned comparisons.
+    """
     of_models = [name for model in all_models for name in _of_model(model)]
     families = list(dict.fromkeys(name.partition(".")[0] for name in all_models))
     board = ["leaderboard", "params:evaluation"]
@@ -94,6 +98,25 @@ def create_pipeline(all_models: Sequence[str]) -> Pipeline:
                 "subgroups",
                 name="look_at_subgroups",
             ),
+            Node(
+                draw_comparisons,
+                ["planned_comparisons", "params:comparisons"],
+                "comparison_figure",
+                name="draw_comparisons",
+            ),
+            Node(
+                compare_in_subgroups,
+                [
+                    "study_cases",
+                    "image_descriptors",
+                    "params:comparisons",
+                    "params:evaluation",
+                    "params:study",
+                    *(f"{name}.predictions" for name in compared),
+                ],
+                "subgroup_differences",
+                name="compare_in_subgroups",
+            ),
             Node(gather_figures, list(FIGURES), "report_figures", name="gather_figures"),
             Node(
                 write_report,
@@ -107,12 +130,15 @@ def create_pipeline(all_models: Sequence[str]) -> Pipeline:
                     "reader_comparison",
                     "reader_operating_points",
                     "subgroups",
+                    "planned_comparisons",
+                    "subgroup_differences",
                     "promotion",
                     "study_tags",
                     "params:report",
                     "params:study",
                     "params:tuning",
                     "params:evaluation",
+                    "params:comparisons",
                 ],
                 "report",
                 name="write_report",

@@ -79,14 +79,18 @@ def look_at_subgroups(
         return pd.DataFrame(columns=["variable", "level", "n"])
     best = leaderboard.sort_values("auroc", ascending=False).iloc[0]
     result = next(result for result in results if result.full == f"{best['family']}.{best['model']}")
-    sizes = image_descriptors[["case_id", "feret_mm"]].rename(columns={"feret_mm": "lesion_size"})
-    described = cases.merge(sizes, on="case_id", how="left")
-    columns = ["case_id", "age", "tissue_composition", "lesion_size", "verification"]
     return subgroup_table(
         result.predictions,
-        subgroup_levels(described[columns]),
+        levels_of(cases, image_descriptors),
         cases[["case_id", "patient_id"]],
         resamples=evaluation.resamples,
         confidence=evaluation.confidence,
         seed=study.seed,
     )
+
+
+def levels_of(cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> pd.DataFrame:
+    """Return the subgroups of each case; the lesion's size is its largest diameter, where the pixel size is known."""
+    sizes = image_descriptors[["case_id", "feret_mm"]].rename(columns={"feret_mm": "lesion_size"})
+    described = cases.merge(sizes, on="case_id", how="left")
+    return subgroup_levels(described[["case_id", "age", "tissue_composition", "lesion_size", "verification"]])

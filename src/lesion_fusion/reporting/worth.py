@@ -1,0 +1,88 @@
+"""Planned comparisons in words: what each step adds, for whom, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lesion_fusion.cohort.tables import records
+from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons
+from lesion_fusion.reporting.notation import Estimate, difference, number, p_clause, signed
+from lesion_fusion.reporting.standing import Verdict, verdict
+
+
+@dataclass(frozen=True)
+class Step:
+    """A row of a group: its model's figures, what it adds to its reference, and that in a sentence ("" without one)."""
+
+    what: str
+    model: str
+    reference: str | None
+    auroc: Estimate
+    difference: Estimate | None
+    p: float | None
+    verdict: Verdict | None
+    benefit: Estimate | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Worth:
+    """A group of planned comparisons, and its differences in subgroups where they were asked for."""
+
+    title: str
+    text: str
+    steps: Sequence[Step]
+
+
+def worths(table: pd.DataFrame, planned: PlannedComparisons, confidence: float) -> list[Worth]:
+    """Return the groups of `evaluation.planned_comparisons` in their order."""
+    rows = records(table)
+    return [
+        Worth(
+            title=group.title,
+            text=group.text,
+            steps=[_step(row, confidence) for row in rows if row["group"] == name],
+        )
+        for name, group in planned.present.items()
+    ]
+
+
+def _step(row: Mapping[str, Any], confidence: float) -> Step:
+    auroc = Estimate(row["auroc"], row["low"], row["high"])
+    if not isinstance(row["reference"], str) or _missing(row["difference"]):
+        return Step(row["what"], row["model"], None, auroc, None, None, None, None, "")
+    found = Estimate(row["difference"], row["difference_low"], row["difference_high"])
+    judged = verdict(found.value, row["p_holm"], confidence)
+    benefit = None
+    if not _missing(row["benefit_difference"]):
+        benefit = Estimate(row["benefit_difference"], row["benefit_low"], row["benefit_high"])
+    return Step(
+        what=row["what"],
+        model=row["model"],
+        reference=row["reference"],
+        auroc=auroc,
+        difference=found,
+        p=row["p_holm"],
+        verdict=judged,
+        benefit=benefit,
+        sentence=_sentence(row["what"], found, row["p_holm"], judged),
+    )
+
+
+def _sentence(what: str, found: Estimate, p: float, judged: Verdict) -> str:
+    numbers = f"{difference(found)}, {p_clause(p)}"
+    if judged is Verdict.BETTER:
+        return f"{what}: adds. {numbers}."
+    if judged is Verdict.WORSE:
+        return f"{what}: does worse. {numbers}."
+    bounds = f"a gain above {number(max(found.high, 0))} and a loss below {signed(min(found.low, 0))} are unlikely"
+    return f"{what}: adds nothing that this cohort can show; {bounds}. {numbers}."
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,44 @@
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.evaluation.planned_comparisons import COLUMNS, PlannedComparisons
+from lesion_fusion.reporting.standing import Verdict
+from lesion_fusion.reporting.worth import worths
+
+PLANNED = PlannedComparisons.model_validate(
+    {
+        "groups": {
+            "g": {
+                "title": "Title",
+                "rows": [{"what": "step", "model": "fusion.a", "reference": "clinical.b"}],
+            }
+        }
+    }
+)
+
+
+def step_of(difference: float, low: float, high: float, p: float):
+    row = dict.fromkeys(COLUMNS, np.nan) | {
+        **{"group": "g", "what": "step", "model": "fusion.a", "reference": "clinical.b", "n": 100},
+        **{"auroc": 0.9, "low": 0.85, "high": 0.95},
+        **{"difference": difference, "difference_low": low, "difference_high": high, "p": p, "p_holm": p},
+    }
+    (worth,) = worths(pd.DataFrame([row]), PLANNED, 0.95)
+    (step,) = worth.steps
+    return step
+
+
+def test_a_gain_is_called_one_only_where_the_test_supports_it():
+    assert step_of(0.05, 0.02, 0.08, 0.001).sentence.startswith("step: adds. +0.050")
+    tied = step_of(0.05, -0.01, 0.11, 0.2)
+    assert tied.verdict is Verdict.TIED
+    assert "adds nothing that this cohort can show" in tied.sentence
+    assert "a gain above 0.110" in tied.sentence
+    assert step_of(-0.05, -0.08, -0.02, 0.001).sentence.startswith("step: does worse")
+
+
+def test_a_step_without_a_reference_makes_no_claim():
+    row = dict.fromkeys(COLUMNS, np.nan) | {"group": "g", "what": "first", "model": "clinical.b", "auroc": 0.8}
+    (worth,) = worths(pd.DataFrame([row]), PLANNED, 0.95)
+    assert worth.steps[0].sentence == ""
+    assert worth.steps[0].difference is None
