@@ -27,6 +27,7 @@ from lesion_fusion.evaluation.figures.curve_figures import (
 from lesion_fusion.evaluation.figures.table_figures import (
     class_distribution_figure,
     confusion_matrix_figure,
+    importance_figure,
     leaderboard_figure,
     subgroup_figure,
 )
@@ -126,3 +127,13 @@ def test_the_subgroup_figure_shows_counts_and_says_where_cases_are_too_few(table
     (axes,) = subgroup_figure(numbers).axes
     assert axes.get_yticklabels()[0].get_text().startswith("age: old   n = 50 (")
     assert [text.get_text() == "too few cases" for text in axes.texts] == [False, True]
+
+
+def test_the_importance_figure_names_columns_in_words_and_fills_what_is_above_nothing() -> None:
+    importance = pd.DataFrame(
+        {"column": ["posterior_features", "age"], "drop": [0.1, 0.0], "drop_low": [0.05, -0.1], "drop_high": [0.2, 0.1]}
+    )
+    (axes,) = importance_figure(importance, "AUROC").axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["posterior features", "age"]
+    filled = [line.get_markerfacecolor() != "white" for line in axes.lines if line.get_marker() == "o"]
+    assert filled == [True, False]

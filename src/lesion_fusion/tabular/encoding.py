@@ -17,6 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from lesion_fusion.cohort.schema import COLUMN, Kind, split_cell
 
 EMBEDDING_PREFIX = "embedding_"
+# Stands for all embeddings of a table, which principal components mix.
+EMBEDDINGS = "embeddings"
 
 
 class CategoryIndicators(TransformerMixin, BaseEstimator):
@@ -92,3 +94,20 @@ def make_encoder(columns: list[str], embedding_components: int) -> ColumnTransfo
         ),
     ]
     return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
+
+
+def encoded_sources(encoder: ColumnTransformer) -> list[str]:
+    """Return, for each output of a fitted encoder, the column of the feature table that it comes from.
+
+    Principal components come from all embeddings together, `EMBEDDINGS`.
+    """
+    sources: list[str] = []
+    for part, transformer, columns in encoder.transformers_:
+        if part == "remainder":
+            continue
+        names = transformer.get_feature_names_out(columns)
+        if part == "embeddings":
+            sources += [EMBEDDINGS] * len(names)
+        else:
+            sources += [name.removeprefix("missingindicator_").partition(": ")[0] for name in names]
+    return sources

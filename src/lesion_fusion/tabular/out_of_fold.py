@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
 from lesion_fusion.cohort.folds import derived_seed, outer_splits
+from lesion_fusion.tabular.importance import permutation_importance
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 from lesion_fusion.tabular.tuning import TunedClassifier, tune
 
@@ -27,12 +29,14 @@ class NestedResult:
     the same without threshold, of the training cases of each outer fold, by classifiers that saw neither the case nor
     the outer fold; repeat and fold are `REFIT` for the model refitted on all cases. `grid_scores`: repeat, fold and the
     columns of `TunedClassifier.grid_scores`. `refit`: the classifier tuned and fitted on all cases.
+    `permutation_importance`: repeat, fold, column, drop, of each outer fold's classifier on its test cases.
     """
 
     predictions: pd.DataFrame
     inner_predictions: pd.DataFrame
     grid_scores: pd.DataFrame
     refit: TunedClassifier
+    permutation_importance: pd.DataFrame
 
 
 def evaluate_nested(
@@ -43,20 +47,25 @@ def evaluate_nested(
     model: TabularModel,
     tuning: Tuning,
     seed: int,
+    group_of: Mapping[str, str] = MappingProxyType({}),
 ) -> NestedResult:
     """Evaluate a tabular model on every outer fold and refit it on all cases.
 
     `features(repeat, fold)` gives the feature table of all cases as it stands for that outer fold (embeddings differ
     from fold to fold), `features(REFIT, REFIT)` the one for the refitted model; rows in the order of `cases`, which has
-    case_id, patient_id, label. The same seed gives the same result for any `n_jobs`.
+    case_id, patient_id, label. Columns with the same name in `group_of` are one in the permutation importance. The same
+    seed gives the same result for any `n_jobs`.
     """
     labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
     groups = cases["patient_id"].to_numpy()
     everyone = np.arange(len(cases))
     jobs = [*outer_splits(folds, cases["case_id"]), (REFIT, REFIT, everyone, everyone[:0])]
 
-    def one(repeat: int, fold: int, train: np.ndarray, test: np.ndarray) -> tuple[TunedClassifier, np.ndarray]:
+    def one(
+        repeat: int, fold: int, train: np.ndarray, test: np.ndarray
+    ) -> tuple[TunedClassifier, np.ndarray, pd.DataFrame]:
         table = features(repeat, fold)
+        seed_of_fold = derived_seed(seed, repeat + 1, fold + 1)
         tuned = tune(
             table.iloc[train],
             labels[train],
@@ -64,14 +73,18 @@ def evaluate_nested(
             model,
             tuning,
             len(classes),
-            derived_seed(seed, repeat + 1, fold + 1),
+            seed_of_fold,
         )
-        return tuned, tuned.probabilities(table.iloc[test]) if len(test) else np.empty((0, len(classes)))
+        if repeat == REFIT:
+            return tuned, np.empty((0, len(classes))), pd.DataFrame()
+        tested = table.iloc[test]
+        importance = permutation_importance(tuned, tested, labels[test], group_of, derived_seed(seed_of_fold))
+        return tuned, tuned.probabilities(tested), importance.assign(repeat=repeat, fold=fold)
 
     results = Parallel(n_jobs=tuning.n_jobs)(delayed(one)(*job) for job in jobs)
 
     predictions, inner, grid_scores = [], [], []
-    for (repeat, fold, train, test), (tuned, probabilities) in zip(jobs, results, strict=True):
+    for (repeat, fold, train, test), (tuned, probabilities, _) in zip(jobs, results, strict=True):
         inner.append(predictions_table(cases.iloc[train], repeat, fold, classes, tuned.inner_probabilities))
         grid_scores.append(tuned.grid_scores.assign(repeat=repeat, fold=fold))
         if len(test):
@@ -82,6 +95,9 @@ def evaluate_nested(
         inner_predictions=pd.concat(inner, ignore_index=True),
         grid_scores=pd.concat(grid_scores, ignore_index=True),
         refit=results[-1][0],
+        permutation_importance=pd.concat([importance for _, _, importance in results[:-1]], ignore_index=True)[
+            ["repeat", "fold", "column", "drop"]
+        ],
     )
 
 

@@ -1,4 +1,4 @@
-"""Figures of tables: confusion matrix, class distribution, leaderboard and subgroups."""
+"""Figures of tables: confusion matrix, class distribution, leaderboard, subgroups and permutation importance."""
 
 from __future__ import annotations
 
@@ -102,6 +102,23 @@ def subgroup_figure(table: pd.DataFrame, metric: str = "auroc", title: str = "AU
         else:
             _beside(axes, at, "too few cases")
     axes.set_xlabel(f"{metric}   (in brackets: positive cases)")
+    return figure
+
+
+@styled
+def importance_figure(importance: pd.DataFrame, score: str, title: str = "Permutation importance") -> Figure:
+    """Draw what a model loses of its score when a column is shuffled.
+
+    Args:
+        importance: column, drop, drop_low and drop_high, a row a bar, in the order drawn.
+        score: its name, for the axis.
+        title: above the axes.
+    """
+    figure, axes = _row_axes([name.replace("_", " ") for name in importance["column"]], title)
+    axes.axvline(0, color=REFERENCE, linewidth=1)
+    for at, (_, row) in enumerate(importance.iterrows()):
+        _interval(axes, at, row, "drop", COLOURS[0], filled=bool(row["drop_low"] > 0))
+    axes.set_xlabel(f"Drop of {score} when shuffled   (filled: interval above 0)")
     return figure
 
 

@@ -12,13 +12,14 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.confusion import confusion_table
 from lesion_fusion.evaluation.curves import calibration_curve, roc_curve
 from lesion_fusion.evaluation.figures.curve_figures import calibration_figure, roc_figure
-from lesion_fusion.evaluation.figures.table_figures import confusion_matrix_figure
+from lesion_fusion.evaluation.figures.table_figures import confusion_matrix_figure, importance_figure
 from lesion_fusion.evaluation.summary import per_fold, summary
 from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.run_record import RunRecord
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.serving.schema import example_request
+from lesion_fusion.tabular.importance import importance_summary
 from lesion_fusion.tabular.out_of_fold import REFIT
 
 Summary = dict[str, dict[str, float]]
@@ -49,6 +50,15 @@ def draw_figures(
     )
 
 
+def draw_importance(
+    permutation_importance: pd.DataFrame, evaluation: Evaluation, study: Study, *, model: ModelName
+) -> Figure:
+    """Return how much the score drops when a column is shuffled among the test cases."""
+    score = "AUROC" if len(study.classes) == 2 else "log likelihood"
+    summarised = importance_summary(permutation_importance, evaluation.confidence)
+    return importance_figure(summarised, score, title=f"Permutation importance, {model.full}")
+
+
 def gather_run(
     predictions: pd.DataFrame,
     training_log: pd.DataFrame,
@@ -60,10 +70,20 @@ def gather_run(
     parameters: Any,
     study_tags: dict[str, str],
     cases: pd.DataFrame,
+    permutation_importance: pd.DataFrame | None = None,
+    importance: bytes | None = None,
     *,
     model: ModelName,
 ) -> RunRecord:
-    """Return all that the model's tracked run shows; `parameters` are those of its kind, `roc` and so on PNG files."""
+    """Return all that the model's tracked run shows; `parameters` are those of its kind, `roc` and so on PNG files.
+
+    `permutation_importance` and its figure are those of a classifier; other kinds of model have none.
+    """
+    figures = {"roc_curve.png": roc, "calibration.png": calibration, "confusion_matrix.png": confusion}
+    tables = {"predictions.csv": predictions, "training_log.csv": training_log}
+    if permutation_importance is not None and importance is not None:
+        figures["permutation_importance.png"] = importance
+        tables["permutation_importance.csv"] = permutation_importance
     flat = {
         key: value
         for name, figure in metrics.items()
@@ -78,8 +98,8 @@ def gather_run(
         model=fitted,
         input_example=example_request(cases, fitted),
         histories=_histories(training_log, predictions),
-        figures={"roc_curve.png": roc, "calibration.png": calibration, "confusion_matrix.png": confusion},
-        tables={"predictions.csv": predictions, "training_log.csv": training_log},
+        figures=figures,
+        tables=tables,
     )
 
 

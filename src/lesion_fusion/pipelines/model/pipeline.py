@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence, Set
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, gather_run, summarise
+from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, draw_importance, gather_run, summarise
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName, for_model
 from lesion_fusion.pipelines.model.network_nodes import train_network
 from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_tabular
 
-# What every kind of model hands on; a network hands on its embeddings too.
+# What every kind of model hands on; a network hands on its embeddings too, a classifier what its columns are worth.
 TRAINED = ["predictions", "inner_predictions", "training_log", "model"]
+CLASSIFIER_TRAINED = [*TRAINED, "permutation_importance"]
 
 _STUDY = {"params:study", "params:tuning", "params:evaluation"}
 _SHARED = {"study_cases", "folds", "image_descriptors", "study_tags"}
@@ -22,7 +23,7 @@ _SHARED = {"study_cases", "folds", "image_descriptors", "study_tags"}
 def tabular_model(model: ModelName, stage: str) -> Pipeline:
     """Return the pipeline of a classifier over record and image descriptors."""
     inputs = ["study_cases", "folds", "image_descriptors", "params:model", "params:tuning", "params:study"]
-    return _model(model, stage, Node(for_model(train_tabular, model), inputs, TRAINED, name="train"))
+    return _model(model, stage, Node(for_model(train_tabular, model), inputs, CLASSIFIER_TRAINED, name="train"))
 
 
 def embedding_model(model: ModelName, stage: str, network: str) -> Pipeline:
@@ -37,7 +38,7 @@ def embedding_model(model: ModelName, stage: str, network: str) -> Pipeline:
         "params:tuning",
         "params:study",
     ]
-    train = Node(for_model(train_on_embeddings, model), inputs, TRAINED, name="train")
+    train = Node(for_model(train_on_embeddings, model), inputs, CLASSIFIER_TRAINED, name="train")
     return _model(model, stage, train, outside={f"{network}.embeddings", f"{network}.model"})
 
 
@@ -98,6 +99,7 @@ def _model(
     `outside` are datasets and `parameters` parameters of other namespaces that `train` reads.
     """
     judged = ["predictions", "study_cases", "params:evaluation", "params:study"]
+    explained = "permutation_importance" in train.outputs
     nodes = [
         train,
         Node(summarise, judged, "metrics", name="summarise"),
@@ -120,11 +122,21 @@ def _model(
                 "params:model",
                 "study_tags",
                 "study_cases",
+                *(["permutation_importance", "permutation_importance_figure"] if explained else []),
             ],
             "tracked_run",
             name="gather_run",
         ),
     ]
+    if explained:
+        nodes.append(
+            Node(
+                for_model(draw_importance, model),
+                ["permutation_importance", "params:evaluation", "params:study"],
+                "permutation_importance_figure",
+                name="draw_importance",
+            )
+        )
     used = set().union(*(node.inputs for node in nodes))
     return Pipeline(
         nodes,

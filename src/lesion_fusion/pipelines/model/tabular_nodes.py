@@ -7,16 +7,19 @@ import pandas as pd
 
 from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.embeddings import embedding_position, folds_with_embeddings
 from lesion_fusion.pipelines.model.naming import ModelName, identified
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.features import DESCRIPTOR_PREFIX, feature_table
 from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 
-Trained = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, FittedTabular]
+Trained = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, FittedTabular, pd.DataFrame]
+
+# Image descriptors are many and alike: their importance is that of what they are about.
+IMPORTANCE_GROUPS = {f"{DESCRIPTOR_PREFIX}{one.name}": f"image: {one.group}" for one in DESCRIPTORS}
 
 
 def train_tabular(
@@ -29,12 +32,14 @@ def train_tabular(
     *,
     model: ModelName,
 ) -> Trained:
-    """Return predictions, inner predictions, the log of the tuning and the model refitted on all cases."""
+    """Return predictions, inner predictions, the log of the tuning, the refitted model and permutation importance."""
     table = feature_table(
         parameters.views, cases, _record_columns(parameters, study), image_descriptors, default_names()
     )
     assert_no_leak(table.columns, study.protocol)
-    result = evaluate_nested(lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed)
+    result = evaluate_nested(
+        lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS
+    )
     return _outputs(result, parameters, study, model, None)
 
 
@@ -65,7 +70,7 @@ def train_on_embeddings(
 
     covered = folds_with_embeddings(folds, len(embeddings))
     assert_no_leak(features(*covered[["repeat", "fold"]].iloc[0]).columns, study.protocol)
-    result = evaluate_nested(features, cases, covered, study.classes, parameters, tuning, study.seed)
+    result = evaluate_nested(features, cases, covered, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS)
     return _outputs(result, parameters, study, model, network)
 
 
@@ -94,4 +99,5 @@ def _outputs(
         identified(result.inner_predictions, study.protocol, model),
         result.grid_scores,
         fitted,
+        result.permutation_importance,
     )
