@@ -29,13 +29,14 @@ def register_pipelines() -> dict[str, Pipeline]:
     models = configured_models(parameters)
     every = {f"{family}.{name}": entry for family, entries in models.items() for name, entry in entries.items()}
     names = [name for name, entry in every.items() if not entry.get("ablation", False)]
+    classifiers = [name for name in names if "classifier" in every[name]]
     compared = compared_models(parameters, list(every))
     ingested = as_stage("ingestion", ingestion())
     prepared = ingested + as_stage("preprocessing", preprocessing(configured_image_inputs(parameters)))
     clinical = clinical_models(models["clinical"])
     imaging = imaging_models(models["imaging"])
     joined = prepared + clinical + imaging + fusion(models["fusion"], names, compared)
-    everything = joined + as_stage("reporting", reporting(names, compared))
+    everything = joined + as_stage("reporting", reporting(names, classifiers, compared))
     return {
         "ingestion": ingested,
         "preprocessing": prepared,

@@ -56,7 +56,7 @@ TABLES = ("family_comparisons", "reader_comparison", "reader_operating_points", 
 
 def run_stage(toy: ToyStudy, folder: Path) -> dict:
     """The outputs of the whole stage."""
-    pipeline = create_pipeline(toy.names, (CLINICAL, FUSION))
+    pipeline = create_pipeline(toy.names, (CLINICAL,), (CLINICAL, FUSION))
     made = pipeline.all_outputs()
     catalog = DataCatalog(
         {name: MemoryDataset(value) for name, value in toy.datasets.items()}
@@ -70,8 +70,8 @@ def run_stage(toy: ToyStudy, folder: Path) -> dict:
 
 def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
     """The page that is written from the study with some datasets changed; nothing is drawn anew."""
-    pipeline = create_pipeline(toy.names, (CLINICAL, FUSION)).only_nodes(
-        "gather_results", "describe_participants", "gather_figures", "write_report"
+    pipeline = create_pipeline(toy.names, (CLINICAL,), (CLINICAL, FUSION)).only_nodes(
+        "gather_results", "describe_participants", "gather_figures", "gather_importances", "write_report"
     )
     drawn = dict.fromkeys(FIGURES, picture()) | {name: outputs[name] for name in TABLES}
     catalog = DataCatalog({name: MemoryDataset(data) for name, data in (toy.datasets | drawn | changed).items()})
@@ -139,7 +139,7 @@ def test_links_lead_somewhere_and_names_are_given_once(html: str) -> None:
 def test_pictures_have_alternative_texts_and_tables_captions(html: str) -> None:
     page = Page(html)
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == len(FIGURES) + 3 * 3
+    assert len(pictures) == len(FIGURES) + 3 * 3 + 1
     assert all(attributes["alt"] for attributes in pictures)
     assert html.count("<table") == html.count("<caption")
 

@@ -138,6 +138,7 @@ def toy_study(
             f"{name}.calibration_curve": picture(),
             f"{name}.confusion_matrix": picture(),
         }
+    toy.datasets[f"{CLINICAL}.permutation_importance_figure"] = picture()
     decisions = [
         {
             "registered_name": f"lesion-{name.split('.')[0]}",

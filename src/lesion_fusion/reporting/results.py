@@ -49,13 +49,14 @@ class Participants:
 
 @dataclass(frozen=True)
 class ModelSection:
-    """One model as the report shows it."""
+    """One model as the report shows it; `importance` is the figure of a classifier's permutation importance."""
 
     place: Place
     description: Description
     metrics: Mapping[str, Estimate]
     folds: Sequence[FoldRow]
     figures: Mapping[str, bytes]
+    importance: bytes | None
 
 
 @dataclass(frozen=True)

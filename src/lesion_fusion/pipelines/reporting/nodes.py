@@ -99,9 +99,15 @@ def gather_figures(*pictures: bytes) -> dict[str, bytes]:
     return dict(zip(FIGURES, pictures, strict=True))
 
 
+def gather_importances(**pictures: bytes) -> dict[str, bytes]:
+    """Return the figures of permutation importance by model."""
+    return pictures
+
+
 def write_report(
     results: Sequence[ModelResult],
     figures: Mapping[str, bytes],
+    importances: Mapping[str, bytes],
     participants: Participants,
     cohort_audit: Mapping[str, Any],
     leaderboard: pd.DataFrame,
@@ -156,7 +162,7 @@ def write_report(
                 differences=comparisons(reader_comparison, evaluation.confidence),
                 subgroups=records(subgroups),
             ),
-            models=[_section(by_name[place.full], place) for place in board],
+            models=[_section(by_name[place.full], place, importances.get(place.full)) for place in board],
             promotion=promotion,
             limitations=limitations(
                 report.cohort.limitations,
@@ -193,11 +199,12 @@ def _result(
     )
 
 
-def _section(result: ModelResult, place: Place) -> ModelSection:
+def _section(result: ModelResult, place: Place, importance: bytes | None) -> ModelSection:
     return ModelSection(
         place=place,
         description=describe(result.parameters),
         metrics={name: Estimate(f["estimate"], f["low"], f["high"]) for name, f in result.metrics.items()},
         folds=fold_rows(result.predictions, result.training_log),
         figures=result.figures,
+        importance=importance,
     )

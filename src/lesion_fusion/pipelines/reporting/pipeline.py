@@ -22,6 +22,7 @@ from lesion_fusion.pipelines.reporting.nodes import (
     compare_families,
     describe_participants,
     gather_figures,
+    gather_importances,
     gather_results,
     tabulate_families,
     write_report,
@@ -33,10 +34,11 @@ from lesion_fusion.pipelines.reporting.reader_nodes import (
 )
 
 
-def create_pipeline(all_models: Sequence[str], compared: Sequence[str]) -> Pipeline:
+def create_pipeline(all_models: Sequence[str], classifiers: Sequence[str], compared: Sequence[str]) -> Pipeline:
     """Return the stage `reporting`.
 
-    `all_models` are the full names of the candidates of all families, `compared` those of the planned comparisons.
+    `all_models` are the full names of the candidates of all families, `classifiers` those of them over a feature table,
+    `compared` the models of the planned comparisons.
     """
     of_models = [name for model in all_models for name in _of_model(model)]
     families = list(dict.fromkeys(name.partition(".")[0] for name in all_models))
@@ -119,10 +121,17 @@ def create_pipeline(all_models: Sequence[str], compared: Sequence[str]) -> Pipel
             ),
             Node(gather_figures, list(FIGURES), "report_figures", name="gather_figures"),
             Node(
+                gather_importances,
+                {name: f"{name}.permutation_importance_figure" for name in classifiers},
+                "importance_figures",
+                name="gather_importances",
+            ),
+            Node(
                 write_report,
                 [
                     "model_results",
                     "report_figures",
+                    "importance_figures",
                     "participants",
                     "cohort_audit",
                     "leaderboard",
