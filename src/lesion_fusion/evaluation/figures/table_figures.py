@@ -118,6 +118,7 @@ def importance_figure(importance: pd.DataFrame, score: str, title: str = "Permut
     axes.axvline(0, color=REFERENCE, linewidth=1)
     for at, (_, row) in enumerate(importance.iterrows()):
         _interval(axes, at, row, "drop", COLOURS[0], filled=bool(row["drop_low"] > 0))
+    axes.locator_params(axis="x", nbins=6)
     axes.set_xlabel(f"Drop of {score} when shuffled   (filled: interval above 0)")
     return figure
 
@@ -136,7 +137,7 @@ def _interval(axes: Axes, at: int, row: pd.Series, metric: str, colour: str, fil
     low, high = row[f"{metric}_low"], row[f"{metric}_high"]
     axes.plot([low, high], [at, at], color=colour, linewidth=2, solid_capstyle="butt")
     axes.plot([row[metric]], [at], "o", color=colour, markerfacecolor=colour if filled else "white", markersize=7)
-    _beside(axes, at, f"{row[metric]:.3f} ({low:.3f} to {high:.3f})")
+    _beside(axes, at, f"{row[metric]:z.3f} ({low:z.3f} to {high:z.3f})")
 
 
 def _beside(axes: Axes, at: int, text: str) -> None:
