@@ -20,7 +20,7 @@ SMALL_PARAMETERS = {
     "tuning": {"inner_folds": 3},
     "evaluation": {"resamples": 200},
     "clinical": {"xgboost": {"grid": {"n_estimators": [20], "learning_rate": [0.1]}}},
-    "imaging": {"densenet121_sgd": {"network": {"backbone": "small_cnn", "epochs": 1}}},
+    "imaging": {"small_cnn_adam": {"network": {"epochs": 1}}},
     "fusion": {
         "early_extra_trees": {"grid": {"n_estimators": [20]}},
         "intermediate_logistic_regression": {"grid": {"C": [0.1]}},

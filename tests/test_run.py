@@ -23,7 +23,7 @@ MODELS = [
     "clinical.logistic_regression",
     "clinical.xgboost",
     "imaging.descriptors_svm",
-    "imaging.densenet121_sgd",
+    "imaging.small_cnn_adam",
     "fusion.early_extra_trees",
     "fusion.intermediate_logistic_regression",
     "fusion.late_weighted",
@@ -82,7 +82,7 @@ def test_mlflow_holds_a_child_run_a_model_and_the_registry_a_champion(finished_p
         assert {"auroc", "auroc_low", "auroc_high"} <= set(run.data.metrics), name
         assert {"protocol", "cohort", "cohort_digest", "folds_digest", "package_version"} <= set(run.data.tags), name
         assert run.outputs.model_outputs, name
-    assert client.get_metric_history(children["imaging.densenet121_sgd"].info.run_id, "repeat_0_fold_0/val_loss")
+    assert client.get_metric_history(children["imaging.small_cnn_adam"].info.run_id, "repeat_0_fold_0/val_loss")
     assert parents[0].data.params["clinical.xgboost.grid.n_estimators"] == "[20]"
     registered = {model.name for model in client.search_registered_models()}
     assert registered == {"lesion-clinical", "lesion-imaging", "lesion-fusion"}
@@ -129,11 +129,11 @@ def test_a_killed_run_goes_on_where_it_stopped(project: Project):
             start_new_session=True,
         )
         deadline = time.monotonic() + 300
-        while "Running imaging.densenet121_sgd.train" not in log.read_text() and time.monotonic() < deadline:
+        while "Running imaging.small_cnn_adam.train" not in log.read_text() and time.monotonic() < deadline:
             time.sleep(0.2)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    finished = trained(log.read_text()) - {"imaging.densenet121_sgd"}
+    finished = trained(log.read_text()) - {"imaging.small_cnn_adam"}
     assert finished
     resumed = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
     assert resumed.returncode == 0, resumed.stdout[-2000:] + resumed.stderr[-2000:]
