@@ -26,6 +26,11 @@ class Parameters(BaseModel):
 
 
 class ModelParameters(Parameters):
-    """Base of every model's entry. An `ablation` is judged and compared, but is no candidate: on no leaderboard."""
+    """Base of every model's entry.
+
+    An `ablation` is judged and compared, but stands on no leaderboard. A model with `must_beat` (`<family>.<model>`) is
+    kept only if the paired test supports that it is better than that one.
+    """
 
     ablation: bool = False
+    must_beat: str | None = None

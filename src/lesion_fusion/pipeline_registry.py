@@ -12,6 +12,7 @@ from lesion_fusion.pipelines.configured_models import (
     configured_image_inputs,
     configured_models,
     configured_parameters,
+    must_beat,
 )
 from lesion_fusion.pipelines.fusion.pipeline import create_pipeline as fusion
 from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as imaging_models
@@ -35,7 +36,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     prepared = ingested + as_stage("preprocessing", preprocessing(configured_image_inputs(parameters)))
     clinical = clinical_models(models["clinical"])
     imaging = imaging_models(models["imaging"])
-    joined = prepared + clinical + imaging + fusion(models["fusion"], names, compared)
+    joined = prepared + clinical + imaging + fusion(models["fusion"], names, must_beat(models), compared)
     everything = joined + as_stage("reporting", reporting(names, classifiers, compared))
     return {
         "ingestion": ingested,

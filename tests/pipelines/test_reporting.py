@@ -191,6 +191,20 @@ def test_families_are_compared_with_fusion_first(outputs: dict) -> None:
     ]
 
 
+@pytest.mark.parametrize(("difference", "p", "kept"), [(0.1, 0.01, True), (0.1, 0.4, False), (-0.1, 0.01, False)])
+def test_a_candidate_is_said_to_be_kept_or_not(toy: ToyStudy, outputs: dict, difference: float, p: float, kept: bool):
+    candidates = toy.datasets["candidates"].assign(difference=difference, p_holm=p)
+    page = page_of(toy, outputs, candidates=candidates)
+    cells = page.split('aria-label="Candidates"')[1].split("</table>")[0]
+    assert ("<td>kept</td>" in cells) is kept
+    assert ("<td>not kept</td>" in cells) is not kept
+    assert page.count("not kept</span>") == (not kept)
+
+
+def test_without_candidates_the_page_has_no_table_of_them(toy: ToyStudy, outputs: dict) -> None:
+    assert 'aria-label="Candidates"' not in page_of(toy, outputs, candidates=toy.datasets["candidates"].iloc[:0])
+
+
 def test_each_family_has_its_table(outputs: dict) -> None:
     assert list(outputs["clinical_models_table"]["Model"]) == ["logistic_regression"]
     assert outputs["fusion_models_table"]["AUROC"].str.fullmatch(r"0\.\d{3} \(0\.\d{3} to \d\.\d{3}\)").all()

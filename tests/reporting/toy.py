@@ -16,6 +16,7 @@ from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
 from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.evaluation.candidates import keep_candidates
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.summary import summary
@@ -159,6 +160,7 @@ def toy_study(
         "study_tags": {"cohort_digest": "c0ffee", "folds_digest": "f01d5", "seed": "1"},
         "leaderboard": leaderboard(predictions, patients, CLINICAL, RESAMPLES, 0.95, study.seed),
         "planned_comparisons": planned_comparisons(predictions, PLANNED, patients, RESAMPLES, 0.95, study.seed),
+        "candidates": keep_candidates(predictions, {FUSION: CLINICAL}, patients, RESAMPLES, 0.95, study.seed),
         "promotion": decisions,
         "cohort_audit": {"cases": len(cases), "patients": n, "findings": [FINDING], "unexplained": ["LF203"]},
         **{f"cohort_{name}": picture() for name in ("ages", "birads", "missingness", "classes")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 from pydantic import Field
@@ -53,16 +54,20 @@ def decide(
     champions: Mapping[str, Champion],
     study_tags: Mapping[str, str],
     rule: PromotionRule,
+    not_kept: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Decision]:
     """Return a decision a family: its best model that passes the rule, or its best as challenger if none does.
 
     `leaderboard` has one row a model, `champions` the present ones by family. A champion of the same data and folds
     gives way only to an AUROC that is not lower; one of another cohort gives way, unless it comes from real patients
-    and the new model from the synthetic cohort.
+    and the new model from the synthetic cohort. `not_kept` says of candidates (`<family>.<model>`) why they are not
+    kept: such a model comes after all others and never becomes champion.
     """
     decisions = []
     for family, rows in leaderboard.groupby("family", sort=True):
-        ordered = rows.sort_values(["auroc", "model"], ascending=[False, True])
+        dropped = (rows["family"] + "." + rows["model"]).map(not_kept)
+        ranked = rows.assign(dropped=dropped, last=dropped.notna())
+        ordered = ranked.sort_values(["last", "auroc", "model"], ascending=[True, False, True])
         failures = [_failures(row, rule) for _, row in ordered.iterrows()]
         passing = next((i for i, reasons in enumerate(failures) if not reasons), None)
         row = ordered.iloc[0 if passing is None else passing]
@@ -77,7 +82,7 @@ def decide(
 
 
 def _failures(row: pd.Series, rule: PromotionRule) -> list[str]:
-    reasons = []
+    reasons = [f"it is a candidate that is not kept, {row['dropped']}"] if row["last"] else []
     if not row["auroc_low"] > 0.5:
         reasons.append(f"the AUROC's interval, {row['auroc_low']:.3f} to {row['auroc_high']:.3f}, includes 0.5")
     slope = row.get("calibration_slope", float("nan"))

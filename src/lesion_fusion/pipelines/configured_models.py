@@ -76,7 +76,8 @@ def compared_models(parameters: Mapping[str, Any], models: Sequence[str]) -> lis
 def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
     """Return {family: {model: its parameters}}.
 
-    Raises ModelEntryError for an entry that holds no parameters, or names an image input which is not there.
+    Raises ModelEntryError for an entry that holds no parameters, or names an image input which is not there, and for a
+    candidate that must beat a model which is not there.
     """
     image_inputs = configured_image_inputs(parameters)
     models: dict[str, dict[str, Mapping[str, Any]]] = {}
@@ -95,4 +96,21 @@ def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapp
                     f"preprocessing.image_inputs; there are: {', '.join(image_inputs)}."
                 )
         models[family] = entries
+    names = [f"{family}.{name}" for family, entries in models.items() for name in entries]
+    for candidate, reference in must_beat(models).items():
+        if reference not in names:
+            raise ModelEntryError(
+                f"{candidate} must beat {reference}, which no entry among the models has. "
+                f"There are: {', '.join(names)}."
+            )
     return models
+
+
+def must_beat(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, str]:
+    """Return the model that a candidate must beat, by candidate; ablations are none."""
+    return {
+        f"{family}.{name}": entry["must_beat"]
+        for family, entries in models.items()
+        for name, entry in entries.items()
+        if entry.get("must_beat") and not entry.get("ablation", False)
+    }

@@ -77,7 +77,7 @@ class Report:
     """All that the template fills in.
 
     `identity` tells the study from another, `audit` is the cohort's as ingestion kept it, `promotion` the decisions as
-    fusion kept them; `figures` are PNG pictures by dataset.
+    fusion kept them, `candidates` each held against the model that it must beat; `figures` are PNG pictures by dataset.
     """
 
     parameters: ReportParameters
@@ -102,6 +102,7 @@ class Report:
     fewest_in_subgroup: int
     reader: Reader
     models: Sequence[ModelSection]
+    candidates: Sequence[Comparison]
     promotion: Sequence[Mapping[str, Any]]
     limitations: Sequence[str]
     figures: Mapping[str, bytes]

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.candidates import keep_candidates
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.promotion import Champion, PromotionRule, decide
@@ -49,8 +50,24 @@ def compare_as_planned(
     )
 
 
+def judge_candidates(cases: pd.DataFrame, evaluation: Evaluation, study: Study, *candidates: Any) -> pd.DataFrame:
+    """Return which candidates are kept; `candidates` are, one after the other: parameters, predictions, and those of
+    the model that it must beat.
+    """
+    names = [f"{table['family'].iloc[0]}.{table['model'].iloc[0]}" for table in candidates[1::3]]
+    return keep_candidates(
+        [*candidates[1::3], *candidates[2::3]],
+        {name: parameters.must_beat for name, parameters in zip(names, candidates[0::3], strict=True)},
+        cases[["case_id", "patient_id"]],
+        evaluation.resamples,
+        evaluation.confidence,
+        study.seed,
+    )
+
+
 def promote(
     board: pd.DataFrame,
+    candidates: pd.DataFrame,
     champions: Mapping[str, Champion],
     study_tags: dict[str, str],
     rule: PromotionRule,
@@ -58,6 +75,8 @@ def promote(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return, to be kept and to be carried out, which model of each family is registered, as what, and why."""
     runs = {run["model"]: run for run in tracked_runs}
+    lost = candidates[~candidates["kept"].astype(bool)]
+    not_kept = dict(zip(lost["model"], lost["reason"], strict=True))
     of_family = {name.removeprefix("lesion-"): champion for name, champion in champions.items()}
     decisions = [
         {
@@ -68,6 +87,6 @@ def promote(
             "model_uri": runs[f"{decision.family}.{decision.model}"]["model_uri"],
             "study": study_tags,
         }
-        for decision in decide(board, of_family, study_tags, rule)
+        for decision in decide(board, of_family, study_tags, rule, not_kept)
     ]
     return decisions, decisions

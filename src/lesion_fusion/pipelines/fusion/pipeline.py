@@ -7,18 +7,22 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.pipelines.fusion.nodes import build_leaderboard, compare_as_planned, promote
+from lesion_fusion.pipelines.fusion.nodes import build_leaderboard, compare_as_planned, judge_candidates, promote
 from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from lesion_fusion.pipelines.stage import as_stage
 
 
 def create_pipeline(
-    models: Mapping[str, Mapping[str, Any]], all_models: Sequence[str], compared: Sequence[str]
+    models: Mapping[str, Mapping[str, Any]],
+    all_models: Sequence[str],
+    must_beat: Mapping[str, str],
+    compared: Sequence[str],
 ) -> Pipeline:
     """Return the stage `fusion`.
 
     `models` are the entries under `fusion` in the parameters, `all_models` the full names of all families' models
-    that are candidates, `compared` those that the planned comparisons name.
+    that are on the leaderboard, `must_beat` says by candidate which model it must beat, `compared` are those that the
+    planned comparisons name.
     """
     last_step = Pipeline(
         [
@@ -41,9 +45,25 @@ def create_pipeline(
                 name="compare_as_planned",
             ),
             Node(
+                judge_candidates,
+                [
+                    "study_cases",
+                    "params:evaluation",
+                    "params:study",
+                    *(
+                        name
+                        for candidate, reference in must_beat.items()
+                        for name in (f"params:{candidate}", f"{candidate}.predictions", f"{reference}.predictions")
+                    ),
+                ],
+                "candidates",
+                name="judge_candidates",
+            ),
+            Node(
                 promote,
                 [
                     "leaderboard",
+                    "candidates",
                     "registered_champions",
                     "study_tags",
                     "params:promotion",

@@ -117,6 +117,7 @@ def write_report(
     subgroups: pd.DataFrame,
     planned_comparisons: pd.DataFrame,
     subgroup_differences: pd.DataFrame,
+    candidates: pd.DataFrame,
     promotion: Sequence[Mapping[str, Any]],
     study_tags: Mapping[str, str],
     report: ReportParameters,
@@ -163,6 +164,7 @@ def write_report(
                 subgroups=records(subgroups),
             ),
             models=[_section(by_name[place.full], place, importances.get(place.full)) for place in board],
+            candidates=comparisons(candidates, evaluation.confidence),
             promotion=promotion,
             limitations=limitations(
                 report.cohort.limitations,

@@ -141,6 +141,7 @@ def create_pipeline(all_models: Sequence[str], classifiers: Sequence[str], compa
                     "subgroups",
                     "planned_comparisons",
                     "subgroup_differences",
+                    "candidates",
                     "promotion",
                     "study_tags",
                     "params:report",
