@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lesion_fusion.imaging.batches import Rows
+from lesion_fusion.imaging.batches import Rows, read
 from lesion_fusion.imaging.keras_backend import keras
 
 IMAGES = 64
@@ -34,6 +34,6 @@ def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, b
         for layer in layers:
             layer.momentum = step / (step + 1)
         batch = np.sort(chosen[start : start + size])
-        network(np.asarray(inputs[batch], dtype="float32"), training=True)
+        network(read(inputs, batch), training=True)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -10,7 +10,10 @@ from lesion_fusion.imaging.keras_backend import keras
 
 
 class Rows(Protocol):
-    """An array of inputs, row i = case i, that gives the rows asked for: numpy, a memory map, HDF5."""
+    """An array of inputs, row i = case i, that gives the rows asked for: numpy, a memory map, HDF5.
+
+    Where a network takes several inputs, rows are a tuple of arrays, one an input, and the shape is that of the first.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -21,6 +24,14 @@ class Rows(Protocol):
 
     def __getitem__(self, rows: Any) -> Any:
         """Return the rows at the positions `rows`, in increasing order."""
+
+
+def read(inputs: Rows, rows: np.ndarray) -> Any:
+    """Return the rows as float32: one array, or a tuple of arrays where the network takes several inputs."""
+    found = inputs[rows]
+    if isinstance(found, tuple):
+        return tuple(np.asarray(part, dtype="float32") for part in found)
+    return np.asarray(found, dtype="float32")
 
 
 class TrainingBatches(keras.utils.PyDataset):
@@ -43,10 +54,10 @@ class TrainingBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return len(self._rows) // self._batch_size
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[Any, np.ndarray, np.ndarray]:
         start = index * self._batch_size
         rows = np.sort(self._order[start : start + self._batch_size])
-        return np.asarray(self._inputs[rows], dtype="float32"), self._targets[rows], self._weights[rows]
+        return read(self._inputs, rows), self._targets[rows], self._weights[rows]
 
     def on_epoch_end(self) -> None:
         """Draw the next epoch's order."""
@@ -67,6 +78,6 @@ def predict_in_batches(model: keras.Model, inputs: Rows, rows: np.ndarray, batch
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         filled = np.concatenate([batch, np.repeat(batch[-1:], batch_size - len(batch))])
-        outputs = model.predict_on_batch(np.asarray(inputs[filled], dtype="float32"))
+        outputs = model.predict_on_batch(read(inputs, filled))
         parts.append([np.asarray(output, dtype="float32")[: len(batch)] for output in outputs])
     return tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))

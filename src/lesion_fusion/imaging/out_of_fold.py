@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -82,6 +83,7 @@ def train_out_of_fold(
     refit: bool = True,
     completed: Mapping[int, FoldResult] | None = None,
     on_fold: Callable[[FoldResult], None] | None = None,
+    build: Callable[[], keras.Model] | None = None,
 ) -> OutOfFold:
     """Train a network per fold on the other folds, from the same initial weights, and say what each makes of all cases.
 
@@ -99,6 +101,7 @@ def train_out_of_fold(
         refit: train a last network on all cases, for serving.
         completed: results of folds from an interrupted run, by fold; they are not trained again.
         on_fold: called with each fold's result as it is there, to store it.
+        build: makes the network that every fold starts from; without it, the one that the parameters name.
 
     Raises:
         ValueError: arrays of different length, a patient in two folds, a class of one patient only in a training fold.
@@ -112,7 +115,7 @@ def train_out_of_fold(
     network: keras.Model | None = None
     history: History = []
     if waiting or refit:
-        network = _initial_network(images, classes, parameters, seed)
+        network = _initial_network(build or _named_network(images, classes, parameters), parameters, seed)
         regime = make_regime(network, images, parameters)
     title = f"{parameters.backbone}, {parameters.optimizer}"
     for left, fold in zip(range(len(waiting) - 1 + refit, -1, -1), waiting, strict=False):
@@ -190,16 +193,19 @@ def _train_fold(
     return result
 
 
-def _initial_network(images: Rows, classes: int, parameters: NetworkParameters, seed: int) -> keras.Model:
+def _named_network(images: Rows, classes: int, parameters: NetworkParameters) -> Callable[[], keras.Model]:
+    height, width, channels = images.shape[1:]
+    shape = (height, width, channels)
+    return partial(build_network, parameters.backbone, shape, classes, parameters.weights, parameters.dropout)
+
+
+def _initial_network(build: Callable[[], keras.Model], parameters: NetworkParameters, seed: int) -> keras.Model:
     """Return the network that every fold starts from; in float16 where mixed precision is asked for."""
     keras.utils.set_random_seed(_seed_of(seed))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if parameters.mixed_precision else "float32")
     try:
-        height, width, channels = images.shape[1:]
-        return build_network(
-            parameters.backbone, (height, width, channels), classes, parameters.weights, parameters.dropout
-        )
+        return build()
     finally:
         keras.config.set_dtype_policy(policy)
 

@@ -75,9 +75,8 @@ class Trainer:
         self.parameters = parameters
         self.classes = int(network.output.shape[-1])
         self._predictor = keras.Model(network.input, [network.get_layer(EMBEDDING).output, network.output])
-        inputs = keras.Input(network.input.shape[1:])
-        augmented = self._augmentation(inputs) if inputs.ndim == 4 and parameters.augmentation > 0 else inputs
-        self._model = keras.Model(inputs, network(augmented))
+        inputs = keras.tree.map_structure(lambda part: keras.Input(part.shape[1:]), network.input)
+        self._model = keras.Model(inputs, network(keras.tree.map_structure(self._augmented, inputs)))
         self._model.compile(
             optimizer=_optimizer(parameters),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=parameters.label_smoothing),
@@ -142,9 +141,11 @@ class Trainer:
         layer.set_weights([kernel, bias])
         self._initial_weights = self.network.get_weights()
 
-    def _augmentation(self, inputs: Any) -> Any:
-        self._augmenting = Augmentation(self.parameters.augmentation, seed=0)
-        return self._augmenting(inputs)
+    def _augmented(self, inputs: Any) -> Any:
+        """Return random views of images; features pass as they are."""
+        if inputs.ndim != 4 or self.parameters.augmentation == 0:
+            return inputs
+        return Augmentation(self.parameters.augmentation, seed=0)(inputs)
 
     def _restart(self, seed: int) -> None:
         self.network.set_weights(self._initial_weights)

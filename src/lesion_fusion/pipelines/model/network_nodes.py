@@ -1,6 +1,10 @@
-"""The node that trains a network out of fold."""
+"""The node that trains a network out of fold, and what such nodes share."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +33,19 @@ class NetworkModel(ModelParameters):
     repeats: int = Field(default=1, ge=1)
 
 
+@dataclass(frozen=True)
+class NetworkResult:
+    """What a network out of fold gives: the tables that every model hands on, embeddings, and the one for serving."""
+
+    predictions: pd.DataFrame
+    inner_predictions: pd.DataFrame
+    training_log: pd.DataFrame
+    embeddings: np.ndarray
+    network: Any
+    calibration: Calibration
+    threshold: float
+
+
 def train_network(
     lesion_images: np.ndarray,
     cases: pd.DataFrame,
@@ -40,11 +57,41 @@ def train_network(
     *,
     model: ModelName,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork]:
-    """Return predictions, inner predictions, the log of the training, embeddings and the network trained on all cases.
+    """Return predictions, inner predictions, the log of the training, embeddings and the network for serving."""
+    result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study)
+    fitted = FittedNetwork(
+        family=model.family,
+        name=model.name,
+        classes=study.classes,
+        threshold=result.threshold,
+        network=result.network,
+        image_input=image_input,
+        calibration=result.calibration,
+    )
+    return (
+        identified(result.predictions, study.protocol, model),
+        identified(result.inner_predictions, study.protocol, model),
+        result.training_log,
+        result.embeddings,
+        fitted,
+    )
 
-    Each fold's network stops on a validation part of its training fold; its predictions of that part calibrate it, fix
-    its threshold and are its inner predictions. The network trained on all cases holds nothing out, so it takes the
-    calibration and threshold of all validation parts together.
+
+def train_in_repeats(
+    inputs: Any,
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    parameters: NetworkModel,
+    tuning: Tuning,
+    study: Study,
+    build: Callable[[], Any] | None = None,
+) -> NetworkResult:
+    """Train a network out of fold in as many repeats as its parameters say, in the last of them on all cases too.
+
+    `inputs` are its `imaging.batches.Rows`, row i = case i; `build` makes it, where it is not the one that the
+    parameters name. Each fold's network stops on a validation part of its training fold; its predictions of that part
+    calibrate it, fix its threshold and are its inner predictions. The network trained on all cases holds nothing out,
+    so it takes the calibration and threshold of all validation parts together.
     """
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
     from lesion_fusion.imaging.inference import predict_and_embed
@@ -59,7 +106,7 @@ def train_network(
     for repeat in range(repeats):
         fold_of = folds[folds["repeat"] == repeat].set_index("case_id")["fold"].reindex(cases["case_id"]).to_numpy()
         trained = train_out_of_fold(
-            lesion_images,
+            inputs,
             labels,
             groups,
             fold_of,
@@ -67,6 +114,7 @@ def train_network(
             parameters.network,
             derived_seed(study.seed, repeat),
             refit=repeat == repeats - 1,
+            build=build,
         )
         network = trained.network
         for result in trained.folds:
@@ -89,22 +137,15 @@ def train_network(
     calibration = Calibration.fit(scores, labels[positions], len(classes))
     calibrated = calibration.probabilities(scores)
     inner.append(_of_each_case(predictions_table(cases.iloc[positions], REFIT, REFIT, classes, calibrated)))
-    _, of_all = predict_and_embed(network, lesion_images)
-    fitted = FittedNetwork(
-        family=model.family,
-        name=model.name,
-        classes=classes,
-        threshold=decision_threshold(calibrated, labels[positions], tuning.decision.minimum_sensitivity),
+    _, of_all = predict_and_embed(network, inputs)
+    return NetworkResult(
+        predictions=pd.concat(predictions, ignore_index=True),
+        inner_predictions=pd.concat(inner, ignore_index=True),
+        training_log=pd.concat(log, ignore_index=True),
+        embeddings=np.stack([*embeddings, of_all]),
         network=network,
-        image_input=image_input,
         calibration=calibration,
-    )
-    return (
-        identified(pd.concat(predictions, ignore_index=True), study.protocol, model),
-        identified(pd.concat(inner, ignore_index=True), study.protocol, model),
-        pd.concat(log, ignore_index=True),
-        np.stack([*embeddings, of_all]),
-        fitted,
+        threshold=decision_threshold(calibrated, labels[positions], tuning.decision.minimum_sensitivity),
     )
 
 
