@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
-import lesion_fusion
-
-_PACKAGE = lesion_fusion.__name__
-_ROOT = Path(lesion_fusion.__file__).parent
+from lesion_fusion.datasets.code_digest import code_digest
 
 
 def fingerprints(
@@ -47,46 +41,9 @@ def _parameter_digest(parameters: Mapping[str, Any], name: str) -> str:
     return _digest(value.model_dump_json() if isinstance(value, BaseModel) else repr(value))
 
 
-def code_digest(module: str) -> str:
-    """Return a digest of a module of this package and of all of the package that it imports."""
-    return _digest(*(f"{path.name}:{digest}" for path, digest in sorted(_sources(module))))
-
-
 def _code_of(node: Node) -> str:
     module = inspect.getmodule(inspect.unwrap(node.func))
     return code_digest(module.__name__ if module else "")
-
-
-@cache
-def _sources(module: str) -> frozenset[tuple[Path, str]]:
-    """Return path and digest of every file of this package that `module` imports, itself included."""
-    waiting, seen = [module], set()
-    while waiting:
-        path = _path_of(waiting.pop())
-        if path is None or path in seen:
-            continue
-        seen.add(path)
-        # What a module fills in is part of what it makes.
-        seen |= {template for template in path.parent.glob("templates/*") if template.is_file()}
-        waiting += _imported(path)
-    return frozenset((path, _digest(path.read_text())) for path in seen)
-
-
-def _path_of(module: str) -> Path | None:
-    if module != _PACKAGE and not module.startswith(f"{_PACKAGE}."):
-        return None
-    base = _ROOT.joinpath(*module.split(".")[1:])
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
-
-
-def _imported(path: Path) -> Iterator[str]:
-    """Yield the modules that a file imports anywhere, functions included."""
-    for statement in ast.walk(ast.parse(path.read_text())):
-        if isinstance(statement, ast.Import):
-            yield from (alias.name for alias in statement.names)
-        elif isinstance(statement, ast.ImportFrom) and statement.module:
-            yield statement.module
-            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
 
 
 def _digest(*parts: str) -> str:

@@ -19,8 +19,9 @@ from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from lesion_fusion.datasets.code_digest import code_digest
 from lesion_fusion.datasets.digest import path_digest
-from lesion_fusion.hooks.fingerprints import code_digest, fingerprints
+from lesion_fusion.hooks.fingerprints import fingerprints
 
 logger = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lesion_fusion.errors import MendableError
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import SMALL_CNN, backbone_name
 
@@ -22,7 +23,7 @@ BATCH_NORM_MOMENTUM = 0.9
 SMALL_CNN_WIDTHS = (16, 32, 64, 128)
 
 
-class WeightsUnavailableError(ValueError):
+class WeightsUnavailableError(MendableError, ValueError):
     """The weights asked for cannot be had; the message lists what can."""
 
 

@@ -12,42 +12,14 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from lesion_fusion.imaging.batches import Rows
+from lesion_fusion.imaging.fold_result import FoldResult, History
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import HEAD, build_network
 from lesion_fusion.imaging.regimes import Regime, make_regime
-from lesion_fusion.imaging.training import History, Task
+from lesion_fusion.imaging.training import Task
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FoldResult:
-    """What the network of one fold is and says; plain arrays and numbers, to be stored as they are.
-
-    Attributes:
-        fold: number of the fold.
-        test, test_probabilities: positions (m,) of the fold's cases and float32 (m, k) for them.
-        validation, validation_probabilities: positions and float32 (v, k) of the inner validation part: for
-            calibration, threshold and fusion weights.
-        embeddings: float32 (n, d) of all cases under this fold's network.
-        history: one record per epoch, see `training.Training`.
-        best_epoch: from 1, the epoch whose weights were kept.
-        weights: what was trained: of the whole network, or kernel and bias of the head where the backbone is
-            frozen; see `restore`.
-        seconds: of training and prediction.
-    """
-
-    fold: int
-    test: np.ndarray
-    test_probabilities: np.ndarray
-    validation: np.ndarray
-    validation_probabilities: np.ndarray
-    embeddings: np.ndarray
-    history: History
-    best_epoch: int
-    weights: list[np.ndarray]
-    seconds: float
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from lesion_fusion.errors import MendableError
 from lesion_fusion.imaging.augmentation import Augmentation
 from lesion_fusion.imaging.batch_norm import recompute_statistics
 from lesion_fusion.imaging.batches import Rows, TrainingBatches, predict_in_batches
+from lesion_fusion.imaging.fold_result import History
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import EMBEDDING, HEAD
@@ -22,10 +24,8 @@ logger = logging.getLogger(__name__)
 
 SGD_MOMENTUM = 0.9
 
-History = list[dict[str, float]]
 
-
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(MendableError, RuntimeError):
     """The loss is no longer a number; the message names model, training and epoch, and the mend."""
 
 
@@ -225,7 +225,8 @@ class _Monitor(keras.callbacks.Callback):
             if not math.isfinite(record.get(name, 0.0)):
                 raise TrainingDivergedError(
                     f"{self._task.name}: {name} is {record[name]} after epoch {record['epoch']:.0f} (learning rate "
-                    f"{record['learning_rate']:.2g}). Lower learning_rate tenfold; turn mixed_precision off if on."
+                    f"{record['learning_rate']:.2g}). Lower learning_rate tenfold; turn mixed_precision off if on. "
+                    "What other models have finished stands, and --only-missing-outputs goes on with it."
                 )
 
     def _log(self, record: dict[str, float]) -> None:

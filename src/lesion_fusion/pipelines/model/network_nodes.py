@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from pydantic import Field
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.parameters import ModelParameters
+from lesion_fusion.pipelines.model.finished_folds import training_digest
 from lesion_fusion.pipelines.model.naming import ModelName, identified
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
 from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table
@@ -54,11 +57,12 @@ def train_network(
     tuning: Tuning,
     image_input: ImageInput,
     study: Study,
+    finished_folds: FinishedFolds,
     *,
     model: ModelName,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork]:
     """Return predictions, inner predictions, the log of the training, embeddings and the network for serving."""
-    result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study)
+    result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds)
     fitted = FittedNetwork(
         family=model.family,
         name=model.name,
@@ -84,6 +88,7 @@ def train_in_repeats(
     parameters: NetworkModel,
     tuning: Tuning,
     study: Study,
+    finished_folds: FinishedFolds,
     build: Callable[[], Any] | None = None,
 ) -> NetworkResult:
     """Train a network out of fold in as many repeats as its parameters say, in the last of them on all cases too.
@@ -91,7 +96,8 @@ def train_in_repeats(
     `inputs` are its `imaging.batches.Rows`, row i = case i; `build` makes it, where it is not the one that the
     parameters name. Each fold's network stops on a validation part of its training fold; its predictions of that part
     calibrate it, fix its threshold and are its inner predictions. The network trained on all cases holds nothing out,
-    so it takes the calibration and threshold of all validation parts together.
+    so it takes the calibration and threshold of all validation parts together. Folds are kept in `finished_folds` until
+    the training is over; those of an interrupted run are taken up.
     """
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
     from lesion_fusion.imaging.inference import predict_and_embed
@@ -105,6 +111,8 @@ def train_in_repeats(
     repeats = min(parameters.repeats, folds["repeat"].nunique())
     for repeat in range(repeats):
         fold_of = folds[folds["repeat"] == repeat].set_index("case_id")["fold"].reindex(cases["case_id"]).to_numpy()
+        seed = derived_seed(study.seed, repeat)
+        digest = training_digest(inputs, labels, groups, fold_of, parameters.network, seed)
         trained = train_out_of_fold(
             inputs,
             labels,
@@ -112,8 +120,10 @@ def train_in_repeats(
             fold_of,
             len(classes),
             parameters.network,
-            derived_seed(study.seed, repeat),
+            seed,
             refit=repeat == repeats - 1,
+            completed=finished_folds.load(digest),
+            on_fold=partial(finished_folds.save, digest),
             build=build,
         )
         network = trained.network
@@ -138,6 +148,7 @@ def train_in_repeats(
     calibrated = calibration.probabilities(scores)
     inner.append(_of_each_case(predictions_table(cases.iloc[positions], REFIT, REFIT, classes, calibrated)))
     _, of_all = predict_and_embed(network, inputs)
+    finished_folds.clear()
     return NetworkResult(
         predictions=pd.concat(predictions, ignore_index=True),
         inner_predictions=pd.concat(inner, ignore_index=True),

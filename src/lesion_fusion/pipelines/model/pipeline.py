@@ -53,6 +53,7 @@ def network_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
         "params:tuning",
         of_images,
         "params:study",
+        "finished_folds",
     ]
     outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model"]
     train = Node(for_model(train_network, model), inputs, outputs, name="train")
