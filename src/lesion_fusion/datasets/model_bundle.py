@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 
 from lesion_fusion.datasets.atomic import replacing
 
@@ -21,7 +21,12 @@ class ModelBundleDataset(AbstractDataset["FittedModel", "FittedModel"]):
         self.metadata = metadata
 
     def load(self) -> FittedModel:
-        """Return the model."""
+        """Return the model; raises DatasetError with what to do where there is none."""
+        if not self._exists():
+            raise DatasetError(
+                f"There is no model at {self._path}. Train it first: `kedro run` for its cohort, with the environment "
+                "that has it and the stage of its family, such as `--env bus_bra --pipelines imaging_models`."
+            )
         from lesion_fusion.models.bundle import load_bundle
 
         return load_bundle(self._path)

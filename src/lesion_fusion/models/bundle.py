@@ -2,7 +2,7 @@
 
 `model.json` says what the model is; scikit-learn estimators lie beside it in skops' format, which names every type it
 holds and builds none that is not trusted; networks lie in Keras' `.keras` format, loaded in safe mode. Members of a
-late fusion are bundles in subfolders. No file is a pickle.
+late fusion and the source of a transferred model are bundles in subfolders. No file is a pickle.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.late import FittedLateFusion
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.models.tabular import FittedTabular
+from lesion_fusion.models.transferred import FittedTransferred
 from lesion_fusion.tabular.calibration import Calibration
 
 DESCRIPTION = "model.json"
 ESTIMATOR = "estimator.skops"
 NETWORK = "network.keras"
+SOURCE = "source"
 
 # Types beyond skops' own list that our estimators are made of; a bundle with any other is refused.
 TRUSTED_TYPES = (
@@ -83,6 +85,9 @@ def save_bundle(model: FittedModel, folder: Path) -> None:
         }
         for name, member in zip(description["members"], model.members, strict=True):
             save_bundle(member, folder / name)
+    elif isinstance(model, FittedTransferred):
+        description |= {"kind": "transferred", "calibration": _calibration_to_json(model.calibration)}
+        save_bundle(model.source, folder / SOURCE)
     else:
         raise TypeError(f"A {type(model).__name__} can't be stored as a bundle.")
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
@@ -122,6 +127,9 @@ def load_bundle(folder: Path) -> FittedModel:
             members=tuple(load_bundle(folder / name) for name in description["members"]),
             combination=Combination(description["rule"], np.asarray(description["weights"])),
         )
+    if kind == "transferred":
+        del common["classes"]
+        return FittedTransferred(**common, source=load_bundle(folder / SOURCE))
     raise UntrustedBundleError(f"{folder / DESCRIPTION} names the kind {kind!r}, which this version does not know.")
 
 

@@ -66,6 +66,13 @@ def describe(parameters: Mapping[str, Any]) -> Description:
             tuned="nothing" if parameters["rule"] == "mean" else "the rule's weights",
             tried=1,
         )
+    if "transferred" in parameters:
+        return Description(
+            what=f"{parameters['transferred']}, trained on that cohort alone",
+            sees="the image",
+            tuned="its calibration",
+            tried=1,
+        )
     network = parameters.get("network")
     if isinstance(network, Mapping):
         return Description(

@@ -11,6 +11,7 @@ from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName, for_model
 from lesion_fusion.pipelines.model.network_nodes import train_network
 from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_tabular
+from lesion_fusion.pipelines.model.transferred_nodes import transfer
 
 # What every kind of model hands on; a network hands on its embeddings too, a classifier what its columns are worth.
 TRAINED = ["predictions", "inner_predictions", "training_log", "model"]
@@ -68,12 +69,26 @@ def late_model(model: ModelName, stage: str, members: Sequence[str]) -> Pipeline
     return _model(model, stage, train, outside=set(of_members))
 
 
+def transferred_model(model: ModelName, stage: str, source: str, image_inputs: Sequence[str]) -> Pipeline:
+    """Return the pipeline of the model of another cohort called `source`, `<cohort>.<family>.<model>`."""
+    pairs = [(f"params:preprocessing.image_inputs.{name}", f"lesion_images.{name}") for name in image_inputs]
+    inputs = ["study_cases", "folds", "image_descriptors", f"transferred.{source}"]
+    inputs += ["params:model", "params:tuning", "params:study", *(name for pair in pairs for name in pair)]
+    train = Node(for_model(transfer, model), inputs, TRAINED, name="transfer")
+    images = {images for _, images in pairs}
+    return _model(model, stage, train, {f"transferred.{source}", *images}, {parameters for parameters, _ in pairs})
+
+
 def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object]) -> Pipeline:
-    """Return the pipeline of a model by what its parameters are: members, a network to train, or a classifier."""
+    """Return the pipeline of a model by its parameters: members, a model to transfer, a network or a classifier."""
     if "members" in parameters:
         members = parameters["members"]
         assert isinstance(members, Sequence)
         return late_model(model, stage, [str(name) for name in members])
+    if "transferred" in parameters:
+        image_inputs = parameters.get("image_inputs", ())
+        assert isinstance(image_inputs, Sequence)
+        return transferred_model(model, stage, str(parameters["transferred"]), [str(name) for name in image_inputs])
     if "classifier" not in parameters:
         return network_model(model, stage, str(parameters.get("image_input")))
     network = parameters.get("network")
