@@ -8,6 +8,7 @@ from kedro.pipeline import Pipeline
 
 from lesion_fusion.pipelines.clinical_models.pipeline import create_pipeline as clinical_models
 from lesion_fusion.pipelines.configured_models import (
+    check_explained,
     compared_models,
     configured_image_inputs,
     configured_models,
@@ -30,7 +31,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     models = configured_models(parameters)
     every = {f"{family}.{name}": entry for family, entries in models.items() for name, entry in entries.items()}
     names = [name for name, entry in every.items() if not entry.get("ablation", False)]
-    classifiers = [name for name in names if "classifier" in every[name]]
+    classifiers = {name: every[name].get("network") for name in names if "classifier" in every[name]}
+    check_explained(parameters, classifiers)
     compared = compared_models(parameters, list(every))
     ingested = as_stage("ingestion", ingestion())
     prepared = ingested + as_stage("preprocessing", preprocessing(configured_image_inputs(parameters)))

@@ -7,6 +7,7 @@ from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
@@ -15,6 +16,7 @@ from kedro_datasets.pandas import CSVDataset
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, toy_study
 
 from lesion_fusion.datasets.figure import FigureDataset
+from lesion_fusion.models.inputs import CaseInputs
 from lesion_fusion.pipelines.reporting.nodes import FIGURES
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
 from lesion_fusion.pipelines.reporting.reader_nodes import compare_with_reader
@@ -51,16 +53,27 @@ class Page(HTMLParser):
             self._value = None
 
 
-TABLES = ("family_comparisons", "reader_comparison", "reader_operating_points", "subgroups", "subgroup_differences")
+TABLES = (
+    "shap_values",
+    "family_comparisons",
+    "reader_comparison",
+    "reader_operating_points",
+    "subgroups",
+    "subgroup_differences",
+)
 
 
 def run_stage(toy: ToyStudy, folder: Path) -> dict:
     """The outputs of the whole stage."""
-    pipeline = create_pipeline(toy.names, (CLINICAL,), (CLINICAL, FUSION))
+    pipeline = create_pipeline(toy.names, {CLINICAL: None}, (CLINICAL, FUSION))
     made = pipeline.all_outputs()
     catalog = DataCatalog(
         {name: MemoryDataset(value) for name, value in toy.datasets.items()}
-        | {name: FigureDataset(filepath=str(folder / f"{name}.png")) for name in FIGURES if name in made}
+        | {
+            name: FigureDataset(filepath=str(folder / f"{name}.png"))
+            for name in (*FIGURES, "shap_summary")
+            if name in made
+        }
         | {name: CSVDataset(filepath=str(folder / f"{name}.csv"), save_args={"index": False}) for name in TABLES}
     )
     outputs = SequentialRunner().run(pipeline, catalog)
@@ -70,10 +83,14 @@ def run_stage(toy: ToyStudy, folder: Path) -> dict:
 
 def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
     """The page that is written from the study with some datasets changed; nothing is drawn anew."""
-    pipeline = create_pipeline(toy.names, (CLINICAL,), (CLINICAL, FUSION)).only_nodes(
+    pipeline = create_pipeline(toy.names, {CLINICAL: None}, (CLINICAL, FUSION)).only_nodes(
         "gather_results", "describe_participants", "gather_figures", "gather_importances", "write_report"
     )
-    drawn = dict.fromkeys(FIGURES, picture()) | {name: outputs[name] for name in TABLES}
+    drawn = (
+        dict.fromkeys(FIGURES, picture())
+        | {"shap_summaries": {CLINICAL: picture()}}
+        | {name: outputs[name] for name in TABLES}
+    )
     catalog = DataCatalog({name: MemoryDataset(data) for name, data in (toy.datasets | drawn | changed).items()})
     return SequentialRunner().run(pipeline, catalog)["report"].load()
 
@@ -139,7 +156,7 @@ def test_links_lead_somewhere_and_names_are_given_once(html: str) -> None:
 def test_pictures_have_alternative_texts_and_tables_captions(html: str) -> None:
     page = Page(html)
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == len(FIGURES) + 3 * 3 + 1
+    assert len(pictures) == len(FIGURES) + 3 * 3 + 2
     assert all(attributes["alt"] for attributes in pictures)
     assert html.count("<table") == html.count("<caption")
 
@@ -247,3 +264,17 @@ def test_a_cohort_without_a_category_is_reported_without_a_reader(toy: ToyStudy,
     assert points.empty
     page = page_of(toy, outputs, reader_comparison=differences, reader_operating_points=points)
     assert "no BI-RADS category" in page
+
+
+def test_the_best_classifier_is_explained_and_its_values_sum_to_its_log_odds(toy: ToyStudy, outputs: dict) -> None:
+    values, model = outputs["shap_values"], toy.datasets[f"{CLINICAL}.model"]
+    assert set(values["model"]) == {CLINICAL}
+    cases = toy.datasets["study_cases"].set_index("case_id", drop=False)
+    explained = cases.loc[values["case_id"].unique()]
+    assert len(explained) == 12
+    probabilities = model.probabilities(CaseInputs(explained))[:, 1]
+    sums = values.groupby("case_id", sort=False)["contribution"].sum() + values["base"].iloc[0]
+    np.testing.assert_allclose(sums, np.log(probabilities / (1 - probabilities)), atol=1e-6)
+    of_case = values[values["case_id"] == explained.index[0]].set_index("column")["value"]
+    assert float(of_case["age"]) == explained["age"].iloc[0] or pd.isna(explained["age"].iloc[0])
+    assert of_case["shape"] == explained["shape"].iloc[0] or pd.isna(explained["shape"].iloc[0])

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.assembly import assemble_cases
 from lesion_fusion.cohort.folds import make_folds
@@ -20,12 +22,17 @@ from lesion_fusion.evaluation.candidates import keep_candidates
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.summary import summary
+from lesion_fusion.explanation.parameters import Explanation
 from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.reporting.panels import as_png
 from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.tabular.calibration import Calibration
+from lesion_fusion.tabular.encoding import make_encoder
+from lesion_fusion.tabular.features import feature_table
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 
 CLINICAL, IMAGING, FUSION = "clinical.logistic_regression", "imaging.network", "fusion.late"
@@ -107,6 +114,24 @@ def toy_log(name: str, places: list[tuple[int, int]]) -> pd.DataFrame:
     return pd.DataFrame([key | {CLINICAL: 0.25, IMAGING: 0.75} for key in keys])
 
 
+def toy_model(cases: pd.DataFrame, study: Study) -> FittedTabular:
+    """A logistic regression fitted on the record."""
+    table = feature_table(("record",), cases, study.columns)
+    encoder, classifier = make_encoder(list(table.columns), 2), LogisticRegression()
+    family, name = CLINICAL.split(".")
+    return FittedTabular(
+        family=family,
+        name=name,
+        classes=study.classes,
+        threshold=0.5,
+        views=("record",),
+        record_columns=study.columns,
+        descriptor_names=(),
+        estimator=Pipeline([("encode", encoder), ("classify", classifier)]).fit(table, cases["label"]),
+        calibration=Calibration(np.eye(len(study.classes) - 1), np.zeros(len(study.classes) - 1)),
+    )
+
+
 def picture(width: int = 30, height: int = 20) -> bytes:
     """A small PNG picture."""
     figure = Figure(figsize=(width / 150, height / 150))
@@ -140,6 +165,7 @@ def toy_study(
             f"{name}.confusion_matrix": picture(),
         }
     toy.datasets[f"{CLINICAL}.permutation_importance_figure"] = picture()
+    toy.datasets[f"{CLINICAL}.model"] = toy_model(chosen, study)
     decisions = [
         {
             "registered_name": f"lesion-{name.split('.')[0]}",
@@ -167,6 +193,7 @@ def toy_study(
         "params:study": study,
         "params:evaluation": evaluation,
         "params:tuning": Tuning(),
+        "params:explanation": Explanation(cases=12, background=8),
         "params:comparisons": PLANNED,
         "params:report": ReportParameters.model_validate(
             {

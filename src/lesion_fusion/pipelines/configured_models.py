@@ -7,7 +7,7 @@ and for the same environment.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,16 @@ def compared_models(parameters: Mapping[str, Any], models: Sequence[str]) -> lis
                 f"comparisons.groups.{group} to null. There are: {', '.join(models)}."
             )
     return list(dict.fromkeys(name for _, name in named))
+
+
+def check_explained(parameters: Mapping[str, Any], classifiers: Collection[str]) -> None:
+    """Raise ModelEntryError where `explanation.models` names a model that is no classifier on the leaderboard."""
+    for name in parameters["explanation"].get("models", ()):
+        if name not in classifiers:
+            raise ModelEntryError(
+                f"explanation.models names {name}, which is no classifier on the leaderboard. "
+                f"There are: {', '.join(classifiers)}."
+            )
 
 
 def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:

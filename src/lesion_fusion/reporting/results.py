@@ -77,7 +77,8 @@ class Report:
     """All that the template fills in.
 
     `identity` tells the study from another, `audit` is the cohort's as ingestion kept it, `promotion` the decisions as
-    fusion kept them, `candidates` each held against the model that it must beat; `figures` are PNG pictures by dataset.
+    fusion kept them, `candidates` each held against the model that it must beat; `figures` are PNG pictures by dataset,
+    `shap_summaries` by explained model.
     """
 
     parameters: ReportParameters
@@ -106,6 +107,7 @@ class Report:
     promotion: Sequence[Mapping[str, Any]]
     limitations: Sequence[str]
     figures: Mapping[str, bytes]
+    shap_summaries: Mapping[str, bytes]
     command: str
 
     @property

@@ -108,6 +108,7 @@ def write_report(
     results: Sequence[ModelResult],
     figures: Mapping[str, bytes],
     importances: Mapping[str, bytes],
+    shap_summaries: Mapping[str, bytes],
     participants: Participants,
     cohort_audit: Mapping[str, Any],
     leaderboard: pd.DataFrame,
@@ -174,6 +175,7 @@ def write_report(
                 board,
             ),
             figures=figures,
+            shap_summaries=shap_summaries,
             command=f"{report.command} --params seed={study.seed}",
         )
     )

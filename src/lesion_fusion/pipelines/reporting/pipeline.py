@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.pipelines.reporting.comparison_nodes import compare_in_subgroups, draw_comparisons
+from lesion_fusion.pipelines.reporting.explanation_nodes import (
+    draw_contributions,
+    explain_best,
+    lay_out_contributions,
+)
 from lesion_fusion.pipelines.reporting.figure_nodes import (
     draw_calibration_curves,
     draw_class_distribution,
@@ -34,11 +39,13 @@ from lesion_fusion.pipelines.reporting.reader_nodes import (
 )
 
 
-def create_pipeline(all_models: Sequence[str], classifiers: Sequence[str], compared: Sequence[str]) -> Pipeline:
+def create_pipeline(
+    all_models: Sequence[str], classifiers: Mapping[str, str | None], compared: Sequence[str]
+) -> Pipeline:
     """Return the stage `reporting`.
 
     `all_models` are the full names of the candidates of all families, `classifiers` those of them over a feature table,
-    `compared` the models of the planned comparisons.
+    with the network whose embeddings each reads, if any, and `compared` the models of the planned comparisons.
     """
     of_models = [name for model in all_models for name in _of_model(model)]
     families = list(dict.fromkeys(name.partition(".")[0] for name in all_models))
@@ -127,11 +134,32 @@ def create_pipeline(all_models: Sequence[str], classifiers: Sequence[str], compa
                 name="gather_importances",
             ),
             Node(
+                explain_best,
+                {
+                    "leaderboard": "leaderboard",
+                    "cases": "study_cases",
+                    "image_descriptors": "image_descriptors",
+                    "explanation": "params:explanation",
+                    "study": "params:study",
+                    **{f"{name}.model": f"{name}.model" for name in classifiers},
+                    **{
+                        f"{name}.embeddings": f"{network}.embeddings"
+                        for name, network in classifiers.items()
+                        if network
+                    },
+                },
+                "shap_values",
+                name="explain_best",
+            ),
+            Node(draw_contributions, "shap_values", "shap_summaries", name="draw_contributions"),
+            Node(lay_out_contributions, "shap_summaries", "shap_summary", name="lay_out_contributions"),
+            Node(
                 write_report,
                 [
                     "model_results",
                     "report_figures",
                     "importance_figures",
+                    "shap_summaries",
                     "participants",
                     "cohort_audit",
                     "leaderboard",

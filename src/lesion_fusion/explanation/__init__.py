@@ -1,0 +1,1 @@
+"""Why a fitted model gives a case its probability."""
