@@ -24,8 +24,9 @@ import lesion_fusion.tabular.out_of_fold as nested
 from lesion_fusion.cohort.folds import inner_folds, outer_splits
 from lesion_fusion.cohort.study import Study as StudyParameters
 from lesion_fusion.evaluation.summary import summary
-from lesion_fusion.fusion.late import fit_combination
-from lesion_fusion.fusion.out_of_fold import LateResult, fuse_out_of_fold
+from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.fusion.out_of_fold import LateResult, Member, fuse_out_of_fold
+from lesion_fusion.fusion.rules import fit_rule
 from lesion_fusion.pipelines.model.naming import ModelName, identified
 from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
@@ -82,25 +83,27 @@ def members(study: Study) -> list[NestedResult]:
     return [evaluated(study), evaluated(study, TREE)]
 
 
-def fused(results: list[NestedResult]) -> LateResult:
-    return fuse_out_of_fold(
-        [r.predictions for r in results], [r.inner_predictions for r in results], ["a", "b"], CLASSES, "weighted", 0.9
-    )
+WEIGHTED = LateFusion(members=("a", "b"), rule="weighted")
+
+
+def fused(results: list[NestedResult], study: Study) -> LateResult:
+    named = dict(zip("ab", (Member(r.predictions, r.inner_predictions) for r in results), strict=True))
+    return fuse_out_of_fold(named, study.cases, CLASSES, WEIGHTED, TUNING, SEED)
 
 
 def fused_inside(study: Study) -> np.ndarray:
-    """All that late fusion fits for the fold: weights, and through the inner predictions calibration and threshold."""
-    result = fused(members(study))
+    """All that late fusion fits for the fold: the rule, and through the inner predictions calibration and threshold."""
+    result = fused(members(study), study)
     inner = result.inner_predictions[result.inner_predictions["fold"] == FOLD]
     threshold = result.predictions.loc[result.predictions["fold"] == FOLD, "threshold"].iloc[0]
-    return np.concatenate([result.weights.loc[FOLD, ["a", "b"]].to_numpy(float), inner["p_malignant"], [threshold]])
+    return np.concatenate([result.settled.loc[FOLD, ["a", "b"]].to_numpy(float), inner["p_malignant"], [threshold]])
 
 
 def weights_from_outer_predictions(study: Study) -> np.ndarray:
     _, test = study.split(FOLD)
     tables = [result.predictions for result in members(study)]
     outer = [table[table["fold"] == FOLD][["p_benign", "p_malignant"]].to_numpy() for table in tables]
-    return fit_combination("weighted", np.stack(outer), study.positions()[test]).weights
+    return fit_rule(WEIGHTED, np.stack(outer), study.positions()[test], 0.9, SEED).weights
 
 
 def tuned_on_all(study: Study) -> TunedClassifier:
@@ -332,7 +335,7 @@ def auroc(study: Study, predictions: pd.DataFrame, confidence: float = 0.99) -> 
 def test_nothing_is_found_where_there_is_nothing(seed: int):
     study = toy_study(90, signal=0, seed=10 + seed)
     results = members(study)
-    for result in (*results, fused(results)):
+    for result in (*results, fused(results, study)):
         found = auroc(study, result.predictions)
         assert found["low"] <= 0.5 <= found["high"]
 

@@ -22,11 +22,20 @@ pytestmark = pytest.mark.slow
 MODELS = [
     "clinical.logistic_regression",
     "clinical.xgboost",
+    "clinical.stacked_ensemble",
     "imaging.descriptors_svm",
     "imaging.small_cnn_adam",
     "fusion.early_extra_trees",
     "fusion.intermediate_logistic_regression",
+    "fusion.late_mean",
+    "fusion.late_majority_vote",
     "fusion.late_weighted",
+    "fusion.late_stacking_logistic_regression",
+    # Ablations and the steps beside them.
+    "clinical.metadata_logistic_regression",
+    "clinical.assessment_logistic_regression",
+    "fusion.late_metadata",
+    "fusion.late_assessment",
 ]
 
 
@@ -106,7 +115,7 @@ def test_what_did_not_change_is_reused_and_what_did_is_not(project: Project):
     changed = {**SMALL_PARAMETERS, "clinical": {"xgboost": {"grid": {"n_estimators": [10], "learning_rate": [0.1]}}}}
     project.configure("parameters.yml", changed)
     parameter = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
-    assert trained(parameter.stdout) == {"clinical.xgboost"}
+    assert trained(parameter.stdout) == {"clinical.xgboost", "clinical.stacked_ensemble"}
     assert "fusion.build_leaderboard" in ran(parameter.stdout)
 
     seed = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs", "--params", "seed=7")

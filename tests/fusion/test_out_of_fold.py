@@ -1,74 +1,120 @@
-"""Late fusion fold by fold: matched by case, over the repeats all members cover, whatever the order of rows."""
+"""Late fusion fold by fold: matched by case, over the repeats all members cover, in any order of rows and members."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, toy_study
 
-from lesion_fusion.fusion.out_of_fold import LateResult, fuse_out_of_fold
-from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, evaluate_nested
+from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.fusion.fitting import fit_fusion
+from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.fusion.out_of_fold import LateResult, Member, common_trainings, fuse_out_of_fold
+from lesion_fusion.tabular.calibration import Calibration, log_odds
+from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
+from lesion_fusion.tabular.parameters import DecisionRule, Tuning
+from tests.fusion.toy import members as probabilities_of
+from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, toy_study
 
 NAMES = ("clinical.a", "imaging.b")
+RULES = {
+    "mean": LateFusion(members=NAMES, rule="mean"),
+    "majority_vote": LateFusion(members=NAMES, rule="majority_vote"),
+    "weighted": LateFusion(members=NAMES, rule="weighted"),
+    "stacking": LateFusion(members=NAMES, rule="stacking", classifier="logistic_regression"),
+    "boosting": LateFusion(members=NAMES, rule="stacking", classifier="gradient_boosting"),
+}
+DECISION = Tuning(inner_folds=3, decision=DecisionRule(minimum_sensitivity=0.9))
 
 
 @pytest.fixture(scope="module")
-def members() -> list[NestedResult]:
-    study = toy_study(60, signal=1.0)
+def study() -> Study:
+    return toy_study(60, signal=1.0, images_per_patient=2)
+
+
+@pytest.fixture(scope="module")
+def members(study: Study) -> dict[str, Member]:
     record, image = study.features[["age", "shape"]], study.features.filter(like="image_")
-    return [
+    results = [
         evaluate_nested(lambda *_: record, study.cases, study.folds, CLASSES, LINEAR, TUNING, 1),
         evaluate_nested(lambda *_: image, study.cases, study.folds, CLASSES, TREE, TUNING, 1),
     ]
+    return {name: Member(r.predictions, r.inner_predictions) for name, r in zip(NAMES, results, strict=True)}
 
 
-def fused(tables: list[pd.DataFrame], inner: list[pd.DataFrame], rule: str = "weighted") -> LateResult:
-    return fuse_out_of_fold(tables, inner, NAMES, CLASSES, rule, 0.9)
+def fused(members: dict[str, Member], study: Study, rule: str = "weighted") -> LateResult:
+    return fuse_out_of_fold(members, study.cases, CLASSES, RULES[rule], DECISION, 1)
 
 
-def of(members: list[NestedResult]) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
-    return [m.predictions for m in members], [m.inner_predictions for m in members]
-
-
-def test_every_case_is_fused_once_with_a_threshold_a_fold(members):
-    result = fused(*of(members))
-    assert sorted(result.predictions["case_id"]) == sorted(members[0].predictions["case_id"])
+@pytest.mark.parametrize("rule", RULES)
+def test_every_case_is_fused_once_with_a_threshold_a_fold(members, study, rule: str):
+    result = fused(members, study, rule)
+    assert sorted(result.predictions["case_id"]) == sorted(study.cases["case_id"])
     np.testing.assert_allclose(result.predictions[["p_benign", "p_malignant"]].sum(axis=1), 1)
     assert (result.predictions.groupby("fold")["threshold"].nunique() == 1).all()
-    assert result.weights["fold"].tolist() == [0, 1, 2, REFIT]
-    np.testing.assert_allclose(result.weights[list(NAMES)].sum(axis=1), 1)
-    np.testing.assert_array_equal(result.weights[list(NAMES)].iloc[-1], result.combination.weights)
+    assert result.settled["fold"].tolist() == [0, 1, 2, REFIT]
+    assert list(result.settled) == ["repeat", "fold", *NAMES]
+    # The sensitivity asked for holds on the fusion's own inner predictions.
+    inner = result.inner_predictions[result.inner_predictions["fold"] == 0]
+    threshold = result.predictions.loc[result.predictions["fold"] == 0, "threshold"].iloc[0]
+    assert (inner.loc[inner["label"] == "malignant", "p_malignant"] >= threshold).mean() >= 0.9
 
 
-def test_the_order_of_rows_changes_nothing(members):
-    tables, inner = of(members)
-    shuffled = [table.sample(frac=1, random_state=i) for i, table in enumerate(tables)]
-    shuffled_inner = [table.sample(frac=1, random_state=i) for i, table in enumerate(inner)]
-    one, other = fused(tables, inner), fused(shuffled, shuffled_inner)
+@pytest.mark.parametrize("rule", RULES)
+def test_the_order_of_rows_and_members_changes_nothing(members, study, rule: str):
+    shuffled = {
+        name: Member(*(t.sample(frac=1, random_state=i) for t in (member.predictions, member.inner_predictions)))
+        for i, (name, member) in enumerate(reversed(members.items()))
+    }
+    other_study = Study(study.cases.sample(frac=1, random_state=3), study.features, study.folds)
+    one, other = fused(members, study, rule), fused(shuffled, other_study, rule)
     pd.testing.assert_frame_equal(one.predictions, other.predictions, check_exact=True)
-    pd.testing.assert_frame_equal(one.weights, other.weights, check_exact=True)
+    pd.testing.assert_frame_equal(one.settled, other.settled, check_exact=True)
+    assert one.fitted.threshold == other.fitted.threshold
 
 
-def test_members_are_fused_over_the_cases_all_of_them_predicted(members):
-    tables, inner = of(members)
-    left_out = tables[1]["case_id"].iloc[0]
-    fewer = [tables[0], tables[1][tables[1]["case_id"] != left_out]]
-    result = fused(fewer, inner)
-    assert set(tables[0]["case_id"]) - set(result.predictions["case_id"]) == {left_out}
+def test_members_are_fused_over_the_cases_all_of_them_predicted(members, study):
+    first, second = members.values()
+    left_out = second.predictions["case_id"].iloc[0]
+    fewer = Member(second.predictions[second.predictions["case_id"] != left_out], second.inner_predictions)
+    result = fused({NAMES[0]: first, NAMES[1]: fewer}, study)
+    assert set(first.predictions["case_id"]) - set(result.predictions["case_id"]) == {left_out}
 
 
-def test_a_repeat_that_one_member_lacks_is_left_out(members):
-    tables, inner = of(members)
-    longer = [pd.concat([tables[0], tables[0].assign(repeat=1)]), tables[1]]
-    longer_inner = [pd.concat([inner[0], inner[0].assign(repeat=1)]), inner[1]]
-    assert fused(longer, longer_inner).predictions["repeat"].unique().tolist() == [0]
+def test_a_repeat_that_one_member_lacks_is_left_out(members, study):
+    first, second = members.values()
+    longer = Member(*(pd.concat([t, t.assign(repeat=1)]) for t in (first.predictions, first.inner_predictions)))
+    both = {NAMES[0]: longer, NAMES[1]: second}
+    assert common_trainings(both) == [(0, 0), (0, 1), (0, 2)]
+    assert fused(both, study).predictions["repeat"].unique().tolist() == [0]
 
 
-def test_the_member_that_knows_more_gets_more(members):
-    tables, inner = of(members)
-    rng = np.random.default_rng(0)
-    noise = rng.uniform(0.05, 0.95, len(inner[1]))
-    useless = inner[1].assign(p_benign=1 - noise, p_malignant=noise)
-    weights = fused(tables, [inner[0], useless]).weights
-    assert (weights[NAMES[0]] > weights[NAMES[1]]).all()
+def test_the_member_that_knows_more_gets_more(members, study):
+    first, second = members.values()
+    noise = np.random.default_rng(0).uniform(0.05, 0.95, len(second.inner_predictions))
+    useless = second.inner_predictions.assign(p_benign=1 - noise, p_malignant=noise)
+    settled = fused({NAMES[0]: first, NAMES[1]: Member(second.predictions, useless)}, study).settled
+    assert (settled[NAMES[0]] > settled[NAMES[1]]).all()
+
+
+def test_calibration_and_inner_predictions_come_from_rules_that_did_not_see_the_case():
+    probabilities, labels = probabilities_of(0.3, 0.3, n=120)
+    greedy = LateFusion(members=NAMES, rule="stacking", classifier="k_nearest_neighbours")
+    groups = np.arange(120)
+    fitted, inner = fit_fusion(greedy, probabilities, labels, groups, DECISION, 0)
+    seen = fitted.rule.scores(probabilities)
+    sure = log_odds(Calibration.fit(seen, labels, 2).probabilities(seen))
+    assert np.abs(log_odds(inner)).mean() < 0.7 * np.abs(sure).mean()
+    # One patient's cases never lie on both sides: copies of a case under its patient bring nothing.
+    copied = np.repeat(probabilities, 2, axis=1), np.repeat(labels, 2), np.repeat(groups, 2)
+    _, of_copies = fit_fusion(greedy, *copied, DECISION, 0)
+    assert np.abs(log_odds(of_copies)).mean() < 0.7 * np.abs(sure).mean()
+
+
+def test_too_few_cases_in_common_are_told_with_the_mend():
+    probabilities, labels = probabilities_of(1.0, 1.0, n=20)
+    labels[:] = 0
+    labels[:2] = 1
+    groups = np.where(np.arange(20) < 2, 0, np.arange(20))
+    with pytest.raises(SmallCohortError, match=r"clinical\.a, imaging\.b.*two patients of each class"):
+        fit_fusion(RULES["mean"], probabilities, labels, groups, DECISION, 0)

@@ -14,6 +14,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from lesion_fusion.datasets.model_bundle import ModelBundleDataset
+from lesion_fusion.fusion.rules import MajorityVote, Mean, Stacking, Weighted
+from lesion_fusion.fusion.stackers import make_stacker
 from lesion_fusion.models.bundle import DESCRIPTION, UntrustedBundleError, load_bundle, save_bundle
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
@@ -39,34 +41,50 @@ def test_every_classifier_gives_the_same_probabilities_after_storing(cohort, cla
         assert getattr(loaded, name) == getattr(model, name)
 
 
-def test_a_late_fusion_is_stored_with_its_members(cohort, tmp_path: Path):
-    model = fitted_late(cohort)
+RULES = {
+    "mean": Mean(),
+    "weighted": Weighted(np.array([0.6, 0.4])),
+    "majority_vote": MajorityVote(np.array([0.3, 0.5])),
+    **{
+        f"stacking by {name}": Stacking(
+            make_stacker(name, 0).fit([[0, 1], [1, 0], [2, 2], [3, 3]] * 10, [0, 0, 1, 1] * 10)
+        )
+        for name in sorted(CLASSIFIERS)
+    },
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_late_fusion_is_stored_with_its_members_and_its_rule(cohort, tmp_path: Path, rule: str):
+    model = fitted_late(cohort, RULES[rule])
     save_bundle(model, tmp_path / "bundle")
     loaded = load_bundle(tmp_path / "bundle")
     np.testing.assert_array_equal(loaded.probabilities(cohort.inputs), model.probabilities(cohort.inputs))
-    assert loaded.record_columns == model.members[0].record_columns
+    assert list(loaded.members) == list(model.members)
+    assert loaded.threshold == model.threshold
+    assert loaded.record_columns == next(iter(model.members.values())).record_columns
     assert loaded.uses_descriptors
     assert loaded.image_inputs == ()
 
 
 def test_a_late_fusion_joins_what_its_members_say(cohort):
-    model = fitted_late(cohort)
-    trusting = replace(
-        model,
-        combination=replace(model.combination, weights=np.array([1.0, 0.0])),
-        calibration=Calibration(np.array([[1.0]]), np.array([0.0])),
-    )
-    np.testing.assert_allclose(
-        trusting.probabilities(cohort.inputs), model.members[0].probabilities(cohort.inputs), atol=1e-6
-    )
+    model = fitted_late(cohort, Weighted(np.array([1.0, 0.0])))
+    trusting = replace(model.fusion, calibration=Calibration(np.array([[1.0]]), np.array([0.0])))
+    only_first = replace(model, fusions={tuple(model.members): trusting})
+    first = next(iter(model.members.values()))
+    np.testing.assert_allclose(only_first.probabilities(cohort.inputs), first.probabilities(cohort.inputs), atol=1e-6)
 
 
 def test_a_bundle_holds_no_pickle_and_three_classes_have_no_threshold(cohort, tmp_path: Path):
-    save_bundle(replace(fitted_late(cohort), threshold=float("nan")), tmp_path / "bundle")
+    late = fitted_late(cohort, MajorityVote(np.array([np.nan, np.nan])))
+    undecided = replace(late, fusions={tuple(late.members): replace(late.fusion, threshold=float("nan"))})
+    save_bundle(undecided, tmp_path / "bundle")
     suffixes = {path.suffix for path in (tmp_path / "bundle").rglob("*") if path.is_file()}
     assert suffixes == {".json", ".skops"}
     assert json.loads((tmp_path / "bundle" / DESCRIPTION).read_text())["threshold"] is None
-    assert np.isnan(load_bundle(tmp_path / "bundle").threshold)
+    loaded = load_bundle(tmp_path / "bundle")
+    assert np.isnan(loaded.threshold)
+    assert np.isnan(loaded.fusion.rule.thresholds).all()
 
 
 def test_a_foreign_type_is_refused_by_name_with_the_mend(cohort, tmp_path: Path):

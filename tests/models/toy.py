@@ -11,7 +11,8 @@ from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.roles import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
-from lesion_fusion.fusion.late import Combination
+from lesion_fusion.fusion.fitting import FittedFusion
+from lesion_fusion.fusion.rules import FittedRule, Weighted
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.models.inputs import CaseInputs
 from lesion_fusion.models.late import FittedLateFusion
@@ -67,13 +68,9 @@ def fitted_tabular(cohort: Cohort, views: tuple[str, ...], classifier: str = "lo
     )
 
 
-def fitted_late(cohort: Cohort) -> FittedLateFusion:
-    return FittedLateFusion(
-        family="fusion",
-        name="late",
-        classes=CLASSES,
-        threshold=0.35,
-        members=(fitted_tabular(cohort, ("record",)), fitted_tabular(cohort, ("image_descriptors",), "extra_trees")),
-        combination=Combination("weighted", np.array([0.6, 0.4])),
-        calibration=Calibration(np.array([[1.3]]), np.array([0.1])),
-    )
+def fitted_late(cohort: Cohort, rule: FittedRule | None = None) -> FittedLateFusion:
+    """A late fusion of a record model and one of image descriptors."""
+    members = (fitted_tabular(cohort, ("record",)), fitted_tabular(cohort, ("image_descriptors",), "extra_trees"))
+    named = {f"{member.family}.{member.name}": member for member in members}
+    fusion = FittedFusion(rule or Weighted(np.array([0.6, 0.4])), Calibration(np.array([[1.3]]), np.array([0.1])), 0.35)
+    return FittedLateFusion("fusion", "late", CLASSES, named, {tuple(named): fusion})

@@ -13,7 +13,6 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import CSVDataset
-from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, toy_study
 
 from lesion_fusion.datasets.figure import FigureDataset
 from lesion_fusion.models.inputs import CaseInputs
@@ -22,6 +21,7 @@ from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
 from lesion_fusion.pipelines.reporting.reader_nodes import compare_with_reader
 from lesion_fusion.reporting.notation import METRICS, number, signed
 from lesion_fusion.reporting.parameters import ReportParameters
+from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, toy_study
 
 EVIL = "<script>alert('x')</script>"
 

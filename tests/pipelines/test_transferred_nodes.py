@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
-from tests.models.toy import CLASSES, fitted_tabular, small_cohort
 
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.study import Study
@@ -14,6 +13,7 @@ from lesion_fusion.models.bundle import load_bundle, save_bundle
 from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.pipelines.model.transferred_nodes import TransferError, TransferredModel, transfer
 from lesion_fusion.tabular.parameters import Tuning
+from tests.models.toy import CLASSES, fitted_tabular, small_cohort
 
 COHORT = small_cohort()
 SOURCE = fitted_tabular(COHORT, ("image_descriptors",))

@@ -16,7 +16,8 @@ import numpy as np
 import skops.io
 
 from lesion_fusion.errors import MendableError
-from lesion_fusion.fusion.late import Combination
+from lesion_fusion.fusion.fitting import FittedFusion
+from lesion_fusion.fusion.rules import FittedRule, MajorityVote, Mean, Stacking, Weighted
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.late import FittedLateFusion
@@ -54,7 +55,7 @@ def save_bundle(model: FittedModel, folder: Path) -> None:
         "family": model.family,
         "name": model.name,
         "classes": list(model.classes),
-        "threshold": None if math.isnan(model.threshold) else model.threshold,
+        "threshold": _number_to_json(model.threshold),
     }
     if isinstance(model, FittedTabular):
         description |= {
@@ -78,13 +79,14 @@ def save_bundle(model: FittedModel, folder: Path) -> None:
     elif isinstance(model, FittedLateFusion):
         description |= {
             "kind": "late_fusion",
-            "calibration": _calibration_to_json(model.calibration),
-            "rule": model.combination.rule,
-            "weights": model.combination.weights.tolist(),
-            "members": [f"member_{i}" for i in range(len(model.members))],
+            "members": {name: f"member_{i}" for i, name in enumerate(model.members)},
+            "fusions": [
+                {"members": list(names), **_fusion_to_json(fusion, folder / f"stacker_{i}.skops")}
+                for i, (names, fusion) in enumerate(model.fusions.items())
+            ],
         }
-        for name, member in zip(description["members"], model.members, strict=True):
-            save_bundle(member, folder / name)
+        for name, member in model.members.items():
+            save_bundle(member, folder / description["members"][name])
     elif isinstance(model, FittedTransferred):
         description |= {"kind": "transferred", "calibration": _calibration_to_json(model.calibration)}
         save_bundle(model.source, folder / SOURCE)
@@ -100,10 +102,18 @@ def load_bundle(folder: Path) -> FittedModel:
         "family": description["family"],
         "name": description["name"],
         "classes": tuple(description["classes"]),
-        "threshold": math.nan if description["threshold"] is None else float(description["threshold"]),
-        "calibration": _calibration_from_json(description["calibration"]),
     }
     kind = description["kind"]
+    if kind == "late_fusion":
+        return FittedLateFusion(
+            **common,
+            members={name: load_bundle(folder / place) for name, place in description["members"].items()},
+            fusions={tuple(one["members"]): _fusion_from_json(one, folder) for one in description["fusions"]},
+        )
+    common |= {
+        "threshold": _number_from_json(description["threshold"]),
+        "calibration": _calibration_from_json(description["calibration"]),
+    }
     if kind == "tabular":
         image_input = description["image_input"]
         return FittedTabular(
@@ -120,12 +130,6 @@ def load_bundle(folder: Path) -> FittedModel:
             **common,
             network=_load_network(folder / NETWORK),
             image_input=ImageInput(**description["image_input"]),
-        )
-    if kind == "late_fusion":
-        return FittedLateFusion(
-            **common,
-            members=tuple(load_bundle(folder / name) for name in description["members"]),
-            combination=Combination(description["rule"], np.asarray(description["weights"])),
         )
     if kind == "transferred":
         del common["classes"]
@@ -157,3 +161,50 @@ def _calibration_to_json(calibration: Calibration) -> dict[str, Any]:
 
 def _calibration_from_json(values: dict[str, Any]) -> Calibration:
     return Calibration(np.asarray(values["slope"]), np.asarray(values["intercept"]))
+
+
+def _fusion_to_json(fusion: FittedFusion, stacker: Path) -> dict[str, Any]:
+    """Return what `_fusion_from_json` reads; the estimator of a stacker is written to the file `stacker`."""
+    return {
+        "rule": _rule_to_json(fusion.rule, stacker),
+        "calibration": _calibration_to_json(fusion.calibration),
+        "threshold": _number_to_json(fusion.threshold),
+    }
+
+
+def _fusion_from_json(values: dict[str, Any], folder: Path) -> FittedFusion:
+    return FittedFusion(
+        _rule_from_json(values["rule"], folder),
+        _calibration_from_json(values["calibration"]),
+        _number_from_json(values["threshold"]),
+    )
+
+
+def _rule_to_json(rule: FittedRule, stacker: Path) -> dict[str, Any]:
+    if isinstance(rule, Stacking):
+        skops.io.dump(rule.estimator, stacker)
+        return {"kind": "stacking", "estimator": stacker.name}
+    if isinstance(rule, Weighted):
+        return {"kind": "weighted", "weights": rule.weights.tolist()}
+    if isinstance(rule, MajorityVote):
+        return {"kind": "majority_vote", "thresholds": [_number_to_json(value) for value in rule.thresholds.tolist()]}
+    assert isinstance(rule, Mean)
+    return {"kind": "mean"}
+
+
+def _rule_from_json(values: dict[str, Any], folder: Path) -> FittedRule:
+    if values["kind"] == "stacking":
+        return Stacking(_load_estimator(folder / values["estimator"]))
+    if values["kind"] == "weighted":
+        return Weighted(np.asarray(values["weights"]))
+    if values["kind"] == "majority_vote":
+        return MajorityVote(np.array([_number_from_json(value) for value in values["thresholds"]]))
+    return Mean()
+
+
+def _number_to_json(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _number_from_json(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -30,6 +30,13 @@ REGIMES = {
     "frozen": "a head trained on its frozen features",
     "fine_tune": "its head trained first, then its upper blocks",
 }
+# What a rule of late fusion learns inside a training fold.
+SETTLED = {
+    "mean": "nothing",
+    "majority_vote": "the thresholds at which members vote",
+    "weighted": "the members' weights",
+    "stacking": "nothing; the stacker's settings are fixed",
+}
 # The columns of a training log that are not hyperparameters.
 _BOOKKEEPING = ["repeat", "fold", "score", "chosen"]
 
@@ -60,10 +67,12 @@ class FoldRow:
 def describe(parameters: Mapping[str, Any]) -> Description:
     """Return the description of a model from its parameters: late fusion, network or tuned classifier."""
     if "members" in parameters:
+        rule, classifier = parameters["rule"], parameters["classifier"]
+        stacker = f" by {CLASSIFIERS.get(classifier, words(classifier))}" if classifier else ""
         return Description(
-            what=f"late fusion, {words(parameters['rule'])}",
+            what=f"late fusion, {words(rule)}{stacker}",
             sees=f"the probabilities of {listing(list(parameters['members']))}",
-            tuned="nothing" if parameters["rule"] == "mean" else "the rule's weights",
+            tuned=SETTLED[rule],
             tried=1,
         )
     if "transferred" in parameters:
@@ -111,14 +120,14 @@ def fold_rows(predictions: pd.DataFrame, training_log: pd.DataFrame) -> list[Fol
 
 
 def _settled(log: pd.DataFrame) -> dict[tuple[int, int], str]:
-    """Return what was settled in each fold: the grid point chosen, the epochs trained or the members' weights."""
+    """Return what was settled in each fold: the grid point chosen, the epochs trained or what a rule found."""
     places = log.groupby(["repeat", "fold"])
     if "epoch" in log:
         return {_key(key): _epochs(rows) for key, rows in places}
     if "chosen" in log:
         return {_key(key): _named(rows[rows["chosen"]].iloc[0].drop(_BOOKKEEPING)) for key, rows in places}
-    weights = [name for name in log.columns if name not in _BOOKKEEPING]
-    return {_key(key): _named(rows.iloc[0][weights].map(lambda weight: number(weight, 2))) for key, rows in places}
+    of_members = [name for name in log.columns if name not in _BOOKKEEPING]
+    return {_key(key): _named(rows.iloc[0][of_members].map(lambda value: number(value, 2))) for key, rows in places}
 
 
 def _key(key: Any) -> tuple[int, int]:

@@ -64,8 +64,9 @@ def network_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
 def late_model(model: ModelName, stage: str, members: Sequence[str]) -> Pipeline:
     """Return the pipeline of a late fusion of the models called `members`."""
     of_members = [f"{name}.{part}" for name in members for part in ("predictions", "inner_predictions", "model")]
-    inputs = ["params:model", "params:tuning", "params:study", *of_members]
-    train = Node(for_model(fuse_late, model), inputs, TRAINED, name="train")
+    inputs = ["study_cases", "params:model", "params:tuning", "params:study", *of_members]
+    outputs = ["predictions", "inner_predictions", "training_log", "reduced_predictions", "model"]
+    train = Node(for_model(fuse_late, model), inputs, outputs, name="train")
     return _model(model, stage, train, outside=set(of_members))
 
 
