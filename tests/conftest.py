@@ -23,6 +23,7 @@ SMALL_PARAMETERS = {
     "imaging": {"small_cnn_adam": {"network": {"epochs": 1}}},
     "fusion": {
         "early_extra_trees": {"grid": {"n_estimators": [20]}},
+        "early_adaboost": {"grid": {"n_estimators": [5]}},
         "intermediate_logistic_regression": {"grid": {"C": [0.1]}},
     },
 }

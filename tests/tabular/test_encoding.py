@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from lesion_fusion.cohort.schema import COLUMN
-from lesion_fusion.tabular.encoding import CategoryIndicators, make_encoder
+from lesion_fusion.tabular.encoding import MIXED, CategoryIndicators, encoded_sources, make_encoder
 
 
 def indicators(**columns: list) -> pd.DataFrame:
@@ -63,8 +64,11 @@ def test_numbers_are_imputed_by_the_median_and_standardised_by_the_rows_fitted_o
     assert missing[3] > missing[:3].max()
 
 
-def test_embeddings_are_reduced_and_the_rest_is_not():
+@pytest.mark.parametrize("part", MIXED)
+def test_embeddings_and_pixels_are_reduced_and_the_rest_is_not(part: str):
     rng = np.random.default_rng(0)
-    table = pd.DataFrame(rng.normal(size=(20, 6)), columns=[f"embedding_{i}" for i in range(6)])
+    table = pd.DataFrame(rng.normal(size=(20, 6)), columns=[f"{part.removesuffix('s')}_{i}" for i in range(6)])
     table["image_descriptor_area"] = rng.normal(size=20)
-    assert make_encoder(list(table.columns), 3).fit_transform(table).shape == (20, 4)
+    encoder = make_encoder(list(table.columns), 3)
+    assert encoder.fit_transform(table).shape == (20, 4)
+    assert encoded_sources(encoder) == ["image_descriptor_area", *[part] * 3]

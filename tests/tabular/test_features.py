@@ -25,7 +25,7 @@ def test_row_i_of_embeddings_is_case_i():
     assert table.loc["a"].tolist() == [2, 3]
 
 
-@pytest.mark.parametrize("view", ["image_descriptors", "embeddings"])
+@pytest.mark.parametrize("view", ["image_descriptors", "embeddings", "pixels"])
 def test_a_view_without_its_data_is_refused_by_name(view):
     with pytest.raises(ValueError, match=view):
         feature_table((view,), CASES, [])

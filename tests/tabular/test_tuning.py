@@ -59,6 +59,8 @@ def test_of_equal_scores_the_first_point_wins():
         ({"grid": {"CC": [1]}}, ["CC", "penalty"]),
         ({"grid": {"C": []}}, ["no value for C"]),
         ({"views": ("embeddings",)}, ["network"]),
+        ({"views": ("pixels",)}, ["image_input"]),
+        ({"image_input": "crop"}, ["image_input"]),
     ],
 )
 def test_a_model_that_can_not_be_is_refused_in_words(settings: dict, words: list[str]):

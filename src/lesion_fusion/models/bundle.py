@@ -65,6 +65,8 @@ def save_bundle(model: FittedModel, folder: Path) -> None:
             "record_columns": list(model.record_columns),
             "descriptor_names": list(model.descriptor_names),
             "image_input": model.image_input.model_dump() if model.image_input else None,
+            "pixel_input": model.pixel_input.model_dump() if model.pixel_input else None,
+            "pixel_edge": model.pixel_edge,
         }
         skops.io.dump(model.estimator, folder / ESTIMATOR)
         if model.network is not None:
@@ -115,7 +117,7 @@ def load_bundle(folder: Path) -> FittedModel:
         "calibration": _calibration_from_json(description["calibration"]),
     }
     if kind == "tabular":
-        image_input = description["image_input"]
+        image_input, pixel_input = description["image_input"], description["pixel_input"]
         return FittedTabular(
             **common,
             views=tuple(description["views"]),
@@ -124,6 +126,8 @@ def load_bundle(folder: Path) -> FittedModel:
             estimator=_load_estimator(folder / ESTIMATOR),
             network=_load_network(folder / NETWORK) if (folder / NETWORK).exists() else None,
             image_input=ImageInput(**image_input) if image_input else None,
+            pixel_input=ImageInput(**pixel_input) if pixel_input else None,
+            pixel_edge=description["pixel_edge"],
         )
     if kind == "network":
         return FittedNetwork(

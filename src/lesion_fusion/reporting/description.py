@@ -24,6 +24,7 @@ VIEWS = {
     "record": "the record",
     "image_descriptors": "the image descriptors",
     "embeddings": "a network's embeddings",
+    "pixels": "the image's pixels, averaged over areas",
 }
 REGIMES = {
     "scratch": "trained from random weights",

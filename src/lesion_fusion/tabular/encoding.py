@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from lesion_fusion.cohort.schema import COLUMN, Kind, split_cell
 
 EMBEDDING_PREFIX = "embedding_"
-# Stands for all embeddings of a table, which principal components mix.
-EMBEDDINGS = "embeddings"
+PIXEL_PREFIX = "pixel_"
+# Parts of the encoder whose columns principal components mix: they have one source, the part itself.
+MIXED = ("embeddings", "pixels")
 
 
 class CategoryIndicators(TransformerMixin, BaseEstimator):
@@ -67,17 +68,19 @@ def _indicators(cells: pd.Series, name: str) -> np.ndarray:
     return np.hstack([indicators.reshape(len(values), len(column.categories)), missing])
 
 
-def make_encoder(columns: list[str], embedding_components: int) -> ColumnTransformer:
+def make_encoder(columns: list[str], components: int) -> ColumnTransformer:
     """Return an unfitted encoder for a feature table with these columns.
 
     Record columns are told by the schema: numbers are imputed by the median, with an indicator, and standardised;
     categories become indicators. Columns named `embedding_…` are standardised and reduced to that many principal
-    components; every other column is an image descriptor, imputed by the median and standardised.
+    components, and so are those named `pixel_…`; every other column is an image descriptor, imputed by the median and
+    standardised.
     """
     numbers = [name for name in columns if name in COLUMN and COLUMN[name].kind is Kind.NUMBER]
     categories = [name for name in columns if name in COLUMN and COLUMN[name].kind is not Kind.NUMBER]
     embeddings = [name for name in columns if name.startswith(EMBEDDING_PREFIX)]
-    descriptors = [name for name in columns if name not in COLUMN and name not in embeddings]
+    pixels = [name for name in columns if name.startswith(PIXEL_PREFIX)]
+    descriptors = [name for name in columns if name not in {*COLUMN, *embeddings, *pixels}]
     impute = {"strategy": "median", "keep_empty_features": True}
     parts: list[tuple[str, Any, list[str]]] = [
         (
@@ -87,10 +90,9 @@ def make_encoder(columns: list[str], embedding_components: int) -> ColumnTransfo
         ),
         ("categories", CategoryIndicators(), categories),
         ("descriptors", Pipeline([("impute", SimpleImputer(**impute)), ("scale", StandardScaler())]), descriptors),
-        (
-            "embeddings",
-            Pipeline([("scale", StandardScaler()), ("reduce", PCA(embedding_components, random_state=0))]),
-            embeddings,
+        *(
+            (part, Pipeline([("scale", StandardScaler()), ("reduce", PCA(components, random_state=0))]), names)
+            for part, names in zip(MIXED, (embeddings, pixels), strict=True)
         ),
     ]
     return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
@@ -99,15 +101,15 @@ def make_encoder(columns: list[str], embedding_components: int) -> ColumnTransfo
 def encoded_sources(encoder: ColumnTransformer) -> list[str]:
     """Return, for each output of a fitted encoder, the column of the feature table that it comes from.
 
-    Principal components come from all embeddings together, `EMBEDDINGS`.
+    Principal components come from all columns of their part together, whose name in `MIXED` stands for them.
     """
     sources: list[str] = []
     for part, transformer, columns in encoder.transformers_:
         if part == "remainder":
             continue
         names = transformer.get_feature_names_out(columns)
-        if part == "embeddings":
-            sources += [EMBEDDINGS] * len(names)
+        if part in MIXED:
+            sources += [part] * len(names)
         else:
             sources += [name.removeprefix("missingindicator_").partition(": ")[0] for name in names]
     return sources

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.tabular.encoding import EMBEDDING_PREFIX
+from lesion_fusion.tabular.encoding import EMBEDDING_PREFIX, PIXEL_PREFIX
 
 # The record has columns of the same names (a radiologist's `halo` beside the one measured in the image).
 DESCRIPTOR_PREFIX = "image_descriptor_"
@@ -20,12 +20,13 @@ def feature_table(
     image_descriptors: pd.DataFrame | None = None,
     descriptor_names: Sequence[str] = (),
     embeddings: np.ndarray | None = None,
+    pixels: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return the features of `cases`, indexed by case_id, in the order of its rows.
 
     `views` names the parts: `record` (the columns in `record_columns`), `image_descriptors` (those
-    of the table's columns in `descriptor_names`), and `embeddings` (float array (n, d), row i = case i). A case without
-    image descriptors gets NA there.
+    of the table's columns in `descriptor_names`), `embeddings` and `pixels` (float arrays (n, d), row i = case i). A
+    case without image descriptors gets NA there.
     """
     index = pd.Index(cases["case_id"], name="case_id")
     parts = []
@@ -39,6 +40,14 @@ def feature_table(
     if "embeddings" in views:
         if embeddings is None:
             raise ValueError("The view embeddings needs a network's embeddings.")
-        names = [f"{EMBEDDING_PREFIX}{i}" for i in range(embeddings.shape[1])]
-        parts.append(pd.DataFrame(np.asarray(embeddings, dtype="float64"), index=index, columns=names))
+        parts.append(_numbered(embeddings, EMBEDDING_PREFIX, index))
+    if "pixels" in views:
+        if pixels is None:
+            raise ValueError("The view pixels needs the pixels of the lesion images.")
+        parts.append(_numbered(pixels, PIXEL_PREFIX, index))
     return pd.concat(parts, axis=1)
+
+
+def _numbered(values: np.ndarray, prefix: str, index: pd.Index) -> pd.DataFrame:
+    names = [f"{prefix}{i}" for i in range(values.shape[1])]
+    return pd.DataFrame(np.asarray(values, dtype="float64"), index=index, columns=names)

@@ -10,15 +10,16 @@ from lesion_fusion.cohort.roles import predictor_columns
 from lesion_fusion.parameters import ModelParameters, Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 
-View = Literal["record", "image_descriptors", "embeddings"]
+View = Literal["record", "image_descriptors", "embeddings", "pixels"]
 
 
 class TabularModel(ModelParameters):
     """One classifier over one feature table.
 
     `views` are the parts of the table: the record's predictors, the image descriptors, a network's embeddings (then
-    `network` names that network). `predictors` are the roles of the record's columns it sees; without it, the study's.
-    `grid` maps the classifier's hyperparameters to the values to try.
+    `network` names that network), the pixels of an image input (then `image_input` names it) reduced to a square of
+    `pixel_edge`. `predictors` are the roles of the record's columns it sees; without it, the study's. Of embeddings and
+    of pixels so many principal components are kept. `grid` maps the classifier's hyperparameters to the values to try.
     """
 
     classifier: str
@@ -27,6 +28,9 @@ class TabularModel(ModelParameters):
     network: str | None = None
     predictors: tuple[str, ...] | None = None
     embedding_components: int = Field(default=16, ge=1)
+    image_input: str | None = None
+    pixel_edge: int = Field(default=16, ge=2, le=64)
+    pixel_components: int = Field(default=16, ge=1)
 
     @field_validator("classifier")
     @classmethod
@@ -54,9 +58,18 @@ class TabularModel(ModelParameters):
             raise ValueError(f"the grid of {self.classifier} gives no value for {', '.join(empty)}")
         if ("embeddings" in self.views) != (self.network is not None):
             raise ValueError("`network` names the network whose embeddings are used, and only then is given")
+        if ("pixels" in self.views) != (self.image_input is not None):
+            raise ValueError("`image_input` names the image input whose pixels are used, and only then is given")
+        if "pixels" in self.views and "embeddings" in self.views:
+            raise ValueError("pixels and embeddings are not joined: the embeddings are made of the pixels")
         if self.predictors is not None and "record" not in self.views:
             raise ValueError("`predictors` names what is seen of the record, and `views` leaves the record out")
         return self
+
+    @property
+    def components(self) -> int:
+        """Principal components kept of the embeddings or pixels among the views."""
+        return self.pixel_components if "pixels" in self.views else self.embedding_components
 
 
 class DecisionRule(Parameters):

@@ -55,7 +55,7 @@ def tune(
     first point of the grid wins, as with scikit-learn's `GridSearchCV`. The calibration sees the inner predictions of
     the chosen point only.
     """
-    encoder = make_encoder(list(features.columns), model.embedding_components)
+    encoder = make_encoder(list(features.columns), model.components)
     classifier = CLASSIFIERS[model.classifier](seed)
     grid = list(ParameterGrid(model.grid))
     splits = inner_folds(labels, groups, tuning.inner_folds, seed)

@@ -10,7 +10,7 @@ from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, draw_im
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName, for_model
 from lesion_fusion.pipelines.model.network_nodes import train_network
-from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_tabular
+from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_on_pixels, train_tabular
 from lesion_fusion.pipelines.model.transferred_nodes import transfer
 
 # What every kind of model hands on; a network hands on its embeddings too, a classifier what its columns are worth.
@@ -41,6 +41,23 @@ def embedding_model(model: ModelName, stage: str, network: str) -> Pipeline:
     ]
     train = Node(for_model(train_on_embeddings, model), inputs, CLASSIFIER_TRAINED, name="train")
     return _model(model, stage, train, outside={f"{network}.embeddings", f"{network}.model"})
+
+
+def pixel_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
+    """Return the pipeline of a classifier that also reads the pixels of the lesion images called `image_input`."""
+    images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
+    inputs = [
+        "study_cases",
+        "folds",
+        "image_descriptors",
+        images,
+        of_images,
+        "params:model",
+        "params:tuning",
+        "params:study",
+    ]
+    train = Node(for_model(train_on_pixels, model), inputs, CLASSIFIER_TRAINED, name="train")
+    return _model(model, stage, train, outside={images}, parameters={of_images})
 
 
 def network_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
@@ -92,6 +109,8 @@ def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object
         return transferred_model(model, stage, str(parameters["transferred"]), [str(name) for name in image_inputs])
     if "classifier" not in parameters:
         return network_model(model, stage, str(parameters.get("image_input")))
+    if "image_input" in parameters:
+        return pixel_model(model, stage, str(parameters["image_input"]))
     network = parameters.get("network")
     return embedding_model(model, stage, str(network)) if network else tabular_model(model, stage)
 

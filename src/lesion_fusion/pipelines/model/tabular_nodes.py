@@ -1,4 +1,4 @@
-"""Nodes that train a classifier over a feature table: record, image descriptors, a network's embeddings."""
+"""Nodes that train a classifier over a feature table: record, image descriptors, a network's embeddings, pixels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pandas as pd
 from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.embeddings import embedding_position, folds_with_embeddings
@@ -40,7 +42,29 @@ def train_tabular(
     result = evaluate_nested(
         lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS
     )
-    return _outputs(result, parameters, study, model, None)
+    return _outputs(result, parameters, study, model)
+
+
+def train_on_pixels(
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    image_descriptors: pd.DataFrame,
+    lesion_images: np.ndarray,
+    image_input: ImageInput,
+    parameters: TabularModel,
+    tuning: Tuning,
+    study: Study,
+    *,
+    model: ModelName,
+) -> Trained:
+    """Return the same for a model that also reads the pixels of the lesion images, row i = case i."""
+    columns, pixels = _record_columns(parameters, study), reduced_pixels(lesion_images, parameters.pixel_edge)
+    table = feature_table(parameters.views, cases, columns, image_descriptors, default_names(), pixels=pixels)
+    assert_no_leak(table.columns, study.protocol)
+    result = evaluate_nested(
+        lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS
+    )
+    return _outputs(result, parameters, study, model, pixel_input=image_input)
 
 
 def train_on_embeddings(
@@ -71,7 +95,7 @@ def train_on_embeddings(
     covered = folds_with_embeddings(folds, len(embeddings))
     assert_no_leak(features(*covered[["repeat", "fold"]].iloc[0]).columns, study.protocol)
     result = evaluate_nested(features, cases, covered, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS)
-    return _outputs(result, parameters, study, model, network)
+    return _outputs(result, parameters, study, model, network=network)
 
 
 def _record_columns(parameters: TabularModel, study: Study) -> tuple[str, ...]:
@@ -79,7 +103,12 @@ def _record_columns(parameters: TabularModel, study: Study) -> tuple[str, ...]:
 
 
 def _outputs(
-    result: NestedResult, parameters: TabularModel, study: Study, model: ModelName, network: FittedNetwork | None
+    result: NestedResult,
+    parameters: TabularModel,
+    study: Study,
+    model: ModelName,
+    network: FittedNetwork | None = None,
+    pixel_input: ImageInput | None = None,
 ) -> Trained:
     fitted = FittedTabular(
         family=model.family,
@@ -93,6 +122,8 @@ def _outputs(
         calibration=result.refit.calibration,
         network=network.network if network else None,
         image_input=network.image_input if network else None,
+        pixel_input=pixel_input,
+        pixel_edge=parameters.pixel_edge if pixel_input else None,
     )
     return (
         identified(result.predictions, study.protocol, model),
