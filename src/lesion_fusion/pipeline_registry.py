@@ -31,7 +31,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     models = configured_models(parameters)
     every = {f"{family}.{name}": entry for family, entries in models.items() for name, entry in entries.items()}
     names = [name for name, entry in every.items() if not entry.get("ablation", False)]
-    classifiers = {name: every[name].get("network") for name in names if "views" in every[name]}
+    classifiers = {name: every[name] for name in names if "views" in every[name]}
     check_explained(parameters, classifiers)
     compared = compared_models(parameters, list(every))
     ingested = as_stage("ingestion", ingestion())

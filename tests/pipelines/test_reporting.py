@@ -65,7 +65,7 @@ TABLES = (
 
 def run_stage(toy: ToyStudy, folder: Path) -> dict:
     """The outputs of the whole stage."""
-    pipeline = create_pipeline(toy.names, {CLINICAL: None}, (CLINICAL, FUSION))
+    pipeline = create_pipeline(toy.names, {CLINICAL: {"views": ["record"]}}, (CLINICAL, FUSION))
     made = pipeline.all_outputs()
     catalog = DataCatalog(
         {name: MemoryDataset(value) for name, value in toy.datasets.items()}
@@ -83,7 +83,7 @@ def run_stage(toy: ToyStudy, folder: Path) -> dict:
 
 def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
     """The page that is written from the study with some datasets changed; nothing is drawn anew."""
-    pipeline = create_pipeline(toy.names, {CLINICAL: None}, (CLINICAL, FUSION)).only_nodes(
+    pipeline = create_pipeline(toy.names, {CLINICAL: {"views": ["record"]}}, (CLINICAL, FUSION)).only_nodes(
         "gather_results", "describe_participants", "gather_figures", "gather_importances", "write_report"
     )
     drawn = (

@@ -81,7 +81,7 @@ def search_points(
                 study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
                 raise
         finished = _finished(study)[: search.trials]
-    trials = [Trial(dict(trial.params), float(trial.value)) for trial in finished]  # type: ignore[arg-type]
+    trials = [Trial(dict(trial.params), float(trial.value)) for trial in finished]
     kept = f", {min(before, search.trials)} of them from an earlier run" if before else ""
     logger.info("Searched %d points%s; best score %.3f", len(trials), kept, max(trial.score for trial in trials))
     return trials

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.explanation.figures import contribution_figure
 from lesion_fusion.explanation.parameters import Explanation
+from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.tabular_nodes import IMPORTANCE_GROUPS
 from lesion_fusion.reporting import panels
@@ -30,9 +31,10 @@ def explain_best(
 ) -> pd.DataFrame:
     """Return SHAP values of the best classifier of each family, and of the models asked for: `COLUMNS`.
 
-    `of_models` holds, for each classifier, its refitted model as `<family>.<model>.model`, and as
-    `<family>.<model>.embeddings` those of its network, if it reads any. Contributions are log-odds of the last class,
-    and sum, for each case, to the model's log-odds less `base`. The model has seen the cases.
+    `of_models` holds, for each classifier, its refitted model as `<family>.<model>.model`, its network's embeddings as
+    `<family>.<model>.embeddings` and the images whose pixels it reads as `<family>.<model>.lesion_images`, if any.
+    Contributions are log-odds of the last class, and sum, for each case, to the model's log-odds less `base`. The model
+    has seen the cases.
     """
     # Imported here: shap takes seconds to import.
     from lesion_fusion.explanation.shapley import shapley_values
@@ -43,7 +45,7 @@ def explain_best(
     tables = []
     for name in _chosen(leaderboard, explanation, of_models):
         model: FittedTabular = of_models[f"{name}.model"]
-        embeddings = of_models.get(f"{name}.embeddings")
+        embeddings, images = of_models.get(f"{name}.embeddings"), of_models.get(f"{name}.lesion_images")
         table = feature_table(
             model.views,
             cases,
@@ -51,6 +53,7 @@ def explain_best(
             image_descriptors,
             model.descriptor_names,
             None if embeddings is None else np.asarray(embeddings[-1]),
+            None if images is None or model.pixel_edge is None else reduced_pixels(images, model.pixel_edge),
         )
         found = shapley_values(
             model.estimator,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
@@ -40,12 +41,12 @@ from lesion_fusion.pipelines.reporting.reader_nodes import (
 
 
 def create_pipeline(
-    all_models: Sequence[str], classifiers: Mapping[str, str | None], compared: Sequence[str]
+    all_models: Sequence[str], classifiers: Mapping[str, Mapping[str, Any]], compared: Sequence[str]
 ) -> Pipeline:
     """Return the stage `reporting`.
 
     `all_models` are the full names of the candidates of all families, `classifiers` those of them over a feature table,
-    with the network whose embeddings each reads, if any, and `compared` the models of the planned comparisons.
+    with their entries in the parameters, and `compared` the models of the planned comparisons.
     """
     of_models = [name for model in all_models for name in _of_model(model)]
     families = list(dict.fromkeys(name.partition(".")[0] for name in all_models))
@@ -141,11 +142,10 @@ def create_pipeline(
                     "image_descriptors": "image_descriptors",
                     "explanation": "params:explanation",
                     "study": "params:study",
-                    **{f"{name}.model": f"{name}.model" for name in classifiers},
                     **{
-                        f"{name}.embeddings": f"{network}.embeddings"
-                        for name, network in classifiers.items()
-                        if network
+                        name: dataset
+                        for model, entry in classifiers.items()
+                        for name, dataset in _to_explain(model, entry)
                     },
                 },
                 "shap_values",
@@ -189,3 +189,12 @@ def create_pipeline(
 def _of_model(model: str) -> list[str]:
     """Return what `gather_results` reads of a model."""
     return [f"params:{model}", *(f"{model}.{part}" for part in OF_MODEL)]
+
+
+def _to_explain(model: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what `explain_best` reads of a classifier, the name it knows it by and the dataset."""
+    yield f"{model}.model", f"{model}.model"
+    if "embeddings" in entry["views"]:
+        yield f"{model}.embeddings", f"{entry['network']}.embeddings"
+    if "pixels" in entry["views"]:
+        yield f"{model}.lesion_images", f"lesion_images.{entry['image_input']}"
