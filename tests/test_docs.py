@@ -44,6 +44,11 @@ def parameters(values: dict, path: tuple[str, ...] = ()) -> Iterator[str]:
             here = ("<family>", "<model>")
         if here[:2] == ("preprocessing", "image_inputs") and len(here) == 3:
             here = ("preprocessing", "image_inputs", "<name>")
+        if len(here) == 2 and here[0] == "pretraining":
+            here = ("pretraining", "<name>")
+        if here == ("pretraining", "<name>", "network"):
+            yield ".".join(here)
+            continue
         if isinstance(value, dict) and key not in OPEN:
             yield from parameters(value, here)
         else:

@@ -19,6 +19,7 @@ from lesion_fusion.pipelines.fusion.pipeline import create_pipeline as fusion
 from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as imaging_models
 from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
 from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
+from lesion_fusion.pipelines.pretraining.pipeline import create_pipeline as pretraining
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline as reporting
 from lesion_fusion.pipelines.stage import as_stage
 
@@ -46,6 +47,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "clinical_models": prepared + clinical,
         "imaging_models": prepared + imaging,
         "fusion": joined,
+        "pretraining": prepared + pretraining(parameters["pretraining"] or {}),
         "reporting": everything,
         "__default__": everything,
     }

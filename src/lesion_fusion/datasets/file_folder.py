@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,26 +16,39 @@ from lesion_fusion.datasets.digest import path_digest
 class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
     """Loads a folder as {file name: function that reads the file's bytes}; read only.
 
-    `suffix` keeps the files whose names end so. Bytes rather than decoded images, so that a damaged file is reported
-    with its name where images are decoded, by the same code that decodes a request to the served model.
+    `suffix` keeps the files whose names end so, `pattern` those that match it as in a shell. With `optional` a folder
+    that is not there counts as empty. Bytes rather than decoded images, so that a damaged file is reported with its
+    name where images are decoded, by the same code that decodes a request to the served model.
     """
 
-    def __init__(self, *, filepath: str, suffix: str = "", metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        suffix: str = "",
+        pattern: str = "*",
+        optional: bool = False,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         self._path = Path(filepath)
         self._suffix = suffix
+        self._pattern = pattern
+        self._optional = optional
         self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], bytes]]:
         """Return the files by name; raises DatasetError where the folder is missing or holds no such file."""
+        if not self._path.is_dir() and self._optional:
+            return {}
         if not self._path.is_dir():
             raise DatasetError(
                 f"There is no folder {self._path}. Put the collection's files there as downloaded, or say where it "
                 "lies with the environment variable LESION_FUSION_DATA."
             )
-        names = sorted(p.name for p in self._path.iterdir() if p.is_file() and p.name.endswith(self._suffix))
+        names = sorted(p.name for p in self._path.iterdir() if p.is_file() and self._matches(p.name))
         if not names:
             raise DatasetError(
-                f"The folder {self._path} holds no file ending in {self._suffix!r}. Put the collection's files there "
+                f"The folder {self._path} holds no file {self._wanted()}. Put the collection's files there "
                 "as downloaded, without a folder in between."
             )
         return {name: partial(Path.read_bytes, self._path / name) for name in names}
@@ -47,8 +61,14 @@ class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
         """Return a digest of the names and contents of the files."""
         return path_digest(self._path) if self._path.is_dir() else ""
 
+    def _matches(self, name: str) -> bool:
+        return name.endswith(self._suffix) and fnmatchcase(name, self._pattern)
+
+    def _wanted(self) -> str:
+        return f"ending in {self._suffix!r}" if self._pattern == "*" else f"like {self._pattern!r}"
+
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path), "suffix": self._suffix}
+        return {"filepath": str(self._path), "suffix": self._suffix, "pattern": self._pattern}
 
     def _exists(self) -> bool:
         return self._path.is_dir()

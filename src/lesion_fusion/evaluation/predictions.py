@@ -10,7 +10,7 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from pandera.typing.pandas import Series
 
-FAMILIES = ("clinical", "imaging", "fusion")
+FAMILIES = ("clinical", "imaging", "fusion", "pretraining", "combinations")
 PROBABILITY_PREFIX = "p_"
 EXAMPLES_SHOWN = 5
 

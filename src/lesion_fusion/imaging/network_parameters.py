@@ -43,7 +43,9 @@ class NetworkParameters(BaseModel):
 
     backbone: str = Field("DenseNet121", description="A name of keras.applications, in any case, or small_cnn")
     regime: Literal["frozen", "fine_tune", "scratch"] = "scratch"
-    weights: str | None = Field(None, description='"imagenet", a .keras, .weights.h5 or .h5 file, or none')
+    weights: str | None = Field(
+        None, description='"imagenet", "registered:<name>", "random", a .keras, .weights.h5 or .h5 file, or none'
+    )
     head_epochs: int = Field(20, ge=1, description="fine_tune: epochs of the head alone, before the upper blocks")
     unfrozen_share: float = Field(
         0.5, gt=0, le=1, description="fine_tune: share of the backbone's layers, from the top"
@@ -55,6 +57,9 @@ class NetworkParameters(BaseModel):
     batch_size: int = Field(16, ge=1)
     patience: int | None = Field(
         10, ge=1, description="Epochs without a lower validation loss before the end; None: all"
+    )
+    keep: Literal["best", "last"] = Field(
+        "best", description="The epoch kept: of the lowest validation loss, or the last whatever the validation says"
     )
     validation_share: float = Field(0.2, gt=0, le=0.5, description="Share of a training fold held out to stop on")
     augmentation: float = Field(0.5, ge=0, le=1, description="Strength, 0 none to 1 strong")
@@ -77,7 +82,9 @@ class NetworkParameters(BaseModel):
                 "take regime fine_tune (unfrozen_share: 1 trains every layer) or weights: null."
             )
         if self.regime != "scratch" and self.weights is None:
-            raise ValueError(f'regime {self.regime} needs weights: "imagenet" or a file; or take regime scratch.')
+            raise ValueError(
+                f'regime {self.regime} needs weights: "imagenet", "registered:<name>" or a file; or take scratch.'
+            )
         return self
 
     @property

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lesion_fusion.errors import MendableError
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import SMALL_CNN, backbone_name
+from lesion_fusion.imaging.weights import IMAGENET, RANDOM, unavailable
 
 EMBEDDING = "embedding"
 DROPOUT = "head_dropout"
@@ -21,10 +21,6 @@ BATCH_NORM_MOMENTUM = 0.9
 """Keras' 0.99 needs hundreds of steps before the moving statistics mean anything; a fold here has ten an epoch."""
 
 SMALL_CNN_WIDTHS = (16, 32, 64, 128)
-
-
-class WeightsUnavailableError(MendableError, ValueError):
-    """The weights asked for cannot be had; the message lists what can."""
 
 
 def build_network(
@@ -45,7 +41,7 @@ def build_network(
         input_shape: (height, width, channels), channels 1 (gray) or 2 (gray, mask).
         classes: number of classes.
         weights: "imagenet"; a `.keras` file of a network made here; a `.weights.h5` or `.h5` file of its
-            `backbone_of`, or of `keras.applications` without top; None for random.
+            `backbone_of`, or of `keras.applications` without top; None or "random" for random.
         dropout: share of the embedding dropped in training.
 
     Returns:
@@ -63,9 +59,9 @@ def build_network(
     if name == SMALL_CNN:
         maps = _small_cnn(_three_channels(inputs, (0, 1, 2), (1 / 127.5,) * 3, (-1.0,) * 3))
     else:
-        maps = _application(name, inputs, "imagenet" if weights == "imagenet" else None)
+        maps = _application(name, inputs, IMAGENET if weights == IMAGENET else None)
     embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(maps)
-    if weights is not None and (weights != "imagenet" or name == SMALL_CNN):
+    if weights not in (None, RANDOM) and (weights != IMAGENET or name == SMALL_CNN):
         _load_backbone(keras.Model(inputs, embedding), weights, name)
     network = keras.Model(inputs, head(embedding, classes, dropout), name=name.lower())
     for layer in network.layers:
@@ -127,7 +123,7 @@ def _application(name: str, inputs: Any, weights: str | None) -> Any:
     except Exception as error:
         if weights is None or "fetch" not in str(error):
             raise
-        raise WeightsUnavailableError(_alternatives(f"The ImageNet weights of {name} cannot be fetched")) from error
+        raise unavailable(f"The ImageNet weights of {name} cannot be fetched") from error
     return model.output
 
 
@@ -147,8 +143,8 @@ def _load_backbone(backbone: keras.Model, weights: str, name: str) -> None:
     """Load a file's weights into a backbone in place."""
     path = Path(weights)
     if not path.is_file():
-        what = f"{name} has no ImageNet weights" if weights == "imagenet" else f"The weights {weights!r} are no file"
-        raise WeightsUnavailableError(_alternatives(what))
+        what = f"{name} has no ImageNet weights" if weights == IMAGENET else f"The weights {weights!r} are no file"
+        raise unavailable(what)
     try:
         if path.suffix == ".keras":
             source = backbone_of(keras.saving.load_model(path, compile=False, safe_mode=True))
@@ -156,12 +152,4 @@ def _load_backbone(backbone: keras.Model, weights: str, name: str) -> None:
         else:
             backbone.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
-        raise WeightsUnavailableError(_alternatives(f"The weights in {path} do not fit {name} ({error})")) from error
-
-
-def _alternatives(problem: str) -> str:
-    return (
-        f'{problem}. What can be asked for: weights "imagenet" for a backbone of keras.applications (fetched once '
-        "into ~/.keras/models: run once with a network connection, or copy the file there); the path of a .keras, "
-        ".weights.h5 or .h5 file of the same backbone; or no weights, with regime scratch."
-    )
+        raise unavailable(f"The weights in {path} do not fit {name} ({error})") from error

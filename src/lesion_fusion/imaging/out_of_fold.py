@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -87,7 +86,7 @@ def train_out_of_fold(
     network: keras.Model | None = None
     history: History = []
     if waiting or refit:
-        network = _initial_network(build or _named_network(images, classes, parameters), parameters, seed)
+        network = initial_network(images, classes, parameters, seed, build)
         regime = make_regime(network, images, parameters)
     title = f"{parameters.backbone}, {parameters.optimizer}"
     for left, fold in zip(range(len(waiting) - 1 + refit, -1, -1), waiting, strict=False):
@@ -165,19 +164,27 @@ def _train_fold(
     return result
 
 
-def _named_network(images: Rows, classes: int, parameters: NetworkParameters) -> Callable[[], keras.Model]:
-    height, width, channels = images.shape[1:]
-    shape = (height, width, channels)
-    return partial(build_network, parameters.backbone, shape, classes, parameters.weights, parameters.dropout)
+def initial_network(
+    images: Rows,
+    classes: int,
+    parameters: NetworkParameters,
+    seed: int,
+    build: Callable[[], keras.Model] | None = None,
+) -> keras.Model:
+    """Return the network that trainings start from, by default the one that the parameters name for such images.
 
-
-def _initial_network(build: Callable[[], keras.Model], parameters: NetworkParameters, seed: int) -> keras.Model:
-    """Return the network that every fold starts from; in float16 where mixed precision is asked for."""
+    In float16 where mixed precision is asked for.
+    """
     keras.utils.set_random_seed(_seed_of(seed))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if parameters.mixed_precision else "float32")
     try:
-        return build()
+        if build is not None:
+            return build()
+        height, width, channels = images.shape[1:]
+        return build_network(
+            parameters.backbone, (height, width, channels), classes, parameters.weights, parameters.dropout
+        )
     finally:
         keras.config.set_dtype_policy(policy)
 

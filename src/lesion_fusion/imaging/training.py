@@ -34,7 +34,7 @@ class Training:
     """What a training run learned.
 
     Attributes:
-        weights: of the network, at the best epoch (the last one where nothing was held out).
+        weights: of the network, at the best epoch (the last one where nothing was held out, or where it is kept).
         history: per epoch: epoch (from 1), learning_rate, loss, accuracy, auroc of the training part and, where
             there is a validation part, val_loss, val_accuracy, val_auroc.
         best_epoch: from 1; the one with the lowest validation loss, or the last.
@@ -205,7 +205,7 @@ class _Monitor(keras.callbacks.Callback):
         self.history.append(record)
         self._check(record)
         loss = record.get("val_loss", -math.inf)
-        if loss < self._best_loss or self._validation is None:
+        if loss < self._best_loss or self._validation is None or self._trainer.parameters.keep == "last":
             self._best_loss, self.best_epoch = loss, epoch + 1
             self.best_weights = self._trainer.network.get_weights()
         self._log(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,10 +59,17 @@ def train_network(
     image_input: ImageInput,
     study: Study,
     finished_folds: FinishedFolds,
+    registered_weights: Path | None = None,
     *,
     model: ModelName,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork]:
-    """Return predictions, inner predictions, the log of the training, embeddings and the network for serving."""
+    """Return predictions, inner predictions, the log of the training, embeddings and the network for serving.
+
+    `registered_weights` is the file that weights `registered:<name>` stand for.
+    """
+    if registered_weights is not None:
+        network = parameters.network.model_copy(update={"weights": str(registered_weights)})
+        parameters = parameters.model_copy(update={"network": network})
     result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds)
     fitted = FittedNetwork(
         family=model.family,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 
 from kedro.pipeline import Node, Pipeline
 
+from lesion_fusion.imaging.weights import registered_backbone
 from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, draw_importance, gather_run, summarise
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName, for_model
@@ -24,7 +25,7 @@ _SHARED = {"study_cases", "folds", "image_descriptors", "study_tags"}
 def tabular_model(model: ModelName, stage: str) -> Pipeline:
     """Return the pipeline of a classifier over record and image descriptors."""
     inputs = ["study_cases", "folds", "image_descriptors", "params:model", "params:tuning", "params:study"]
-    return _model(model, stage, Node(for_model(train_tabular, model), inputs, CLASSIFIER_TRAINED, name="train"))
+    return judged_model(model, stage, Node(for_model(train_tabular, model), inputs, CLASSIFIER_TRAINED, name="train"))
 
 
 def embedding_model(model: ModelName, stage: str, network: str) -> Pipeline:
@@ -40,7 +41,7 @@ def embedding_model(model: ModelName, stage: str, network: str) -> Pipeline:
         "params:study",
     ]
     train = Node(for_model(train_on_embeddings, model), inputs, CLASSIFIER_TRAINED, name="train")
-    return _model(model, stage, train, outside={f"{network}.embeddings", f"{network}.model"})
+    return judged_model(model, stage, train, outside={f"{network}.embeddings", f"{network}.model"})
 
 
 def pixel_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
@@ -57,12 +58,14 @@ def pixel_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
         "params:study",
     ]
     train = Node(for_model(train_on_pixels, model), inputs, CLASSIFIER_TRAINED, name="train")
-    return _model(model, stage, train, outside={images}, parameters={of_images})
+    return judged_model(model, stage, train, outside={images}, parameters={of_images})
 
 
-def network_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
-    """Return the pipeline of a network over the lesion images called `image_input`."""
+def network_model(model: ModelName, stage: str, image_input: str, weights: str | None) -> Pipeline:
+    """Return the pipeline of a network over the lesion images called `image_input`, from `weights`."""
     images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
+    backbone = registered_backbone(weights)
+    registered = [] if backbone is None else [f"registered_backbone.{backbone}"]
     inputs = [
         images,
         "study_cases",
@@ -72,10 +75,11 @@ def network_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
         of_images,
         "params:study",
         "finished_folds",
+        *registered,
     ]
     outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model"]
     train = Node(for_model(train_network, model), inputs, outputs, name="train")
-    return _model(model, stage, train, outside={images}, parameters={of_images})
+    return judged_model(model, stage, train, outside={images, *registered}, parameters={of_images})
 
 
 def late_model(model: ModelName, stage: str, members: Sequence[str]) -> Pipeline:
@@ -84,7 +88,7 @@ def late_model(model: ModelName, stage: str, members: Sequence[str]) -> Pipeline
     inputs = ["study_cases", "params:model", "params:tuning", "params:study", *of_members]
     outputs = ["predictions", "inner_predictions", "training_log", "reduced_predictions", "model"]
     train = Node(for_model(fuse_late, model), inputs, outputs, name="train")
-    return _model(model, stage, train, outside=set(of_members))
+    return judged_model(model, stage, train, outside=set(of_members))
 
 
 def transferred_model(model: ModelName, stage: str, source: str, image_inputs: Sequence[str]) -> Pipeline:
@@ -94,7 +98,9 @@ def transferred_model(model: ModelName, stage: str, source: str, image_inputs: S
     inputs += ["params:model", "params:tuning", "params:study", *(name for pair in pairs for name in pair)]
     train = Node(for_model(transfer, model), inputs, TRAINED, name="transfer")
     images = {images for _, images in pairs}
-    return _model(model, stage, train, {f"transferred.{source}", *images}, {parameters for parameters, _ in pairs})
+    return judged_model(
+        model, stage, train, {f"transferred.{source}", *images}, {parameters for parameters, _ in pairs}
+    )
 
 
 def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object]) -> Pipeline:
@@ -108,7 +114,9 @@ def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object
         assert isinstance(image_inputs, Sequence)
         return transferred_model(model, stage, str(parameters["transferred"]), [str(name) for name in image_inputs])
     if "classifier" not in parameters:
-        return network_model(model, stage, str(parameters.get("image_input")))
+        network = parameters.get("network")
+        weights = network.get("weights") if isinstance(network, Mapping) else None
+        return network_model(model, stage, str(parameters.get("image_input")), weights)
     if "image_input" in parameters:
         return pixel_model(model, stage, str(parameters["image_input"]))
     network = parameters.get("network")
@@ -123,7 +131,7 @@ def family_pipeline(family: str, stage: str, models: Mapping[str, Mapping[str, o
     )
 
 
-def _model(
+def judged_model(
     model: ModelName,
     stage: str,
     train: Node,
