@@ -17,7 +17,7 @@ from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.evaluation_nodes import Summary
 from lesion_fusion.pipelines.model.naming import ModelName, identified
-from lesion_fusion.tabular.calibration import Calibration
+from lesion_fusion.tabular.calibration import Calibration, log_odds
 from lesion_fusion.tabular.out_of_fold import predictions_table
 
 
@@ -72,7 +72,9 @@ def pretrain_network(
         derived_seed(study.seed),
     )
     threshold = 0.5 if len(classes) == 2 else float("nan")
-    held_out = cases.iloc[trained.held_out]
+    uncalibrated = Calibration(np.eye(len(classes) - 1), np.zeros(len(classes) - 1))
+    probabilities = uncalibrated.probabilities(log_odds(trained.probabilities))
+    predictions = predictions_table(cases.iloc[trained.held_out], 0, 0, classes, probabilities)
     fitted = FittedNetwork(
         family=model.family,
         name=model.name,
@@ -80,14 +82,10 @@ def pretrain_network(
         threshold=threshold,
         network=trained.network,
         image_input=image_input,
-        calibration=Calibration(np.eye(len(classes) - 1), np.zeros(len(classes) - 1)),
+        calibration=uncalibrated,
     )
     return (
-        identified(
-            predictions_table(held_out, 0, 0, classes, trained.probabilities).assign(threshold=threshold),
-            study.protocol,
-            model,
-        ),
+        identified(predictions.assign(threshold=threshold), study.protocol, model),
         pd.DataFrame(trained.history).assign(repeat=0, fold=0),
         fitted,
     )
