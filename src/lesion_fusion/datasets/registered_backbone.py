@@ -57,7 +57,11 @@ class RegisteredBackboneDataset(AbstractDataset["PretrainedBackbone", Path]):
             tags = {**data.tags, _DIGEST: path_digest(file)}
         run = mlflow.active_run()
         assert run is not None
-        mlflow.register_model(f"runs:/{run.info.run_id}/{place}", self.registered_name, tags=tags)
+        client = MlflowClient()
+        if not client.search_registered_models(f"name = '{self.registered_name}'"):
+            client.create_registered_model(self.registered_name)
+        # A plain file, not one of MLflow's own models, so it is registered by its place.
+        client.create_model_version(self.registered_name, mlflow.get_artifact_uri(place), run.info.run_id, tags)
 
     def content_digest(self) -> str:
         """Return the digest of the last version's file; nothing where none is registered."""

@@ -1,0 +1,57 @@
+"""A backbone that is registered is read back by its name, the last version of it; without one the mend is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from kedro.io import DatasetError
+
+from lesion_fusion.datasets.registered_backbone import RegisteredBackboneDataset
+from lesion_fusion.imaging.weights import WeightsUnavailableError
+from lesion_fusion.models.backbone import PretrainedBackbone
+
+
+class Network:
+    """Stands for a Keras network: what counts is its file."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def save(self, path: Path) -> None:
+        path.write_bytes(self.content)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    tmp_path = tmp_path_factory.mktemp("registry")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.create_experiment("backbones", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment("backbones")
+    yield
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
+
+
+def test_the_last_version_is_read_and_carries_its_tags():
+    dataset = RegisteredBackboneDataset(name="small")
+    digests = []
+    for content in (b"first", b"second"):
+        with mlflow.start_run():
+            dataset.save(PretrainedBackbone(Network(content), {"held_out_auroc": "0.9"}))
+        digests.append(dataset.content_digest())
+    assert dataset.load().read_bytes() == b"second"
+    assert len(set(digests)) == 2
+    versions = mlflow.MlflowClient().search_model_versions("name = 'lesion-backbone-small'")
+    assert {version.tags["held_out_auroc"] for version in versions} == {"0.9"}
+
+
+def test_what_is_not_registered_is_told_with_the_alternatives():
+    dataset = RegisteredBackboneDataset(name="other")
+    assert dataset.content_digest() == ""
+    with pytest.raises(DatasetError, match=r"registered:other.*lesion-backbone-other.*pipeline pretraining") as error:
+        dataset.load()
+    assert isinstance(error.value.__cause__, WeightsUnavailableError)
