@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
-from tests.models.toy import Cohort, fitted_late, small_cohort
+from tests.models.toy import Cohort, domain_of, fitted_late, small_cohort
 
 from lesion_fusion.datasets.mlflow_runs import (
     MlflowChampionsDataset,
@@ -71,6 +71,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
             parameters={"rule": "weighted"},
             metrics={"auroc": 0.875, "auroc_low": 0.8},
             model=model,
+            domain=domain_of(cohort, model),
             input_example=example_request(cohort.inputs.cases, model),
             histories={"fold_auroc": {0: 0.8, 1: 0.9}},
             figures={"roc_curve.png": b"a picture"},
@@ -123,7 +124,7 @@ def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(
     served = mlflow.pyfunc.load_model(tracked.reference["model_uri"])
     answers = served.predict(request)
     expected = tracked.record.model.probabilities(cohort.inputs)
-    np.testing.assert_allclose(answers["probability"], expected[:, -1], atol=1e-6)
+    np.testing.assert_allclose(answers["probability"].astype(float), expected[:, -1], atol=1e-6)
     folder = Path(mlflow.artifacts.download_artifacts(tracked.reference["model_uri"]))
     assert not [path for path in folder.rglob("*") if path.suffix in {".pkl", ".pickle", ".joblib"}]
     with pytest.raises(Exception, match=r"Row 0, field age: 212 lies outside") as error:

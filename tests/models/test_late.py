@@ -64,7 +64,7 @@ def test_several_members_that_remain_are_fused_as_fitted_for_them(cohort):
     of_two = replace(pair.fusion, rule=Mean(), threshold=0.2)
     members = {**pair.members, "imaging.whole": single}
     whole = FittedFusion(Mean(), IDENTITY, 0.7)
-    model = FittedLateFusion("fusion", "late", CLASSES, members, {tuple(members): whole, names: of_two})
+    model = FittedLateFusion("fusion", "late", CLASSES, members, {tuple(members): whole, names: of_two}, {})
     assert model.threshold == 0.7
     assert answering(model.members, {RECORD, IMAGE}) == (names[0], "imaging.whole")
     without_network = replace(model, members=pair.members)
@@ -79,6 +79,6 @@ def test_a_member_that_is_a_fusion_answers_whole_or_not_at_all(cohort):
     inner = fitted_late(cohort)
     record = fitted_tabular(cohort, ("record",))
     members = {"fusion.late": inner, "clinical.other": record}
-    outer = FittedLateFusion("fusion", "outer", CLASSES, members, {tuple(members): inner.fusion})
+    outer = FittedLateFusion("fusion", "outer", CLASSES, members, {tuple(members): inner.fusion}, {})
     assert reduced(outer, {RECORD}) is record
     assert all(Need.IMAGE in given or reduced(outer, given) is record for given in GIVEN)

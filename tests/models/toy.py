@@ -14,7 +14,8 @@ from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render
 from lesion_fusion.fusion.fitting import FittedFusion
 from lesion_fusion.fusion.rules import FittedRule, Weighted
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.models.inputs import CaseInputs
+from lesion_fusion.models.domain import Domain, ServingRules
+from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.models.late import FittedLateFusion
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
@@ -26,6 +27,7 @@ from lesion_fusion.tabular.features import feature_table
 
 CLASSES = ("benign", "malignant")
 RECORD = predictor_columns(("metadata", "descriptors"))
+COVARIANCE = np.array([[0.05, 0.01], [0.01, 0.02]])
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def fitted_tabular(cohort: Cohort, views: tuple[str, ...], classifier: str = "lo
         record_columns=record,
         descriptor_names=names,
         estimator=estimator.fit(table, cohort.labels),
-        calibration=Calibration(np.array([[0.7]]), np.array([-0.2])),
+        calibration=Calibration(np.array([[0.7]]), np.array([-0.2]), COVARIANCE),
     )
 
 
@@ -72,5 +74,12 @@ def fitted_late(cohort: Cohort, rule: FittedRule | None = None) -> FittedLateFus
     """A late fusion of a record model and one of image descriptors."""
     members = (fitted_tabular(cohort, ("record",)), fitted_tabular(cohort, ("image_descriptors",), "extra_trees"))
     named = {f"{member.family}.{member.name}": member for member in members}
-    fusion = FittedFusion(rule or Weighted(np.array([0.6, 0.4])), Calibration(np.array([[1.3]]), np.array([0.1])), 0.35)
-    return FittedLateFusion("fusion", "late", CLASSES, named, {tuple(named): fusion})
+    calibration = Calibration(np.array([[1.3]]), np.array([0.1]), COVARIANCE)
+    fusion = FittedFusion(rule or Weighted(np.array([0.6, 0.4])), calibration, 0.35)
+    shifts = {(name,): 0.8 for name in named}
+    return FittedLateFusion("fusion", "late", CLASSES, named, {tuple(named): fusion}, shifts)
+
+
+def domain_of(cohort: Cohort, model: FittedModel, **rules: float) -> Domain:
+    assert cohort.inputs.image_descriptors is not None
+    return Domain.of(model, cohort.inputs.cases, cohort.inputs.image_descriptors, ServingRules(**rules))

@@ -11,10 +11,11 @@ import pytest
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.predictions import validate_predictions
 from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.models.late import reduced
+from lesion_fusion.models.late import reduced, shift
 from lesion_fusion.models.needs import Need
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName
+from lesion_fusion.tabular.calibration import Calibration
 from tests.fusion.toy import TUNING, drawn_members
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
@@ -74,3 +75,16 @@ def test_a_family_other_than_fusion_may_have_one(rule: str):
     assert predictions["family"].unique().tolist() == ["clinical"]
     assert reduced(model, {Need.RECORD}) is model
     assert reduced(model, {Need.IMAGE}) is None
+
+
+def test_where_a_part_is_missing_the_interval_holds_the_answer_to_the_whole_case():
+    (whole, _, _, less, model), _ = fuse(RECORD, IMAGE, IMAGE)
+    given = {Need.RECORD}
+    partly = less[less["without"] == "image"].merge(whole, on="case_id", suffixes=("", "_whole"))
+    probabilities = partly[["p_benign", "p_malignant"]].to_numpy()
+    certain = Calibration(np.eye(1), np.zeros(1), np.zeros((2, 2)))
+    low, high = certain.interval(probabilities, 0.95, shift(model, given)).T
+    held = (low <= partly["p_malignant_whole"]) & (partly["p_malignant_whole"] <= high)
+    assert 0.9 < held.mean() < 1
+    assert shift(model, frozenset(Need)) == 0
+    assert shift(model, {Need.IMAGE, Need.MASK}) > 0

@@ -92,3 +92,46 @@ def test_the_threshold_is_the_highest_that_keeps_the_sensitivity(positive, data,
 
 def test_one_threshold_decides_nothing_between_three_classes():
     assert np.isnan(decision_threshold(np.full((4, 3), 1 / 3), np.array([0, 1, 2, 2]), 0.9))
+
+
+def test_the_interval_holds_the_true_share_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    at, held = np.array([[-4.0], [-1.0], [0.5], [3.0]]), []
+    truth = expit(0.6 * at[:, 0] - 0.5)
+    for _ in range(400):
+        scores = rng.normal(0, 2, (200, 1))
+        labels = (rng.random(200) < expit(0.6 * scores[:, 0] - 0.5)).astype(int)
+        calibration = Calibration.fit(scores, labels, 2)
+        low, high = calibration.interval(calibration.probabilities(at), 0.9).T
+        held.append((low <= truth) & (truth <= high))
+    np.testing.assert_allclose(np.mean(held, axis=0), 0.9, atol=0.045)
+
+
+def test_the_interval_holds_its_probability_narrows_with_cases_and_widens_with_what_is_not_known():
+    rng = np.random.default_rng(3)
+    scores = rng.normal(0, 2, (800, 1))
+    labels = (rng.random(800) < expit(scores[:, 0])).astype(int)
+    many, few = Calibration.fit(scores, labels, 2), Calibration.fit(scores[:100], labels[:100], 2)
+    probabilities = many.probabilities(scores)
+    low, high = many.interval(probabilities, 0.95).T
+    assert (low < probabilities[:, 1]).all()
+    assert (probabilities[:, 1] < high).all()
+    for wider in (few.interval(probabilities, 0.95), many.interval(probabilities, 0.95, shift=0.5)):
+        assert (wider[:, 0] < low).all()
+        assert (high < wider[:, 1]).all()
+
+
+def test_cases_that_stand_there_twice_make_the_interval_no_narrower():
+    rng = np.random.default_rng(4)
+    scores = rng.normal(0, 2, (150, 1))
+    labels = (rng.random(150) < expit(scores[:, 0])).astype(int)
+    once = Calibration.fit(scores, labels, 2)
+    twice = Calibration.fit(np.vstack([scores, scores]), np.tile(labels, 2), 2, distinct=150)
+    at = np.array([[0.4, 0.6]])
+    np.testing.assert_allclose(twice.interval(at, 0.95), once.interval(at, 0.95), rtol=0.02)
+
+
+def test_three_classes_have_no_interval():
+    scores = np.random.default_rng(5).normal(size=(60, 2))
+    calibration = Calibration.fit(scores, np.arange(60) % 3, 3)
+    assert np.isnan(calibration.interval(calibration.probabilities(scores), 0.95)).all()

@@ -11,7 +11,8 @@ import mlflow
 from kedro.io import AbstractDataset, DatasetError
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, Schema
+from mlflow.types.schema import AnyType
 
 import lesion_fusion
 from lesion_fusion.evaluation.promotion import Champion
@@ -105,13 +106,12 @@ def _log_model(data: RunRecord) -> Any:
     from lesion_fusion.serving import entry_path
     from lesion_fusion.serving.schema import request_fields
 
-    fields = request_fields(data.model)
-    columns = [
-        ColSpec(DataType.double if field.number else DataType.string, field.name, required=False) for field in fields
-    ]
+    # Of any type and optional: what is wrong with a cell, or missing, the model says itself, with row, field and mend.
+    columns = [ColSpec(AnyType(), name, required=False) for name in request_fields(data.model)]
     with tempfile.TemporaryDirectory() as workshop:
         bundle = Path(workshop) / "bundle"
         save_bundle(data.model, bundle)
+        data.domain.save(bundle)
         return mlflow.pyfunc.log_model(
             name=data.full_name.replace(".", "-"),
             python_model=str(entry_path()),

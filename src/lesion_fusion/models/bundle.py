@@ -86,6 +86,7 @@ def save_bundle(model: FittedModel, folder: Path) -> None:
                 {"members": list(names), **_fusion_to_json(fusion, folder / f"stacker_{i}.skops")}
                 for i, (names, fusion) in enumerate(model.fusions.items())
             ],
+            "shifts": [{"members": list(names), "log_odds": value} for names, value in model.shifts.items()],
         }
         for name, member in model.members.items():
             save_bundle(member, folder / description["members"][name])
@@ -111,6 +112,7 @@ def load_bundle(folder: Path) -> FittedModel:
             **common,
             members={name: load_bundle(folder / place) for name, place in description["members"].items()},
             fusions={tuple(one["members"]): _fusion_from_json(one, folder) for one in description["fusions"]},
+            shifts={tuple(one["members"]): float(one["log_odds"]) for one in description["shifts"]},
         )
     common |= {
         "threshold": _number_from_json(description["threshold"]),
@@ -160,11 +162,20 @@ def _load_network(path: Path) -> Any:
 
 
 def _calibration_to_json(calibration: Calibration) -> dict[str, Any]:
-    return {"slope": calibration.slope.tolist(), "intercept": calibration.intercept.tolist()}
+    return {
+        "slope": calibration.slope.tolist(),
+        "intercept": calibration.intercept.tolist(),
+        "covariance": None if calibration.covariance is None else calibration.covariance.tolist(),
+    }
 
 
 def _calibration_from_json(values: dict[str, Any]) -> Calibration:
-    return Calibration(np.asarray(values["slope"]), np.asarray(values["intercept"]))
+    covariance = values["covariance"]
+    return Calibration(
+        np.asarray(values["slope"]),
+        np.asarray(values["intercept"]),
+        None if covariance is None else np.asarray(covariance),
+    )
 
 
 def _fusion_to_json(fusion: FittedFusion, stacker: Path) -> dict[str, Any]:

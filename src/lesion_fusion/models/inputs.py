@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.tabular.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class FittedModel(Protocol):
     @property
     def threshold(self) -> float:
         """The decision threshold."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """The map that made its probabilities, which knows how exactly it is settled."""
 
     @property
     def record_columns(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from lesion_fusion.fusion.fitting import FittedFusion
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.models.needs import Need, can_answer
+from lesion_fusion.tabular.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class FittedLateFusion:
     """Implements `models.inputs.FittedModel` for a late fusion of `members`, each under its `<family>.<model>`.
 
     `fusions` has the rule, calibration and threshold for all members, and for each smaller set of them that answers
-    alone where a part of the case is missing; keys are names of members in the order of `members`.
+    alone where a part of the case is missing; keys are names of members in the order of `members`. `shifts`: how far
+    the answer of all members lies from that of each such set, out of fold, as a root mean square of log-odds.
     """
 
     family: str
@@ -27,6 +29,7 @@ class FittedLateFusion:
     classes: tuple[str, ...]
     members: Mapping[str, FittedModel]
     fusions: Mapping[tuple[str, ...], FittedFusion]
+    shifts: Mapping[tuple[str, ...], float]
 
     @property
     def fusion(self) -> FittedFusion:
@@ -37,6 +40,11 @@ class FittedLateFusion:
     def threshold(self) -> float:
         """The decision threshold."""
         return self.fusion.threshold
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration of the fusion of all members."""
+        return self.fusion.calibration
 
     @property
     def record_columns(self) -> tuple[str, ...]:
@@ -77,3 +85,10 @@ def reduced(model: FittedModel, given: Set[Need]) -> FittedModel | None:
     if len(names) < 2:
         return model.members[names[0]] if names else None
     return replace(model, members={name: model.members[name] for name in names})
+
+
+def shift(model: FittedModel, given: Set[Need]) -> float:
+    """Return how far the answer to the whole case may lie from that of `reduced`, a standard deviation of log-odds."""
+    if not isinstance(model, FittedLateFusion) or can_answer(model, given):
+        return 0.0
+    return model.shifts[answering(model.members, given)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lesion_fusion.models.domain import Domain
 from lesion_fusion.models.inputs import FittedModel
 
 
@@ -19,6 +20,7 @@ class RunRecord:
     parameters: dict[str, str]
     metrics: dict[str, float]
     model: FittedModel
+    domain: Domain
     input_example: pd.DataFrame
     histories: dict[str, dict[int, float]] = field(default_factory=dict)
     figures: dict[str, bytes] = field(default_factory=dict)

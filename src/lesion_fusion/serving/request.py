@@ -1,51 +1,63 @@
-"""From a request's rows to what models take; every fault is answered with the row, the field and the mend."""
+"""From a request's rows to records, images and outlines; every fault is told with row, field and mend."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.record import parse_number
 from lesion_fusion.cohort.schema import COLUMN, Column, Kind
 from lesion_fusion.cohort.wording import canonical_cell, unknown_categories
-from lesion_fusion.imaging.descriptors import describe
-from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
-from lesion_fusion.models.inputs import CaseInputs, FittedModel
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK, needs_image
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK
 
 
 class RequestError(ValueError):
-    """A request that can't be answered; the message names row, field, fault and mend, all faults at once."""
+    """A request that is not well formed; the message names row, field, fault and mend, all faults at once."""
 
 
-def parse_request(rows: pd.DataFrame, model: FittedModel) -> CaseInputs:
-    """Return the inputs of `model` for the rows of a request.
+@dataclass(frozen=True)
+class Request:
+    """What the rows of a request give, row i of each part = case i.
 
-    Record fields may be in the published or the canonical wording, and may be missing. Images and masks are PNG files
-    in base64. Raises `RequestError` that lists every fault of every row.
+    `cases`: case_id and the record's columns, NA where missing. `images` uint8 and `masks` bool (height, width), or
+    None where none is given; a mask is of its image's size, and never there without one.
+    """
+
+    cases: pd.DataFrame
+    images: tuple[GrayImage | None, ...]
+    masks: tuple[Mask | None, ...]
+
+
+def parse_request(rows: pd.DataFrame, record_columns: Sequence[str], pictures: bool) -> Request:
+    """Return what `rows` give of a record's columns, and of image and outline where `pictures` are wanted.
+
+    Record fields may be in the published or the canonical wording. Images and masks are PNG files in base64. Any field
+    may be left out. Raises `RequestError` that lists every fault of every row.
     """
     faults: list[str] = []
-    cases = _record(rows, model, faults)
-    pictures = _pictures(rows, faults) if needs_image(model) else []
+    if rows.empty:
+        fields = [*record_columns, *([IMAGE, MASK] if pictures else [])]
+        raise RequestError(f"The request holds no case. Give at least one of the fields {', '.join(fields)}.")
+    cases = _record(rows, record_columns, faults)
+    images: list[GrayImage | None] = [None] * len(rows)
+    masks: list[Mask | None] = [None] * len(rows)
+    for i in range(len(rows) if pictures else 0):
+        try:
+            images[i], masks[i] = _pictures(rows, i)
+        except ImageDefect as error:
+            faults.append(f"Row {i}, field {error.name}: {error.problem}; {error.mend}.")
     if faults:
         raise RequestError("\n".join(faults))
-    descriptors = None
-    if model.uses_descriptors:
-        descriptors = pd.DataFrame([describe(image, mask) for image, mask in pictures])
-        descriptors.insert(0, CASE, cases[CASE])
-    images = {
-        parameters: np.stack([lesion_image(image, mask, [], parameters) for image, mask in pictures])
-        for parameters in model.image_inputs
-    }
-    return CaseInputs(cases, descriptors, images)
+    return Request(cases, tuple(images), tuple(masks))
 
 
-def _record(rows: pd.DataFrame, model: FittedModel, faults: list[str]) -> pd.DataFrame:
+def _record(rows: pd.DataFrame, record_columns: Sequence[str], faults: list[str]) -> pd.DataFrame:
     record: dict[str, pd.Series] = {CASE: pd.Series([f"row {i}" for i in range(len(rows))], dtype="str")}
-    for name in model.record_columns:
+    for name in record_columns:
         column = COLUMN[name]
         cells = rows[name] if name in rows else [None] * len(rows)
         values: list[float | str | None] = []
@@ -59,6 +71,8 @@ def _record(rows: pd.DataFrame, model: FittedModel, faults: list[str]) -> pd.Dat
 
 
 def _field(cell: object, column: Column) -> tuple[float | str | None, str]:
+    if isinstance(cell, list | tuple | dict):
+        return None, f"it holds a {type(cell).__name__}. Give one value; several categories are joined by &"
     if column.kind is Kind.NUMBER:
         number, problem = parse_number(cell, column)
         return number, f"{problem}. Give a number from {column.low:g} to {column.high:g}" if problem else ""
@@ -68,24 +82,22 @@ def _field(cell: object, column: Column) -> tuple[float | str | None, str]:
     return value, f"{unknown} is none of its categories. Give one of {allowed}" if unknown else ""
 
 
-def _pictures(rows: pd.DataFrame, faults: list[str]) -> list[tuple[GrayImage, Mask]]:
-    pictures = []
-    for i in range(len(rows)):
-        try:
-            image = decode_image(_content(rows, i, IMAGE), IMAGE)
-            mask = decode_mask(_content(rows, i, MASK), MASK)
-            check_same_size(image, mask, MASK)
-            pictures.append((image, mask))
-        except ImageDefect as error:
-            faults.append(f"Row {i}, field {error.name}: {error.problem}; {error.mend}.")
-    return pictures
+def _pictures(rows: pd.DataFrame, i: int) -> tuple[GrayImage | None, Mask | None]:
+    content, outline = _content(rows, i, IMAGE), _content(rows, i, MASK)
+    image = None if content is None else decode_image(content, IMAGE)
+    mask = None if outline is None else decode_mask(outline, MASK)
+    if image is None or mask is None:
+        return image, None
+    check_same_size(image, mask, MASK)
+    return image, mask
 
 
-def _content(rows: pd.DataFrame, i: int, field: str) -> bytes:
+def _content(rows: pd.DataFrame, i: int, field: str) -> bytes | None:
     cell = rows[field].iloc[i] if field in rows else None
-    if not isinstance(cell, str) or not cell:
-        what = "the B-mode image" if field == IMAGE else "the lesion's outline"
-        raise ImageDefect(field, "it is missing", f"give {what} as a PNG file in base64")
+    if cell is None or cell == "" or cell != cell:
+        return None
+    if not isinstance(cell, str):
+        raise ImageDefect(field, f"it holds a {type(cell).__name__}", "give the PNG file in base64, or leave it out")
     try:
         return base64.b64decode(cell, validate=True)
     except ValueError as error:

@@ -3,57 +3,34 @@
 from __future__ import annotations
 
 import base64
-import io
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
-from lesion_fusion.cohort.schema import COLUMN, Kind
+from lesion_fusion.cohort.synthetic import parse_cohort, render_images, render_masks
 from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.models.needs import Need, needs_of
 
 CASE = "case_id"
 IMAGE = "image_png"
 MASK = "tumor_mask_png"
 
 
-@dataclass(frozen=True)
-class Field:
-    """One column of a request: its name, and whether it holds a number (else text).
-
-    To MLflow every field may be left out: what a model can't do without, it asks for in its own words.
-    """
-
-    name: str
-    number: bool
-
-
-def request_fields(model: FittedModel) -> list[Field]:
+def request_fields(model: FittedModel) -> list[str]:
     """Return the fields `model` reads: the record's columns, and image and mask (base64 PNG) where it uses them."""
-    fields = [Field(CASE, number=False)]
-    fields += [Field(name, COLUMN[name].kind is Kind.NUMBER) for name in model.record_columns]
-    if needs_image(model):
-        fields += [Field(IMAGE, number=False), Field(MASK, number=False)]
-    return fields
+    return [CASE, *model.record_columns, *([IMAGE, MASK] if looks_at_image(model) else [])]
 
 
-def needs_image(model: FittedModel) -> bool:
+def looks_at_image(model: FittedModel) -> bool:
     """Return whether the model looks at the image."""
-    return model.uses_descriptors or bool(model.image_inputs)
+    return Need.IMAGE in needs_of(model)
 
 
 def example_request(cases: pd.DataFrame, model: FittedModel) -> pd.DataFrame:
-    """Return a request of one row: the record of the first case, and a drawn disc for image and mask."""
+    """Return a request of one row: the record of the first case, and a phantom for its image and outline."""
     example = cases.iloc[[0]][[CASE, *model.record_columns]].reset_index(drop=True)
-    if needs_image(model):
-        disc = np.hypot(*np.mgrid[-48:48, -48:48]) < 24
-        example[IMAGE] = _png(np.where(disc, 60, 140).astype("uint8"))
-        example[MASK] = _png(np.where(disc, 255, 0).astype("uint8"))
+    if looks_at_image(model):
+        phantom = parse_cohort({"cases": 8, "normal_cases": 0, "min_side": 180, "max_side": 180, "seed": 0})
+        images, masks = render_images(phantom), render_masks(phantom)
+        example[IMAGE] = base64.b64encode(images["case001.png"]()).decode()
+        example[MASK] = base64.b64encode(masks["case001_tumor.png"]()).decode()
     return example
-
-
-def _png(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,8 +1,7 @@
-"""The MLflow model that wraps a fitted model: a raw record and image in, probability and decision out."""
+"""The MLflow model that wraps a fitted model: a raw record and image in, an answer or its reason out."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,11 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 import lesion_fusion
 from lesion_fusion.models.bundle import load_bundle
+from lesion_fusion.models.domain import Domain
 from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.serving.answer import answer
 from lesion_fusion.serving.request import RequestError, parse_request
+from lesion_fusion.serving.schema import looks_at_image
 
 BUNDLE = "bundle"
 
@@ -38,15 +40,17 @@ class BadRequest(MlflowException):
 
 
 class ServedModel(PythonModel):
-    """Answers each row with probability, decision, threshold, model and version; loads a bundle, never a pickle."""
+    """Answers each row as `serving.answer` says; loads a bundle, never a pickle."""
 
     _model: FittedModel
+    _domain: Domain
     _version: str
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the bundle and read which registered version this is."""
+        """Load the bundle, and read which registered version this is."""
         bundle = Path(context.artifacts[BUNDLE])
         self._model = load_bundle(bundle)
+        self._domain = Domain.load(bundle)
         self._version = _registered_version(bundle)
 
     def predict(
@@ -55,28 +59,13 @@ class ServedModel(PythonModel):
         model_input: pd.DataFrame,
         params: Any = None,  # noqa: ARG002 (MLflow's signature)
     ) -> pd.DataFrame:
-        """Return a row a case: p_<class>…, probability of the class looked for, decision, threshold, model, version."""
+        """Return a row a case (see `serving.answer`); raises `BadRequest` for a request that is not well formed."""
+        rows = model_input.reset_index(drop=True)
         try:
-            inputs = parse_request(model_input.reset_index(drop=True), self._model)
+            request = parse_request(rows, self._model.record_columns, looks_at_image(self._model))
         except RequestError as error:
             raise BadRequest(str(error)) from None
-        return answer(self._model, self._model.probabilities(inputs), self._version)
-
-
-def answer(model: FittedModel, probabilities: Any, version: str) -> pd.DataFrame:
-    """Return the answer to a request, row i = case i, given the model's probabilities (n, k)."""
-    table = pd.DataFrame({f"p_{name}": probabilities[:, i] for i, name in enumerate(model.classes)})
-    table["probability"] = probabilities[:, -1]
-    if math.isnan(model.threshold):
-        table["decision"] = [model.classes[i] for i in probabilities.argmax(axis=1)]
-    else:
-        negative, positive = model.classes
-        table["decision"] = [positive if p >= model.threshold else negative for p in probabilities[:, -1]]
-    return table.assign(
-        threshold=None if math.isnan(model.threshold) else model.threshold,
-        model=f"{model.family}.{model.name}",
-        version=version,
-    )
+        return answer(self._model, self._domain, request, self._version)
 
 
 def _registered_version(bundle: Path) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
 # How far a probability may go before its log-odds are cut off: a tree ensemble's 0 or 1 is not certainty.
@@ -39,36 +41,41 @@ class Calibration:
     """A logistic map from scores (n, d) to probabilities (n, k): Platt's for two classes, multinomial for more.
 
     Platt 1999, "Probabilistic outputs for support vector machines". `slope` has shape (k - 1, d), `intercept` (k - 1,).
+    `covariance` (2, 2), of two classes only, says how exactly the cases of the fit settle the map: that of intercept
+    and slope over the calibrated log-odds.
     """
 
     slope: np.ndarray
     intercept: np.ndarray
+    covariance: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, scores: np.ndarray, labels: np.ndarray, n_classes: int) -> Calibration:
+    def fit(cls, scores: np.ndarray, labels: np.ndarray, n_classes: int, distinct: int | None = None) -> Calibration:
         """Fit on scores of cases that their estimator did not see; `labels` are positions of classes.
 
-        A map that would turn the ranking of two classes upside down is not used: the score then says nothing, and
-        every case gets the prevalence.
+        `distinct` is the number of cases among the rows, where some stand there more than once. A map that would turn
+        the ranking of two classes upside down is not used: the score then says nothing, and every case gets the
+        prevalence.
         """
         centre, spread = scores.mean(axis=0), scores.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
         present = np.unique(labels)
+        share = 1.0 if distinct is None else distinct / len(labels)
         slope = np.zeros((n_classes - 1, scores.shape[1]))
         counts = np.bincount(labels, minlength=n_classes) + 0.5
         intercept = np.log(counts[1:]) - np.log(counts[0])
         if len(present) < n_classes:
-            return cls(slope, intercept)
+            return cls(slope, intercept)._measured(scores, share)
         model = LogisticRegression(C=_RIDGE, max_iter=2000).fit((scores - centre) / spread, labels)
         if n_classes == 2:
             fitted_slope, fitted_intercept = model.coef_, model.intercept_
             if scores.shape[1] == 1 and fitted_slope[0, 0] <= 0:
-                return cls(slope, intercept)
+                return cls(slope, intercept)._measured(scores, share)
         else:
             fitted_slope = model.coef_[1:] - model.coef_[:1]
             fitted_intercept = model.intercept_[1:] - model.intercept_[0]
         slope = fitted_slope / spread
-        return cls(slope, fitted_intercept - slope @ centre)
+        return cls(slope, fitted_intercept - slope @ centre)._measured(scores, share)
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k), rows summing to 1, of scores of shape (n, d)."""
@@ -76,6 +83,33 @@ class Calibration:
         logits -= logits.max(axis=1, keepdims=True)
         weights = np.exp(logits)
         return weights / weights.sum(axis=1, keepdims=True)
+
+    def interval(self, probabilities: np.ndarray, confidence: float, shift: float = 0.0) -> np.ndarray:
+        """Return low and high, shape (n, 2), about calibrated probabilities (n, 2) of two classes; of the last class.
+
+        Wald's interval on the scale of log-odds, for the share of positive cases among those of the same score. `shift`
+        is a further standard deviation of the log-odds: of what is not known of a case. NaN for more than two classes.
+        """
+        if self.covariance is None:
+            return np.full((len(probabilities), 2), np.nan)
+        position = log_odds(probabilities)[:, 0]
+        terms = np.column_stack([np.ones(len(position)), position])
+        variance = np.einsum("ni,ij,nj->n", terms, self.covariance, terms) + shift**2
+        reach = norm.ppf(0.5 + confidence / 2) * np.sqrt(variance)
+        return expit(np.column_stack([position - reach, position + reach]))
+
+    def _measured(self, scores: np.ndarray, share: float) -> Calibration:
+        """Return the map with its covariance: the inverse information of the fit, `share` of each row counted."""
+        if len(self.intercept) > 1:
+            return self
+        probabilities = self.probabilities(scores)
+        position = log_odds(probabilities)[:, 0]
+        centre, spread = position.mean(), position.std() or 1.0
+        terms = np.column_stack([np.ones(len(position)), (position - centre) / spread])
+        weights = share * probabilities[:, 0] * probabilities[:, 1]
+        information = terms.T @ (weights[:, None] * terms) + np.diag([0, 1 / _RIDGE])
+        back = np.array([[1, -centre / spread], [0, 1 / spread]])
+        return replace(self, covariance=back @ np.linalg.inv(information) @ back.T)
 
 
 def decision_threshold(probabilities: np.ndarray, labels: np.ndarray, minimum_sensitivity: float) -> float:

@@ -14,6 +14,7 @@ from lesion_fusion.evaluation.curves import calibration_curve, roc_curve
 from lesion_fusion.evaluation.figures.curve_figures import calibration_figure, roc_figure
 from lesion_fusion.evaluation.figures.table_figures import confusion_matrix_figure, importance_figure
 from lesion_fusion.evaluation.summary import per_fold, summary
+from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.run_record import RunRecord
 from lesion_fusion.parameters import Parameters
@@ -70,6 +71,8 @@ def gather_run(
     parameters: Any,
     study_tags: dict[str, str],
     cases: pd.DataFrame,
+    image_descriptors: pd.DataFrame,
+    serving: ServingRules,
     permutation_importance: pd.DataFrame | None = None,
     importance: bytes | None = None,
     *,
@@ -96,6 +99,7 @@ def gather_run(
         parameters=flatten(parameters.model_dump()),
         metrics=flat,
         model=fitted,
+        domain=Domain.of(fitted, cases, image_descriptors, serving),
         input_example=example_request(cases, fitted),
         histories=_histories(training_log, predictions),
         figures=figures,

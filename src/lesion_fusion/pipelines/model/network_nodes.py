@@ -152,7 +152,7 @@ def train_in_repeats(
 
     positions = np.concatenate([position for position, _ in held_out])
     scores = np.concatenate([score for _, score in held_out])
-    calibration = Calibration.fit(scores, labels[positions], len(classes))
+    calibration = Calibration.fit(scores, labels[positions], len(classes), distinct=len(np.unique(positions)))
     calibrated = calibration.probabilities(scores)
     inner.append(_of_each_case(predictions_table(cases.iloc[positions], REFIT, REFIT, classes, calibrated)))
     _, of_all = predict_and_embed(network, inputs)

@@ -18,7 +18,7 @@ from lesion_fusion.pipelines.model.transferred_nodes import transfer
 TRAINED = ["predictions", "inner_predictions", "training_log", "model"]
 CLASSIFIER_TRAINED = [*TRAINED, "permutation_importance"]
 
-_STUDY = {"params:study", "params:tuning", "params:evaluation"}
+_STUDY = {"params:study", "params:tuning", "params:evaluation", "params:serving"}
 _SHARED = {"study_cases", "folds", "image_descriptors", "study_tags"}
 
 
@@ -166,6 +166,8 @@ def judged_model(
                 "params:model",
                 "study_tags",
                 "study_cases",
+                "image_descriptors",
+                "params:serving",
                 *(["permutation_importance", "permutation_importance_figure"] if explained else []),
             ],
             "tracked_run",

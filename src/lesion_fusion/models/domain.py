@@ -1,0 +1,102 @@
+"""What a served model may be asked: the ranges of what it was trained on, and how little of a case is too little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from lesion_fusion.cohort.schema import COLUMN, Kind
+from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.parameters import Parameters
+
+DOMAIN = "domain.json"
+
+
+class ServingRules(Parameters):
+    """When a part of a request is not used, and how sure the interval of an answer is.
+
+    `range_margin`: how far beyond the training cases a number may lie, in their standard deviations.
+    `fewest_record_fields`: with fewer fields given there is no record, unless a training case had as few.
+    `smallest_lesion`: pixels of an outline. `confidence`: of the interval.
+    """
+
+    range_margin: float = Field(default=2.0, ge=0)
+    fewest_record_fields: int = Field(default=3, ge=1)
+    smallest_lesion: int = Field(default=64, ge=1)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+
+
+class Range(BaseModel):
+    """Lowest and highest value seen in training, and how far beyond them a value is still taken."""
+
+    model_config = ConfigDict(frozen=True)
+
+    low: float
+    high: float
+    margin: float
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value lies within, or is missing."""
+        return bool(np.isnan(value)) or self.low - self.margin <= value <= self.high + self.margin
+
+
+class Domain(BaseModel):
+    """The rules, and what the training cases were like.
+
+    `fewest_fields`: of a record that is one. `numbers`, `descriptors`: the ranges of the record's numbers and of the
+    image descriptors that the model reads.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    rules: ServingRules
+    fewest_fields: int
+    numbers: dict[str, Range]
+    descriptors: dict[str, Range]
+
+    @classmethod
+    def of(
+        cls, model: FittedModel, cases: pd.DataFrame, image_descriptors: pd.DataFrame, rules: ServingRules
+    ) -> Domain:
+        """Return the domain of `model`, trained on `cases` with their `image_descriptors`."""
+        numbers = [name for name in model.record_columns if COLUMN[name].kind is Kind.NUMBER]
+        given = cases[list(model.record_columns)].notna().sum(axis=1)
+        return cls(
+            rules=rules,
+            fewest_fields=max(1, min(rules.fewest_record_fields, int(given.min()))),
+            numbers=_ranges(cases, numbers, rules),
+            descriptors=_ranges(image_descriptors, default_names() if model.uses_descriptors else [], rules),
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Domain:
+        """Read the domain that lies in a bundle's folder."""
+        return cls.model_validate_json((folder / DOMAIN).read_text())
+
+    def save(self, folder: Path) -> None:
+        """Write the domain into a bundle's folder."""
+        (folder / DOMAIN).write_text(self.model_dump_json(indent=2) + "\n")
+
+
+def outside(values: Mapping[str, float], ranges: Mapping[str, Range]) -> list[str]:
+    """Return a clause for each value that lies outside its range: `age 108 lies outside 18 to 87`."""
+    return [
+        f"{name} {values[name]:.4g} lies outside {found.low:.4g} to {found.high:.4g}"
+        for name, found in ranges.items()
+        if not found.holds(values[name])
+    ]
+
+
+def _ranges(table: pd.DataFrame, names: Iterable[str], rules: ServingRules) -> dict[str, Range]:
+    ranges = {}
+    for name in names:
+        seen = table[name].dropna()
+        if len(seen) > 1:
+            margin = rules.range_margin * float(seen.std())
+            ranges[name] = Range(low=float(seen.min()), high=float(seen.max()), margin=margin)
+    return ranges

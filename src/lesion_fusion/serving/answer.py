@@ -1,0 +1,121 @@
+"""Answer a request: each case by what of the model can use the parts it gives, with an interval, or not at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.imaging.lesion_image import lesion_image
+from lesion_fusion.models.domain import Domain
+from lesion_fusion.models.inputs import CaseInputs, FittedModel
+from lesion_fusion.models.late import FittedLateFusion, answering, reduced, shift
+from lesion_fusion.models.needs import Need, needs_of
+from lesion_fusion.serving.request import Request
+from lesion_fusion.serving.schema import CASE
+from lesion_fusion.serving.usable import Usable, usable
+
+
+def answer(model: FittedModel, domain: Domain, request: Request, version: str) -> pd.DataFrame:
+    """Return a row a case.
+
+    Columns: p_<class>…, `probability` of the class looked for, `low` and `high` of its interval, `decision`,
+    `threshold`, `abstained`, `reason` (what was not used and why; empty where all was), `parts` used, `model` that
+    answered, `version`. Where nothing can answer, the numbers and the decision are None.
+    """
+    needs = needs_of(model)
+    judged = [
+        usable(request.cases.iloc[i], request.images[i], request.masks[i], needs, domain)
+        for i in range(len(request.cases))
+    ]
+    rows: list[dict[str, Any]] = [{} for _ in judged]
+    # Cases that give the same parts are answered together: a network takes a batch in little more time than a case.
+    for parts in dict.fromkeys(frozenset(case.parts) for case in judged):
+        members = [i for i, case in enumerate(judged) if case.parts == parts]
+        able = reduced(model, parts)
+        reasons = [_reason(model, able, parts, judged[i]) for i in members]
+        if able is None:
+            answers = [_withheld(model, reason) for reason in reasons]
+        else:
+            inputs = _inputs(able, request, members, judged)
+            answers = _answers(able, inputs, reasons, domain.rules.confidence, shift(model, parts))
+        for i, found in zip(members, answers, strict=True):
+            rows[i] = found
+    # As objects, so that what is not there is None, which JSON knows.
+    return pd.DataFrame(rows, dtype=object).assign(version=version)
+
+
+def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:
+    """Return a class a case: positive from the threshold on, or the most probable of more than two."""
+    if math.isnan(model.threshold):
+        return [model.classes[i] for i in probabilities.argmax(axis=1)]
+    negative, positive = model.classes
+    return [positive if p >= model.threshold else negative for p in probabilities[:, -1]]
+
+
+def _answers(
+    able: FittedModel, inputs: CaseInputs, reasons: Sequence[str], confidence: float, apart: float
+) -> list[dict[str, Any]]:
+    probabilities = able.probabilities(inputs)
+    intervals = able.calibration.interval(probabilities, confidence, apart)
+    threshold = None if math.isnan(able.threshold) else able.threshold
+    parts = ", ".join(need for need in Need if need in needs_of(able))
+    return [
+        {
+            **{f"p_{name}": float(p) for name, p in zip(able.classes, row, strict=True)},
+            "probability": float(row[-1]),
+            "low": None if np.isnan(low) else float(low),
+            "high": None if np.isnan(high) else float(high),
+            "decision": decision,
+            "threshold": threshold,
+            "abstained": False,
+            "reason": reason,
+            "parts": parts,
+            "model": f"{able.family}.{able.name}",
+        }
+        for row, (low, high), decision, reason in zip(
+            probabilities, intervals, decisions(able, probabilities), reasons, strict=True
+        )
+    ]
+
+
+def _withheld(model: FittedModel, reason: str) -> dict[str, Any]:
+    numbers = [*(f"p_{name}" for name in model.classes), "probability", "low", "high", "decision", "threshold"]
+    return {
+        **dict.fromkeys(numbers),
+        "abstained": True,
+        "reason": reason,
+        "parts": "",
+        "model": f"{model.family}.{model.name}",
+    }
+
+
+def _reason(model: FittedModel, able: FittedModel | None, parts: frozenset[Need], case: Usable) -> str:
+    if not case.reasons:
+        return ""
+    why = "; ".join(case.reasons.values())
+    if able is None:
+        return f"{why}; {model.family}.{model.name} can't answer without"
+    assert isinstance(model, FittedLateFusion)
+    unused = [name for name in model.members if name not in answering(model.members, parts)]
+    return f"{why}; not used: {', '.join(unused)}"
+
+
+def _inputs(model: FittedModel, request: Request, members: Sequence[int], judged: Sequence[Usable]) -> CaseInputs:
+    cases = request.cases.iloc[list(members)].reset_index(drop=True)
+    descriptors = None
+    if model.uses_descriptors:
+        descriptors = pd.DataFrame([judged[i].descriptors for i in members])
+        descriptors.insert(0, CASE, cases[CASE])
+    images = {}
+    for image_input in model.image_inputs:
+        made = []
+        for i in members:
+            image = request.images[i]
+            assert image is not None
+            made.append(lesion_image(image, request.masks[i], [], image_input))
+        images[image_input] = np.stack(made)
+    return CaseInputs(cases, descriptors, images)

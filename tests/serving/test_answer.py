@@ -1,0 +1,159 @@
+"""Answers: the pipeline's numbers from raw cases, the parts that remain where one is missing, or a reason."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.serving.answer import answer, decisions
+from lesion_fusion.serving.request import parse_request
+from lesion_fusion.serving.schema import IMAGE, MASK, example_request
+from tests.models.toy import Cohort, domain_of, fitted_tabular
+from tests.serving.conftest import encoded
+
+RECORD_MODEL, IMAGE_MODEL = "clinical.logistic_regression", "imaging.extra_trees"
+
+
+def answered(cohort: Cohort, model: FittedModel, rows: pd.DataFrame, **rules: float) -> pd.DataFrame:
+    request = parse_request(rows.reset_index(drop=True), model.record_columns, pictures=True)
+    return answer(model, domain_of(cohort, model, **rules), request, "v")
+
+
+@pytest.mark.parametrize("views", [("record",), ("image_descriptors",), ("record", "image_descriptors"), None])
+def test_a_raw_case_gets_the_pipelines_probability(cohort, model, canonical, views):
+    asked = model if views is None else fitted_tabular(cohort, views)
+    table = answered(cohort, asked, canonical)
+    expected = asked.probabilities(cohort.inputs)
+    np.testing.assert_allclose(table[["p_benign", "p_malignant"]].astype(float), expected, atol=1e-6)
+    assert (table["probability"] == table["p_malignant"]).all()
+    assert not table["abstained"].any()
+    assert set(table["reason"]) == {""}
+    assert set(table["model"]) == {f"{asked.family}.{asked.name}"}
+
+
+def test_a_case_is_answered_the_same_alone_and_among_others(cohort, model, canonical):
+    mixed = canonical.astype(object)
+    mixed.loc[::2, [IMAGE, MASK]] = None
+    together, alone = answered(cohort, model, mixed), answered(cohort, model, mixed.iloc[[3]])
+    pd.testing.assert_series_equal(together.iloc[3], alone.iloc[0], check_names=False)
+
+
+def test_what_remains_of_a_late_fusion_answers_and_says_who_does_not(cohort, model, canonical):
+    record, image = model.members.values()
+    for left_out, able, unused, why in (
+        ([MASK], record, IMAGE_MODEL, "no outline of the lesion"),
+        ([IMAGE, MASK], record, IMAGE_MODEL, "no image"),
+        ([*model.record_columns], image, RECORD_MODEL, "no record"),
+    ):
+        table = answered(cohort, model, canonical.drop(columns=left_out))
+        np.testing.assert_allclose(
+            table["probability"].astype(float), able.probabilities(cohort.inputs)[:, 1], atol=1e-6
+        )
+        assert set(table["model"]) == {f"{able.family}.{able.name}"}
+        assert set(table["threshold"]) == {able.threshold}
+        assert set(table["reason"]) == {f"{why}; not used: {unused}"}
+        assert not table["abstained"].any()
+
+
+def test_where_nothing_remains_the_answer_is_withheld_with_its_reason(cohort, canonical):
+    early = fitted_tabular(cohort, ("record", "image_descriptors"))
+    table = answered(cohort, early, canonical.iloc[:2].drop(columns=[MASK]))
+    assert table["abstained"].all()
+    assert set(table["reason"]) == {"no outline of the lesion; fusion.logistic_regression can't answer without"}
+    assert table[["p_benign", "probability", "low", "high", "decision", "threshold"]].isna().all(axis=None)
+    assert table.iloc[0]["probability"] is None
+
+
+def test_a_model_says_nothing_of_what_it_does_not_read(cohort, canonical):
+    table = answered(cohort, fitted_tabular(cohort, ("record",)), canonical.drop(columns=[IMAGE, MASK]))
+    assert set(table["reason"]) == {""}
+    assert set(table["parts"]) == {"record"}
+
+
+def test_too_little_of_a_record_is_none(cohort, model, canonical):
+    few = canonical.iloc[[0]][["age", "shape", IMAGE, MASK]]
+    (row,) = answered(cohort, model, few).to_dict("records")
+    assert "too little of the record: 2 of its 11 fields, at least 3 are needed" in row["reason"]
+    assert row["model"] == IMAGE_MODEL
+    assert answered(cohort, model, few, fewest_record_fields=2)["model"].tolist() == ["fusion.late"]
+    (row,) = answered(cohort, model, few.drop(columns=[IMAGE, MASK])).to_dict("records")
+    assert row["abstained"]
+    assert "too little" in row["reason"]
+    assert "no image" in row["reason"]
+
+
+def test_numbers_unlike_those_of_training_are_out_of_range(cohort, model, canonical):
+    old = canonical.iloc[[0]].assign(age=119.0)
+    (row,) = answered(cohort, model, old, range_margin=0.5).to_dict("records")
+    assert "out of range" in row["reason"]
+    assert "age 119 lies outside" in row["reason"]
+    assert row["model"] == IMAGE_MODEL
+    assert answered(cohort, model, old, range_margin=50)["reason"].tolist() == [""]
+
+
+def png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype("uint8")).save(buffer, format="PNG")
+    return encoded(buffer.getvalue())
+
+
+def checkerboard(edge: int) -> np.ndarray:
+    return np.kron(np.indices((edge // 4, edge // 4)).sum(axis=0) % 2, np.ones((4, 4))).astype("uint8") * 255
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "why"),
+    [
+        (np.full((96, 96), 90), np.ones((96, 96)), "unreadable image: image_png is blank"),
+        (checkerboard(96), np.eye(96)[:, ::-1] * (np.arange(96) < 9), "the lesion in tumor_mask_png has 9 pixels"),
+        (checkerboard(96), np.pad(np.ones((40, 40)), 28), "out of range, as seen in training: image descriptors"),
+    ],
+)
+def test_an_image_that_shows_nothing_of_use_is_not_judged(cohort, model, canonical, image, mask, why):
+    rows = canonical.iloc[[0]].assign(**{IMAGE: png(image), MASK: png(mask * 255)})
+    (row,) = answered(cohort, model, rows).to_dict("records")
+    assert why in row["reason"]
+    assert row["model"] == RECORD_MODEL
+    (row,) = answered(cohort, model.members[IMAGE_MODEL], rows).to_dict("records")
+    assert row["abstained"]
+
+
+def test_the_interval_holds_the_probability_and_is_wider_the_less_is_known(cohort, model, canonical):
+    table = answered(cohort, model, canonical)
+    assert (table["low"] < table["probability"]).all()
+    assert (table["probability"] < table["high"]).all()
+    alone = answered(cohort, model.members[RECORD_MODEL], canonical)
+    partly = answered(cohort, model, canonical.drop(columns=[MASK]))
+    assert (partly["probability"] == alone["probability"]).all()
+    assert (partly["low"] < alone["low"]).all()
+    assert (alone["high"] < partly["high"]).all()
+
+
+def test_the_decision_is_positive_from_the_threshold_on(model):
+    probabilities = np.array([[0.65, 0.35], [0.66, 0.34], [0.1, 0.9]])
+    assert decisions(model, probabilities) == ["malignant", "benign", "malignant"]
+
+
+def test_three_classes_are_decided_by_the_largest_probability():
+    three = SimpleNamespace(classes=("normal", "benign", "malignant"), threshold=float("nan"))
+    assert decisions(three, np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]])) == ["benign", "malignant"]
+
+
+def test_the_example_can_be_answered(cohort, model):
+    example = example_request(cohort.inputs.cases, model)
+    assert len(example) == 1
+    assert not answered(cohort, model, example)["abstained"].any()
+
+
+def test_the_domain_of_a_model_holds_its_own_training_cases(cohort, model):
+    domain = domain_of(cohort, model, range_margin=0)
+    assert set(domain.numbers) == {"age"}
+    assert set(domain.descriptors) == set(default_names())
+    assert domain_of(cohort, fitted_tabular(cohort, ("record",))).descriptors == {}
