@@ -1,4 +1,4 @@
-"""A cohort's cases as a request to a served model."""
+"""A cohort's cases as a request to a served model, and what a model answers to one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import base64
 
 import pandas as pd
 
+from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.serving.answer import answer
+from lesion_fusion.serving.request import parse_request
 from lesion_fusion.serving.schema import IMAGE, MASK
-from tests.models.toy import Cohort
+from tests.models.toy import Cohort, domain_of
 
 
 def request_of(cohort: Cohort) -> pd.DataFrame:
@@ -20,3 +23,9 @@ def request_of(cohort: Cohort) -> pd.DataFrame:
             MASK: [base64.b64encode(cohort.masks[name]()).decode() for name in cases["tumor_mask_file"]],
         }
     )
+
+
+def answered(cohort: Cohort, model: FittedModel, rows: pd.DataFrame, **rules: float) -> pd.DataFrame:
+    """The answer to a request of a model trained on the cohort."""
+    request = parse_request(rows.reset_index(drop=True), model.record_columns, pictures=True)
+    return answer(model, domain_of(cohort, model, **rules), request, "v")

@@ -19,10 +19,9 @@ from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.pipelines.model.tabular_nodes import Trained, train_on_pixels
 from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_images
-from lesion_fusion.serving.request import parse_request
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
-from tests.models.requests import request_of
+from tests.models.requests import answered, request_of
 from tests.models.toy import Cohort, small_cohort
 
 SEEN = ImageInput(variant="crop_with_mask", size=32)
@@ -86,5 +85,5 @@ def test_stored_and_asked_through_a_request_it_answers_the_same(
     told = fitted.probabilities(CaseInputs(cohort.inputs.cases, lesion_images={SEEN: images}))
     save_bundle(fitted, tmp_path / "bundle")
     loaded = load_bundle(tmp_path / "bundle")
-    asked = loaded.probabilities(parse_request(request_of(cohort), loaded))
-    np.testing.assert_allclose(asked, told, atol=1e-9)
+    asked = answered(cohort, loaded, request_of(cohort))
+    np.testing.assert_allclose(asked[["p_benign", "p_malignant"]].astype(float), told, atol=1e-9)

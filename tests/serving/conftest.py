@@ -1,27 +1,13 @@
-"""A small cohort as requests: all its cases, in the words of `cases`."""
+"""A small cohort, a model of it, and its cases as requests."""
 
 from __future__ import annotations
-
-import base64
 
 import pandas as pd
 import pytest
 
 from lesion_fusion.models.late import FittedLateFusion
-from lesion_fusion.serving.schema import IMAGE, MASK
+from tests.models.requests import request_of
 from tests.models.toy import Cohort, fitted_late, small_cohort
-
-
-def encoded(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
-def pictures(cohort: Cohort) -> dict[str, list[str]]:
-    cases = cohort.inputs.cases
-    return {
-        IMAGE: [encoded(cohort.images[name]()) for name in cases["image_file"]],
-        MASK: [encoded(cohort.masks[name]()) for name in cases["tumor_mask_file"]],
-    }
 
 
 @pytest.fixture(scope="package")
@@ -37,5 +23,5 @@ def model(cohort: Cohort) -> FittedLateFusion:
 
 @pytest.fixture(scope="package")
 def canonical(cohort: Cohort) -> pd.DataFrame:
-    columns = [column for column in cohort.inputs.cases if not column.endswith(("_file", "_files"))]
-    return cohort.inputs.cases[columns].assign(**pictures(cohort))
+    """All cases as a request, in the words of `cases`."""
+    return request_of(cohort)

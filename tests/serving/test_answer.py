@@ -11,19 +11,13 @@ import pytest
 from PIL import Image
 
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.models.inputs import FittedModel
-from lesion_fusion.serving.answer import answer, decisions
-from lesion_fusion.serving.request import parse_request
+from lesion_fusion.serving.answer import decisions
 from lesion_fusion.serving.schema import IMAGE, MASK, example_request
-from tests.models.toy import Cohort, domain_of, fitted_tabular
-from tests.serving.conftest import encoded
+from tests.models.requests import answered
+from tests.models.toy import domain_of, fitted_tabular
+from tests.serving.test_request import encoded
 
 RECORD_MODEL, IMAGE_MODEL = "clinical.logistic_regression", "imaging.extra_trees"
-
-
-def answered(cohort: Cohort, model: FittedModel, rows: pd.DataFrame, **rules: float) -> pd.DataFrame:
-    request = parse_request(rows.reset_index(drop=True), model.record_columns, pictures=True)
-    return answer(model, domain_of(cohort, model, **rules), request, "v")
 
 
 @pytest.mark.parametrize("views", [("record",), ("image_descriptors",), ("record", "image_descriptors"), None])

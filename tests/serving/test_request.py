@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
@@ -12,14 +13,19 @@ from PIL import Image
 from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS
 from lesion_fusion.serving.request import RequestError, parse_request
 from lesion_fusion.serving.schema import IMAGE, MASK, request_fields
+from tests.models.requests import request_of
 from tests.models.toy import RECORD, Cohort, fitted_tabular
-from tests.serving.conftest import encoded, pictures
 
 
 @pytest.fixture(scope="module")
 def as_published(cohort: Cohort) -> pd.DataFrame:
     """All cases as a request, in the words of the published sheet."""
-    return cohort.published.rename(columns=BREAST_LESIONS_USG_COLUMNS).assign(**pictures(cohort))
+    pictures = request_of(cohort)[[IMAGE, MASK]]
+    return cohort.published.rename(columns=BREAST_LESIONS_USG_COLUMNS).join(pictures)
+
+
+def encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 @pytest.mark.parametrize("wording", ["canonical", "as_published"])
