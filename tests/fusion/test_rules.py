@@ -122,7 +122,12 @@ def test_three_classes_are_joined_by_every_rule():
 
 @pytest.mark.parametrize(
     ("rule", "classifier", "total"),
-    [("mean", None, 1), ("weighted", None, 1), ("stacking", "xgboost", 1), ("stacking", "k_nearest_neighbours", None)],
+    [
+        ("mean", None, 1),
+        ("weighted", None, 1),
+        ("stacking", "random_forest", 1),
+        ("stacking", "k_nearest_neighbours", None),
+    ],
 )
 def test_what_was_settled_is_told_by_member(rule: str, classifier: str | None, total: float | None):
     probabilities, labels = members(0.5, 2.0)
@@ -132,6 +137,16 @@ def test_what_was_settled_is_told_by_member(rule: str, classifier: str | None, t
     else:
         assert list(settled) == ["a", "b"]
         assert sum(settled.values()) == pytest.approx(total)
+
+
+@pytest.mark.parametrize("classifier", ["gradient_boosting", "xgboost"])
+def test_boosting_starts_from_the_logistic_stacker_and_adds_little_to_a_linear_truth(classifier: str):
+    probabilities, labels = members(1.0, 1.0, n=400)
+    linear, boosted = (fitted("stacking", probabilities, labels, name) for name in ("logistic_regression", classifier))
+    assert boosted.settled(["a", "b"]) == pytest.approx(linear.settled(["a", "b"]), rel=1e-3)
+    scores, others = linear.scores(probabilities)[:, 0], boosted.scores(probabilities)[:, 0]
+    assert np.corrcoef(scores, others)[0, 1] > 0.95
+    assert not np.allclose(scores, others)
 
 
 @pytest.mark.parametrize(

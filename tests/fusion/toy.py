@@ -7,11 +7,12 @@ import pandas as pd
 from scipy.special import expit
 
 from lesion_fusion.fusion.out_of_fold import Member
+from lesion_fusion.tabular.calibration import Calibration, decision_threshold
 from lesion_fusion.tabular.out_of_fold import REFIT
 from lesion_fusion.tabular.parameters import Tuning
 
 CLASSES = ("benign", "malignant")
-TUNING = Tuning(inner_folds=5)
+TUNING = Tuning(inner_folds=3)
 
 
 def members(*signals: float, n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -25,29 +26,33 @@ def members(*signals: float, n: int = 200, seed: int = 0) -> tuple[np.ndarray, n
 def drawn_members(
     *signals: float, n: int, seed: int, n_folds: int = 5, share: float = 0.4
 ) -> tuple[dict[str, Member], pd.DataFrame]:
-    """Return members `m0`, `m1`, … whose log-odds are `signal` apart between the classes, and the cases.
+    """Return members `m0`, `m1`, … whose scores are `signal` standard deviations apart between the classes; and cases.
 
-    What a member says of a case differs from training to training by noise of its own, as refitted models do.
+    As in the project each is calibrated in every training on its inner scores, which differ from those of the tested
+    cases and of other trainings by noise, as those of refitted models do.
     """
     rng = np.random.default_rng(seed)
     case_ids = np.array([f"case{i:05d}" for i in range(n)])
-    positive = rng.permutation(n) < share * n
-    fold_of = rng.permutation(n) % n_folds
-    cases = pd.DataFrame(
-        {"case_id": case_ids, "patient_id": case_ids, "label": np.where(positive, CLASSES[1], CLASSES[0])}
-    )
+    positions = (rng.permutation(n) < share * n).astype(int)
+    fold_of = np.empty(n, dtype=int)
+    for k in range(len(CLASSES)):
+        of_class = rng.permutation(np.flatnonzero(positions == k))
+        fold_of[of_class] = np.arange(len(of_class)) % n_folds
+    cases = pd.DataFrame({"case_id": case_ids, "patient_id": case_ids, "label": np.array(CLASSES)[positions]})
     drawn = {}
     for k, signal in enumerate(signals):
-        # Calibrated log-odds: normal in both classes, signal apart, of variance signal; noise alone where it is 0.
-        spread = max(signal, 0.3)
-        said = signal * (positive - 0.5) + np.log(share / (1 - share)) + rng.normal(0, np.sqrt(spread), n)
-
-        def table(rows: np.ndarray, fold: int, said: np.ndarray = said) -> pd.DataFrame:
-            p = expit(said[rows] + rng.normal(0, 0.1, rows.sum()))
-            known = cases.loc[rows, ["case_id", "label"]]
-            return known.assign(repeat=min(fold, 0), fold=fold, p_benign=1 - p, p_malignant=p)
-
-        outer = pd.concat([table(fold_of == fold, fold).assign(threshold=0.3) for fold in range(n_folds)])
-        inner = pd.concat([table(fold_of != fold, fold) for fold in (*range(n_folds), REFIT)])
-        drawn[f"m{k}"] = Member(outer, inner)
+        said = signal * positions + rng.normal(0, 1, n)
+        outer, inner = [], []
+        for fold in (*range(n_folds), REFIT):
+            scores = (said + rng.normal(0, 0.1, n))[:, None]
+            train = fold_of != fold
+            p = Calibration.fit(scores[train], positions[train], 2).probabilities(scores)[:, 1]
+            table = cases[["case_id", "label"]].assign(repeat=min(fold, 0), fold=fold, p_benign=1 - p, p_malignant=p)
+            inner.append(table[train])
+            outer.append(
+                table[~train].assign(
+                    threshold=decision_threshold(np.stack([1 - p, p], 1)[train], positions[train], 0.95)
+                )
+            )
+        drawn[f"m{k}"] = Member(pd.concat(outer), pd.concat(inner))
     return drawn, cases

@@ -110,10 +110,9 @@ class Stacking:
         return class_scores(self.estimator, stacked_features(probabilities))
 
     def settled(self, members: Sequence[str]) -> dict[str, float]:
-        """Return a linear stacker's coefficients of two classes, or the importances of an ensemble of trees."""
-        found = getattr(self.estimator, "coef_", None)
-        if found is None:
-            found = getattr(self.estimator, "feature_importances_", None)
+        """Return coefficients, of two classes, where a stacker is linear or starts so; or a forest's importances."""
+        linear = getattr(self.estimator, "init_", self.estimator)
+        found = getattr(linear, "coef_", getattr(self.estimator, "feature_importances_", None))
         if found is None or np.size(found) != len(members):
             return {}
         return dict(zip(members, np.ravel(found).astype(float).tolist(), strict=True))

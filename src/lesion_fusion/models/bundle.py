@@ -33,6 +33,7 @@ SOURCE = "source"
 
 # Types beyond skops' own list that our estimators are made of; a bundle with any other is refused.
 TRUSTED_TYPES = (
+    "lesion_fusion.fusion.stackers.LogisticThenXGBoost",
     "lesion_fusion.tabular.encoding.CategoryIndicators",
     "numpy.dtype",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
