@@ -161,6 +161,13 @@ def test_pictures_have_alternative_texts_and_tables_captions(html: str) -> None:
     assert html.count("<table") == html.count("<caption")
 
 
+def test_a_fusion_without_a_part_shows_its_figure_or_that_it_withholds_its_answer(toy: ToyStudy, html: str) -> None:
+    section = html.split('id="missing"')[1].split("</section>")[0]
+    answered = toy.datasets["missing_modality"].iloc[0]
+    assert f'<data value="{answered["difference"]}">{signed(answered["difference"])}</data>' in section
+    assert section.count("withholds its answer") == 1
+
+
 def test_text_from_data_and_configuration_is_escaped(toy: ToyStudy, outputs: dict) -> None:
     log = toy.datasets[f"{CLINICAL}.training_log"]
     audit = copy.deepcopy(toy.datasets["cohort_audit"])

@@ -20,6 +20,7 @@ from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
 from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.evaluation.candidates import keep_candidates
 from lesion_fusion.evaluation.leaderboard import leaderboard
+from lesion_fusion.evaluation.missing_modality import missing_modality
 from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.summary import summary
 from lesion_fusion.explanation.parameters import Explanation
@@ -187,6 +188,15 @@ def toy_study(
         "leaderboard": leaderboard(predictions, patients, CLINICAL, RESAMPLES, 0.95, study.seed),
         "planned_comparisons": planned_comparisons(predictions, PLANNED, patients, RESAMPLES, 0.95, study.seed),
         "candidates": keep_candidates(predictions, {FUSION: CLINICAL}, patients, RESAMPLES, 0.95, study.seed),
+        "missing_modality": missing_modality(
+            predictions[2:],
+            {FUSION: predictions[0].assign(family="fusion", model="late", without="image")},
+            ["image", "record"],
+            patients,
+            RESAMPLES,
+            0.95,
+            study.seed,
+        ),
         "promotion": decisions,
         "cohort_audit": {"cases": len(cases), "patients": n, "findings": [FINDING], "unexplained": ["LF203"]},
         **{f"cohort_{name}": picture() for name in ("ages", "birads", "missingness", "classes")},

@@ -14,6 +14,7 @@ from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import Characteristic, Flow
 from lesion_fusion.reporting.standing import Comparison, Place, best_of_families
+from lesion_fusion.reporting.without_parts import WithoutPart
 from lesion_fusion.reporting.worth import Worth
 
 FAMILIES = ("clinical", "imaging", "fusion")
@@ -77,8 +78,8 @@ class Report:
     """All that the template fills in.
 
     `identity` tells the study from another, `audit` is the cohort's as ingestion kept it, `promotion` the decisions as
-    fusion kept them, `candidates` each held against the model that it must beat; `figures` are PNG pictures by dataset,
-    `shap_summaries` by explained model.
+    fusion kept them, `candidates` each held against the model that it must beat, `without_parts` the fusions without
+    image or record; `figures` are PNG pictures by dataset, `shap_summaries` by explained model.
     """
 
     parameters: ReportParameters
@@ -104,6 +105,7 @@ class Report:
     reader: Reader
     models: Sequence[ModelSection]
     candidates: Sequence[Comparison]
+    without_parts: Sequence[WithoutPart]
     promotion: Sequence[Mapping[str, Any]]
     limitations: Sequence[str]
     figures: Mapping[str, bytes]

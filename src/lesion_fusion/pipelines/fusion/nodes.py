@@ -11,8 +11,10 @@ import pandas as pd
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.candidates import keep_candidates
 from lesion_fusion.evaluation.leaderboard import leaderboard
+from lesion_fusion.evaluation.missing_modality import missing_modality
 from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.promotion import Champion, PromotionRule, decide
+from lesion_fusion.models.needs import Need
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 
 REGISTERED_NAME = "lesion-{family}"
@@ -58,6 +60,25 @@ def judge_candidates(cases: pd.DataFrame, evaluation: Evaluation, study: Study, 
     return keep_candidates(
         [*candidates[1::3], *candidates[2::3]],
         {name: parameters.must_beat for name, parameters in zip(names, candidates[0::3], strict=True)},
+        cases[["case_id", "patient_id"]],
+        evaluation.resamples,
+        evaluation.confidence,
+        study.seed,
+    )
+
+
+def judge_missing_modality(
+    cases: pd.DataFrame, evaluation: Evaluation, study: Study, *tables: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what the fusions are worth without image and without record.
+
+    `tables` are their predictions and, told by the column `without`, the reduced predictions of those that have them.
+    """
+    reduced = [table for table in tables if "without" in table]
+    return missing_modality(
+        [table for table in tables if "without" not in table],
+        {f"{table['family'].iloc[0]}.{table['model'].iloc[0]}": table for table in reduced if len(table)},
+        [Need.IMAGE, Need.RECORD],
         cases[["case_id", "patient_id"]],
         evaluation.resamples,
         evaluation.confidence,

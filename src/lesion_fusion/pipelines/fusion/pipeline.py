@@ -7,7 +7,13 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.pipelines.fusion.nodes import build_leaderboard, compare_as_planned, judge_candidates, promote
+from lesion_fusion.pipelines.fusion.nodes import (
+    build_leaderboard,
+    compare_as_planned,
+    judge_candidates,
+    judge_missing_modality,
+    promote,
+)
 from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from lesion_fusion.pipelines.stage import as_stage
 
@@ -60,6 +66,12 @@ def create_pipeline(
                 name="judge_candidates",
             ),
             Node(
+                judge_missing_modality,
+                ["study_cases", "params:evaluation", "params:study", *_with_and_without_parts(models, all_models)],
+                "missing_modality",
+                name="judge_missing_modality",
+            ),
+            Node(
                 promote,
                 [
                     "leaderboard",
@@ -76,3 +88,10 @@ def create_pipeline(
         tags="fusion",
     )
     return family_pipeline("fusion", "fusion", models) + as_stage("fusion", last_step)
+
+
+def _with_and_without_parts(models: Mapping[str, Mapping[str, Any]], all_models: Sequence[str]) -> list[str]:
+    """Return the predictions of the fusions on the leaderboard, and of late ones those without parts of a case."""
+    candidates = {f"fusion.{name}": entry for name, entry in models.items() if f"fusion.{name}" in all_models}
+    late = [name for name, entry in candidates.items() if "members" in entry]
+    return [*(f"{name}.predictions" for name in candidates), *(f"{name}.reduced_predictions" for name in late)]

@@ -25,6 +25,7 @@ from lesion_fusion.reporting.participants import characteristics, flow
 from lesion_fusion.reporting.rendering import render
 from lesion_fusion.reporting.results import ModelResult, ModelSection, Participants, Reader, Report, best_results
 from lesion_fusion.reporting.standing import Place, best_of_families, comparisons, places
+from lesion_fusion.reporting.without_parts import without_parts
 from lesion_fusion.reporting.worth import worths
 from lesion_fusion.tabular.parameters import Tuning
 
@@ -119,6 +120,7 @@ def write_report(
     planned_comparisons: pd.DataFrame,
     subgroup_differences: pd.DataFrame,
     candidates: pd.DataFrame,
+    missing_modality: pd.DataFrame,
     promotion: Sequence[Mapping[str, Any]],
     study_tags: Mapping[str, str],
     report: ReportParameters,
@@ -166,6 +168,7 @@ def write_report(
             ),
             models=[_section(by_name[place.full], place, importances.get(place.full)) for place in board],
             candidates=comparisons(candidates, evaluation.confidence),
+            without_parts=without_parts(missing_modality, evaluation.confidence),
             promotion=promotion,
             limitations=limitations(
                 report.cohort.limitations,

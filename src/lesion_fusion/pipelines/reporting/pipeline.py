@@ -170,6 +170,7 @@ def create_pipeline(
                     "planned_comparisons",
                     "subgroup_differences",
                     "candidates",
+                    "missing_modality",
                     "promotion",
                     "study_tags",
                     "params:report",

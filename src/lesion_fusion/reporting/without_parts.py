@@ -1,0 +1,41 @@
+"""What fusions are worth without image or record, as the report shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lesion_fusion.cohort.tables import records
+from lesion_fusion.reporting.notation import Estimate
+from lesion_fusion.reporting.standing import Comparison, verdict
+
+
+@dataclass(frozen=True)
+class WithoutPart:
+    """A fusion without a part of the case: its AUROC, None where it withholds its answer, and what the lack costs."""
+
+    model: str
+    part: str
+    auroc: Estimate | None
+    cost: Comparison | None
+
+
+def without_parts(table: pd.DataFrame, confidence: float) -> Sequence[WithoutPart]:
+    """Return the rows of `evaluation.missing_modality`."""
+    found = []
+    for row in records(table):
+        auroc = cost = None
+        if row["answers"]:
+            auroc = Estimate(row["auroc"], row["auroc_low"], row["auroc_high"])
+            if row["difference"] is not None:
+                cost = Comparison(
+                    model=f"{row['model']} without {row['without']}",
+                    reference=row["model"],
+                    difference=Estimate(row["difference"], row["low"], row["high"]),
+                    p=row["p_holm"],
+                    verdict=verdict(row["difference"], row["p_holm"], confidence),
+                )
+        found.append(WithoutPart(row["model"], row["without"], auroc, cost))
+    return found
