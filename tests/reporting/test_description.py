@@ -5,7 +5,8 @@ import pytest
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.evaluation.summary import per_fold
-from lesion_fusion.reporting.description import describe, fold_rows
+from lesion_fusion.reporting.description import describe, fold_rows, point_rows
+from lesion_fusion.tabular.search_space import Search
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, PARAMETERS, REFIT, toy_cases, toy_log, toy_predictions
 
 PLACES = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (REFIT, REFIT)]
@@ -25,6 +26,27 @@ def test_a_grid_counts_every_point() -> None:
     found = describe(parameters)
     assert (found.tried, found.tuned) == (6, "a: 1, 2, 3; b: 1, none")
     assert found.sees == "the record and the image descriptors"
+
+
+def test_a_searched_space_is_told_with_its_number_of_points() -> None:
+    space = {
+        "rate": {"low": 0.01, "high": 0.3, "log": True},
+        "kind": {"choices": ["a", "b"]},
+        "depth": {"low": 1, "high": 6},
+    }
+    search = Search.model_validate({"trials": 60, "space": space})
+    found = describe({"classifier": "xgboost", "views": ["record"], "grid": {}, "search": search.model_dump()})
+    assert found.tried == 60
+    assert found.tuned == "rate: 0.01 to 0.3, logarithmic; kind: a, b; depth: 1 to 6 (searched by Optuna)"
+
+
+def test_the_best_points_are_told_with_how_often_they_were_chosen() -> None:
+    rows = point_rows(toy_log(CLINICAL, PLACES))
+    assert [(row.point, row.score, row.trainings, row.chosen) for row in rows] == [
+        ("C 1", 0.8, 7, 7),
+        ("C 0.1", 0.7, 7, 0),
+    ]
+    assert point_rows(toy_log(IMAGING, PLACES)) == point_rows(toy_log(FUSION, PLACES)) == []
 
 
 def test_networks_and_late_fusions_are_told_from_classifiers() -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from lesion_fusion.evaluation.summary import per_fold
 from lesion_fusion.reporting.notation import listing, number, words
+from lesion_fusion.tabular.tuning_results import BOOKKEEPING, best_points
 
 # Names that are more than their words.
 CLASSIFIERS = {
@@ -38,8 +39,6 @@ SETTLED = {
     "weighted": "the members' weights",
     "stacking": "nothing; the stacker's settings are fixed",
 }
-# The columns of a training log that are not hyperparameters.
-_BOOKKEEPING = ["repeat", "fold", "score", "chosen"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,16 @@ class FoldRow:
     n: int | None
     auroc: float | None
     settled: str
+
+
+@dataclass(frozen=True)
+class PointRow:
+    """A point of hyperparameters that was tried: its mean score, in how many trainings, and how often it was chosen."""
+
+    point: str
+    score: float
+    trainings: int
+    chosen: int
 
 
 def describe(parameters: Mapping[str, Any]) -> Description:
@@ -91,13 +100,30 @@ def describe(parameters: Mapping[str, Any]) -> Description:
             tuned=f"epochs, at most {network['epochs']} ({network['optimizer']}, batches of {network['batch_size']})",
             tried=1,
         )
-    grid = parameters.get("grid") or {}
+    tuned, tried = _tried(parameters)
     return Description(
         what=CLASSIFIERS.get(parameters["classifier"], words(parameters["classifier"])),
         sees=listing([VIEWS[view] for view in parameters["views"]]) + (f" ({network})" if network else ""),
-        tuned="; ".join(f"{name}: {', '.join(map(_value, values))}" for name, values in grid.items()) or "nothing",
-        tried=prod(len(values) for values in grid.values()),
+        tuned=tuned,
+        tried=tried,
     )
+
+
+def _tried(parameters: Mapping[str, Any]) -> tuple[str, int]:
+    """Return a classifier's grid or searched space in words, and how many points of it each training tries."""
+    search = parameters.get("search")
+    if search:
+        ranges = [f"{name}: {_range(dimension)}" for name, dimension in search["space"].items()]
+        return f"{'; '.join(ranges)} (searched by Optuna)", search["trials"]
+    grid = parameters.get("grid") or {}
+    values = [f"{name}: {', '.join(map(_value, values))}" for name, values in grid.items()]
+    return "; ".join(values) or "nothing", prod(len(values) for values in grid.values())
+
+
+def _range(dimension: Mapping[str, Any]) -> str:
+    if dimension["choices"]:
+        return ", ".join(map(_value, dimension["choices"]))
+    return f"{_value(dimension['low'])} to {_value(dimension['high'])}{', logarithmic' if dimension['log'] else ''}"
 
 
 def fold_rows(predictions: pd.DataFrame, training_log: pd.DataFrame) -> list[FoldRow]:
@@ -120,14 +146,26 @@ def fold_rows(predictions: pd.DataFrame, training_log: pd.DataFrame) -> list[Fol
     return rows + refitted
 
 
+def point_rows(training_log: pd.DataFrame) -> list[PointRow]:
+    """Return the best points that were tried, the best first; none of a model for which nothing is tried."""
+    if "chosen" not in training_log or training_log.groupby(["repeat", "fold"]).size().max() == 1:
+        return []
+    points = best_points(training_log)
+    names = points.columns.difference(["score", "trainings", "chosen"], sort=False)
+    return [
+        PointRow(_named(row[names]), float(row["score"]), int(row["trainings"]), int(row["chosen"]))
+        for _, row in points.iterrows()
+    ]
+
+
 def _settled(log: pd.DataFrame) -> dict[tuple[int, int], str]:
     """Return what was settled in each fold: the grid point chosen, the epochs trained or what a rule found."""
     places = log.groupby(["repeat", "fold"])
     if "epoch" in log:
         return {_key(key): _epochs(rows) for key, rows in places}
     if "chosen" in log:
-        return {_key(key): _named(rows[rows["chosen"]].iloc[0].drop(_BOOKKEEPING)) for key, rows in places}
-    of_members = [name for name in log.columns if name not in _BOOKKEEPING]
+        return {_key(key): _named(rows[rows["chosen"]].iloc[0].drop(list(BOOKKEEPING))) for key, rows in places}
+    of_members = [name for name in log.columns if name not in BOOKKEEPING]
     return {_key(key): _named(rows.iloc[0][of_members].map(lambda value: number(value, 2))) for key, rows in places}
 
 

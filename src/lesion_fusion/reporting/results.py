@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lesion_fusion.reporting.answer import Statement
-from lesion_fusion.reporting.description import Description, FoldRow
+from lesion_fusion.reporting.description import Description, FoldRow, PointRow
 from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import Characteristic, Flow
@@ -56,6 +56,7 @@ class ModelSection:
     description: Description
     metrics: Mapping[str, Estimate]
     folds: Sequence[FoldRow]
+    points: Sequence[PointRow]
     figures: Mapping[str, bytes]
     importance: bytes | None
 

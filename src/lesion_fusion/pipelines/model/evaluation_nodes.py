@@ -22,6 +22,7 @@ from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.serving.schema import example_request
 from lesion_fusion.tabular.importance import importance_summary
 from lesion_fusion.tabular.out_of_fold import REFIT
+from lesion_fusion.tabular.tuning_results import best_points
 
 Summary = dict[str, dict[str, float]]
 
@@ -84,6 +85,8 @@ def gather_run(
     """
     figures = {"roc_curve.png": roc, "calibration.png": calibration, "confusion_matrix.png": confusion}
     tables = {"predictions.csv": predictions, "training_log.csv": training_log}
+    if "chosen" in training_log:
+        tables["tuning_results.csv"] = best_points(training_log)
     if permutation_importance is not None and importance is not None:
         figures["permutation_importance.png"] = importance
         tables["permutation_importance.csv"] = permutation_importance

@@ -16,7 +16,7 @@ from lesion_fusion.evaluation.comparisons import compare_pairs
 from lesion_fusion.evaluation.planned_comparisons import FEWEST_IN_SUBGROUP, PlannedComparisons
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, Summary
 from lesion_fusion.reporting.answer import answer
-from lesion_fusion.reporting.description import describe, fold_rows
+from lesion_fusion.reporting.description import describe, fold_rows, point_rows
 from lesion_fusion.reporting.family_table import family_table
 from lesion_fusion.reporting.limitations import limitations
 from lesion_fusion.reporting.notation import Estimate
@@ -212,6 +212,7 @@ def _section(result: ModelResult, place: Place, importance: bytes | None) -> Mod
         description=describe(result.parameters),
         metrics={name: Estimate(f["estimate"], f["low"], f["high"]) for name, f in result.metrics.items()},
         folds=fold_rows(result.predictions, result.training_log),
+        points=point_rows(result.training_log),
         figures=result.figures,
         importance=importance,
     )
