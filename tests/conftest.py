@@ -19,7 +19,10 @@ SMALL_PARAMETERS = {
     "preprocessing": {"folds": {"n_folds": 3}, "image_inputs": {"crop_with_mask": {"size": 32}}},
     "tuning": {"inner_folds": 3},
     "evaluation": {"resamples": 200},
-    "clinical": {"xgboost": {"grid": {"n_estimators": [20], "learning_rate": [0.1]}}},
+    "clinical": {
+        "xgboost": {"grid": {"n_estimators": [20], "learning_rate": [0.1]}},
+        "xgboost_optuna": {"search": {"trials": 2}},
+    },
     "imaging": {"small_cnn_adam": {"network": {"epochs": 1}}},
     "fusion": {
         "early_extra_trees": {"grid": {"n_estimators": [20]}},

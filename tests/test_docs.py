@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 FAMILIES = ("clinical", "imaging", "fusion")
 # Below these a parameter's value is free: hyperparameters by the classifier's names, findings by their numbers.
-OPEN = ("grid", "explained", "groups")
+OPEN = ("grid", "space", "explained", "groups")
 
 
 def page(name: str) -> str:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 MODELS = [
     "clinical.logistic_regression",
     "clinical.xgboost",
+    "clinical.xgboost_optuna",
     "clinical.stacked_ensemble",
     "imaging.descriptors_svm",
     "imaging.small_cnn_adam",
@@ -112,7 +113,8 @@ def test_what_did_not_change_is_reused_and_what_did_is_not(project: Project):
     assert not trained(unchanged.stdout)
     assert "ingestion.build_cases" not in ran(unchanged.stdout)
 
-    changed = {**SMALL_PARAMETERS, "clinical": {"xgboost": {"grid": {"n_estimators": [10], "learning_rate": [0.1]}}}}
+    clinical = SMALL_PARAMETERS["clinical"] | {"xgboost": {"grid": {"n_estimators": [10], "learning_rate": [0.1]}}}
+    changed = {**SMALL_PARAMETERS, "clinical": clinical}
     project.configure("parameters.yml", changed)
     parameter = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
     assert trained(parameter.stdout) == {"clinical.xgboost", "clinical.stacked_ensemble"}

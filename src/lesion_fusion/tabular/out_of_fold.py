@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,11 @@ from joblib import Parallel, delayed
 from lesion_fusion.cohort.folds import derived_seed, outer_splits
 from lesion_fusion.tabular.importance import permutation_importance
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.search_tuning import tune_by_search
 from lesion_fusion.tabular.tuning import TunedClassifier, tune
+
+if TYPE_CHECKING:
+    from lesion_fusion.datasets.study_journal import StudyJournal
 
 # Marks the model refitted on all cases in the columns repeat and fold.
 REFIT = -1
@@ -48,13 +53,14 @@ def evaluate_nested(
     tuning: Tuning,
     seed: int,
     group_of: Mapping[str, str] = MappingProxyType({}),
+    journal: StudyJournal | None = None,
 ) -> NestedResult:
     """Evaluate a tabular model on every outer fold and refit it on all cases.
 
     `features(repeat, fold)` gives the feature table of all cases as it stands for that outer fold (embeddings differ
     from fold to fold), `features(REFIT, REFIT)` the one for the refitted model; rows in the order of `cases`, which has
-    case_id, patient_id, label. Columns with the same name in `group_of` are one in the permutation importance. The same
-    seed gives the same result for any `n_jobs`.
+    case_id, patient_id, label. Columns with the same name in `group_of` are one in the permutation importance. Searches
+    are kept in `journal`, a study a training. The same seed gives the same result for any `n_jobs`.
     """
     labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
     groups = cases["patient_id"].to_numpy()
@@ -66,15 +72,11 @@ def evaluate_nested(
     ) -> tuple[TunedClassifier, np.ndarray, pd.DataFrame]:
         table = features(repeat, fold)
         seed_of_fold = derived_seed(seed, repeat + 1, fold + 1)
-        tuned = tune(
-            table.iloc[train],
-            labels[train],
-            groups[train],
-            model,
-            tuning,
-            len(classes),
-            seed_of_fold,
-        )
+        training = (table.iloc[train], labels[train], groups[train], model)
+        if model.search:
+            tuned = tune_by_search(*training, model.search, tuning, len(classes), seed_of_fold, journal)
+        else:
+            tuned = tune(*training, tuning, len(classes), seed_of_fold)
         if repeat == REFIT:
             return tuned, np.empty((0, len(classes))), pd.DataFrame()
         tested = table.iloc[test]

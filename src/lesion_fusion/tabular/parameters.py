@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from lesion_fusion.cohort.roles import predictor_columns
 from lesion_fusion.parameters import ModelParameters, Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
+from lesion_fusion.tabular.search_space import Search
 
 View = Literal["record", "image_descriptors", "embeddings", "pixels"]
 
@@ -19,12 +20,14 @@ class TabularModel(ModelParameters):
     `views` are the parts of the table: the record's predictors, the image descriptors, a network's embeddings (then
     `network` names that network), the pixels of an image input (then `image_input` names it) reduced to a square of
     `pixel_edge`. `predictors` are the roles of the record's columns it sees; without it, the study's. Of embeddings and
-    of pixels so many principal components are kept. `grid` maps the classifier's hyperparameters to the values to try.
+    of pixels so many principal components are kept. `grid` maps the classifier's hyperparameters to the values to try;
+    `search` is there instead of it where Optuna shall propose them.
     """
 
     classifier: str
     views: tuple[View, ...] = Field(min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)
+    search: Search | None = None
     network: str | None = None
     predictors: tuple[str, ...] | None = None
     embedding_components: int = Field(default=16, ge=1)
@@ -48,7 +51,9 @@ class TabularModel(ModelParameters):
     @model_validator(mode="after")
     def _grid_fits(self) -> TabularModel:
         allowed = CLASSIFIERS[self.classifier](0).get_params()
-        unknown = [name for name in self.grid if name not in allowed]
+        if self.search and self.grid:
+            raise ValueError("hyperparameters are tried by `grid` or by `search`, not by both")
+        unknown = [name for name in (*self.grid, *(self.search.space if self.search else ())) if name not in allowed]
         if unknown:
             raise ValueError(
                 f"{self.classifier} has no hyperparameter {', '.join(unknown)}; it has: {', '.join(sorted(allowed))}"

@@ -22,13 +22,14 @@ _STUDY = {"params:study", "params:tuning", "params:evaluation", "params:serving"
 _SHARED = {"study_cases", "folds", "image_descriptors", "study_tags"}
 
 
-def tabular_model(model: ModelName, stage: str) -> Pipeline:
-    """Return the pipeline of a classifier over record and image descriptors."""
+def tabular_model(model: ModelName, stage: str, searched: bool) -> Pipeline:
+    """Return the pipeline of a classifier over record and image descriptors; `searched`: its search keeps studies."""
     inputs = ["study_cases", "folds", "image_descriptors", "params:model", "params:tuning", "params:study"]
+    inputs += _studies(searched)
     return judged_model(model, stage, Node(for_model(train_tabular, model), inputs, CLASSIFIER_TRAINED, name="train"))
 
 
-def embedding_model(model: ModelName, stage: str, network: str) -> Pipeline:
+def embedding_model(model: ModelName, stage: str, network: str, searched: bool) -> Pipeline:
     """Return the pipeline of a classifier that also reads the embeddings of the model called `network`."""
     inputs = [
         "study_cases",
@@ -39,12 +40,13 @@ def embedding_model(model: ModelName, stage: str, network: str) -> Pipeline:
         "params:model",
         "params:tuning",
         "params:study",
+        *_studies(searched),
     ]
     train = Node(for_model(train_on_embeddings, model), inputs, CLASSIFIER_TRAINED, name="train")
     return judged_model(model, stage, train, outside={f"{network}.embeddings", f"{network}.model"})
 
 
-def pixel_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
+def pixel_model(model: ModelName, stage: str, image_input: str, searched: bool) -> Pipeline:
     """Return the pipeline of a classifier that also reads the pixels of the lesion images called `image_input`."""
     images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
     inputs = [
@@ -56,6 +58,7 @@ def pixel_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
         "params:model",
         "params:tuning",
         "params:study",
+        *_studies(searched),
     ]
     train = Node(for_model(train_on_pixels, model), inputs, CLASSIFIER_TRAINED, name="train")
     return judged_model(model, stage, train, outside={images}, parameters={of_images})
@@ -117,10 +120,13 @@ def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object
         network = parameters.get("network")
         weights = network.get("weights") if isinstance(network, Mapping) else None
         return network_model(model, stage, str(parameters.get("image_input")), weights)
+    searched = bool(parameters.get("search"))
     if "image_input" in parameters:
-        return pixel_model(model, stage, str(parameters["image_input"]))
+        return pixel_model(model, stage, str(parameters["image_input"]), searched)
     network = parameters.get("network")
-    return embedding_model(model, stage, str(network)) if network else tabular_model(model, stage)
+    if network:
+        return embedding_model(model, stage, str(network), searched)
+    return tabular_model(model, stage, searched)
 
 
 def family_pipeline(family: str, stage: str, models: Mapping[str, Mapping[str, object]]) -> Pipeline:
@@ -129,6 +135,10 @@ def family_pipeline(family: str, stage: str, models: Mapping[str, Mapping[str, o
         (model_pipeline(ModelName(family, name), stage, parameters) for name, parameters in models.items()),
         Pipeline([]),
     )
+
+
+def _studies(searched: bool) -> list[str]:
+    return ["studies"] if searched else []
 
 
 def judged_model(

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.pixels import reduced_pixels
@@ -31,16 +32,20 @@ def train_tabular(
     parameters: TabularModel,
     tuning: Tuning,
     study: Study,
+    journal: StudyJournal | None = None,
     *,
     model: ModelName,
 ) -> Trained:
-    """Return predictions, inner predictions, the log of the tuning, the refitted model and permutation importance."""
+    """Return predictions, inner predictions, the log of the tuning, the refitted model and permutation importance.
+
+    A model that is searched keeps its studies in `journal`.
+    """
     table = feature_table(
         parameters.views, cases, _record_columns(parameters, study), image_descriptors, default_names()
     )
     assert_no_leak(table.columns, study.protocol)
     result = evaluate_nested(
-        lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS
+        lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS, journal
     )
     return _outputs(result, parameters, study, model)
 
@@ -54,6 +59,7 @@ def train_on_pixels(
     parameters: TabularModel,
     tuning: Tuning,
     study: Study,
+    journal: StudyJournal | None = None,
     *,
     model: ModelName,
 ) -> Trained:
@@ -62,7 +68,7 @@ def train_on_pixels(
     table = feature_table(parameters.views, cases, columns, image_descriptors, default_names(), pixels=pixels)
     assert_no_leak(table.columns, study.protocol)
     result = evaluate_nested(
-        lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS
+        lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS, journal
     )
     return _outputs(result, parameters, study, model, pixel_input=image_input)
 
@@ -76,6 +82,7 @@ def train_on_embeddings(
     parameters: TabularModel,
     tuning: Tuning,
     study: Study,
+    journal: StudyJournal | None = None,
     *,
     model: ModelName,
 ) -> Trained:
@@ -94,7 +101,9 @@ def train_on_embeddings(
 
     covered = folds_with_embeddings(folds, len(embeddings))
     assert_no_leak(features(*covered[["repeat", "fold"]].iloc[0]).columns, study.protocol)
-    result = evaluate_nested(features, cases, covered, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS)
+    result = evaluate_nested(
+        features, cases, covered, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS, journal
+    )
     return _outputs(result, parameters, study, model, network=network)
 
 

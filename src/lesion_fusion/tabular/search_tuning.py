@@ -1,0 +1,97 @@
+"""Tune a classifier by a search instead of a grid, on the same inner folds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from lesion_fusion.cohort.folds import inner_folds
+from lesion_fusion.tabular.calibration import class_scores
+from lesion_fusion.tabular.classifiers import CLASSIFIERS
+from lesion_fusion.tabular.encoding import make_encoder
+from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.search_space import Search
+from lesion_fusion.tabular.tuning import TunedClassifier, _score, tune
+
+if TYPE_CHECKING:
+    from lesion_fusion.datasets.study_journal import StudyJournal
+
+
+def tune_by_search(
+    features: pd.DataFrame,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    model: TabularModel,
+    search: Search,
+    tuning: Tuning,
+    n_classes: int,
+    seed: int,
+    journal: StudyJournal | None,
+) -> TunedClassifier:
+    """Return what `tuning.tune` returns for the best point of a search.
+
+    The points are kept in a study of `journal`, and a study that is there goes on; without a journal they are kept in
+    memory. The study's name holds a digest of the data, the parameters and the seed, so that one of other data is never
+    taken up. `grid_scores` has one row a point, in the order tried; of equal scores the first wins.
+    """
+    # Imported here: a model tuned by a grid does without.
+    import optuna
+
+    from lesion_fusion.tabular.optuna_search import search_points
+
+    encoder = make_encoder(list(features.columns), model.components)
+    folds = []
+    for train, test in inner_folds(labels, groups, tuning.inner_folds, seed):
+        fitted = clone(encoder).fit(features.iloc[train])
+        folds.append((fitted.transform(features.iloc[train]), train, fitted.transform(features.iloc[test]), test))
+
+    def mean_score(point: dict[str, Any]) -> float:
+        scores = []
+        for encoded_train, train, encoded_test, test in folds:
+            classifier = CLASSIFIERS[model.classifier](seed).set_params(**point).fit(encoded_train, labels[train])
+            scores.append(_score(class_scores(classifier, encoded_test), labels[test], n_classes))
+        return float(np.mean(scores))
+
+    storage = journal.storage() if journal else optuna.storages.InMemoryStorage()
+    name = study_name(features, labels, groups, model, search, tuning, seed)
+    trials = search_points(search, storage, name, seed, mean_score)
+    scores = np.asarray([trial.score for trial in trials])
+    best = int(np.argmax(scores))
+    grid = {key: [value] for key, value in trials[best].point.items()}
+    tuned = tune(
+        features, labels, groups, model.model_copy(update={"grid": grid, "search": None}), tuning, n_classes, seed
+    )
+    points = pd.DataFrame([{key: str(value) for key, value in trial.point.items()} for trial in trials])
+    return replace(tuned, grid_scores=points.assign(score=scores, chosen=np.arange(len(trials)) == best))
+
+
+def study_name(
+    features: pd.DataFrame,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    model: TabularModel,
+    search: Search,
+    tuning: Tuning,
+    seed: int,
+) -> str:
+    """Return the classifier's name and a digest of what a point's score depends on; not of how many are tried."""
+    digest = hashlib.sha256()
+    digest.update(pd.util.hash_pandas_object(features).to_numpy().tobytes())
+    settings = (
+        list(features.columns),
+        labels.tolist(),
+        groups.tolist(),
+        model.model_dump_json(exclude={"search", "grid", "ablation", "must_beat"}),
+        search.model_dump_json(exclude={"trials"}),
+        tuning.inner_folds,
+        seed,
+        *(version(package) for package in ("lesion-fusion", "optuna", "scikit-learn")),
+    )
+    digest.update(repr(settings).encode())
+    return f"{model.classifier} {digest.hexdigest()[:16]}"
