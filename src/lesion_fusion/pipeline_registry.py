@@ -40,7 +40,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     clinical = clinical_models(models["clinical"])
     imaging = imaging_models(models["imaging"])
     joined = prepared + clinical + imaging + fusion(models["fusion"], names, must_beat(models), compared)
-    everything = joined + as_stage("reporting", reporting(names, classifiers, compared))
+    trained = [name for name in names if f"{name}.gallery" in joined.all_outputs()]
+    shown = configured_image_inputs(parameters)[0]
+    everything = joined + as_stage("reporting", reporting(names, classifiers, trained, compared, shown))
     return {
         "ingestion": ingested,
         "preprocessing": prepared,

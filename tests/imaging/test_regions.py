@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from lesion_fusion.imaging.regions import Square, central_square, channels_of, image_input, resample, square_around
+from lesion_fusion.imaging.regions import (
+    Square,
+    central_square,
+    channels_of,
+    image_input,
+    mask_input,
+    resample,
+    square_around,
+)
 
 IMAGE = np.zeros((80, 120), dtype=np.uint8) + np.arange(120, dtype=np.uint8)
 
@@ -81,3 +89,19 @@ def test_wrong_requests_say_what_is_allowed():
         image_input(IMAGE, [], "crop", 32, margin=-0.1)
     with pytest.raises(ValueError, match="120 x 80"):
         image_input(IMAGE, [np.ones((5, 5), dtype=bool)], "crop", 32)
+
+
+@pytest.mark.parametrize(
+    "masks", [[], [box(20, 40, 30, 70)], [box(79, 80, 0, 1)], [box(0, 9, 0, 9), box(40, 60, 50, 60)]]
+)
+def test_where_the_lesion_lies_is_the_mask_channel_of_the_crop(masks):
+    crop = image_input(IMAGE, masks, "crop_with_mask", size=48, margin=0.3)
+    for variant in ("crop", "crop_with_mask"):
+        np.testing.assert_array_equal(mask_input(IMAGE.shape, masks, variant, 48, 0.3), crop[..., 1])
+
+
+@pytest.mark.parametrize("variant", ["masked_full", "whole"])
+def test_where_the_lesion_lies_in_a_full_image_is_where_the_image_is_marked(variant):
+    lesion = box(20, 40, 30, 70)
+    marked = image_input(np.where(lesion, 255, 0).astype(np.uint8), [lesion], variant, size=40)[..., 0]
+    np.testing.assert_array_equal(mask_input(lesion.shape, [lesion], variant, 40) > 127, marked > 127)

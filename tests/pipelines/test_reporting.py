@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import CSVDataset
 
@@ -55,6 +56,7 @@ class Page(HTMLParser):
 
 TABLES = (
     "shap_values",
+    "network_combinations",
     "family_comparisons",
     "reader_comparison",
     "reader_operating_points",
@@ -63,9 +65,15 @@ TABLES = (
 )
 
 
+def stage(toy: ToyStudy) -> Pipeline:
+    """The pipeline of the stage for the study's models."""
+    networks = [name for name in toy.names if name == IMAGING]
+    return create_pipeline(toy.names, {CLINICAL: {"views": ["record"]}}, networks, (CLINICAL, FUSION), "crop_with_mask")
+
+
 def run_stage(toy: ToyStudy, folder: Path) -> dict:
     """The outputs of the whole stage."""
-    pipeline = create_pipeline(toy.names, {CLINICAL: {"views": ["record"]}}, (CLINICAL, FUSION))
+    pipeline = stage(toy)
     made = pipeline.all_outputs()
     catalog = DataCatalog(
         {name: MemoryDataset(value) for name, value in toy.datasets.items()}
@@ -83,8 +91,13 @@ def run_stage(toy: ToyStudy, folder: Path) -> dict:
 
 def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
     """The page that is written from the study with some datasets changed; nothing is drawn anew."""
-    pipeline = create_pipeline(toy.names, {CLINICAL: {"views": ["record"]}}, (CLINICAL, FUSION)).only_nodes(
-        "gather_results", "describe_participants", "gather_figures", "gather_importances", "write_report"
+    pipeline = stage(toy).only_nodes(
+        "gather_results",
+        "describe_participants",
+        "gather_figures",
+        "gather_importances",
+        "gather_networks",
+        "write_report",
     )
     drawn = (
         dict.fromkeys(FIGURES, picture())
@@ -156,7 +169,7 @@ def test_links_lead_somewhere_and_names_are_given_once(html: str) -> None:
 def test_pictures_have_alternative_texts_and_tables_captions(html: str) -> None:
     page = Page(html)
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == len(FIGURES) + 3 * 3 + 2
+    assert len(pictures) == len(FIGURES) + 3 * 3 + 2 + 3
     assert all(attributes["alt"] for attributes in pictures)
     assert html.count("<table") == html.count("<caption")
 
@@ -251,6 +264,7 @@ def test_one_family_is_reported_alone(toy: ToyStudy, tmp_path: Path) -> None:
     html = run_stage(alone, tmp_path)["report"]
     assert "Only one family of models was run" in html
     assert "What fusion adds stays open" in html
+    assert "Grad-CAM" not in html
 
 
 def test_the_reader_and_the_subgroups_stand_in_the_page(outputs: dict, html: str) -> None:
@@ -271,6 +285,23 @@ def test_a_cohort_without_a_category_is_reported_without_a_reader(toy: ToyStudy,
     assert points.empty
     page = page_of(toy, outputs, reader_comparison=differences, reader_operating_points=points)
     assert "no BI-RADS category" in page
+
+
+def test_a_network_shows_its_attention_its_training_and_its_cases(outputs: dict, html: str) -> None:
+    assert outputs["network_combinations"]["model"].tolist() == [IMAGING]
+    assert outputs["network_combinations"]["backbone"].tolist() == ["small_cnn"]
+    alternatives = [attributes["alt"] or "" for tag, attributes in Page(html).tags if tag == "img"]
+    for start in ("Crops of the best", "Share of attention inside", "Loss, accuracy and AUROC"):
+        assert len([text for text in alternatives if text.startswith(start)]) == 1
+    assert "Combinations" not in html
+
+
+def test_several_networks_stand_in_one_table(toy: ToyStudy, outputs: dict) -> None:
+    one = outputs["network_combinations"]
+    two = pd.concat([one, one.assign(model="imaging.other", backbone="Xception")], ignore_index=True)
+    html = page_of(toy, outputs, network_combinations=two)
+    assert "Combinations" in html
+    assert "Xception" in html
 
 
 def test_the_best_classifier_is_explained_and_its_values_sum_to_its_log_odds(toy: ToyStudy, outputs: dict) -> None:

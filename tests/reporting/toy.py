@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
@@ -15,6 +18,7 @@ from lesion_fusion.cohort.assembly import assemble_cases
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
+from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
 from lesion_fusion.cohort.targets import study_cases
@@ -25,6 +29,7 @@ from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, pla
 from lesion_fusion.evaluation.summary import summary
 from lesion_fusion.explanation.parameters import Explanation
 from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
@@ -133,6 +138,27 @@ def toy_model(cases: pd.DataFrame, study: Study) -> FittedTabular:
     )
 
 
+def toy_attention(classes: tuple[str, ...]) -> pd.DataFrame:
+    """The medians of a network's attention by class."""
+    figures = ("share_inside", "lesion_share_of_area", "ratio")
+    return pd.DataFrame(
+        [
+            {"label": label, "n": 20, **{f"{name}{end}": 0.5 for name in figures for end in ("", "_low", "_high")}}
+            for label in classes
+        ]
+    )
+
+
+def toy_file(mask: bool) -> bytes:
+    """An image of noise, or a mask of a square in it, as a PNG file."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80), dtype="uint8")
+    square = np.zeros_like(pixels)
+    square[20:40, 30:60] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(square if mask else pixels).save(buffer, format="png")
+    return buffer.getvalue()
+
+
 def picture(width: int = 30, height: int = 20) -> bytes:
     """A small PNG picture."""
     figure = Figure(figsize=(width / 150, height / 150))
@@ -167,6 +193,8 @@ def toy_study(
         }
     toy.datasets[f"{CLINICAL}.permutation_importance_figure"] = picture()
     toy.datasets[f"{CLINICAL}.model"] = toy_model(chosen, study)
+    toy.datasets |= {f"{IMAGING}.{name}": picture() for name in ("training_curves", "attention_figure", "gallery")}
+    toy.datasets[f"{IMAGING}.attention_by_class"] = toy_attention(study.classes)
     decisions = [
         {
             "registered_name": f"lesion-{name.split('.')[0]}",
@@ -200,6 +228,14 @@ def toy_study(
         "promotion": decisions,
         "cohort_audit": {"cases": len(cases), "patients": n, "findings": [FINDING], "unexplained": ["LF203"]},
         **{f"cohort_{name}": picture() for name in ("ages", "birads", "missingness", "classes")},
+        "raw_images": dict.fromkeys(cases["image_file"], partial(toy_file, mask=False)),
+        "raw_masks": dict.fromkeys(cases["tumor_mask_file"].dropna(), partial(toy_file, mask=True))
+        | {
+            name: partial(toy_file, mask=True)
+            for cell in cases["other_mask_files"].dropna()
+            for name in split_cell(cell)
+        },
+        "params:preprocessing.image_inputs.crop_with_mask": ImageInput(),
         "params:study": study,
         "params:evaluation": evaluation,
         "params:tuning": Tuning(),

@@ -72,14 +72,44 @@ def image_input(
         raise ValueError(f"A mask is of another size than its image of {image.shape[1]} x {image.shape[0]} pixels.")
     if variant == "masked_full":
         return masked_full(image, masks, size, without_mask)[..., np.newaxis]
-    if variant == "whole":
-        return resample(image, enclosing_square(image.shape), size)[..., np.newaxis]
-    mask = merge_masks(masks) if masks else np.zeros(image.shape, dtype=bool)
-    square = square_around(mask, 1 + 2 * margin) if masks else central_square(image.shape)
+    square = square_of(image.shape, masks, variant, margin)
     channels = [resample(image, square, size)]
     if variant == "crop_with_mask":
-        channels.append(resample(mask.astype(np.uint8) * np.uint8(255), square, size))
+        channels.append(_mask_in(square, masks, size))
     return np.stack(channels, axis=-1)
+
+
+def mask_input(
+    shape: tuple[int, ...], masks: Sequence[Mask], variant: ImageVariant, size: int, margin: float = 0.25
+) -> npt.NDArray[np.uint8]:
+    """Return where the lesion lies in an image input of the same variant, size and margin.
+
+    Args:
+        shape: height and width of the image.
+        masks: bool masks of that shape, possibly none.
+        variant, size, margin: as of `image_input`.
+
+    Returns:
+        uint8 (size, size), 0 outside to 255 inside; all 0 without a mask.
+    """
+    if not masks:
+        return np.zeros((size, size), dtype=np.uint8)
+    if variant == "masked_full":
+        return masked_full(np.full(shape, 255, dtype=np.uint8), masks, size)
+    return _mask_in(square_of(shape, masks, variant, margin), masks, size)
+
+
+def square_of(shape: tuple[int, ...], masks: Sequence[Mask], variant: ImageVariant, margin: float) -> Square:
+    """Return the square of an image of `shape` (height, width) that a variant other than "masked_full" shows."""
+    if variant == "whole":
+        return enclosing_square(shape)
+    return square_around(merge_masks(masks), 1 + 2 * margin) if masks else central_square(shape)
+
+
+def _mask_in(square: Square, masks: Sequence[Mask], size: int) -> npt.NDArray[np.uint8]:
+    if not masks:
+        return np.zeros((size, size), dtype=np.uint8)
+    return resample(merge_masks(masks).astype(np.uint8) * np.uint8(255), square, size)
 
 
 def square_around(mask: Mask, ratio: float) -> Square:

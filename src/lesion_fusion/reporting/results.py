@@ -49,8 +49,21 @@ class Participants:
 
 
 @dataclass(frozen=True)
+class NetworkPictures:
+    """What shows a network: figures as PNG pictures, and the medians of its attention, a record a class."""
+
+    training_curves: bytes
+    attention: bytes
+    gallery: bytes
+    attention_by_class: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class ModelSection:
-    """One model as the report shows it; `importance` is the figure of a classifier's permutation importance."""
+    """One model as the report shows it; `importance` is the figure of a classifier's permutation importance.
+
+    `network` is what shows a network.
+    """
 
     place: Place
     description: Description
@@ -59,6 +72,7 @@ class ModelSection:
     points: Sequence[PointRow]
     figures: Mapping[str, bytes]
     importance: bytes | None
+    network: NetworkPictures | None
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,8 @@ class Report:
 
     `identity` tells the study from another, `audit` is the cohort's as ingestion kept it, `promotion` the decisions as
     fusion kept them, `candidates` each held against the model that it must beat, `without_parts` the fusions without
-    image or record; `figures` are PNG pictures by dataset, `shap_summaries` by explained model.
+    image or record; `figures` are PNG pictures by dataset, `shap_summaries` by explained model; `networks` are the rows
+    of `network_results.network_combinations`.
     """
 
     parameters: ReportParameters
@@ -111,6 +126,7 @@ class Report:
     limitations: Sequence[str]
     figures: Mapping[str, bytes]
     shap_summaries: Mapping[str, bytes]
+    networks: Sequence[Mapping[str, Any]]
     command: str
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,10 @@ class NetworkModel(ModelParameters):
 
 @dataclass(frozen=True)
 class NetworkResult:
-    """What a network out of fold gives: the tables that every model hands on, embeddings, and the one for serving."""
+    """What a network out of fold gives: the tables that every model hands on, embeddings, and the one for serving.
+
+    `folds` are the last repeat's `imaging.fold_result.FoldResult`.
+    """
 
     predictions: pd.DataFrame
     inner_predictions: pd.DataFrame
@@ -48,6 +51,7 @@ class NetworkResult:
     network: Any
     calibration: Calibration
     threshold: float
+    folds: Sequence[Any]
 
 
 def train_network(
@@ -62,11 +66,15 @@ def train_network(
     registered_weights: Path | None = None,
     *,
     model: ModelName,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork]:
-    """Return predictions, inner predictions, the log of the training, embeddings and the network for serving.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork, np.ndarray]:
+    """Return predictions, inner predictions, the log of the training, embeddings, the network for serving, class maps.
 
-    `registered_weights` is the file that weights `registered:<name>` stand for.
+    Class maps are those of the last repeat: each case's by the network that did not see it. `registered_weights` is the
+    file that weights `registered:<name>` stand for.
     """
+    # Imported here: keras takes seconds to import, and the clinical stage does without it.
+    from lesion_fusion.imaging.grad_cam import maps_out_of_fold
+
     if registered_weights is not None:
         network = parameters.network.model_copy(update={"weights": str(registered_weights)})
         parameters = parameters.model_copy(update={"network": network})
@@ -86,6 +94,7 @@ def train_network(
         result.training_log,
         result.embeddings,
         fitted,
+        maps_out_of_fold(result.network, lesion_images, result.folds),
     )
 
 
@@ -165,6 +174,7 @@ def train_in_repeats(
         network=network,
         calibration=calibration,
         threshold=decision_threshold(calibrated, labels[positions], tuning.decision.minimum_sensitivity),
+        folds=trained.folds,
     )
 
 

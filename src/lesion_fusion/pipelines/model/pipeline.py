@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence, Set
 from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.imaging.weights import registered_backbone
+from lesion_fusion.pipelines.model.attention_nodes import gather_network_run
 from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, draw_importance, gather_run, summarise
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName, for_model
 from lesion_fusion.pipelines.model.network_nodes import train_network
+from lesion_fusion.pipelines.model.shown_network import SHOWN_OF_NETWORK, showing_nodes
 from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_on_pixels, train_tabular
 from lesion_fusion.pipelines.model.transferred_nodes import transfer
 
@@ -65,7 +67,7 @@ def pixel_model(model: ModelName, stage: str, image_input: str, searched: bool) 
 
 
 def network_model(model: ModelName, stage: str, image_input: str, weights: str | None) -> Pipeline:
-    """Return the pipeline of a network over the lesion images called `image_input`, from `weights`."""
+    """Return the pipeline of a network over the lesion images called `image_input`, from `weights`, and of what shows it."""
     images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
     backbone = registered_backbone(weights)
     registered = [] if backbone is None else [f"registered_backbone.{backbone}"]
@@ -80,9 +82,16 @@ def network_model(model: ModelName, stage: str, image_input: str, weights: str |
         "finished_folds",
         *registered,
     ]
-    outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model"]
+    outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model", "class_maps"]
     train = Node(for_model(train_network, model), inputs, outputs, name="train")
-    return judged_model(model, stage, train, outside={images, *registered}, parameters={of_images})
+    return judged_model(
+        model,
+        stage,
+        train,
+        outside={images, f"lesion_masks.{image_input}", "raw_images", "raw_masks", *registered},
+        parameters={of_images},
+        shown=showing_nodes(model, image_input),
+    )
 
 
 def late_model(model: ModelName, stage: str, members: Sequence[str]) -> Pipeline:
@@ -147,15 +156,18 @@ def judged_model(
     train: Node,
     outside: Set[str] = frozenset(),
     parameters: Set[str] = frozenset(),
+    shown: Sequence[Node] = (),
 ) -> Pipeline:
     """Return `train`, the nodes that judge it and the one that gathers its run, in the model's namespace.
 
-    `outside` are datasets and `parameters` parameters of other namespaces that `train` reads.
+    `outside` are datasets and `parameters` parameters of other namespaces that `train` and `shown` read; `shown` are
+    the nodes that show a network.
     """
     judged = ["predictions", "study_cases", "params:evaluation", "params:study"]
     explained = "permutation_importance" in train.outputs
     nodes = [
         train,
+        *shown,
         Node(summarise, judged, "metrics", name="summarise"),
         Node(
             for_model(draw_figures, model),
@@ -164,7 +176,7 @@ def judged_model(
             name="draw_figures",
         ),
         Node(
-            for_model(gather_run, model),
+            for_model(gather_network_run if shown else gather_run, model),
             [
                 "predictions",
                 "training_log",
@@ -179,6 +191,7 @@ def judged_model(
                 "image_descriptors",
                 "params:serving",
                 *(["permutation_importance", "permutation_importance_figure"] if explained else []),
+                *(SHOWN_OF_NETWORK if shown else []),
             ],
             "tracked_run",
             name="gather_run",

@@ -9,16 +9,14 @@ import pandas as pd
 from pydantic import Field
 
 from lesion_fusion.cohort.folds import folds_digest, make_folds
-from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.tables import records
 from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.datasets.npy import RowStream
+from lesion_fusion.imaging.case_files import read_cases, read_masks
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
 from lesion_fusion.imaging.inspection import Files
-from lesion_fusion.imaging.lesion_image import lesion_image
+from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.imaging.png import GrayImage, Mask, decode_image, decode_mask
 from lesion_fusion.parameters import Parameters
 
 
@@ -43,10 +41,22 @@ def make_lesion_images(cases: pd.DataFrame, raw_images: Files, raw_masks: Files,
     """Return `lesion_images.<name>`, uint8 (n, height, width, channels), row i = row i of `cases`, made one by one."""
 
     def rows() -> Iterator[np.ndarray]:
-        for image, tumor, others in _decoded(cases, raw_images, raw_masks):
+        for image, tumor, others in read_cases(cases, raw_images, raw_masks):
             yield lesion_image(image, tumor, others, parameters)
 
     return RowStream(shape=(len(cases), *parameters.shape), dtype="uint8", rows=rows())
+
+
+def make_lesion_masks(cases: pd.DataFrame, raw_masks: Files, parameters: ImageInput) -> RowStream:
+    """Return `lesion_masks.<name>`, uint8 (n, height, width), 0 to 255: where the lesion lies in `lesion_images`."""
+
+    def rows() -> Iterator[np.ndarray]:
+        for tumor, others in read_masks(cases, raw_masks):
+            present = [mask for mask in (tumor, *others) if mask is not None]
+            # A mask is of its image's size; without any the image's does not matter.
+            yield lesion_mask(present[0].shape if present else (1, 1), tumor, others, parameters)
+
+    return RowStream(shape=(len(cases), parameters.size, parameters.size), dtype="uint8", rows=rows())
 
 
 def make_image_descriptors(cases: pd.DataFrame, raw_images: Files, raw_masks: Files) -> pd.DataFrame:
@@ -54,7 +64,7 @@ def make_image_descriptors(cases: pd.DataFrame, raw_images: Files, raw_masks: Fi
     pixel_sizes = [None if pd.isna(size) else float(size) for size in cases["pixel_size_mm"]]
     rows = [
         {} if tumor is None else describe(image, tumor, pixel_size)
-        for (image, tumor, _), pixel_size in zip(_decoded(cases, raw_images, raw_masks), pixel_sizes, strict=True)
+        for (image, tumor, _), pixel_size in zip(read_cases(cases, raw_images, raw_masks), pixel_sizes, strict=True)
     ]
     table = pd.DataFrame(rows, columns=[descriptor.name for descriptor in DESCRIPTORS], dtype="float64")
     table.insert(0, "case_id", cases["case_id"].to_numpy())
@@ -75,13 +85,3 @@ def describe_study(
         "folds_digest": folds_digest(folds),
         "study_cases": str(len(cases)),
     }
-
-
-def _decoded(
-    cases: pd.DataFrame, raw_images: Files, raw_masks: Files
-) -> Iterator[tuple[GrayImage, Mask | None, list[Mask]]]:
-    for case in records(cases):
-        image = decode_image(raw_images[case["image_file"]](), case["image_file"])
-        tumor = [decode_mask(raw_masks[name](), name) for name in split_cell(case["tumor_mask_file"])]
-        others = [decode_mask(raw_masks[name](), name) for name in split_cell(case["other_mask_files"])]
-        yield image, tumor[0] if tumor else None, others

@@ -10,13 +10,14 @@ from lesion_fusion.pipelines.preprocessing.nodes import (
     describe_study,
     make_image_descriptors,
     make_lesion_images,
+    make_lesion_masks,
     select_study_cases,
     split_folds,
 )
 
 
 def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
-    """Return the stage `preprocessing`: `cases` to folds, `image_descriptors` and the `lesion_images` of every name."""
+    """Return the stage `preprocessing`: `cases` to folds, descriptors, images and masks of every name."""
     return Pipeline(
         [
             Node(select_study_cases, ["cases", "params:study"], "study_cases", name="select_study_cases"),
@@ -29,6 +30,15 @@ def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
                     ["study_cases", "raw_images", "raw_masks", f"params:preprocessing.image_inputs.{name}"],
                     f"lesion_images.{name}",
                     name=f"make_lesion_images_{name}",
+                )
+                for name in image_inputs
+            ),
+            *(
+                Node(
+                    make_lesion_masks,
+                    ["study_cases", "raw_masks", f"params:preprocessing.image_inputs.{name}"],
+                    f"lesion_masks.{name}",
+                    name=f"make_lesion_masks_{name}",
                 )
                 for name in image_inputs
             ),

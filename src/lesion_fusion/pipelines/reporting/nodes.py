@@ -23,7 +23,15 @@ from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import characteristics, flow
 from lesion_fusion.reporting.rendering import render
-from lesion_fusion.reporting.results import ModelResult, ModelSection, Participants, Reader, Report, best_results
+from lesion_fusion.reporting.results import (
+    ModelResult,
+    ModelSection,
+    NetworkPictures,
+    Participants,
+    Reader,
+    Report,
+    best_results,
+)
 from lesion_fusion.reporting.standing import Place, best_of_families, comparisons, places
 from lesion_fusion.reporting.without_parts import without_parts
 from lesion_fusion.reporting.worth import worths
@@ -46,6 +54,8 @@ FIGURES = (
     "cohort_birads",
     "cohort_missingness",
     "cohort_classes",
+    "image_input_examples",
+    "augmentation_examples",
 )
 # Fusion is held against the others, a family never against itself.
 ORDER_OF_COMPARISON = ("fusion", "clinical", "imaging")
@@ -110,6 +120,8 @@ def write_report(
     figures: Mapping[str, bytes],
     importances: Mapping[str, bytes],
     shap_summaries: Mapping[str, bytes],
+    networks: Mapping[str, NetworkPictures],
+    combinations_of_networks: pd.DataFrame,
     participants: Participants,
     cohort_audit: Mapping[str, Any],
     leaderboard: pd.DataFrame,
@@ -166,7 +178,10 @@ def write_report(
                 differences=comparisons(reader_comparison, evaluation.confidence),
                 subgroups=records(subgroups),
             ),
-            models=[_section(by_name[place.full], place, importances.get(place.full)) for place in board],
+            models=[
+                _section(by_name[place.full], place, importances.get(place.full), networks.get(place.full))
+                for place in board
+            ],
             candidates=comparisons(candidates, evaluation.confidence),
             without_parts=without_parts(missing_modality, evaluation.confidence),
             promotion=promotion,
@@ -179,6 +194,7 @@ def write_report(
             ),
             figures=figures,
             shap_summaries=shap_summaries,
+            networks=records(combinations_of_networks),
             command=f"{report.command} --params seed={study.seed}",
         )
     )
@@ -206,7 +222,9 @@ def _result(
     )
 
 
-def _section(result: ModelResult, place: Place, importance: bytes | None) -> ModelSection:
+def _section(
+    result: ModelResult, place: Place, importance: bytes | None, network: NetworkPictures | None
+) -> ModelSection:
     return ModelSection(
         place=place,
         description=describe(result.parameters),
@@ -215,4 +233,5 @@ def _section(result: ModelResult, place: Place, importance: bytes | None) -> Mod
         points=point_rows(result.training_log),
         figures=result.figures,
         importance=importance,
+        network=network,
     )

@@ -22,6 +22,12 @@ from lesion_fusion.pipelines.reporting.figure_nodes import (
     draw_roc_curves,
     lay_out_confusion_matrices,
 )
+from lesion_fusion.pipelines.reporting.network_nodes import (
+    draw_augmentation,
+    draw_image_inputs,
+    gather_networks,
+    tabulate_networks,
+)
 from lesion_fusion.pipelines.reporting.nodes import (
     FIGURES,
     OF_MODEL,
@@ -39,18 +45,33 @@ from lesion_fusion.pipelines.reporting.reader_nodes import (
     look_at_subgroups,
 )
 
+# What shows a network in the report, and the dataset it is.
+PARTS_OF_NETWORK = {
+    "training_curves": "training_curves",
+    "attention": "attention_figure",
+    "gallery": "gallery",
+    "attention_by_class": "attention_by_class",
+}
+
 
 def create_pipeline(
-    all_models: Sequence[str], classifiers: Mapping[str, Mapping[str, Any]], compared: Sequence[str]
+    all_models: Sequence[str],
+    classifiers: Mapping[str, Mapping[str, Any]],
+    networks: Sequence[str],
+    compared: Sequence[str],
+    image_input: str,
 ) -> Pipeline:
     """Return the stage `reporting`.
 
     `all_models` are the full names of the candidates of all families, `classifiers` those of them over a feature table,
-    with their entries in the parameters, and `compared` the models of the planned comparisons.
+    with their entries in the parameters, `networks` those that were trained, `compared` the models of the planned
+    comparisons, `image_input` the image input that examples are drawn of.
     """
     of_models = [name for model in all_models for name in _of_model(model)]
     families = list(dict.fromkeys(name.partition(".")[0] for name in all_models))
     board = ["leaderboard", "params:evaluation"]
+    of_images = f"params:preprocessing.image_inputs.{image_input}"
+    examples = ["study_cases", "raw_images", "raw_masks", of_images, "params:study"]
     judged = ["model_results", "study_cases", *board, "params:study"]
     return Pipeline(
         [
@@ -135,6 +156,19 @@ def create_pipeline(
                 name="gather_importances",
             ),
             Node(
+                gather_networks,
+                {
+                    f"{name}/{part}": f"{name}.{dataset}"
+                    for name in networks
+                    for part, dataset in PARTS_OF_NETWORK.items()
+                },
+                "network_pictures",
+                name="gather_networks",
+            ),
+            Node(tabulate_networks, "model_results", "network_combinations", name="tabulate_networks"),
+            Node(draw_image_inputs, examples, "image_input_examples", name="draw_image_inputs"),
+            Node(draw_augmentation, examples, "augmentation_examples", name="draw_augmentation"),
+            Node(
                 explain_best,
                 {
                     "leaderboard": "leaderboard",
@@ -160,6 +194,8 @@ def create_pipeline(
                     "report_figures",
                     "importance_figures",
                     "shap_summaries",
+                    "network_pictures",
+                    "network_combinations",
                     "participants",
                     "cohort_audit",
                     "leaderboard",
