@@ -67,7 +67,7 @@ def pixel_model(model: ModelName, stage: str, image_input: str, searched: bool) 
 
 
 def network_model(model: ModelName, stage: str, image_input: str, weights: str | None) -> Pipeline:
-    """Return the pipeline of a network over the lesion images called `image_input`, from `weights`, and what shows it."""
+    """Return the pipeline of a network over the lesion images called `image_input`, from `weights`."""
     images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
     backbone = registered_backbone(weights)
     registered = [] if backbone is None else [f"registered_backbone.{backbone}"]
