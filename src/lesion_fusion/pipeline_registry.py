@@ -18,6 +18,7 @@ from lesion_fusion.pipelines.configured_models import (
 from lesion_fusion.pipelines.fusion.pipeline import create_pipeline as fusion
 from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as imaging_models
 from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
+from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline as paper_reproduction
 from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
 from lesion_fusion.pipelines.pretraining.pipeline import create_pipeline as pretraining
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline as reporting
@@ -51,5 +52,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "fusion": joined,
         "pretraining": prepared + pretraining(parameters["pretraining"] or {}),
         "reporting": everything,
+        "paper_reproduction": ingested + as_stage("paper_reproduction", paper_reproduction()),
         "__default__": everything,
     }

@@ -12,6 +12,12 @@ from kedro.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 
+_RESULTS = {
+    "report": "report, for a browser",
+    "paper_reproduction_report": "published study reproduced, for a browser",
+    "leaderboard": "leaderboard",
+}
+
 
 class ClosingMessage:
     """Logs the places of the report, the MLflow page and the lineage after a successful run."""
@@ -22,7 +28,7 @@ class ClosingMessage:
         env = f" --env {run_params['env']}" if run_params.get("env") not in (None, "local", "base") else ""
         lines = ["Done. Next:"]
         outputs = pipeline.all_outputs()
-        for name, what in (("report", "report, for a browser"), ("leaderboard", "leaderboard")):
+        for name, what in _RESULTS.items():
             dataset = catalog.get(name) if name in outputs and name in catalog else None
             if isinstance(dataset, AbstractDataset):
                 path = Path(str(dataset._describe()["filepath"]))
@@ -31,6 +37,6 @@ class ClosingMessage:
             f"  runs, models, registry:  kedro mlflow ui{env}",
             f"  lineage:                 kedro viz run{env}",
         ]
-        if "report" not in outputs:
+        if not outputs & {"report", "paper_reproduction_report"}:
             lines.append(f"  report on these results: kedro run --pipeline reporting --only-missing-outputs{env}")
         logger.info("\n".join(lines))

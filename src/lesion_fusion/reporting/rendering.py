@@ -1,9 +1,10 @@
-"""Fill the report's template: one HTML file that needs nothing from outside."""
+"""Fill the templates of reports: each one HTML file that needs nothing from outside."""
 
 from __future__ import annotations
 
 import base64
 import re
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -15,12 +16,13 @@ TEMPLATE = "report.html.j2"
 
 
 def render(report: Report) -> str:
-    """Return the report as HTML; every text from data or configuration is escaped."""
-    return (
-        _environment()
-        .get_template(TEMPLATE)
-        .render(report=report, metrics=notation.METRICS, tabulated=notation.TABULATED)
-    )
+    """Return the report as HTML."""
+    return render_page(TEMPLATE, report=report, metrics=notation.METRICS, tabulated=notation.TABULATED)
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return a template filled in as HTML; every text from data or configuration is escaped."""
+    return _environment().get_template(template).render(**values)
 
 
 def breakable(name: str) -> Markup:

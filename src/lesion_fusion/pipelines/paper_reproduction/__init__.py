@@ -1,0 +1,1 @@
+"""The pipeline `paper_reproduction`."""

@@ -1,0 +1,4 @@
+"""The published study's protocol beside its leak-free counterpart: the same rows and models, four shortcuts between.
+
+Aboulmira et al., "A Multimodal Approach to Breast-Lesion Classification Using Ultrasound and Patient Metadata", 2025.
+"""

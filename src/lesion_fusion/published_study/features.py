@@ -1,0 +1,66 @@
+"""The feature table of a classifier under a protocol, outcome columns and pixels included where it asks for them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
+from lesion_fusion.cohort.schema import COLUMN, Kind, Role, split_cell
+from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.published_study.cells import Trial
+from lesion_fusion.published_study.parameters import PaperReproduction
+from lesion_fusion.published_study.pictures import MASKINGS
+from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.parameters import TabularModel
+
+
+def trial_features(
+    trial: Trial, model: TabularModel, parameters: PaperReproduction, embeddings: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Return the features of the trial's rows, indexed by case_id; `embeddings` (n, d) where the model reads any."""
+    protocol = trial.cell.protocol
+    extra = parameters.outcome_columns if protocol.outcome_columns else ()
+    columns = predictor_columns(model.predictors or parameters.predictors, extra)
+    # The gate knows two protocols; one with outcome columns, whatever else it does, takes the paper's liberty.
+    assert_no_leak(columns, "paper" if protocol.outcome_columns else "leak-free")
+    free_text = [name for name in extra if COLUMN[name].kind is Kind.TEXT]
+    table = feature_table(
+        model.views,
+        trial.rows,
+        [name for name in columns if name not in free_text],
+        trial.descriptors,
+        default_names(),
+        embeddings,
+    )
+    if "record" in model.views and free_text:
+        table = table.join(text_indicators(trial.rows.set_index("case_id")[free_text]))
+    return table
+
+
+def reads_outcome(model: TabularModel) -> bool:
+    """Whether outcome columns would reach the model: they are part of the record."""
+    return "record" in model.views
+
+
+def masked_images(trial: Trial) -> np.ndarray:
+    """Return what networks see under the trial's protocol, uint8 (n, size, size, 1)."""
+    channel = MASKINGS.index(trial.cell.protocol.masks)
+    return trial.images[..., channel : channel + 1]
+
+
+def pixels(trial: Trial) -> np.ndarray:
+    """Return the masked images row by row, float32 (n, size * size), 0 to 1."""
+    images = masked_images(trial)
+    return images.reshape(len(images), -1).astype("float32") / 255
+
+
+def text_indicators(texts: pd.DataFrame) -> pd.DataFrame:
+    """Return an indicator, float64, a part that occurs in a free-text outcome column, `diagnosis: <part>`."""
+    assert all(COLUMN[str(name)].role is Role.OUTCOME for name in texts.columns)
+    indicators = {}
+    for name in texts.columns:
+        held = [set(split_cell(cell)) for cell in texts[name]]
+        for part in sorted(set().union(*held)):
+            indicators[f"{name}: {part}"] = np.array([float(part in parts) for parts in held])
+    return pd.DataFrame(indicators, index=texts.index)
