@@ -61,7 +61,7 @@ class Trial:
         return (number, 0) if self.cell.protocol.single_test_set else (0, number)
 
     def table(self, full_name: str, number: int, positions: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-        """Return predictions in a split as a table: protocol, family, model, repeat, fold, case_id, label, p_<class>…."""
+        """Return a split's predictions: protocol, family, model, repeat, fold, case_id, label, p_<class>…."""
         table = predictions_table(self.rows.iloc[positions], *self.place(number), self.classes, probabilities)
         family, _, model = full_name.partition(".")
         named = {"protocol": self.cell.name, "family": family, "model": model}

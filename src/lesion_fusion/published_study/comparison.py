@@ -88,7 +88,7 @@ def worth_of_shortcuts(
 
 
 def luck_of_one_test_set(predictions: pd.DataFrame, parameters: PaperReproduction) -> pd.DataFrame:
-    """Return the figures of every single test set drawn: family, model, test_set (from 1), metric, value; no leak else."""
+    """Return the figures of every single test set drawn, without a leak: family, model, test_set, metric, value."""
     cell = Cell(Protocol.of("single_test_set"))
     rows = []
     for name in parameters.compared:

@@ -18,9 +18,11 @@ TRIES = 10
 
 
 class Alteration(Parameters):
-    """How far a copy may differ. `noise`: standard deviation of a number's relative change. `rotation`: degrees to
-    either side. `zoom`: change of scale, as a share. `shear`: tangent of its angle.
-    """  # noqa: D205
+    """How far a copy may differ from its case.
+
+    `noise`: standard deviation of a number's relative change. `rotation`: degrees to either side. `zoom`: change of
+    scale, as a share. `shear`: tangent of its angle.
+    """
 
     noise: float = Field(default=0.02, ge=0, le=1)
     rotation: float = Field(default=15.0, ge=0, le=180)

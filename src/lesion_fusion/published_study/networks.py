@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed
@@ -23,9 +22,11 @@ from lesion_fusion.tabular.encoding import EMBEDDING_PREFIX
 
 @dataclass(frozen=True)
 class Trained:
-    """What one network says: predictions of the tested rows, inner predictions of its validation part, embeddings of
-    all rows, and its history, a row an epoch.
-    """  # noqa: D205
+    """What one network says.
+
+    Predictions of the tested rows, inner predictions of its validation part, embeddings of all rows, and its history,
+    a row an epoch.
+    """
 
     predictions: pd.DataFrame
     inner_predictions: pd.DataFrame

@@ -1,4 +1,4 @@
-"""What the report of the reproduction says: its statements in plain words, and its tables as the template takes them."""
+"""What the report of the reproduction says: statements in plain words, and tables as the template takes them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lesion_fusion.published_study.comparison import ALL, comparison_columns
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
 from lesion_fusion.reporting.answer import Statement
-from lesion_fusion.reporting.notation import Estimate, listing, number, signed, with_interval, words
+from lesion_fusion.reporting.notation import Estimate, listing, number, percent, signed, with_interval, words
 
 CHANCE = {2: "one half", 3: "one third"}
 
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One model and metric: as published (None where it is not known) and under each protocol (None where undefined)."""
+    """One model and metric, as published (None where not known) and under each protocol (None where undefined)."""
 
     metric: str
     published: float | None
@@ -80,10 +80,12 @@ def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> Stat
     best = _best(comparison, "accuracy", "reproduced")
     area = _same_model(comparison, best, "lesion_auroc")
     return Statement(
-        f"Under the {_protocol(parameters)} protocol the best model, {best['family']}.{best['model']}, has an accuracy of "
-        f"{number(best['reproduced'])}; evaluated without a leak, {number(best['leak_free'])}.",
-        f"Same rows, inputs and search: accuracy {_text(best, 'reproduced')} against {_text(best, 'leak_free')}; area "
-        f"under the ROC curve of malignant against benign {_text(area, 'reproduced')} against {_text(area, 'leak_free')}. "
+        f"Under the {_protocol(parameters)} protocol the most accurate model, {_name(best)}, is right in "
+        f"{percent(best['reproduced'], 1)} of the tested rows; evaluated without a leak, in "
+        f"{percent(best['leak_free'], 1)}.",
+        f"Same rows, columns of the record and search: accuracy {_text(best, 'reproduced')} against "
+        f"{_text(best, 'leak_free')}; AUROC of malignant against benign {_text(area, 'reproduced')} against "
+        f"{_text(area, 'leak_free')}. "
         "The intervals say how far a figure would move with other patients. Under a protocol that leaks they do not "
         "cover its error.",
     )
@@ -94,19 +96,19 @@ def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> 
     area = _same_model(comparison, best, "auroc")
     accuracy = comparison[comparison["metric"] == "accuracy"]["no_signal"].dropna()
     text = (
-        f"The classes were dealt out anew over the patients, which leaves nothing to learn. {best['family']}."
-        f"{best['model']} then has an accuracy of {_text(best, 'no_signal')} and an AUROC of {_text(area, 'no_signal')}; "
+        f"The classes were dealt out anew over the patients, which leaves nothing to learn. {_name(best)} then has an "
+        f"accuracy of {_text(best, 'no_signal')} and an AUROC of {_text(area, 'no_signal')}; "
         f"over all models the accuracy lies between {number(accuracy.min())} and {number(accuracy.max())}."
     )
     honest = comparison[(comparison["metric"] == "auroc") & comparison["no_signal_leak_free"].notna()]
     if not honest.empty:
         text += " Without the shortcuts the AUROC on these labels is " + listing(
-            [f"{_text(row, 'no_signal_leak_free')} ({row['family']}.{row['model']})" for _, row in honest.iterrows()]
+            [f"{_text(row, 'no_signal_leak_free')} ({_name(row)})" for _, row in honest.iterrows()]
         )
         text += "."
     return Statement(
-        f"Where there is nothing to find, the {_protocol(parameters)} protocol finds an accuracy of "
-        f"{number(best['no_signal'])}; chance is {CHANCE[len(parameters.protocol.classes)]}.",
+        f"Where there is nothing to find, the {_protocol(parameters)} protocol still shows an accuracy of "
+        f"{percent(best['no_signal'], 1)}; chance is {CHANCE[len(parameters.protocol.classes)]}.",
         text,
     )
 
@@ -151,6 +153,10 @@ def _protocol(parameters: PaperReproduction) -> str:
 def _best(comparison: pd.DataFrame, metric: str, column: str) -> pd.Series:
     rows = comparison[comparison["metric"] == metric]
     return rows.loc[rows[column].idxmax()]
+
+
+def _name(row: pd.Series) -> str:
+    return f"{row['family']}.{row['model']}"
 
 
 def _same_model(comparison: pd.DataFrame, row: pd.Series, metric: str) -> pd.Series:

@@ -37,9 +37,7 @@ def _kind(entry: Any) -> str:
 
 def _stands_alone(entry: BaseModel) -> bool:
     """Whether a model reads no other model's predictions or embeddings."""
-    return (
-        getattr(entry, "network", None) in (None, PIXELS) if isinstance(entry, TabularModel) else _kind(entry) != "late"
-    )
+    return isinstance(entry, StudyNetwork) or (isinstance(entry, TabularModel) and entry.network in (None, PIXELS))
 
 
 Entry = Annotated[
@@ -73,7 +71,8 @@ class PaperReproduction(Parameters):
 
     `protocol`: the shortcuts of the reproduced figures. `predictors`: roles of the record's columns that both see;
     `outcome_columns`: what the published protocol adds to them. `image_size`: edge of the masked image, pixels.
-    `compared`: models of which the worth of each shortcut is measured, none that reads another model. `clinical`, `imaging`, `fusion`: the models.
+    `compared`: models of which the worth of each shortcut is measured, none that reads another model. `clinical`,
+    `imaging`, `fusion`: the models.
     """
 
     protocol: Protocol = Protocol()
@@ -93,12 +92,11 @@ class PaperReproduction(Parameters):
     def _without_those_left_out(cls, entries: Any) -> Any:
         if not isinstance(entries, Mapping):
             return entries
-        broken = [
-            name for name, entry in entries.items() if entry is not None and not isinstance(entry, Mapping | BaseModel)
-        ]
+        given = {name: entry for name, entry in entries.items() if entry is not None}
+        broken = [name for name, entry in given.items() if not isinstance(entry, Mapping | BaseModel)]
         if broken:
             raise ValueError(f"each entry holds a model's parameters; these do not: {', '.join(broken)}")
-        return {name: entry for name, entry in entries.items() if entry is not None}
+        return given
 
     @model_validator(mode="after")
     def _names_exist_and_may_predict(self) -> Self:

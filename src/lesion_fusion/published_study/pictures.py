@@ -26,7 +26,7 @@ MASKINGS: tuple[MaskSelection, ...] = ("tumor_and_other", "tumor")
 
 @dataclass(frozen=True)
 class Picture:
-    """A row's image, uint8 (height, width), the lesion's mask (None for a normal case) and masks of other structures."""
+    """A row's image, uint8 (height, width), the lesion's mask (None for a normal case) and other structures' masks."""
 
     image: GrayImage
     tumor: Mask | None

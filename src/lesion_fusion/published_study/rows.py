@@ -26,8 +26,8 @@ def balanced_rows(cases: pd.DataFrame, noise: float, seed: int) -> pd.DataFrame:
     patients = cases.groupby("label")["patient_id"].nunique()
     if patients.min() < FEWEST_PATIENTS:
         raise SmallCohortError(
-            f"The published protocol tells {', '.join(CLASSES['three_class'])} apart and needs {FEWEST_PATIENTS} patients "
-            f"of each; {patients.idxmin()} has {patients.min()}. Use a larger cohort."
+            f"The published protocol tells {', '.join(CLASSES['three_class'])} apart and needs {FEWEST_PATIENTS} "
+            f"patients of each; {patients.idxmin()} has {patients.min()}. Use a larger cohort."
         )
     rng = np.random.default_rng(derived_seed(seed, 0))
     repeats = np.ones(len(cases), dtype="int64")

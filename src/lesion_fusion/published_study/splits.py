@@ -15,9 +15,11 @@ from lesion_fusion.published_study.protocol import Protocol
 
 
 class Splitting(Parameters):
-    """`test_share`: of a single test set. `folds`: of the cross-validation in its place. `random_splits`: how many
-    single test sets are drawn to show how far they differ; the first of them is *the* test set.
-    """  # noqa: D205
+    """How rows are divided.
+
+    `test_share`: of a single test set. `folds`: of the cross-validation in its place. `random_splits`: how many single
+    test sets are drawn to show how far they differ; the first of them is *the* test set.
+    """
 
     test_share: float = Field(default=0.2, gt=0, lt=1)
     folds: int = Field(default=5, ge=2)

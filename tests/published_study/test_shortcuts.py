@@ -1,0 +1,139 @@
+"""What the shortcuts do on a cohort where benign and malignant cannot be told apart."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pandas as pd
+import pytest
+
+from lesion_fusion.cohort.roles import ForbiddenPredictorError
+from lesion_fusion.published_study.cells import Cell, cells_of, of_cell, set_up
+from lesion_fusion.published_study.classifiers import evaluate_classifier
+from lesion_fusion.published_study.comparison import (
+    ALL,
+    compare_protocols,
+    luck_of_one_test_set,
+    worth_of_shortcuts,
+)
+from lesion_fusion.published_study.features import trial_features
+from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
+from lesion_fusion.published_study.rows import permute_labels
+from lesion_fusion.published_study.scores import figures_with_intervals, point_figures
+from tests.published_study.toy import SEED, TUNING, toy_cases, toy_parameters, toy_sample
+
+BOOTSTRAP = (200, 0.95, 0)
+
+
+@cache
+def samples() -> dict:
+    cases = toy_cases()
+    return {False: toy_sample(cases), True: toy_sample(permute_labels(cases, SEED))}
+
+
+@cache
+def predictions() -> pd.DataFrame:
+    parameters = toy_parameters()
+    tables = [
+        table
+        for name in parameters.entries
+        for table, _ in evaluate_classifier(name, parameters.entries[name], samples(), parameters, TUNING, SEED)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def figures(model: str, protocol: Protocol, permuted: bool = False) -> dict[str, tuple[float, float, float]]:
+    table = of_cell(predictions(), model, Cell(protocol, permuted).name)
+    return figures_with_intervals(table, samples()[permuted].rows, *BOOTSTRAP)
+
+
+def test_copies_on_both_sides_of_the_split_are_recognised_where_there_is_nothing_to_learn():
+    leaking = figures("imaging.nearest", Protocol.of("augment_before_split"))
+    assert leaking["auroc"][1] > 0.55
+    honest = figures("imaging.nearest", Protocol.of())
+    assert honest["auroc"][1] < 0.5 < honest["auroc"][2]
+
+
+def test_the_whole_protocol_scores_far_above_chance_on_permuted_labels_and_the_leak_free_one_does_not():
+    paper = figures("imaging.nearest", Protocol(), permuted=True)
+    assert paper["accuracy"][1] > 1 / 3 + 0.15
+    for model in ("imaging.nearest", "clinical.random_forest"):
+        honest = figures(model, Protocol.of(), permuted=True)
+        assert honest["auroc"][1] < 0.5 < honest["auroc"][2]
+
+
+def test_outcome_columns_give_the_class_away_to_the_record_alone():
+    assert figures("clinical.random_forest", Protocol.of("outcome_columns"))["auroc"][0] > 0.99
+    honest = figures("clinical.random_forest", Protocol.of())["auroc"]
+    assert honest[1] < 0.5 < honest[2]
+    assert of_cell(predictions(), "imaging.nearest", "outcome_columns") is None
+
+
+def test_normal_cases_are_given_away_and_lesions_are_not():
+    found = figures("clinical.random_forest", Protocol.of("masked_normal_images"))
+    table = of_cell(predictions(), "clinical.random_forest", "masked_normal_images")
+    classes = ["p_normal", "p_benign", "p_malignant"]
+    decided = table[classes].idxmax(axis=1).str.removeprefix("p_")
+    assert (decided[table["label"] == "normal"] == "normal").all()
+    assert found["lesion_auroc"][1] < 0.5 < found["lesion_auroc"][2]
+    assert found["auroc"][0] > figures("clinical.random_forest", Protocol.of())["auroc"][0] + 0.1
+
+
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+def test_outcome_columns_reach_a_model_by_their_own_switch_alone(shortcut: str):
+    parameters = toy_parameters()
+    trial = set_up(Cell(Protocol.of(shortcut)), samples(), parameters, SEED)
+    columns = trial_features(trial, parameters.entries["clinical.random_forest"], parameters).columns
+    outcome = [name for name in columns if name.partition(":")[0] in {"verification", "diagnosis", "classification"}]
+    assert bool(outcome) == (shortcut == "outcome_columns")
+    assert "classification" not in outcome
+
+
+def test_the_class_itself_is_never_let_in():
+    with pytest.raises(ForbiddenPredictorError, match="classification"):
+        toy_parameters(outcome_columns=["classification"])
+
+
+def test_every_model_is_evaluated_reproduced_leak_free_and_without_a_signal():
+    parameters = toy_parameters(compared=["clinical.random_forest"])
+    few = [cell.name for cell in cells_of("imaging.nearest", parameters)]
+    assert few == ["paper", "leak-free", "paper, labels permuted"]
+    assert {cell.name for cell in cells_of("clinical.random_forest", parameters)} == {
+        *few,
+        *SHORTCUTS,
+        "leak-free, labels permuted",
+    }
+
+
+def test_the_tables_hold_each_models_figures():
+    parameters = toy_parameters(published={"source": "an article", "figures": {"imaging.nearest": {"accuracy": 0.9}}})
+    patients = {permuted: sample.rows for permuted, sample in samples().items()}
+    comparison = compare_protocols(predictions(), patients, parameters, BOOTSTRAP)
+    nearest = comparison[comparison["model"] == "nearest"].set_index("metric")
+    assert nearest.loc["accuracy", "published"] == 0.9
+    assert comparison["published"].notna().sum() == 1
+    assert nearest.loc["auroc", "leak_free"] == figures("imaging.nearest", Protocol.of())["auroc"][0]
+    worth = worth_of_shortcuts(predictions(), samples()[False].rows, parameters, BOOTSTRAP)
+    assert (worth["adds"] - (worth["with_shortcut"] - worth["leak_free"])).abs().max() < 1e-12
+    of_imaging = worth[worth["family"] == "imaging"]["shortcut"].unique()
+    assert set(of_imaging) == {*SHORTCUTS, ALL} - {"outcome_columns"}
+
+
+def test_the_luck_of_one_test_set_starts_with_the_one_reported():
+    luck = luck_of_one_test_set(predictions(), toy_parameters())
+    first = luck[(luck["model"] == "nearest") & (luck["test_set"] == 1)].set_index("metric")["value"]
+    reported = point_figures(of_cell(predictions(), "imaging.nearest", "single_test_set"))
+    assert first.to_dict() == pytest.approx(reported)
+    assert sorted(luck["test_set"].unique()) == [1, 2, 3]
+
+
+def test_the_same_seed_gives_the_same_predictions():
+    parameters = toy_parameters()
+    again = [
+        table
+        for table, _ in evaluate_classifier(
+            "imaging.nearest", parameters.entries["imaging.nearest"], samples(), parameters, TUNING, SEED
+        )
+    ]
+    first = predictions()[predictions()["model"] == "nearest"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(pd.concat(again, ignore_index=True), first[again[0].columns], check_exact=True)

@@ -1,0 +1,73 @@
+"""A small cohort of three classes without images: records, or descriptors, that tell as much as a test wants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.cohort.schema import COLUMNS, NOT_APPLICABLE, Kind, Role
+from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.published_study.cells import Sample
+from lesion_fusion.published_study.parameters import PaperReproduction
+from lesion_fusion.published_study.rows import balanced_rows
+from lesion_fusion.tabular.parameters import Tuning
+
+COUNTS = {"benign": 60, "malignant": 20, "normal": 4}
+MEMORISING = {"classifier": "k_nearest_neighbours", "views": ["image_descriptors"], "grid": {"n_neighbors": [1]}}
+FOREST = {"classifier": "random_forest", "views": ["record"], "grid": {"n_estimators": [20]}}
+TUNING = Tuning(inner_folds=3)
+SEED = 3
+
+
+def toy_cases(counts: dict[str, int] = COUNTS, images_per_patient: int = 1, seed: int = 0) -> pd.DataFrame:
+    """Cases whose records tell nothing of benign or malignant but in the columns of the outcome."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(list(counts), list(counts.values()))
+    n = len(labels)
+    within = np.concatenate([np.arange(count) for count in counts.values()])
+    table = {}
+    for column in COLUMNS:
+        if column.kind is Kind.NUMBER:
+            table[column.name] = rng.uniform(30, 80, n)
+        elif column.categories:
+            categories = [name for name in column.categories if name != NOT_APPLICABLE]
+            table[column.name] = rng.choice(categories, n)
+        else:
+            table[column.name] = np.full(n, "some")
+        if column.role is Role.DESCRIPTORS:
+            table[column.name] = np.where(labels == "normal", NOT_APPLICABLE, table[column.name])
+    frame = pd.DataFrame(table)
+    frame["case_id"] = [f"case{i:03d}" for i in range(n)]
+    frame["patient_id"] = [f"{label}{i // images_per_patient:03d}" for label, i in zip(labels, within, strict=True)]
+    frame["classification"] = labels
+    frame["diagnosis"] = np.where(labels == "malignant", "Carcinoma", "Fibroadenoma")
+    frame["pixel_size_mm"] = 0.1
+    texts = [column.name for column in COLUMNS if column.kind is not Kind.NUMBER]
+    return frame.astype(dict.fromkeys(texts, "str"))
+
+
+def toy_sample(cases: pd.DataFrame, seed: int = SEED, closeness: float = 0.05) -> Sample:
+    """Rows with descriptors that tell who a row is or is a copy of, to within `closeness`, and nothing of its class."""
+    rows = balanced_rows(cases, 0.02, seed)
+    rng = np.random.default_rng(seed)
+    who = pd.DataFrame(rng.normal(0, 1, (rows["origin"].nunique(), 6)), index=sorted(rows["origin"].unique()))
+    values = who.loc[rows["origin"]].to_numpy() + rng.normal(0, closeness, (len(rows), 6)) * (
+        rows["copy"].to_numpy()[:, None] > 0
+    )
+    descriptors = pd.DataFrame(0.0, index=rows.index, columns=default_names())
+    descriptors[default_names()[:6]] = values
+    descriptors.insert(0, "case_id", rows["case_id"].to_numpy())
+    return Sample(rows, np.zeros((len(rows), 4, 4, 2), dtype="uint8"), descriptors)
+
+
+def toy_parameters(**more: object) -> PaperReproduction:
+    """The study with one clinical and one imaging model, each shortcut measured for both."""
+    values = {
+        "clinical": {"random_forest": FOREST},
+        "imaging": {"nearest": MEMORISING},
+        "compared": ["clinical.random_forest", "imaging.nearest"],
+        "predictors": ["metadata", "descriptors"],
+        "splitting": {"random_splits": 3},
+        "published": {"source": "an article"},
+    }
+    return PaperReproduction.model_validate(values | more)
