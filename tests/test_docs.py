@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 FAMILIES = ("clinical", "imaging", "fusion")
 # Below these a parameter's value is free: hyperparameters by the classifier's names, findings by their numbers.
-OPEN = ("grid", "space", "explained", "groups")
+OPEN = ("grid", "space", "explained", "groups", "figures")
 
 
 def page(name: str) -> str:
@@ -40,6 +40,9 @@ def parameters(values: dict, path: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the dotted names of parameters, models of a family under one name for all."""
     for key, value in values.items():
         here = (*path, key)
+        if here[0] == "paper_reproduction" and here[-1] in FAMILIES:
+            # Its models are entries as those of the leaderboard.
+            here = (key,)
         if len(here) == 2 and here[0] in FAMILIES:
             here = ("<family>", "<model>")
         if here[:2] == ("preprocessing", "image_inputs") and len(here) == 3:

@@ -7,7 +7,6 @@ from functools import cache
 import pandas as pd
 import pytest
 
-from lesion_fusion.cohort.roles import ForbiddenPredictorError
 from lesion_fusion.published_study.cells import Cell, cells_of, of_cell, set_up
 from lesion_fusion.published_study.classifiers import evaluate_classifier
 from lesion_fusion.published_study.comparison import (
@@ -51,7 +50,7 @@ def test_copies_on_both_sides_of_the_split_are_recognised_where_there_is_nothing
     leaking = figures("imaging.nearest", Protocol.of("augment_before_split"))
     assert leaking["auroc"][1] > 0.55
     honest = figures("imaging.nearest", Protocol.of())
-    assert honest["auroc"][1] < 0.5 < honest["auroc"][2]
+    assert honest["auroc"][1] <= 0.5 <= honest["auroc"][2]
 
 
 def test_the_whole_protocol_scores_far_above_chance_on_permuted_labels_and_the_leak_free_one_does_not():
@@ -59,13 +58,13 @@ def test_the_whole_protocol_scores_far_above_chance_on_permuted_labels_and_the_l
     assert paper["accuracy"][1] > 1 / 3 + 0.15
     for model in ("imaging.nearest", "clinical.random_forest"):
         honest = figures(model, Protocol.of(), permuted=True)
-        assert honest["auroc"][1] < 0.5 < honest["auroc"][2]
+        assert honest["auroc"][1] <= 0.5 <= honest["auroc"][2]
 
 
 def test_outcome_columns_give_the_class_away_to_the_record_alone():
     assert figures("clinical.random_forest", Protocol.of("outcome_columns"))["auroc"][0] > 0.99
     honest = figures("clinical.random_forest", Protocol.of())["auroc"]
-    assert honest[1] < 0.5 < honest[2]
+    assert honest[1] <= 0.5 <= honest[2]
     assert of_cell(predictions(), "imaging.nearest", "outcome_columns") is None
 
 
@@ -75,7 +74,7 @@ def test_normal_cases_are_given_away_and_lesions_are_not():
     classes = ["p_normal", "p_benign", "p_malignant"]
     decided = table[classes].idxmax(axis=1).str.removeprefix("p_")
     assert (decided[table["label"] == "normal"] == "normal").all()
-    assert found["lesion_auroc"][1] < 0.5 < found["lesion_auroc"][2]
+    assert found["lesion_auroc"][1] <= 0.5 <= found["lesion_auroc"][2]
     assert found["auroc"][0] > figures("clinical.random_forest", Protocol.of())["auroc"][0] + 0.1
 
 
@@ -90,7 +89,7 @@ def test_outcome_columns_reach_a_model_by_their_own_switch_alone(shortcut: str):
 
 
 def test_the_class_itself_is_never_let_in():
-    with pytest.raises(ForbiddenPredictorError, match="classification"):
+    with pytest.raises(ValueError, match="classification can't be let in"):
         toy_parameters(outcome_columns=["classification"])
 
 

@@ -15,7 +15,7 @@ from lesion_fusion.tabular.parameters import Tuning
 COUNTS = {"benign": 60, "malignant": 20, "normal": 4}
 MEMORISING = {"classifier": "k_nearest_neighbours", "views": ["image_descriptors"], "grid": {"n_neighbors": [1]}}
 FOREST = {"classifier": "random_forest", "views": ["record"], "grid": {"n_estimators": [20]}}
-TUNING = Tuning(inner_folds=3)
+TUNING = Tuning(inner_folds=2)
 SEED = 3
 
 

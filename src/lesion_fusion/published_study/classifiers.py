@@ -10,8 +10,8 @@ import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.published_study.cells import Sample, Trial, cells_of, set_up
-from lesion_fusion.published_study.features import pixels, reads_outcome, trial_features
-from lesion_fusion.published_study.parameters import PIXELS, PaperReproduction
+from lesion_fusion.published_study.features import reads_outcome, trial_features
+from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.tabular.encoding import EMBEDDING_PREFIX
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
@@ -42,7 +42,7 @@ def evaluate_classifier(
             continue
         trial = set_up(cell, samples, parameters, seed)
         logger.info("%s, %s: %d splits of %d rows", full_name, cell.name, len(trial.splits), len(trial.rows))
-        fixed = None if model.network not in (None, PIXELS) else _features(trial, model, parameters)
+        fixed = trial_features(trial, model, parameters) if model.network is None else None
         for number, split in enumerate(trial.splits):
             table = fixed
             if table is None:
@@ -62,10 +62,6 @@ def evaluate_classifier(
                 trial.table(full_name, number, split.test, tested),
                 trial.table(full_name, number, split.train, tuned.inner_probabilities),
             )
-
-
-def _features(trial: Trial, model: TabularModel, parameters: PaperReproduction) -> pd.DataFrame:
-    return trial_features(trial, model, parameters, pixels(trial) if model.network == PIXELS else None)
 
 
 def _of_split(embeddings: pd.DataFrame, model: TabularModel, trial: Trial, number: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import pandas as pd
 from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.schema import COLUMN, Kind, Role, split_cell
 from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.published_study.cells import Trial
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.pictures import MASKINGS
@@ -32,6 +33,7 @@ def trial_features(
         trial.descriptors,
         default_names(),
         embeddings,
+        reduced_pixels(masked_images(trial), model.pixel_edge) if "pixels" in model.views else None,
     )
     if "record" in model.views and free_text:
         table = table.join(text_indicators(trial.rows.set_index("case_id")[free_text]))
@@ -47,12 +49,6 @@ def masked_images(trial: Trial) -> np.ndarray:
     """Return what networks see under the trial's protocol, uint8 (n, size, size, 1)."""
     channel = MASKINGS.index(trial.cell.protocol.masks)
     return trial.images[..., channel : channel + 1]
-
-
-def pixels(trial: Trial) -> np.ndarray:
-    """Return the masked images row by row, float32 (n, size * size), 0 to 1."""
-    images = masked_images(trial)
-    return images.reshape(len(images), -1).astype("float32") / 255
 
 
 def text_indicators(texts: pd.DataFrame) -> pd.DataFrame:

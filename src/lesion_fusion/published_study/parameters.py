@@ -17,8 +17,8 @@ from lesion_fusion.published_study.scores import METRICS
 from lesion_fusion.published_study.splits import Splitting
 from lesion_fusion.tabular.parameters import TabularModel
 
-# In the place of a network's name: the image's own pixels, reduced by principal components.
-PIXELS = "pixels"
+# What every model here sees of an image: the whole of it, black outside the masks.
+IMAGE_INPUT = "masked_full"
 
 
 class StudyNetwork(Parameters):
@@ -37,7 +37,7 @@ def _kind(entry: Any) -> str:
 
 def _stands_alone(entry: BaseModel) -> bool:
     """Whether a model reads no other model's predictions or embeddings."""
-    return isinstance(entry, StudyNetwork) or (isinstance(entry, TabularModel) and entry.network in (None, PIXELS))
+    return isinstance(entry, StudyNetwork) or (isinstance(entry, TabularModel) and entry.network is None)
 
 
 Entry = Annotated[
@@ -101,13 +101,15 @@ class PaperReproduction(Parameters):
     @model_validator(mode="after")
     def _names_exist_and_may_predict(self) -> Self:
         predictor_columns(self.predictors, self.outcome_columns)
-        networks = [*(name for name, entry in self.entries.items() if isinstance(entry, StudyNetwork)), PIXELS]
+        networks = [name for name, entry in self.entries.items() if isinstance(entry, StudyNetwork)]
         joined = [name for name in self.entries if not name.startswith("fusion.")]
         self._check(self.compared, [name for name, entry in self.entries.items() if _stands_alone(entry)], "compared")
         self._check(self.published.figures, list(self.entries), "published.figures")
         for name, entry in self.entries.items():
             if isinstance(entry, TabularModel) and entry.network is not None:
                 self._check([entry.network], networks, f"{name}.network")
+            if isinstance(entry, TabularModel) and entry.image_input is not None:
+                self._check([entry.image_input], [IMAGE_INPUT], f"{name}.image_input")
             if isinstance(entry, LateFusion):
                 self._check(entry.members, joined, f"{name}.members")
         return self
