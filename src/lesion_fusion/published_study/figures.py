@@ -73,8 +73,10 @@ def luck_figure(luck: pd.DataFrame, comparison: pd.DataFrame, metric: str = "acc
     for at, (family, model) in enumerate(models):
         of_model = table[(table["family"] == family) & (table["model"] == model)].sort_values("test_set")
         values = of_model["value"].to_numpy()
-        axes.plot(values, np.full(len(values), at), "o", color=COLOURS[0], markerfacecolor="white", markersize=7)
-        axes.plot(values[:1], [at], "o", color=COLOURS[1], markersize=7, label="the first" if at == 0 else None)
+        # One a little below the other: equal figures would hide each other.
+        heights = at + np.linspace(-0.25, 0.25, len(values))
+        axes.plot(values, heights, "o", color=COLOURS[0], markerfacecolor="white", markersize=6)
+        axes.plot(values[:1], heights[:1], "o", color=COLOURS[1], markersize=6, label="the first" if at == 0 else None)
         pooled = comparison[
             (comparison["family"] == family) & (comparison["model"] == model) & (comparison["metric"] == metric)
         ]["leak_free"]

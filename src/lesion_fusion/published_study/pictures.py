@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -37,12 +38,11 @@ def pictures(
     rows: pd.DataFrame, raw_images: Files, raw_masks: Files, alteration: Alteration, seed: int
 ) -> Iterator[Picture]:
     """Yield the picture of each of `rows`, copies altered; each copy depends on the seed, its origin and its number."""
-    origins = {origin: place for place, origin in enumerate(sorted(rows["origin"].unique()))}
     read: tuple[str, Picture] | None = None
     for row in records(rows[["origin", "copy", "image_file", "tumor_mask_file", "other_mask_files"]]):
         if read is None or read[0] != row["origin"]:
             read = (row["origin"], _decoded(row, raw_images, raw_masks))
-        rng = np.random.default_rng(derived_seed(seed, 3, origins[row["origin"]], row["copy"]))
+        rng = np.random.default_rng(derived_seed(seed, 3, crc32(row["origin"].encode()), row["copy"]))
         yield _altered(read[1], alteration, rng) if row["copy"] else read[1]
 
 

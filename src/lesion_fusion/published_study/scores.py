@@ -16,7 +16,7 @@ METRICS: Mapping[str, str] = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
     "auroc": "AUROC",
-    "lesion_auroc": "AUROC, malignant against benign",
+    "lesion_auroc": "AUROC, lesions alone",
 }
 
 

@@ -31,6 +31,7 @@ FIGURES = (
     "paper_shortcuts_figure",
     "paper_luck_figure",
     "paper_confusion_matrices",
+    "paper_confusion_matrices_leak_free",
     "paper_roc_curves",
     "paper_training",
 )
@@ -96,15 +97,19 @@ def draw_confusion_matrices(
     parameters: PaperReproduction,
     evaluation: Evaluation,
     study: Study,
-) -> Figure:
-    """Return the confusion matrices of the best model of each family as reproduced."""
-    matrices = [
-        confusion_matrix_figure(
-            confusion_table(table, rows, evaluation.resamples, evaluation.confidence, study.seed), title=name
-        )
-        for name, table in _best(predictions, comparison, Cell(parameters.protocol))
-    ]
-    return panels.side_by_side([panels.as_png(matrix) for matrix in matrices])
+) -> tuple[Figure, Figure]:
+    """Return the confusion matrices of the best model of each family, as reproduced and leak-free."""
+
+    def draw(cell: Cell) -> Figure:
+        tables = {
+            name: confusion_table(table, rows, evaluation.resamples, evaluation.confidence, study.seed)
+            for name, table in _best(predictions, comparison, cell)
+        }
+        matrices = [confusion_matrix_figure(table, title=name) for name, table in tables.items()]
+        return panels.side_by_side([panels.as_png(matrix) for matrix in matrices])
+
+    columns = comparison_columns(parameters)
+    return draw(columns["reproduced"]), draw(columns["leak_free"])
 
 
 def draw_roc_curves(

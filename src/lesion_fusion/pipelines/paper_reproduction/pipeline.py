@@ -119,10 +119,16 @@ def create_pipeline() -> Pipeline:
                         "params:evaluation",
                         "params:study",
                     ],
-                    f"paper_{what}",
-                    name=f"draw_{what}",
+                    drawn,
+                    name=draw.__name__,
                 )
-                for draw, what in ((draw_confusion_matrices, "confusion_matrices"), (draw_roc_curves, "roc_curves"))
+                for draw, drawn in (
+                    (
+                        draw_confusion_matrices,
+                        ["paper_confusion_matrices", "paper_confusion_matrices_leak_free"],
+                    ),
+                    (draw_roc_curves, "paper_roc_curves"),
+                )
             ),
             Node(draw_training, ["paper_training_log", _PARAMETERS], "paper_training", name="draw_training"),
             Node(gather_paper_figures, [*FIGURES, *OF_COHORT], "paper_figures", name="gather_figures"),

@@ -1,0 +1,163 @@
+"""The whole reproduction, node after node, on a small synthetic cohort."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from lesion_fusion.cohort.readers import READERS
+from lesion_fusion.cohort.record import parse_record
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
+from lesion_fusion.evaluation.predictions import validate_predictions
+from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
+from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.pipelines.paper_reproduction import figure_nodes, nodes
+from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline
+from lesion_fusion.pipelines.paper_reproduction.report_nodes import OF_COHORT, gather_paper_figures, write_paper_report
+from lesion_fusion.published_study.cells import of_cell
+from lesion_fusion.published_study.protocol import Protocol
+from lesion_fusion.published_study.rows import balanced_rows
+from lesion_fusion.published_study.splits import Splitting, make_splits
+from lesion_fusion.reporting.parameters import CohortDescription, ReportParameters
+from lesion_fusion.tabular.parameters import Tuning
+from tests.published_study.toy import FOREST, toy_parameters
+
+STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
+EVALUATION = Evaluation(resamples=200, baseline="clinical.random_forest")
+TUNING = Tuning(inner_folds=2)
+COHORT = parse_cohort({"cases": 40, "seed": 1, "normal_cases": 4})
+PARAMETERS = toy_parameters(
+    image_size=32,
+    splitting={"folds": 2, "random_splits": 2},
+    imaging={
+        "descriptors": {**FOREST, "views": ["image_descriptors"]},
+        "net": {"network": {"backbone": "small_cnn", "optimizer": "adam", "epochs": 2, "augmentation": 0.0}},
+    },
+    fusion={
+        "pixels": {
+            **FOREST,
+            "views": ["record", "pixels"],
+            "image_input": "masked_full",
+            "pixel_edge": 4,
+            "pixel_components": 2,
+        },
+        "intermediate": {
+            "classifier": "logistic_regression",
+            "views": ["record", "embeddings"],
+            "network": "imaging.net",
+            "embedding_components": 2,
+        },
+        "late": {"members": ["clinical.random_forest", "imaging.descriptors"], "rule": "weighted"},
+    },
+    compared=["clinical.random_forest", "imaging.descriptors"],
+)
+
+
+def png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=40)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def reproduced() -> dict:
+    images, masks = render_images(COHORT), render_masks(COHORT)
+    cases, *_ = build_cases(published_table(COHORT), images, masks, Ingestion(reader="breast_lesions_usg"))
+    rows, permuted = nodes.make_rows(cases, PARAMETERS, STUDY)
+    seen = nodes.look_at_rows(rows, images, masks, PARAMETERS, STUDY)
+    of_permuted = nodes.look_at_rows(permuted, images, masks, PARAMETERS, STUDY)
+    samples = nodes.gather_samples(rows, *seen, permuted, *of_permuted)
+    clinical = nodes.reproduce_clinical(samples, PARAMETERS, TUNING, STUDY)
+    *imaging, embeddings, log = nodes.reproduce_imaging(samples, PARAMETERS, TUNING, STUDY)
+    fusion = nodes.reproduce_fusion(samples, *clinical, *imaging, embeddings, PARAMETERS, TUNING, STUDY)
+    predictions = nodes.gather_predictions(clinical[0], imaging[0], fusion[0])
+    comparison, shortcuts, luck = nodes.compare(predictions, rows, permuted, PARAMETERS, EVALUATION, STUDY)
+    judged = (predictions, comparison, rows, PARAMETERS, EVALUATION, STUDY)
+    figures = (
+        figure_nodes.draw_classes(rows),
+        figure_nodes.draw_masking(rows, images, masks, PARAMETERS, STUDY),
+        figure_nodes.draw_copies(rows, seen[0]),
+        figure_nodes.draw_accuracies(comparison),
+        figure_nodes.draw_shortcuts(shortcuts),
+        figure_nodes.draw_luck(luck, comparison),
+        *figure_nodes.draw_confusion_matrices(*judged),
+        figure_nodes.draw_roc_curves(*judged),
+        figure_nodes.draw_training(log, PARAMETERS),
+    )
+    return {
+        "rows": rows,
+        "predictions": predictions,
+        "comparison": comparison,
+        "shortcuts": shortcuts,
+        "luck": luck,
+        "figures": figures,
+    }
+
+
+@pytest.mark.slow
+def test_every_model_has_predictions_that_keep_the_contract_in_each_of_its_cells(reproduced: dict):
+    for name in PARAMETERS.entries:
+        for cell in ("paper", "leak-free", "paper, labels permuted"):
+            table = validate_predictions(of_cell(reproduced["predictions"], name, cell))
+            assert len(table) > 10, (name, cell)
+
+
+@pytest.mark.slow
+def test_tables_and_metrics_cover_all_models(reproduced: dict):
+    comparison = reproduced["comparison"]
+    assert set(comparison["family"] + "." + comparison["model"]) == set(PARAMETERS.entries)
+    assert comparison[["reproduced", "leak_free", "no_signal"]].notna().all(axis=None)
+    metrics = nodes.headline_metrics(comparison)
+    assert set(metrics) == {
+        f"{name}.{column}.{metric}"
+        for name in PARAMETERS.entries
+        for column in ("reproduced", "leak_free", "no_signal")
+        for metric in ("accuracy", "auroc")
+    }
+
+
+@pytest.mark.slow
+def test_the_report_says_what_the_tables_hold_and_that_no_published_figure_is_at_hand(reproduced: dict):
+    blank = png(Figure(figsize=(1, 1)))
+    page = write_paper_report(
+        reproduced["comparison"],
+        reproduced["shortcuts"],
+        reproduced["luck"],
+        reproduced["rows"],
+        gather_paper_figures(*map(png, reproduced["figures"]), *[blank] * len(OF_COHORT)),
+        {"cohort_digest": "abc"},
+        PARAMETERS,
+        ReportParameters(cohort=CohortDescription(title="Toy", patients=False, description=""), command="kedro run"),
+        EVALUATION,
+        STUDY,
+    )
+    assert "No published figure stands beside them." in page
+    numbers = {float(value) for value in re.findall(r'<data value="([^"]+)">', page)}
+    comparison = reproduced["comparison"]
+    shown = comparison[["reproduced", "reproduced_low", "leak_free", "no_signal", "no_signal_high"]].to_numpy().ravel()
+    assert set(shown[np.isfinite(shown)]) <= numbers
+
+
+def test_the_pipeline_asks_for_nothing_but_the_cohort_its_figures_and_parameters():
+    free = {name for name in create_pipeline().inputs() if not name.startswith("params:")}
+    assert free == {"cases", "raw_images", "raw_masks", "cohort_digest", *OF_COHORT}
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif("LESION_FUSION_DATA" not in os.environ, reason="LESION_FUSION_DATA is not set")
+def test_the_collection_makes_462_rows_and_a_test_set_of_93():
+    (table,) = (Path(os.environ["LESION_FUSION_DATA"]) / "breast-lesions-usg").glob("*.xlsx")
+    record, _ = parse_record(READERS["breast_lesions_usg"](pd.read_excel(table, dtype=str)))
+    cases = record.assign(image_width=1.0, image_height=1.0)
+    rows = balanced_rows(cases, 0.02, 2025)
+    assert rows["label"].value_counts().to_dict() == {"benign": 154, "malignant": 154, "normal": 154}
+    (split,) = make_splits(rows, Protocol(), Splitting(), 2025)
+    assert (len(split.train), len(split.test)) == (369, 93)

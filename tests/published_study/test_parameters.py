@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from tests.published_study.toy import FOREST, toy_parameters
+
+NETWORK = {"network": {"backbone": "small_cnn"}}
+EMBEDDED = {
+    "classifier": "logistic_regression",
+    "views": ["record", "embeddings"],
+    "network": "imaging.net",
+    "embedding_components": 2,
+}
+
+
+def test_entries_are_told_apart_by_what_they_hold():
+    parameters = toy_parameters(
+        imaging={"net": NETWORK},
+        fusion={
+            "late": {"members": ["clinical.random_forest", "imaging.net"], "rule": "mean"},
+            "intermediate": EMBEDDED,
+            "left_out": None,
+        },
+        compared=[],
+    )
+    kinds = {name: type(entry).__name__ for name, entry in parameters.entries.items()}
+    assert kinds == {
+        "clinical.random_forest": "TabularModel",
+        "imaging.net": "StudyNetwork",
+        "fusion.late": "LateFusion",
+        "fusion.intermediate": "TabularModel",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"compared": ["clinical.forest"]}, ["compared", "clinical.forest", "clinical.random_forest"]),
+        ({"fusion": {"late": {"members": ["clinical.random_forest", "imaging.net"]}}}, ["members", "imaging.net"]),
+        ({"fusion": {"joint": EMBEDDED}}, ["fusion.joint.network", "imaging.net"]),
+        (
+            {"imaging": {"net": NETWORK}, "fusion": {"joint": EMBEDDED}, "compared": ["fusion.joint"]},
+            ["compared", "fusion.joint"],
+        ),
+        (
+            {"fusion": {"raw": {**FOREST, "views": ["record", "pixels"], "image_input": "crop"}}},
+            ["image_input", "masked_full"],
+        ),
+        ({"clinical": {"forest": "random_forest"}}, ["forest", "parameters"]),
+        ({"predictors": ["metadata", "outcome"]}, ["outcome", "may not predict"]),
+        ({"published": {"source": "x", "figures": {"clinical.random_forest": {"acuracy": 0.9}}}}, ["acuracy"]),
+        ({"published": {"source": "x", "figures": {"clinical.random_forest": {"accuracy": 96}}}}, ["0 to 1"]),
+        ({"published": {"source": "x", "figures": {"clinical.vote": {"accuracy": 0.9}}}}, ["clinical.vote"]),
+    ],
+)
+def test_what_does_not_fit_is_told_in_words(values: dict, words: list[str]):
+    with pytest.raises(ValidationError) as error:
+        toy_parameters(**values)
+    for word in words:
+        assert word in str(error.value)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
+from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
+from lesion_fusion.published_study.copies import Alteration
+from lesion_fusion.published_study.pictures import MASKINGS, look_at
+from lesion_fusion.published_study.rows import balanced_rows
+
+COHORT = parse_cohort({"cases": 16, "seed": 1, "normal_cases": 4})
+
+
+@cache
+def rows() -> pd.DataFrame:
+    images, masks = render_images(COHORT), render_masks(COHORT)
+    cases, *_ = build_cases(published_table(COHORT), images, masks, Ingestion(reader="breast_lesions_usg"))
+    return balanced_rows(cases, 0.02, 1)
+
+
+@cache
+def seen() -> tuple[np.ndarray, pd.DataFrame]:
+    return look(rows())
+
+
+def look(which: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    return look_at(which, render_images(COHORT), render_masks(COHORT), Alteration(), 32, 1)
+
+
+def test_normal_cases_are_black_and_have_no_descriptors_their_copies_too():
+    images, descriptors = seen()
+    normal = (rows()["label"] == "normal").to_numpy()
+    assert images.shape == (len(rows()), 32, 32, len(MASKINGS))
+    assert not images[normal].any()
+    assert images[~normal].any(axis=(1, 2)).all()
+    assert descriptors.loc[normal].drop(columns="case_id").isna().all(axis=None)
+    assert descriptors.loc[~normal, "solidity"].notna().all()
+
+
+def test_copies_differ_from_their_case_and_from_each_other():
+    _, descriptors = seen()
+    lesions = (rows()["label"] != "normal").to_numpy()
+    assert not descriptors.loc[lesions, "solidity"].duplicated().any()
+
+
+def test_a_picture_does_not_depend_on_which_others_are_looked_at():
+    images, descriptors = seen()
+    chosen = np.arange(len(rows()))[::-7]
+    again, described = look(rows().iloc[chosen])
+    np.testing.assert_array_equal(images[chosen], again)
+    pd.testing.assert_frame_equal(descriptors.iloc[chosen].reset_index(drop=True), described)
