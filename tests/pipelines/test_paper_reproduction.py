@@ -114,14 +114,12 @@ def test_every_model_has_predictions_that_keep_the_contract_in_each_of_its_cells
 def test_tables_and_metrics_cover_all_models(reproduced: dict):
     comparison = reproduced["comparison"]
     assert set(comparison["family"] + "." + comparison["model"]) == set(PARAMETERS.entries)
-    assert comparison[["reproduced", "leak_free", "no_signal"]].notna().all(axis=None)
+    accuracies = comparison[comparison["metric"] == "accuracy"]
+    assert accuracies[["reproduced", "leak_free", "no_signal"]].notna().all(axis=None)
     metrics = nodes.headline_metrics(comparison)
-    assert set(metrics) == {
-        f"{name}.{column}.{metric}"
-        for name in PARAMETERS.entries
-        for column in ("reproduced", "leak_free", "no_signal")
-        for metric in ("accuracy", "auroc")
-    }
+    named = [f"{name}.{column}" for name in PARAMETERS.entries for column in ("reproduced", "leak_free", "no_signal")]
+    assert {f"{name}.accuracy" for name in named} <= set(metrics)
+    assert set(metrics) <= {f"{name}.{metric}" for name in named for metric in ("accuracy", "auroc")}
 
 
 @pytest.mark.slow

@@ -65,11 +65,11 @@ def _train(full_name: str, model: StudyNetwork, trial: Trial, seed: int) -> Iter
         embeddings, probabilities = regime.predict()
         probabilities = probabilities.astype("float64") / probabilities.sum(axis=1, keepdims=True)
         repeat, fold = trial.place(number)
-        place = {"protocol": trial.cell.name, "model": full_name, "repeat": repeat, "fold": fold}
+        place: dict[str, str | int] = {"protocol": trial.cell.name, "model": full_name, "repeat": repeat, "fold": fold}
         names = [f"{EMBEDDING_PREFIX}{i}" for i in range(embeddings.shape[1])]
         yield Trained(
             trial.table(full_name, number, split.test, probabilities[split.test]),
             trial.table(full_name, number, validation, probabilities[validation]),
-            pd.DataFrame(embeddings, columns=names).assign(**place, case_id=trial.rows["case_id"].to_numpy()),
+            pd.DataFrame(embeddings, columns=names).assign(case_id=trial.rows["case_id"].to_numpy(), **place),
             pd.DataFrame(trained.history).assign(**place),
         )

@@ -121,7 +121,7 @@ def _worth(shortcuts: pd.DataFrame) -> Statement:
         if not rows.empty:
             each = listing([f"{signed(row['adds'])} ({row['family']})" for _, row in rows.iterrows()])
             parts.append(f"{words(name)} {each}")
-    largest = alone.loc[alone["adds"].idxmax()]
+    largest = alone.iloc[int(alone["adds"].argmax())]
     return Statement(
         f"Of the shortcuts alone, {words(largest['shortcut'])} is worth most.",
         f"What each adds to the leak-free AUROC, switched on alone: {'; '.join(parts)}. Together they need not add up.",
@@ -152,7 +152,7 @@ def _protocol(parameters: PaperReproduction) -> str:
 
 def _best(comparison: pd.DataFrame, metric: str, column: str) -> pd.Series:
     rows = comparison[comparison["metric"] == metric]
-    return rows.loc[rows[column].idxmax()]
+    return rows.iloc[int(rows[column].argmax())]
 
 
 def _name(row: pd.Series) -> str:

@@ -71,7 +71,7 @@ def make_splits(
         tested = [
             test for _, test in inner_folds(labels, np.arange(len(units)), splitting.folds, derived_seed(seed, 2))
         ]
-    of_row = units.index.get_indexer(unit_of_row)
+    of_row = units.index.get_indexer(pd.Index(unit_of_row))
     testable = np.ones(len(rows), dtype=bool) if protocol.augment_before_split else (rows["copy"] == 0).to_numpy()
     splits = []
     for test in tested:

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.imaging.inspection import Files
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 from lesion_fusion.published_study.cells import Sample
 from lesion_fusion.published_study.classifiers import Tables, evaluate_classifier
 from lesion_fusion.published_study.comparison import compare_protocols, luck_of_one_test_set, worth_of_shortcuts
+from lesion_fusion.published_study.late import evaluate_late
 from lesion_fusion.published_study.parameters import PaperReproduction, StudyNetwork
 from lesion_fusion.published_study.pictures import look_at
 from lesion_fusion.published_study.rows import balanced_rows, permute_labels
@@ -104,8 +106,6 @@ def reproduce_fusion(
     study: Study,
 ) -> Tables:
     """Return predictions and inner predictions of the fused models in all their cells."""
-    from lesion_fusion.published_study.late import evaluate_late
-
     members = _joined(
         [(clinical_predictions, clinical_inner_predictions), (imaging_predictions, imaging_inner_predictions)]
     )
@@ -113,7 +113,7 @@ def reproduce_fusion(
     for name, entry in _of_family("fusion", parameters).items():
         if isinstance(entry, TabularModel):
             tables += evaluate_classifier(name, entry, samples, parameters, tuning, study.seed, embeddings)
-        else:
+        elif isinstance(entry, LateFusion):
             tables += evaluate_late(name, entry, members, samples, parameters, tuning, study.seed)
     return _joined(tables)
 
@@ -151,7 +151,7 @@ def headline_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def _of_family(family: str, parameters: PaperReproduction) -> dict[str, object]:
+def _of_family(family: str, parameters: PaperReproduction) -> dict[str, TabularModel | StudyNetwork | LateFusion]:
     return {name: entry for name, entry in parameters.entries.items() if name.startswith(f"{family}.")}
 
 
