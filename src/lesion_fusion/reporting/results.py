@@ -10,6 +10,7 @@ import pandas as pd
 
 from lesion_fusion.reporting.answer import Statement
 from lesion_fusion.reporting.description import Description, FoldRow, PointRow
+from lesion_fusion.reporting.explained import ExplainedCase
 from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import Characteristic, Flow
@@ -94,8 +95,8 @@ class Report:
 
     `identity` tells the study from another, `audit` is the cohort's as ingestion kept it, `promotion` the decisions as
     fusion kept them, `candidates` each held against the model that it must beat, `without_parts` the fusions without
-    image or record; `figures` are PNG pictures by dataset, `shap_summaries` by explained model; `networks` are the rows
-    of `network_results.network_combinations`.
+    image or record; `figures` are PNG pictures by dataset, `shap_summaries` by explained model, as are the `explained`
+    cases; `networks` are the rows of `network_results.network_combinations`.
     """
 
     parameters: ReportParameters
@@ -126,6 +127,7 @@ class Report:
     limitations: Sequence[str]
     figures: Mapping[str, bytes]
     shap_summaries: Mapping[str, bytes]
+    explained: Mapping[str, Sequence[ExplainedCase]]
     networks: Sequence[Mapping[str, Any]]
     command: str
 

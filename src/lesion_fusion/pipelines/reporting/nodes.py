@@ -17,6 +17,7 @@ from lesion_fusion.evaluation.planned_comparisons import FEWEST_IN_SUBGROUP, Pla
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, Summary
 from lesion_fusion.reporting.answer import answer
 from lesion_fusion.reporting.description import describe, fold_rows, point_rows
+from lesion_fusion.reporting.explained import explained_cases
 from lesion_fusion.reporting.family_table import family_table
 from lesion_fusion.reporting.limitations import limitations
 from lesion_fusion.reporting.notation import Estimate
@@ -119,6 +120,7 @@ def write_report(
     results: Sequence[ModelResult],
     figures: Mapping[str, bytes],
     importances: Mapping[str, bytes],
+    shap_values: pd.DataFrame,
     shap_summaries: Mapping[str, bytes],
     networks: Mapping[str, NetworkPictures],
     combinations_of_networks: pd.DataFrame,
@@ -194,6 +196,7 @@ def write_report(
             ),
             figures=figures,
             shap_summaries=shap_summaries,
+            explained=explained_cases(shap_values),
             networks=records(combinations_of_networks),
             command=f"{report.command} --params seed={study.seed}",
         )

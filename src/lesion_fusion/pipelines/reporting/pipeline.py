@@ -193,6 +193,7 @@ def create_pipeline(
                     "model_results",
                     "report_figures",
                     "importance_figures",
+                    "shap_values",
                     "shap_summaries",
                     "network_pictures",
                     "network_combinations",
