@@ -27,6 +27,7 @@ SMALL_PARAMETERS = {
     "fusion": {
         "early_extra_trees": {"grid": {"n_estimators": [20]}},
         "early_adaboost": {"grid": {"n_estimators": [5]}},
+        "joint_gated": {"network": {"epochs": 1}},
         "intermediate_logistic_regression": {"grid": {"C": [0.1]}},
     },
 }

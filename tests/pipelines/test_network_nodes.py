@@ -98,7 +98,7 @@ def test_other_parameters_take_up_nothing(tmp_path: Path):
     assert changed.trained == [0, 1, 2]
 
 
-@pytest.mark.parametrize("changed", ["pixel", "labels", "groups", "folds", "parameters", "weights", "seed"])
+@pytest.mark.parametrize("changed", ["pixel", "labels", "groups", "folds", "parameters", "weights", "seed", "design"])
 def test_the_digest_covers_all_that_a_fold_depends_on(changed: str, tmp_path: Path):
     weights = tmp_path / "start.weights.h5"
     weights.write_bytes(b"one")
@@ -109,6 +109,7 @@ def test_the_digest_covers_all_that_a_fold_depends_on(changed: str, tmp_path: Pa
         "folds": np.arange(CASES) % 3,
         "parameters": NETWORK.model_copy(update={"weights": str(weights)}),
         "seed": 1,
+        "design": "",
     }
     before = training_digest(**arguments)
     assert training_digest(**arguments) == before
@@ -120,6 +121,8 @@ def test_the_digest_covers_all_that_a_fold_depends_on(changed: str, tmp_path: Pa
         arguments["groups"][0] = "q"
     elif changed == "parameters":
         arguments["parameters"] = arguments["parameters"].model_copy(update={"epochs": 3})
+    elif changed == "design":
+        arguments["design"] = "gated"
     else:
         arguments[changed] = arguments[changed] + 1
     assert training_digest(**arguments) != before

@@ -54,6 +54,12 @@ def test_networks_and_late_fusions_are_told_from_classifiers() -> None:
     assert describe(PARAMETERS[FUSION].model_dump()).sees == f"the probabilities of {CLINICAL} and {IMAGING}"
 
 
+def test_a_joint_network_sees_both() -> None:
+    found = describe(PARAMETERS[IMAGING].model_dump() | {"fusion": "gated"})
+    assert found.what.endswith("joined with a network of the record by gates")
+    assert found.sees == "the record and the image"
+
+
 @pytest.mark.parametrize(
     ("name", "settled"),
     [

@@ -20,6 +20,7 @@ from lesion_fusion.fusion.fitting import FittedFusion
 from lesion_fusion.fusion.rules import FittedRule, MajorityVote, Mean, Stacking, Weighted
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.models.joint import FittedJoint
 from lesion_fusion.models.late import FittedLateFusion
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.models.tabular import FittedTabular
@@ -77,6 +78,14 @@ def save_bundle(model: FittedModel, folder: Path) -> None:
             "kind": "network",
             "calibration": _calibration_to_json(model.calibration),
             "image_input": model.image_input.model_dump(),
+        }
+        model.network.save(folder / NETWORK)
+    elif isinstance(model, FittedJoint):
+        description |= {
+            "kind": "joint_network",
+            "calibration": _calibration_to_json(model.calibration),
+            "image_input": model.image_input.model_dump(),
+            "record_columns": list(model.record_columns),
         }
         model.network.save(folder / NETWORK)
     elif isinstance(model, FittedLateFusion):
@@ -137,6 +146,13 @@ def load_bundle(folder: Path) -> FittedModel:
             **common,
             network=_load_network(folder / NETWORK),
             image_input=ImageInput(**description["image_input"]),
+        )
+    if kind == "joint_network":
+        return FittedJoint(
+            **common,
+            network=_load_network(folder / NETWORK),
+            image_input=ImageInput(**description["image_input"]),
+            record_columns=tuple(description["record_columns"]),
         )
     if kind == "transferred":
         del common["classes"]

@@ -39,6 +39,11 @@ SETTLED = {
     "weighted": "the members' weights",
     "stacking": "nothing; the stacker's settings are fixed",
 }
+JOINTS = {
+    "gated": "gates",
+    "attention": "attention",
+    "concatenation": "a dense layer",
+}
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,11 @@ def describe(parameters: Mapping[str, Any]) -> Description:
         )
     network = parameters.get("network")
     if isinstance(network, Mapping):
+        joint = "fusion" in parameters
         return Description(
-            what=f"network {network['backbone']}, {REGIMES[network['regime']]}",
-            sees="the image",
+            what=f"network {network['backbone']}, {REGIMES[network['regime']]}"
+            + (f", joined with a network of the record by {JOINTS[parameters['fusion']]}" if joint else ""),
+            sees="the record and the image" if joint else "the image",
             tuned=f"epochs, at most {network['epochs']} ({network['optimizer']}, batches of {network['batch_size']})",
             tried=1,
         )

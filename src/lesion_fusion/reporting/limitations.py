@@ -36,7 +36,7 @@ def limitations(
             "The radiologist's assessment is among the predictors: figures say how well models refine a verdict, not "
             "how well they do without one."
         )
-    if any(model.get("network") or "image_descriptors" in model.get("views", ()) for model in parameters):
+    if any(model.get("network") or {"image_descriptors", "pixels"} & {*model.get("views", ())} for model in parameters):
         found.append(
             "The outline of each lesion was drawn by hand. Models that see the image see it through that outline; "
             "their figures don't cover the error of an automatic one."

@@ -12,16 +12,23 @@ from lesion_fusion.datasets.code_digest import code_digest
 from lesion_fusion.datasets.digest import path_digest
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 
-_TRAINING = "lesion_fusion.imaging.out_of_fold"
+_TRAINING = ("lesion_fusion.imaging.out_of_fold", "lesion_fusion.fusion.joint_network")
 _ROWS = 64
 
 
 def training_digest(
-    inputs: Any, labels: np.ndarray, groups: np.ndarray, folds: np.ndarray, parameters: NetworkParameters, seed: int
+    inputs: Any,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    folds: np.ndarray,
+    parameters: NetworkParameters,
+    seed: int,
+    design: str = "",
 ) -> str:
     """Return a digest of data, folds, parameters, weights, seed, Keras with its backend, and code.
 
-    The arguments are those of `imaging.out_of_fold.train_out_of_fold`; the inputs are read in slices.
+    The arguments are those of `imaging.out_of_fold.train_out_of_fold`; the inputs are read in slices. `design` tells
+    what else the network is made by.
     """
     from lesion_fusion.imaging.keras_backend import keras
 
@@ -40,9 +47,10 @@ def training_digest(
                 parameters.model_dump_json(exclude={"weights"}),
                 path_digest(weights) if weights and weights.is_file() else parameters.weights,
                 seed,
+                design,
                 keras.backend.backend(),
                 keras.__version__,
-                code_digest(_TRAINING),
+                *map(code_digest, _TRAINING),
             )
         ).encode()
     )

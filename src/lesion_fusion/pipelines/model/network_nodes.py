@@ -123,13 +123,14 @@ def train_in_repeats(
     classes = study.classes
     labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
     groups = cases["patient_id"].to_numpy()
+    design = parameters.model_dump_json(exclude={"network", "repeats", "ablation"})
     predictions, inner, log, embeddings, held_out = [], [], [], [], []
     network = None
     repeats = min(parameters.repeats, folds["repeat"].nunique())
     for repeat in range(repeats):
         fold_of = folds[folds["repeat"] == repeat].set_index("case_id")["fold"].reindex(cases["case_id"]).to_numpy()
         seed = derived_seed(study.seed, repeat)
-        digest = training_digest(inputs, labels, groups, fold_of, parameters.network, seed)
+        digest = training_digest(inputs, labels, groups, fold_of, parameters.network, seed, design)
         trained = train_out_of_fold(
             inputs,
             labels,

@@ -9,6 +9,7 @@ from kedro.pipeline import Node, Pipeline
 from lesion_fusion.imaging.weights import registered_backbone
 from lesion_fusion.pipelines.model.attention_nodes import gather_network_run
 from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, draw_importance, gather_run, summarise
+from lesion_fusion.pipelines.model.joint_nodes import train_joint
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName, for_model
 from lesion_fusion.pipelines.model.network_nodes import train_network
@@ -94,6 +95,24 @@ def network_model(model: ModelName, stage: str, image_input: str, weights: str |
     )
 
 
+def joint_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
+    """Return the pipeline of a network over the record and the lesion images called `image_input`."""
+    images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
+    inputs = [
+        images,
+        "study_cases",
+        "folds",
+        "params:model",
+        "params:tuning",
+        of_images,
+        "params:study",
+        "finished_folds",
+    ]
+    outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model"]
+    train = Node(for_model(train_joint, model), inputs, outputs, name="train")
+    return judged_model(model, stage, train, outside={images}, parameters={of_images})
+
+
 def late_model(model: ModelName, stage: str, members: Sequence[str]) -> Pipeline:
     """Return the pipeline of a late fusion of the models called `members`."""
     of_members = [f"{name}.{part}" for name in members for part in ("predictions", "inner_predictions", "model")]
@@ -125,6 +144,8 @@ def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object
         image_inputs = parameters.get("image_inputs", ())
         assert isinstance(image_inputs, Sequence)
         return transferred_model(model, stage, str(parameters["transferred"]), [str(name) for name in image_inputs])
+    if "fusion" in parameters:
+        return joint_model(model, stage, str(parameters.get("image_input")))
     if "classifier" not in parameters:
         network = parameters.get("network")
         weights = network.get("weights") if isinstance(network, Mapping) else None

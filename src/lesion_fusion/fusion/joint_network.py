@@ -1,0 +1,98 @@
+"""A network of two branches, image and record, that is trained end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lesion_fusion.imaging.keras_backend import keras
+from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.networks import EMBEDDING, build_network, head
+
+
+def build_joint_network(
+    parameters: NetworkParameters,
+    image_shape: tuple[int, int, int],
+    record_width: int,
+    classes: int,
+    record_units: Sequence[int],
+    fusion: str,
+) -> keras.Model:
+    """Return a network from (image, record) to class probabilities, one functional graph of Keras' own layers.
+
+    The image branch is `imaging.networks.build_network` up to its pooled features; the record branch a dense layer for
+    each of `record_units`, the last of which is also the width d of their common embedding, the layer `EMBEDDING`.
+
+    Args:
+        parameters: backbone, its weights, dropout before the head.
+        image_shape: (height, width, channels), channels 1 (gray) or 2 (gray, mask); 0 to 255.
+        record_width: numbers a record is given as.
+        classes: number of classes.
+        record_units: widths of the dense layers.
+        fusion: how the branches are joined, a key of `FUSIONS`.
+
+    Returns:
+        A model from float (n, height, width, channels) and (n, record_width) to float32 (n, classes), rows summing to
+        1.
+
+    Raises:
+        ValueError, WeightsUnavailableError: see `imaging.networks.build_network`.
+    """
+    whole = build_network(parameters.backbone, image_shape, classes, parameters.weights)
+    maps = whole.get_layer(EMBEDDING).input
+    image = keras.layers.GlobalAveragePooling2D(name="image_embedding")(maps)
+    inputs = keras.Input((record_width,), name="record")
+    record = inputs
+    for i, units in enumerate(record_units):
+        record = keras.layers.Dense(units, activation="relu", name=f"record_{i}")(record)
+    joined = FUSIONS[fusion](image, record, record_units[-1])
+    return keras.Model((whole.input, inputs), head(joined, classes, parameters.dropout), name=f"joint_{whole.name}")
+
+
+def gated(image: Any, record: Any, units: int) -> Any:
+    """Return the embedding (n, units) of a gated multimodal unit.
+
+    For each of its components a gate, which sees both, says how much of it is the image's and how much the record's:
+    z * tanh(image) + (1 - z) * tanh(record). Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion",
+    arXiv:1702.01992, section 3.1.
+    """
+    seen, told = _views(image, record, units)
+    both = keras.layers.Concatenate(name="both")([image, record])
+    gate = keras.layers.Dense(units, activation="sigmoid", name="gate")(both)
+    difference = keras.layers.Subtract(name="seen_not_told")([seen, told])
+    return keras.layers.Add(name=EMBEDDING)([told, keras.layers.Multiply(name="gated")([gate, difference])])
+
+
+def attention(image: Any, record: Any, units: int) -> Any:
+    """Return the embedding (n, units): the mean of the two views, weighted case by case by attention.
+
+    Each view is scored by the same small network, and a softmax over the two scores gives the weights. Ilse, Tomczak
+    and Welling 2018, "Attention-based Deep Multiple Instance Learning", arXiv:1802.04712, section 2.4, with the two
+    modalities as instances.
+    """
+    views = [keras.layers.Reshape((1, units))(view) for view in _views(image, record, units)]
+    stacked = keras.layers.Concatenate(axis=1, name="views")(views)
+    scores = keras.layers.Dense(1, use_bias=False, name="scores")(
+        keras.layers.Dense(units, activation="tanh", name="attention")(stacked)
+    )
+    weights = keras.layers.Softmax(axis=1, name="weights")(scores)
+    return keras.layers.Reshape((units,), name=EMBEDDING)(keras.layers.Dot(axes=1)([weights, stacked]))
+
+
+def concatenation(image: Any, record: Any, units: int) -> Any:
+    """Return the embedding (n, units): a dense layer over both side by side."""
+    both = keras.layers.Concatenate(name="both")([image, record])
+    return keras.layers.Dense(units, activation="relu", name=EMBEDDING)(both)
+
+
+FUSIONS: Mapping[str, Callable[[Any, Any, int], Any]] = {
+    "gated": gated,
+    "attention": attention,
+    "concatenation": concatenation,
+}
+
+
+def _views(image: Any, record: Any, units: int) -> tuple[Any, Any]:
+    """Return image and record, each as (n, units), -1 to 1."""
+    seen = keras.layers.Dense(units, activation="tanh", name="image_view")(image)
+    return seen, keras.layers.Dense(units, activation="tanh", name="record_view")(record)

@@ -1,0 +1,95 @@
+"""The node that trains a joint network of image and record."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, PositiveInt, field_validator
+
+from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.finished_folds import FinishedFolds
+from lesion_fusion.fusion.paired_inputs import PairedRows, record_vectors
+from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.models.joint import FittedJoint
+from lesion_fusion.pipelines.model.naming import ModelName, identified
+from lesion_fusion.pipelines.model.network_nodes import NetworkModel, train_in_repeats
+from lesion_fusion.tabular.parameters import Tuning
+
+
+class JointModel(NetworkModel):
+    """A network of two branches: `network` over the images, dense layers of `record_units` over the record.
+
+    `fusion` is how they are joined (see `fusion.joint_network`). `predictors` are the roles of the record's columns it
+    sees; without it, the study's.
+    """
+
+    fusion: Literal["gated", "attention", "concatenation"]
+    record_units: tuple[PositiveInt, ...] = Field(default=(32, 16), min_length=1)
+    predictors: tuple[str, ...] | None = None
+
+    @field_validator("network")
+    @classmethod
+    def _trained_end_to_end(cls, network: NetworkParameters) -> NetworkParameters:
+        if network.regime != "scratch":
+            raise ValueError(f"a joint network is trained end to end: take regime scratch, not {network.regime}")
+        return network
+
+    @field_validator("predictors")
+    @classmethod
+    def _may_predict(cls, roles: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        predictor_columns(roles or ())
+        return roles
+
+
+def train_joint(
+    lesion_images: np.ndarray,
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    parameters: JointModel,
+    tuning: Tuning,
+    image_input: ImageInput,
+    study: Study,
+    finished_folds: FinishedFolds,
+    *,
+    model: ModelName,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedJoint]:
+    """Return predictions, inner predictions, the log of the training, embeddings and the network for serving."""
+    # Imported here: keras takes seconds to import, and the clinical stage does without it.
+    from lesion_fusion.fusion.joint_network import build_joint_network
+
+    columns = study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
+    assert_no_leak(columns, study.protocol)
+    vectors = record_vectors(cases, columns)
+    build = partial(
+        build_joint_network,
+        parameters.network,
+        image_input.shape,
+        vectors.shape[1],
+        len(study.classes),
+        parameters.record_units,
+        parameters.fusion,
+    )
+    inputs = PairedRows(lesion_images, vectors)
+    result = train_in_repeats(inputs, cases, folds, parameters, tuning, study, finished_folds, build)
+    fitted = FittedJoint(
+        family=model.family,
+        name=model.name,
+        classes=study.classes,
+        threshold=result.threshold,
+        network=result.network,
+        image_input=image_input,
+        record_columns=columns,
+        calibration=result.calibration,
+    )
+    return (
+        identified(result.predictions, study.protocol, model),
+        identified(result.inner_predictions, study.protocol, model),
+        result.training_log,
+        result.embeddings,
+        fitted,
+    )
