@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.cohort.schema import COLUMN
-from lesion_fusion.tabular.encoding import MIXED, CategoryIndicators, encoded_sources, make_encoder
+from lesion_fusion.tabular.encoding import REDUCED, CategoryIndicators, encoded_sources, make_encoder
 
 
 def indicators(**columns: list) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def test_numbers_are_imputed_by_the_median_and_standardised_by_the_rows_fitted_o
     assert missing[3] > missing[:3].max()
 
 
-@pytest.mark.parametrize("part", MIXED)
+@pytest.mark.parametrize("part", REDUCED)
 def test_embeddings_and_pixels_are_reduced_and_the_rest_is_not(part: str):
     rng = np.random.default_rng(0)
     table = pd.DataFrame(rng.normal(size=(20, 6)), columns=[f"{part.removesuffix('s')}_{i}" for i in range(6)])

@@ -36,6 +36,7 @@ SOURCE = "source"
 TRUSTED_TYPES = (
     "lesion_fusion.fusion.stackers.LogisticThenXGBoost",
     "lesion_fusion.tabular.encoding.CategoryIndicators",
+    "lesion_fusion.tabular.representation.LearnedRepresentation",
     "numpy.dtype",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.neighbors._kd_tree.KDTree",

@@ -23,6 +23,7 @@ CLASSIFIERS = {
 }
 VIEWS = {
     "record": "the record",
+    "record_representation": "a representation of the record learned by a perceptron",
     "image_descriptors": "the image descriptors",
     "embeddings": "a network's embeddings",
     "pixels": "the image's pixels, averaged over areas",

@@ -15,11 +15,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from lesion_fusion.cohort.schema import COLUMN, Kind, split_cell
+from lesion_fusion.tabular.representation import LearnedRepresentation
 
 EMBEDDING_PREFIX = "embedding_"
 PIXEL_PREFIX = "pixel_"
-# Parts of the encoder whose columns principal components mix: they have one source, the part itself.
-MIXED = ("embeddings", "pixels")
+# Parts of the encoder that principal components reduce.
+REDUCED = ("embeddings", "pixels")
+REPRESENTATION = "record_representation"
+# Parts whose outputs each mix all their columns: they have one source, the part itself.
+MIXED = (*REDUCED, REPRESENTATION)
 
 
 class CategoryIndicators(TransformerMixin, BaseEstimator):
@@ -68,11 +72,12 @@ def _indicators(cells: pd.Series, name: str) -> np.ndarray:
     return np.hstack([indicators.reshape(len(values), len(column.categories)), missing])
 
 
-def make_encoder(columns: list[str], components: int) -> ColumnTransformer:
+def make_encoder(columns: list[str], components: int, represented: bool = False) -> ColumnTransformer:
     """Return an unfitted encoder for a feature table with these columns.
 
     Record columns are told by the schema: numbers are imputed by the median, with an indicator, and standardised;
-    categories become indicators. Columns named `embedding_…` are standardised and reduced to that many principal
+    categories become indicators; if `represented`, a learned representation of both takes their place, and the encoder
+    must be fitted with labels. Columns named `embedding_…` are standardised and reduced to that many principal
     components, and so are those named `pixel_…`; every other column is an image descriptor, imputed by the median and
     standardised.
     """
@@ -82,26 +87,38 @@ def make_encoder(columns: list[str], components: int) -> ColumnTransformer:
     pixels = [name for name in columns if name.startswith(PIXEL_PREFIX)]
     descriptors = [name for name in columns if name not in {*COLUMN, *embeddings, *pixels}]
     impute = {"strategy": "median", "keep_empty_features": True}
-    parts: list[tuple[str, Any, list[str]]] = [
+    of_record: list[tuple[str, Any, list[str]]] = [
         (
             "numbers",
             Pipeline([("impute", SimpleImputer(add_indicator=True, **impute)), ("scale", StandardScaler())]),
             numbers,
         ),
         ("categories", CategoryIndicators(), categories),
+    ]
+    if represented:
+        learned = Pipeline([("encode", ColumnTransformer(_used(of_record))), ("learn", LearnedRepresentation())])
+        of_record = [(REPRESENTATION, learned, [*numbers, *categories])]
+    parts = [
+        *of_record,
         ("descriptors", Pipeline([("impute", SimpleImputer(**impute)), ("scale", StandardScaler())]), descriptors),
         *(
             (part, Pipeline([("scale", StandardScaler()), ("reduce", PCA(components, random_state=0))]), names)
-            for part, names in zip(MIXED, (embeddings, pixels), strict=True)
+            for part, names in zip(REDUCED, (embeddings, pixels), strict=True)
         ),
     ]
-    return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
+    return ColumnTransformer(_used(parts), verbose_feature_names_out=False)
+
+
+def _used(parts: list[tuple[str, Any, list[str]]]) -> list[tuple[str, Any, list[str]]]:
+    """Return the parts that have columns."""
+    return [part for part in parts if part[2]]
 
 
 def encoded_sources(encoder: ColumnTransformer) -> list[str]:
     """Return, for each output of a fitted encoder, the column of the feature table that it comes from.
 
-    Principal components come from all columns of their part together, whose name in `MIXED` stands for them.
+    Principal components and a learned representation come from all columns of their part together, whose name in
+    `MIXED` stands for them.
     """
     sources: list[str] = []
     for part, transformer, columns in encoder.transformers_:

@@ -24,13 +24,14 @@ def feature_table(
 ) -> pd.DataFrame:
     """Return the features of `cases`, indexed by case_id, in the order of its rows.
 
-    `views` names the parts: `record` (the columns in `record_columns`), `image_descriptors` (those
+    `views` names the parts: `record` or `record_representation` (the columns in `record_columns`; what becomes of them
+    is the encoder's affair), `image_descriptors` (those
     of the table's columns in `descriptor_names`), `embeddings` and `pixels` (float arrays (n, d), row i = case i). A
     case without image descriptors gets NA there.
     """
     index = pd.Index(cases["case_id"], name="case_id")
     parts = []
-    if "record" in views:
+    if "record" in views or "record_representation" in views:
         parts.append(cases.set_index("case_id")[list(record_columns)])
     if "image_descriptors" in views:
         if image_descriptors is None:

@@ -11,17 +11,17 @@ from lesion_fusion.parameters import ModelParameters, Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.search_space import Search
 
-View = Literal["record", "image_descriptors", "embeddings", "pixels"]
+View = Literal["record", "record_representation", "image_descriptors", "embeddings", "pixels"]
 
 
 class TabularModel(ModelParameters):
     """One classifier over one feature table.
 
-    `views` are the parts of the table: the record's predictors, the image descriptors, a network's embeddings (then
-    `network` names that network), the pixels of an image input (then `image_input` names it) reduced to a square of
-    `pixel_edge`. `predictors` are the roles of the record's columns it sees; without it, the study's. Of embeddings and
-    of pixels so many principal components are kept. `grid` maps the classifier's hyperparameters to the values to try;
-    `search` is there instead of it where Optuna shall propose them.
+    `views` are the parts of the table: the record's predictors or a representation learned of them, the image
+    descriptors, a network's embeddings (then `network` names that network), the pixels of an image input (then
+    `image_input` names it) reduced to a square of `pixel_edge`. `predictors` are the roles of the record's columns it
+    sees; without it, the study's. Of embeddings and of pixels so many principal components are kept. `grid` maps the
+    classifier's hyperparameters to the values to try; `search` is there instead of it where Optuna shall propose them.
     """
 
     classifier: str
@@ -67,9 +67,21 @@ class TabularModel(ModelParameters):
             raise ValueError("`image_input` names the image input whose pixels are used, and only then is given")
         if "pixels" in self.views and "embeddings" in self.views:
             raise ValueError("pixels and embeddings are not joined: the embeddings are made of the pixels")
-        if self.predictors is not None and "record" not in self.views:
+        if {"record", "record_representation"} <= set(self.views):
+            raise ValueError("record and record_representation are not joined: the latter is made of the former")
+        if self.predictors is not None and not self.sees_record:
             raise ValueError("`predictors` names what is seen of the record, and `views` leaves the record out")
         return self
+
+    @property
+    def sees_record(self) -> bool:
+        """Whether the record is among the views, as it is or as a representation."""
+        return "record" in self.views or self.represents_record
+
+    @property
+    def represents_record(self) -> bool:
+        """Whether the encoder learns a representation of the record."""
+        return "record_representation" in self.views
 
     @property
     def components(self) -> int:

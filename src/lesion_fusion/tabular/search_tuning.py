@@ -45,10 +45,10 @@ def tune_by_search(
 
     from lesion_fusion.tabular.optuna_search import search_points
 
-    encoder = make_encoder(list(features.columns), model.components)
+    encoder = make_encoder(list(features.columns), model.components, model.represents_record)
     folds = []
     for train, test in inner_folds(labels, groups, tuning.inner_folds, seed):
-        fitted = clone(encoder).fit(features.iloc[train])
+        fitted = clone(encoder).fit(features.iloc[train], labels[train])
         folds.append((fitted.transform(features.iloc[train]), train, fitted.transform(features.iloc[test]), test))
 
     def mean_score(point: dict[str, Any]) -> float:

@@ -55,7 +55,7 @@ def tune(
     first point of the grid wins, as with scikit-learn's `GridSearchCV`. The calibration sees the inner predictions of
     the chosen point only.
     """
-    encoder = make_encoder(list(features.columns), model.components)
+    encoder = make_encoder(list(features.columns), model.components, model.represents_record)
     classifier = CLASSIFIERS[model.classifier](seed)
     grid = list(ParameterGrid(model.grid))
     splits = inner_folds(labels, groups, tuning.inner_folds, seed)
@@ -63,7 +63,7 @@ def tune(
     fold_scores = np.empty((len(grid), len(splits)))
     inner_scores: list[np.ndarray | None] = [None] * len(grid)
     for j, (train, test) in enumerate(splits):
-        fold_encoder = clone(encoder).fit(features.iloc[train])
+        fold_encoder = clone(encoder).fit(features.iloc[train], labels[train])
         encoded_train, encoded_test = (
             fold_encoder.transform(features.iloc[train]),
             fold_encoder.transform(features.iloc[test]),

@@ -125,7 +125,7 @@ def _outputs(
         classes=study.classes,
         threshold=result.refit.threshold,
         views=parameters.views,
-        record_columns=_record_columns(parameters, study) if "record" in parameters.views else (),
+        record_columns=_record_columns(parameters, study) if parameters.sees_record else (),
         descriptor_names=tuple(default_names()) if "image_descriptors" in parameters.views else (),
         estimator=result.refit.estimator,
         calibration=result.refit.calibration,
