@@ -11,12 +11,12 @@ import pytest
 from lesion_fusion.imaging.network_parameters import BACKBONES, NetworkParameters
 from lesion_fusion.imaging.networks import (
     EMBEDDING,
-    WeightsUnavailableError,
     backbone_of,
     build_network,
     head_network,
     input_preprocessing,
 )
+from lesion_fusion.imaging.weights import WeightsUnavailableError
 
 PAPER_BACKBONES = {
     "EfficientNetB0": keras.applications.efficientnet,

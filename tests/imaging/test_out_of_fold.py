@@ -15,6 +15,7 @@ from lesion_fusion.imaging.batches import TrainingBatches
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import build_network
 from lesion_fusion.imaging.out_of_fold import FoldResult, OutOfFold, inner_split, restore, train_out_of_fold
+from lesion_fusion.imaging.regimes import features_of
 from lesion_fusion.imaging.training import TrainingDivergedError
 
 CASES, FOLDS, SIZE = 48, 3, 16
@@ -207,3 +208,16 @@ def test_patient_in_two_folds_is_refused() -> None:
     data["folds"] = np.arange(CASES) % FOLDS
     with pytest.raises(ValueError, match=r"Patient p00 lies in two folds"):
         train_out_of_fold(**data, parameters=QUICK)
+
+
+def test_features_computed_before_give_what_features_computed_on_the_way_give() -> None:
+    data = toy()
+    frozen = QUICK.model_copy(update={"regime": "frozen", "weights": "random"})
+    found = features_of("small_cnn", "random", data["images"])
+    given, computed = (train_out_of_fold(**data, parameters=frozen, features=features) for features in (found, None))
+    np.testing.assert_allclose(given.probabilities, computed.probabilities, atol=1e-4)
+    np.testing.assert_allclose(given.embeddings[0], found)
+    images = data["images"].astype("float32")
+    np.testing.assert_allclose(given.network.predict_on_batch(images), computed.network(images), atol=1e-4)
+    other = train_out_of_fold(**{**data, "seed": 8}, parameters=frozen, features=found, refit=False)
+    assert np.abs(other.probabilities - given.probabilities).max() > 1e-3

@@ -16,6 +16,7 @@ from lesion_fusion.imaging.fold_result import FoldResult
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.pipelines.model.finished_folds import training_digest
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel, train_in_repeats
+from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from lesion_fusion.tabular.parameters import Tuning
 
 CASES = 36
@@ -126,3 +127,30 @@ def test_the_digest_covers_all_that_a_fold_depends_on(changed: str, tmp_path: Pa
     else:
         arguments[changed] = arguments[changed] + 1
     assert training_digest(**arguments) != before
+
+
+def entry(**network: Any) -> dict[str, Any]:
+    return {"image_input": "crop", "network": {"backbone": "densenet121", "regime": "frozen", **network}}
+
+
+def test_frozen_entries_of_one_backbone_share_their_features():
+    models = {
+        "one": entry(weights="imagenet", optimizer="adam"),
+        "two": entry(weights="imagenet", optimizer="sgd"),
+        "other": entry(weights="registered:small"),
+    }
+    pipeline = family_pipeline("imaging", "imaging_models", models)
+    made = [node for node in pipeline.nodes if node.name.startswith("backbone_features.")]
+    shared, own = "backbone_features.DenseNet121_imagenet_crop", "backbone_features.DenseNet121_registered_small_crop"
+    assert {node.outputs[0] for node in made} == {shared, own}
+    readers = {node.name for node in pipeline.nodes if shared in node.inputs}
+    assert readers == {"imaging.one.train", "imaging.two.train"}
+    assert {node.name for node in pipeline.nodes if "registered_backbone.small" in node.inputs} == {
+        own,
+        "imaging.other.train",
+    }
+
+
+def test_only_a_frozen_backbone_has_features_in_advance():
+    pipeline = family_pipeline("imaging", "imaging_models", {"one": entry(regime="fine_tune", weights="imagenet")})
+    assert not [name for name in pipeline.all_outputs() if name.startswith("backbone_features")]

@@ -28,8 +28,9 @@ class ModelSelection:
     def after_context_created(self, context: KedroContext) -> None:
         """Let the registry build the pipelines of this session's environment."""
         loader = context.config_loader
-        if (active.env, active.conf_source) != (loader.env, loader.conf_source):
-            active.env, active.conf_source = loader.env, loader.conf_source
+        session = (loader.env, loader.conf_source, loader.runtime_params)
+        if (active.env, active.conf_source, active.runtime_params) != session:
+            active.env, active.conf_source, active.runtime_params = session
             if PACKAGE_NAME is not None:
                 pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
         self._known_to_catalog = _global_names(loader)

@@ -41,7 +41,8 @@ def build_network(
         input_shape: (height, width, channels), channels 1 (gray) or 2 (gray, mask).
         classes: number of classes.
         weights: "imagenet"; a `.keras` file of a network made here; a `.weights.h5` or `.h5` file of its
-            `backbone_of`, or of `keras.applications` without top; None or "random" for random.
+            `backbone_of`, or of `keras.applications` without top; "random", always the
+            same; None for random ones, drawn anew.
         dropout: share of the embedding dropped in training.
 
     Returns:
@@ -55,6 +56,9 @@ def build_network(
     channels = input_shape[2]
     if channels not in (1, 2):
         raise ValueError(f"A network takes 1 channel (gray) or 2 (gray, mask), not {channels}.")
+    if weights == RANDOM:
+        # Like other weights the same wherever they are asked for, so that their features are computed once.
+        keras.utils.set_random_seed(0)
     inputs = keras.Input(input_shape, name="image")
     if name == SMALL_CNN:
         maps = _small_cnn(_three_channels(inputs, (0, 1, 2), (1 / 127.5,) * 3, (-1.0,) * 3))

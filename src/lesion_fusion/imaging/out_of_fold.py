@@ -15,7 +15,7 @@ from lesion_fusion.imaging.fold_result import FoldResult, History
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import HEAD, build_network
-from lesion_fusion.imaging.regimes import Regime, make_regime
+from lesion_fusion.imaging.regimes import FrozenBackbone, Regime, make_regime
 from lesion_fusion.imaging.training import Task
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def train_out_of_fold(
     completed: Mapping[int, FoldResult] | None = None,
     on_fold: Callable[[FoldResult], None] | None = None,
     build: Callable[[], keras.Model] | None = None,
+    features: np.ndarray | None = None,
 ) -> OutOfFold:
     """Train a network per fold on the other folds, from the same initial weights, and say what each makes of all cases.
 
@@ -73,6 +74,8 @@ def train_out_of_fold(
         completed: results of folds from an interrupted run, by fold; they are not trained again.
         on_fold: called with each fold's result as it is there, to store it.
         build: makes the network that every fold starts from; without it, the one that the parameters name.
+        features: regime frozen: float32 (n, d) from `backbone_features`, where they are there already; the network
+            itself is then built for serving alone.
 
     Raises:
         ValueError: arrays of different length, a patient in two folds, a class of one patient only in a training fold.
@@ -85,8 +88,13 @@ def train_out_of_fold(
     waiting = [fold for fold in numbers if fold not in results]
     network: keras.Model | None = None
     history: History = []
-    if waiting or refit:
+    if features is not None:
+        keras.utils.set_random_seed(_seed_of(seed))
+        regime: Regime = FrozenBackbone(features, classes, parameters)
+    elif waiting or refit:
         network = initial_network(images, classes, parameters, seed, build)
+        # Again, so that a head starts alike whether its features are computed here or were before.
+        keras.utils.set_random_seed(_seed_of(seed))
         regime = make_regime(network, images, parameters)
     title = f"{parameters.backbone}, {parameters.optimizer}"
     for left, fold in zip(range(len(waiting) - 1 + refit, -1, -1), waiting, strict=False):
@@ -99,7 +107,10 @@ def train_out_of_fold(
         epochs = round(float(np.median([result.best_epoch for result in ordered])))
         everything = np.arange(len(labels))
         task = Task(f"{title}, all cases")
-        history = regime.train(labels, everything, None, _seed_of(seed, len(numbers)), task, epochs).history
+        trained = regime.train(labels, everything, None, _seed_of(seed, len(numbers)), task, epochs)
+        history = trained.history
+        network = network or initial_network(images, classes, parameters, seed, build)
+        restore(network, trained.weights)
     probabilities = np.empty((len(labels), classes), dtype="float32")
     for result in ordered:
         probabilities[result.test] = result.test_probabilities

@@ -10,7 +10,7 @@ from lesion_fusion.imaging.batches import Rows
 from lesion_fusion.imaging.fold_result import History
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.out_of_fold import initial_network, inner_split
+from lesion_fusion.imaging.out_of_fold import initial_network, inner_split, restore
 from lesion_fusion.imaging.regimes import make_regime
 from lesion_fusion.imaging.training import Task
 
@@ -58,5 +58,6 @@ def pretrain(
     regime = make_regime(network, images, to_the_end)
     task = Task(f"{parameters.backbone}, {parameters.optimizer}, pretraining")
     trained = regime.train(labels, training, held_out, seed, task)
+    restore(network, trained.weights)
     _, probabilities = regime.predict()
     return Pretrained(network, trained.history, held_out, probabilities[held_out])

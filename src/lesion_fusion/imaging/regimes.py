@@ -10,8 +10,10 @@ import numpy as np
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.networks import EMBEDDING, HEAD, backbone_of, head_network
+from lesion_fusion.imaging.networks import EMBEDDING, backbone_of, build_network, head_network
 from lesion_fusion.imaging.training import Task, Trainer, Training
+
+BATCH = 32
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +40,9 @@ def make_regime(network: keras.Model, images: Rows, parameters: NetworkParameter
     """Return the regime that the parameters name, for a network fresh from `build_network` and all images."""
     if parameters.regime == "scratch":
         return FromScratch(network, images, parameters)
-    features = backbone_features(network, images, parameters.batch_size)
+    features, classes = backbone_features(network, images, parameters.batch_size), int(network.output.shape[-1])
     if parameters.regime == "frozen":
-        return FrozenBackbone(network, features, parameters)
+        return FrozenBackbone(features, classes, parameters)
     return FineTuned(network, images, features, parameters)
 
 
@@ -49,6 +51,15 @@ def backbone_features(network: keras.Model, images: Rows, batch_size: int) -> np
     logger.info("%s: features of %d images", network.name, len(images))
     model = keras.Model(network.input, [network.get_layer(EMBEDDING).output, network.output])
     return predict_in_batches(model, images, np.arange(len(images)), batch_size)[0]
+
+
+def features_of(backbone: str, weights: str, images: Rows) -> np.ndarray:
+    """Return float32 (n, d): the features of all images under a backbone that every training leaves as it is.
+
+    Arguments as `networks.build_network`. They depend on no seed.
+    """
+    height, width, channels = images.shape[1:]
+    return backbone_features(build_network(backbone, (height, width, channels), 2, weights), images, BATCH)
 
 
 class FromScratch:
@@ -75,15 +86,14 @@ class FromScratch:
 
 
 class FrozenBackbone:
-    """The head learns on features that were computed once.
+    """The head learns on features that were computed once; the backbone itself is not needed.
 
     Features are standardised by the training rows' mean and standard deviation, so that one learning rate suits every
     backbone; the standardisation is then folded into kernel and bias of the network's own head.
     """
 
-    def __init__(self, network: keras.Model, features: np.ndarray, parameters: NetworkParameters) -> None:
-        self._network, self._features = network, features
-        classes = int(network.output.shape[-1])
+    def __init__(self, features: np.ndarray, classes: int, parameters: NetworkParameters) -> None:
+        self._features = np.asarray(features)
         self._trainer = Trainer(head_network(features.shape[1], classes, parameters.dropout), parameters)
         self._standardised = features
 
@@ -104,7 +114,6 @@ class FrozenBackbone:
         result = self._trainer.train(self._standardised, labels, training, validation, seed, task, epochs)
         kernel, bias = result.weights
         folded = [kernel / deviation[:, np.newaxis], bias - (mean / deviation) @ kernel]
-        self._network.get_layer(HEAD).set_weights(folded)
         return Training(folded, result.history, result.best_epoch)
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
@@ -121,7 +130,7 @@ class FineTuned:
 
     def __init__(self, network: keras.Model, images: Rows, features: np.ndarray, parameters: NetworkParameters) -> None:
         alone = parameters.model_copy(update={"epochs": parameters.head_epochs, "patience": None})
-        self._head = FrozenBackbone(network, features, alone)
+        self._head = FrozenBackbone(features, int(network.output.shape[-1]), alone)
         _freeze_lower_blocks(network, parameters.unfrozen_share)
         self._trainer, self._images = Trainer(network, parameters), images
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+
 from lesion_fusion.errors import MendableError
 
 IMAGENET = "imagenet"
@@ -19,6 +22,13 @@ class WeightsUnavailableError(MendableError, ValueError):
 def registered_backbone(weights: str | None) -> str | None:
     """Return the name after `registered:`; None for other weights."""
     return weights.removeprefix(REGISTERED) if weights is not None and weights.startswith(REGISTERED) else None
+
+
+def weights_label(weights: str) -> str:
+    """Return weights as a part of a file's name: letters, digits, _ and -; two files of one name are told apart."""
+    place = hashlib.sha256(weights.encode()).hexdigest()[:8] if "/" in weights or "\\" in weights else ""
+    label = re.sub(r"[^A-Za-z0-9_-]+", "_", re.split(r"[/\\]", weights)[-1])
+    return f"{label}_{place}" if place else label
 
 
 def unavailable(problem: str) -> WeightsUnavailableError:

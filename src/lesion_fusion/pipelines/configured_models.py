@@ -25,10 +25,11 @@ class ModelEntryError(MendableError, ValueError):
 
 
 class _Active:
-    """The environment and configuration folder of the session in progress; the hook `ModelSelection` sets them."""
+    """Environment, configuration folder and `--params` of the session in progress, set by the hook `ModelSelection`."""
 
     env: str | None = None
     conf_source: str | Path | None = None
+    runtime_params: dict[str, Any] | None = None
 
 
 active = _Active()
@@ -40,6 +41,7 @@ def configured_parameters() -> dict[str, Any]:
     loader = OmegaConfigLoader(
         conf_source=conf_source,
         env=active.env or os.environ.get("KEDRO_ENV"),
+        runtime_params=active.runtime_params,
         **settings.CONFIG_LOADER_ARGS,
     )
     return dict(loader["parameters"])

@@ -37,6 +37,16 @@ def for_model(function: Callable[..., Any], model: ModelName) -> Callable[..., A
     return of_model
 
 
+def for_backbone(function: Callable[..., Any], backbone: str, weights: str) -> Callable[..., Any]:
+    """Return `function` with its keyword arguments `backbone` and `weights` filled in; likewise."""
+
+    @wraps(function)
+    def of_backbone(*args: Any) -> Any:
+        return function(*args, backbone=backbone, weights=weights)
+
+    return of_backbone
+
+
 def identified(table: pd.DataFrame, protocol: str, model: ModelName) -> pd.DataFrame:
     """Return a table of predictions with protocol, family and model in front."""
     table = table.copy()

@@ -54,6 +54,9 @@ class NetworkResult:
     folds: Sequence[Any]
 
 
+Trained = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork, np.ndarray]
+
+
 def train_network(
     lesion_images: np.ndarray,
     cases: pd.DataFrame,
@@ -66,19 +69,60 @@ def train_network(
     registered_weights: Path | None = None,
     *,
     model: ModelName,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork, np.ndarray]:
+) -> Trained:
     """Return predictions, inner predictions, the log of the training, embeddings, the network for serving, class maps.
 
     Class maps are those of the last repeat: each case's by the network that did not see it. `registered_weights` is the
     file that weights `registered:<name>` stand for.
     """
+    parameters = _with_weights(parameters, registered_weights)
+    result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds)
+    return _outputs(result, lesion_images, image_input, study, model)
+
+
+def train_head(
+    backbone_features: np.ndarray,
+    lesion_images: np.ndarray,
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    parameters: NetworkModel,
+    tuning: Tuning,
+    image_input: ImageInput,
+    study: Study,
+    finished_folds: FinishedFolds,
+    registered_weights: Path | None = None,
+    *,
+    model: ModelName,
+) -> Trained:
+    """Return the same for regime frozen, from features that were computed once for every entry with this backbone."""
+    parameters = _with_weights(parameters, registered_weights)
+    features = np.asarray(backbone_features)
+    result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds, features=features)
+    return _outputs(result, lesion_images, image_input, study, model)
+
+
+def compute_backbone_features(
+    lesion_images: np.ndarray, registered_weights: Path | None = None, *, backbone: str, weights: str
+) -> np.ndarray:
+    """Return float32 (n, d), the pooled features of all images under a backbone that learns nothing here."""
+    from lesion_fusion.imaging.regimes import features_of
+
+    return features_of(backbone, str(registered_weights or weights), lesion_images)
+
+
+def _with_weights(parameters: NetworkModel, registered_weights: Path | None) -> NetworkModel:
+    if registered_weights is None:
+        return parameters
+    network = parameters.network.model_copy(update={"weights": str(registered_weights)})
+    return parameters.model_copy(update={"network": network})
+
+
+def _outputs(
+    result: NetworkResult, lesion_images: np.ndarray, image_input: ImageInput, study: Study, model: ModelName
+) -> Trained:
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
     from lesion_fusion.imaging.grad_cam import maps_out_of_fold
 
-    if registered_weights is not None:
-        network = parameters.network.model_copy(update={"weights": str(registered_weights)})
-        parameters = parameters.model_copy(update={"network": network})
-    result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds)
     fitted = FittedNetwork(
         family=model.family,
         name=model.name,
@@ -107,14 +151,16 @@ def train_in_repeats(
     study: Study,
     finished_folds: FinishedFolds,
     build: Callable[[], Any] | None = None,
+    features: np.ndarray | None = None,
 ) -> NetworkResult:
     """Train a network out of fold in as many repeats as its parameters say, in the last of them on all cases too.
 
     `inputs` are its `imaging.batches.Rows`, row i = case i; `build` makes it, where it is not the one that the
-    parameters name. Each fold's network stops on a validation part of its training fold; its predictions of that part
-    calibrate it, fix its threshold and are its inner predictions. The network trained on all cases holds nothing out,
-    so it takes the calibration and threshold of all validation parts together. Folds are kept in `finished_folds` until
-    the training is over; those of an interrupted run are taken up.
+    parameters name; `features` (n, d) are those of a frozen backbone. Each fold's network stops on a validation part
+    of its training fold; its predictions of that part calibrate it, fix its threshold and are its inner predictions.
+    The network trained on all cases holds nothing out, so it takes the calibration and threshold of all validation
+    parts together. Folds are kept in `finished_folds` until the training is over; those of an interrupted run are
+    taken up.
     """
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
     from lesion_fusion.imaging.inference import predict_and_embed
@@ -143,6 +189,7 @@ def train_in_repeats(
             completed=finished_folds.load(digest),
             on_fold=partial(finished_folds.save, digest),
             build=build,
+            features=features,
         )
         network = trained.network
         for result in trained.folds:
@@ -165,7 +212,7 @@ def train_in_repeats(
     calibration = Calibration.fit(scores, labels[positions], len(classes), distinct=len(np.unique(positions)))
     calibrated = calibration.probabilities(scores)
     inner.append(_of_each_case(predictions_table(cases.iloc[positions], REFIT, REFIT, classes, calibrated)))
-    _, of_all = predict_and_embed(network, inputs)
+    of_all = features if features is not None else predict_and_embed(network, inputs)[1]
     finished_folds.clear()
     return NetworkResult(
         predictions=pd.concat(predictions, ignore_index=True),

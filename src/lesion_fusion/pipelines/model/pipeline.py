@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence, Set
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.imaging.weights import registered_backbone
+from lesion_fusion.imaging.network_parameters import backbone_name
+from lesion_fusion.imaging.weights import registered_backbone, weights_label
 from lesion_fusion.pipelines.model.attention_nodes import gather_network_run
 from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, draw_importance, gather_run, summarise
 from lesion_fusion.pipelines.model.joint_nodes import train_joint
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
-from lesion_fusion.pipelines.model.naming import ModelName, for_model
-from lesion_fusion.pipelines.model.network_nodes import train_network
+from lesion_fusion.pipelines.model.naming import ModelName, for_backbone, for_model
+from lesion_fusion.pipelines.model.network_nodes import compute_backbone_features, train_head, train_network
 from lesion_fusion.pipelines.model.shown_network import SHOWN_OF_NETWORK, showing_nodes
 from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_on_pixels, train_tabular
 from lesion_fusion.pipelines.model.transferred_nodes import transfer
@@ -67,11 +68,12 @@ def pixel_model(model: ModelName, stage: str, image_input: str, searched: bool) 
     return judged_model(model, stage, train, outside={images}, parameters={of_images})
 
 
-def network_model(model: ModelName, stage: str, image_input: str, weights: str | None) -> Pipeline:
-    """Return the pipeline of a network over the lesion images called `image_input`, from `weights`."""
+def network_model(model: ModelName, stage: str, image_input: str, network: Mapping[str, object]) -> Pipeline:
+    """Return the pipeline of a network over the lesion images called `image_input`; `network` are its parameters."""
     images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
-    backbone = registered_backbone(weights)
-    registered = [] if backbone is None else [f"registered_backbone.{backbone}"]
+    weights = str(network.get("weights"))
+    named = registered_backbone(weights)
+    registered = [] if named is None else [f"registered_backbone.{named}"]
     inputs = [
         images,
         "study_cases",
@@ -84,15 +86,19 @@ def network_model(model: ModelName, stage: str, image_input: str, weights: str |
         *registered,
     ]
     outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model", "class_maps"]
-    train = Node(for_model(train_network, model), inputs, outputs, name="train")
-    return judged_model(
-        model,
-        stage,
-        train,
-        outside={images, f"lesion_masks.{image_input}", "raw_images", "raw_masks", *registered},
-        parameters={of_images},
-        shown=showing_nodes(model, image_input),
-    )
+    outside = {images, f"lesion_masks.{image_input}", "raw_images", "raw_masks", *registered}
+    if network.get("regime") == "frozen":
+        backbone = backbone_name(str(network.get("backbone")))
+        features = f"backbone_features.{backbone}_{weights_label(weights)}_{image_input}"
+        of_backbone = for_backbone(compute_backbone_features, backbone, weights)
+        before = Pipeline([Node(of_backbone, [images, *registered], features, name=features)], tags=stage)
+        train = Node(for_model(train_head, model), [features, *inputs], outputs, name="train")
+        outside.add(features)
+    else:
+        before = Pipeline([])
+        train = Node(for_model(train_network, model), inputs, outputs, name="train")
+    shown = showing_nodes(model, image_input)
+    return before + judged_model(model, stage, train, outside=outside, parameters={of_images}, shown=shown)
 
 
 def joint_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
@@ -147,9 +153,10 @@ def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object
     if "fusion" in parameters:
         return joint_model(model, stage, str(parameters.get("image_input")))
     if "classifier" not in parameters:
-        network = parameters.get("network")
-        weights = network.get("weights") if isinstance(network, Mapping) else None
-        return network_model(model, stage, str(parameters.get("image_input")), weights)
+        settings = parameters.get("network")
+        return network_model(
+            model, stage, str(parameters.get("image_input")), settings if isinstance(settings, Mapping) else {}
+        )
     searched = bool(parameters.get("search"))
     if "image_input" in parameters:
         return pixel_model(model, stage, str(parameters["image_input"]), searched)
