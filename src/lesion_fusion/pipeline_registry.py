@@ -18,6 +18,8 @@ from lesion_fusion.pipelines.configured_models import (
 from lesion_fusion.pipelines.fusion.pipeline import create_pipeline as fusion
 from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as imaging_models
 from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
+from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
+from lesion_fusion.pipelines.network_comparison.pipeline import create_pipeline as network_comparison
 from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline as paper_reproduction
 from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
 from lesion_fusion.pipelines.pretraining.pipeline import create_pipeline as pretraining
@@ -50,6 +52,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "clinical_models": prepared + clinical,
         "imaging_models": prepared + imaging,
         "fusion": joined,
+        "network_comparison": prepared + network_comparison(parameters.get(COMBINATIONS, {})),
         "pretraining": prepared + pretraining(parameters["pretraining"] or {}),
         "reporting": everything,
         "paper_reproduction": ingested + as_stage("paper_reproduction", paper_reproduction()),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from lesion_fusion.errors import MendableError
 from lesion_fusion.pipelines.configured_models import active
+from lesion_fusion.pipelines.network_comparison.combinations import with_combinations
 
 _PREFIX = "params:"
 
@@ -33,6 +34,8 @@ class ModelSelection:
             active.env, active.conf_source, active.runtime_params = session
             if PACKAGE_NAME is not None:
                 pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
+        # Entries that are made from others are parameters like all others: typed, logged, and part of fingerprints.
+        loader["parameters"] = with_combinations(loader["parameters"])
         self._known_to_catalog = _global_names(loader)
 
     @hook_impl

@@ -46,7 +46,9 @@ class NetworkParameters(BaseModel):
     weights: str | None = Field(
         None, description='"imagenet", "registered:<name>", "random", a .keras, .weights.h5 or .h5 file, or none'
     )
-    head_epochs: int = Field(20, ge=1, description="fine_tune: epochs of the head alone, before the upper blocks")
+    head_epochs: int = Field(
+        20, ge=0, description="fine_tune: epochs of a new head alone, before the upper blocks; 0: the weights' own head"
+    )
     unfrozen_share: float = Field(
         0.5, gt=0, le=1, description="fine_tune: share of the backbone's layers, from the top"
     )

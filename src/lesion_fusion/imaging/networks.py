@@ -40,9 +40,9 @@ def build_network(
         backbone: a name of `keras.applications` in any case, or "small_cnn".
         input_shape: (height, width, channels), channels 1 (gray) or 2 (gray, mask).
         classes: number of classes.
-        weights: "imagenet"; a `.keras` file of a network made here; a `.weights.h5` or `.h5` file of its
-            `backbone_of`, or of `keras.applications` without top; "random", always the
-            same; None for random ones, drawn anew.
+        weights: "imagenet"; a `.keras` file of a network made here, whose head is taken too if it has as many classes;
+            a `.weights.h5` or `.h5` file of its `backbone_of`, or of `keras.applications` without top; "random", always
+            the same; None for random ones, drawn anew.
         dropout: share of the embedding dropped in training.
 
     Returns:
@@ -61,13 +61,16 @@ def build_network(
         keras.utils.set_random_seed(0)
     inputs = keras.Input(input_shape, name="image")
     if name == SMALL_CNN:
-        maps = _small_cnn(_three_channels(inputs, (0, 1, 2), (1 / 127.5,) * 3, (-1.0,) * 3))
+        maps = _small_cnn(_standardised_channels(inputs))
     else:
         maps = _application(name, inputs, IMAGENET if weights == IMAGENET else None)
     embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(maps)
-    if weights not in (None, RANDOM) and (weights != IMAGENET or name == SMALL_CNN):
-        _load_backbone(keras.Model(inputs, embedding), weights, name)
+    its_head: list[np.ndarray] = []
+    if weights is not None and weights != RANDOM and (weights != IMAGENET or name == SMALL_CNN):
+        its_head = _load_backbone(keras.Model(inputs, embedding), weights, name)
     network = keras.Model(inputs, head(embedding, classes, dropout), name=name.lower())
+    if its_head and its_head[1].shape == (classes,):
+        network.get_layer(HEAD).set_weights(its_head)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -115,6 +118,18 @@ def _three_channels(inputs: Any, order: Sequence[int], scale: Sequence[float], o
     return keras.layers.Rescaling(list(scale), list(offset), name="preprocessing")(stacked)
 
 
+def _standardised_channels(inputs: Any) -> Any:
+    """Return gray, gray, gray or gray, gray, mask; gray with mean 0 and variance 1 in each image, mask from -1 to 1.
+
+    So a scanner's gain and contrast do not matter.
+    """
+    gray = keras.layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, name="standardised")(
+        inputs[..., :1]
+    )
+    last = gray if inputs.shape[-1] == 1 else keras.layers.Rescaling(1 / 127.5, -1.0, name="mask")(inputs[..., -1:])
+    return keras.layers.Concatenate(name="three_channels")([gray, gray, last])
+
+
 def _application(name: str, inputs: Any, weights: str | None) -> Any:
     """Return the feature maps of a network of `keras.applications` on the model's inputs."""
     build = getattr(keras.applications, name)
@@ -143,17 +158,18 @@ def _small_cnn(x: Any) -> Any:
     return x
 
 
-def _load_backbone(backbone: keras.Model, weights: str, name: str) -> None:
-    """Load a file's weights into a backbone in place."""
+def _load_backbone(backbone: keras.Model, weights: str, name: str) -> list[np.ndarray]:
+    """Load a file's weights into a backbone in place; return kernel and bias of its head, where it has one."""
     path = Path(weights)
     if not path.is_file():
         what = f"{name} has no ImageNet weights" if weights == IMAGENET else f"The weights {weights!r} are no file"
         raise unavailable(what)
     try:
         if path.suffix == ".keras":
-            source = backbone_of(keras.saving.load_model(path, compile=False, safe_mode=True))
-            backbone.set_weights(source.get_weights())
-        else:
-            backbone.load_weights(path)
+            source = keras.saving.load_model(path, compile=False, safe_mode=True)
+            backbone.set_weights(backbone_of(source).get_weights())
+            return source.get_layer(HEAD).get_weights()
+        backbone.load_weights(path)
+        return []
     except (ValueError, KeyError, OSError) as error:
         raise unavailable(f"The weights in {path} do not fit {name} ({error})") from error

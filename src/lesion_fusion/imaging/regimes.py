@@ -40,10 +40,10 @@ def make_regime(network: keras.Model, images: Rows, parameters: NetworkParameter
     """Return the regime that the parameters name, for a network fresh from `build_network` and all images."""
     if parameters.regime == "scratch":
         return FromScratch(network, images, parameters)
-    features, classes = backbone_features(network, images, parameters.batch_size), int(network.output.shape[-1])
-    if parameters.regime == "frozen":
-        return FrozenBackbone(features, classes, parameters)
-    return FineTuned(network, images, features, parameters)
+    if parameters.regime == "fine_tune":
+        return FineTuned(network, images, parameters)
+    features = backbone_features(network, images, parameters.batch_size)
+    return FrozenBackbone(features, int(network.output.shape[-1]), parameters)
 
 
 def backbone_features(network: keras.Model, images: Rows, batch_size: int) -> np.ndarray:
@@ -123,14 +123,17 @@ class FrozenBackbone:
 
 
 class FineTuned:
-    """The head learns on frozen features first, then head and upper blocks on the images.
+    """A new head learns on frozen features first, if asked for; then head and upper blocks on the images.
 
     Batch normalisation keeps its statistics and weights throughout: batches of a small cohort would spoil them.
     """
 
-    def __init__(self, network: keras.Model, images: Rows, features: np.ndarray, parameters: NetworkParameters) -> None:
-        alone = parameters.model_copy(update={"epochs": parameters.head_epochs, "patience": None})
-        self._head = FrozenBackbone(features, int(network.output.shape[-1]), alone)
+    def __init__(self, network: keras.Model, images: Rows, parameters: NetworkParameters) -> None:
+        self._head: FrozenBackbone | None = None
+        if parameters.head_epochs:
+            features = backbone_features(network, images, parameters.batch_size)
+            alone = parameters.model_copy(update={"epochs": parameters.head_epochs, "patience": None})
+            self._head = FrozenBackbone(features, int(network.output.shape[-1]), alone)
         _freeze_lower_blocks(network, parameters.unfrozen_share)
         self._trainer, self._images = Trainer(network, parameters), images
 
@@ -144,8 +147,9 @@ class FineTuned:
         epochs: int | None = None,
     ) -> Training:
         """See `Regime.train`; the history is that of the second step."""
-        head = self._head.train(labels, training, None, seed, Task(f"{task.name}, head alone"))
-        self._trainer.start_from_head(*head.weights)
+        if self._head is not None:
+            head = self._head.train(labels, training, None, seed, Task(f"{task.name}, head alone"))
+            self._trainer.start_from_head(*head.weights)
         return self._trainer.train(self._images, labels, training, validation, seed, task, epochs)
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from kedro.framework.project import settings
 from kedro.utils import find_kedro_project
 
 from lesion_fusion.errors import MendableError
+from lesion_fusion.pipelines.network_comparison.combinations import with_combinations
 
 FAMILIES = ("clinical", "imaging", "fusion")
 
@@ -36,7 +37,7 @@ active = _Active()
 
 
 def configured_parameters() -> dict[str, Any]:
-    """Return the parameters of the session's environment."""
+    """Return the parameters of the session's environment, the entries of combinations among them."""
     conf_source = active.conf_source or str((find_kedro_project(Path.cwd()) or Path.cwd()) / settings.CONF_SOURCE)
     loader = OmegaConfigLoader(
         conf_source=conf_source,
@@ -44,7 +45,7 @@ def configured_parameters() -> dict[str, Any]:
         runtime_params=active.runtime_params,
         **settings.CONFIG_LOADER_ARGS,
     )
-    return dict(loader["parameters"])
+    return with_combinations(loader["parameters"])
 
 
 def configured_image_inputs(parameters: Mapping[str, Any]) -> list[str]:

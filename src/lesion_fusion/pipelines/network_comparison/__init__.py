@@ -1,0 +1,1 @@
+"""The pipeline that compares networks and optimizers."""

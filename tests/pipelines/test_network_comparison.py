@@ -1,0 +1,81 @@
+"""Combinations: one entry for each backbone and optimizer, made from one group, and a table with a row for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from pydantic import ValidationError
+
+from lesion_fusion.pipelines.model.network_nodes import NetworkModel
+from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison, with_combinations
+from lesion_fusion.pipelines.network_comparison.nodes import COLUMNS, draw_combinations, tabulate_combinations
+from lesion_fusion.pipelines.network_comparison.pipeline import create_pipeline
+from lesion_fusion.tabular.out_of_fold import REFIT
+
+GROUP: dict[str, Any] = {
+    "backbones": ["DenseNet121", "Xception"],
+    "optimizers": ["adam", "sgd"],
+    "image_input": "crop",
+    "network": {"regime": "frozen", "weights": "imagenet", "epochs": 7},
+}
+LEFT_OUT = {**GROUP, "left_out": {"xception_sgd": "diverged at 1e-2"}}
+
+
+def entries(group: dict[str, Any]) -> dict[str, Any]:
+    return with_combinations({"network_comparison": group})["combinations"]
+
+
+def test_every_combination_is_a_network_with_what_all_share():
+    models = {name: NetworkModel.model_validate(entry) for name, entry in entries(GROUP).items()}
+    assert list(models) == ["densenet121_adam", "densenet121_sgd", "xception_adam", "xception_sgd"]
+    assert {(model.network.backbone, model.network.optimizer) for model in models.values()} == {
+        (backbone, optimizer) for backbone in GROUP["backbones"] for optimizer in GROUP["optimizers"]
+    }
+    assert {model.network.epochs for model in models.values()} == {7}
+    assert {model.network.initial_learning_rate for model in models.values()} == {1e-4, 1e-2}
+
+
+def test_a_change_of_the_list_leaves_the_entries_of_the_others_as_they_are():
+    longer = entries({**GROUP, "backbones": ["MobileNetV2", *GROUP["backbones"]]})
+    assert longer.items() >= entries(GROUP).items()
+    assert set(entries(GROUP)) - set(entries(LEFT_OUT)) == {"xception_sgd"}
+
+
+def test_without_the_group_nothing_is_added_and_a_wrong_one_is_refused():
+    assert with_combinations({"network_comparison": None, "a": 1}) == {"network_comparison": None, "a": 1}
+    with pytest.raises(ValidationError, match="Did you mean backbones"):
+        with_combinations({"network_comparison": {**GROUP, "backbone": ["Xception"]}})
+
+
+def test_optimizers_of_a_backbone_share_its_features():
+    pipeline = create_pipeline(entries(GROUP))
+    computed = [node.name for node in pipeline.nodes if node.name.startswith("backbone_features.")]
+    assert sorted(computed) == [f"backbone_features.{name}_imagenet_crop" for name in GROUP["backbones"]]
+
+
+def log() -> pd.DataFrame:
+    losses = {(0, 0): [0.7, 0.5, 0.6], (0, 1): [0.7, 0.6, 0.5]}
+    rows = [
+        {"repeat": repeat, "fold": fold, "epoch": epoch + 1, "val_loss": loss}
+        for (repeat, fold), values in losses.items()
+        for epoch, loss in enumerate(values)
+    ]
+    return pd.DataFrame([*rows, {"repeat": REFIT, "fold": REFIT, "epoch": 9, "val_loss": None}])
+
+
+def test_table_has_a_row_a_combination_and_says_why_one_is_missing():
+    comparison = NetworkComparison.model_validate(LEFT_OUT)
+    metrics = [{"auroc": {"estimate": value, "low": value - 0.1, "high": value + 0.1}} for value in (0.7, 0.8, 0.6)]
+    table = tabulate_combinations(comparison, *metrics, *[log()] * 3)
+    assert list(table.columns) == COLUMNS
+    assert list(table["auroc"].iloc[:3]) == [0.7, 0.8, 0.6]
+    assert table["auroc"].isna().tolist() == [False, False, False, True]
+    assert table["left_out"].iloc[3] == "diverged at 1e-2"
+    assert list(table["epochs"].iloc[:3]) == [3.0] * 3
+    assert list(table["best_epoch"].iloc[:3]) == [2.5] * 3
+    figures = draw_combinations(comparison, table, *[log()] * 3)
+    assert all(isinstance(figure, Figure) for figure in figures)
+    assert len(figures[1].axes) == 2
