@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 FAMILIES = ("clinical", "imaging", "fusion")
 # Below these a parameter's value is free: hyperparameters by the classifier's names, findings by their numbers.
-OPEN = ("grid", "space", "explained", "groups", "figures")
+OPEN = ("grid", "left_out", "space", "explained", "groups", "figures")
 
 
 def page(name: str) -> str:
@@ -49,7 +49,7 @@ def parameters(values: dict, path: tuple[str, ...] = ()) -> Iterator[str]:
             here = ("preprocessing", "image_inputs", "<name>")
         if len(here) == 2 and here[0] == "pretraining":
             here = ("pretraining", "<name>")
-        if here == ("pretraining", "<name>", "network"):
+        if here in {("pretraining", "<name>", "network"), ("network_comparison", "network")}:
             yield ".".join(here)
             continue
         if isinstance(value, dict) and key not in OPEN:

@@ -29,8 +29,10 @@ class ModelParameters(Parameters):
     """Base of every model's entry.
 
     An `ablation` is judged and compared, but stands on no leaderboard. A model with `must_beat` (`<family>.<model>`) is
-    kept only if the paired test supports that it is better than that one.
+    kept only if the paired test supports that it is better than that one. A model that is not `enabled` is left out,
+    like one set to null.
     """
 
     ablation: bool = False
+    enabled: bool = True
     must_beat: str | None = None

@@ -22,8 +22,9 @@ class Loader(dict):
 def check(monkeypatch: pytest.MonkeyPatch, parameters: dict[str, Any]) -> None:
     monkeypatch.setattr(model_selection, "pipelines", {"__default__": PIPELINE})
     hook = ModelSelection()
-    loader = Loader(globals={"seed": 1, "cohort": "toy"})
-    loader.env, loader.conf_source = model_selection.active.env, model_selection.active.conf_source
+    loader = Loader(globals={"seed": 1, "cohort": "toy"}, parameters={})
+    active = model_selection.active
+    loader.env, loader.conf_source, loader.runtime_params = active.env, active.conf_source, active.runtime_params
     hook.after_context_created(SimpleNamespace(config_loader=loader))
     hook.after_catalog_created({"parameters": parameters})
 
@@ -35,6 +36,7 @@ def check(monkeypatch: pytest.MonkeyPatch, parameters: dict[str, Any]) -> None:
         {"seed": 7},
         {"ingestion": Ingestion(reader="bus_bra")},
         {"study": {"note": None}},
+        {"study": {"later": {"enabled": False, "rate": 1}}},
     ],
 )
 def test_what_is_read_by_a_node_or_the_catalog_passes(monkeypatch, parameters):

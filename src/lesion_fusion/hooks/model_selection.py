@@ -59,10 +59,10 @@ def _global_names(loader: Any) -> set[str]:
 
 
 def _paths(values: Mapping[str, Any], used: set[str], prefix: str = "") -> Iterator[str]:
-    """Yield the parameters that are neither read nor hold one that is."""
+    """Yield the parameters that are neither read nor hold one that is; entries that are not enabled are passed over."""
     for key, value in values.items():
         name = f"{prefix}{key}"
-        if name in used:
+        if name in used or (isinstance(value, Mapping) and value.get("enabled") is False):
             continue
         holds_used = any(other.startswith(f"{name}.") for other in used)
         if holds_used and isinstance(value, Mapping):

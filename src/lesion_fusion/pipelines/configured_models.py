@@ -102,6 +102,7 @@ def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapp
             raise ModelEntryError(
                 f"Each entry under {family} holds a model's parameters; these do not: {', '.join(broken)}."
             )
+        entries = {name: entry for name, entry in entries.items() if entry.get("enabled", True)}
         for name, entry in entries.items():
             if entry.get("image_input", image_inputs[0]) not in image_inputs:
                 raise ModelEntryError(

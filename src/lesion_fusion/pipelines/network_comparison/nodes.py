@@ -48,4 +48,4 @@ def draw_combinations(comparison: NetworkComparison, table: pd.DataFrame, *logs:
 
 
 def _best_epoch(log: pd.DataFrame) -> float:
-    return float(log["epoch"].to_numpy()[log["val_loss"].to_numpy().argmin()])
+    return float(log.sort_values("val_loss", kind="stable")["epoch"].iloc[0])

@@ -28,7 +28,7 @@ def create_pipeline(entries: Mapping[str, Mapping[str, Any]]) -> Pipeline:
             Node(
                 draw_combinations,
                 ["params:network_comparison", "network_comparison", *logs],
-                ["network_comparison_figure", "training_curves"],
+                ["network_comparison_figure", "network_comparison_curves"],
                 name="draw_combinations",
             ),
         ],
