@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.evaluation.candidates import keep_candidates
-from lesion_fusion.evaluation.leaderboard import leaderboard
+from lesion_fusion.evaluation.leaderboard import best_of_each_family, leaderboard
 from lesion_fusion.evaluation.promotion import PromotionRule, decide
 
 from .tables import binary_predictions, one_case_each
@@ -57,9 +57,20 @@ def test_no_candidate_gives_a_table_without_rows(predictions: list[pd.DataFrame]
 
 
 def promoted(predictions: list[pd.DataFrame], not_kept: dict[str, str]) -> tuple[str, str, tuple[str, ...]]:
-    board = leaderboard(predictions, one_case_each(predictions[0]), PLAIN, 300)
+    board = leaderboard(predictions, one_case_each(predictions[0]), PLAIN, 300, not_kept=list(not_kept))
     (decision,) = decide(board, {}, TAGS, RULE, not_kept)
     return decision.model, decision.alias, decision.reasons
+
+
+def test_the_best_of_a_family_is_one_that_is_kept(predictions: list[pd.DataFrame]) -> None:
+    def best(not_kept: list[str]) -> str:
+        board = leaderboard(predictions, one_case_each(predictions[0]), PLAIN, 300, not_kept=not_kept)
+        assert board.set_index("model")["kept"].eq(False).sum() == len(not_kept)
+        return best_of_each_family(board)["model"].item()
+
+    assert best([]) == "better"
+    assert best([BETTER]) in {"plain", "same"}
+    assert best([PLAIN, BETTER, SAME, WORSE]) == "better"
 
 
 def test_a_candidate_not_kept_is_never_champion(predictions: list[pd.DataFrame]) -> None:

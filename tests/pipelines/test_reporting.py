@@ -231,7 +231,9 @@ def test_families_are_compared_with_fusion_first(outputs: dict) -> None:
 @pytest.mark.parametrize(("difference", "p", "kept"), [(0.1, 0.01, True), (0.1, 0.4, False), (-0.1, 0.01, False)])
 def test_a_candidate_is_said_to_be_kept_or_not(toy: ToyStudy, outputs: dict, difference: float, p: float, kept: bool):
     candidates = toy.datasets["candidates"].assign(difference=difference, p_holm=p)
-    page = page_of(toy, outputs, candidates=candidates)
+    board = toy.datasets["leaderboard"]
+    board = board.assign(kept=kept | (board["family"] != "fusion"))
+    page = page_of(toy, outputs, candidates=candidates, leaderboard=board)
     cells = page.split('aria-label="Candidates"')[1].split("</table>")[0]
     assert ("<td>kept</td>" in cells) is kept
     assert ("<td>not kept</td>" in cells) is not kept

@@ -21,7 +21,7 @@ def place(
     family, model = name.split(".")
     against = None if difference is None else compared(name, BASELINE, difference, p)
     figures = {"auroc": Estimate(auroc, low, 0.95)}
-    return Place(family, model, rank, False, 100, 90, 1, figures, against)
+    return Place(family, model, rank, False, True, 100, 90, 1, figures, against)
 
 
 def headlines(board: list[Place], pairs: list[Comparison]) -> list[str]:

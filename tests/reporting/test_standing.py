@@ -49,6 +49,15 @@ def test_the_best_of_a_family_has_its_highest_auroc(board: pd.DataFrame) -> None
     assert list(best.values()) == sorted(best.values(), key=lambda place: -place.auroc.value)
 
 
+def test_a_candidate_that_is_not_kept_stands_for_its_family_only_where_there_is_nothing_else(
+    board: pd.DataFrame,
+) -> None:
+    better = board.assign(model="better", auroc=board["auroc"] + 0.01, kept=False)
+    best = best_of_families(places(pd.concat([board, better], ignore_index=True), CLINICAL, 0.95))
+    assert {place.full for place in best.values()} == {CLINICAL, IMAGING, FUSION}
+    assert {place.model for place in best_of_families(places(better, CLINICAL, 0.95)).values()} == {"better"}
+
+
 def test_limitations_follow_from_settings_and_audit(board: pd.DataFrame) -> None:
     parameters = [PARAMETERS[name].model_dump() for name in (CLINICAL, IMAGING, FUSION)]
     found = places(board, CLINICAL, 0.95)

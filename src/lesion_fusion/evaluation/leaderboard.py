@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import numpy as np
@@ -23,6 +23,7 @@ def leaderboard(
     resamples: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
+    not_kept: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return the models in one table, the best first.
 
@@ -38,10 +39,11 @@ def leaderboard(
         resamples: of patients, the same for all models of a group.
         confidence: of the percentile intervals; 1 - confidence is the level at which a difference is significant.
         seed: of the resamples.
+        not_kept: names of candidates that are not kept (see `candidates`).
 
     Returns:
-        protocol, family, model, n (cases), n_patients, n_repeats, rank; each figure of `metric_names` with `_low` and
-        `_high`; baseline_difference (AUROC minus the baseline's), its `_low` and `_high`, and baseline_p,
+        protocol, family, model, n (cases), n_patients, n_repeats, rank, kept; each figure of `metric_names` with `_low`
+        and `_high`; baseline_difference (AUROC minus the baseline's), its `_low` and `_high`, and baseline_p,
         Holm-corrected over the group. Missing where a figure is not defined; the differences also for the baseline
         itself and in a group without it.
 
@@ -62,7 +64,18 @@ def leaderboard(
         _group_table(sorted(group, key=lambda model: model.name), patients, baseline, resamples, confidence, seed)
         for group in groups.values()
     ]
-    return pd.concat(parts, ignore_index=True)
+    board = pd.concat(parts, ignore_index=True)
+    board.insert(7, "kept", ~(board["family"] + "." + board["model"]).isin(list(not_kept)))
+    return board
+
+
+def best_of_each_family(board: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of the highest AUROC of each family, the best first.
+
+    A candidate that is not kept stands for its family only where there is nothing else.
+    """
+    ordered = board.sort_values(["kept", "auroc", "model"], ascending=[False, False, True])
+    return ordered.drop_duplicates("family").sort_values("auroc", ascending=False, ignore_index=True)
 
 
 def _group_table(

@@ -34,12 +34,16 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Place:
-    """A model's row of the leaderboard; `tied` if another shares its rank, `against_baseline` None for the baseline."""
+    """A model's row of the leaderboard.
+
+    `tied` if another shares its rank, not `kept` a candidate that failed, `against_baseline` None for the baseline.
+    """
 
     family: str
     model: str
     rank: int
     tied: bool
+    kept: bool
     n: int
     n_patients: int
     n_repeats: int
@@ -74,6 +78,7 @@ def places(leaderboard: pd.DataFrame, baseline: str, confidence: float) -> list[
             model=row["model"],
             rank=int(row["rank"]),
             tied=bool(shared[row["rank"]] > 1),
+            kept=bool(row["kept"]),
             n=int(row["n"]),
             n_patients=int(row["n_patients"]),
             n_repeats=int(row["n_repeats"]),
@@ -89,11 +94,14 @@ def places(leaderboard: pd.DataFrame, baseline: str, confidence: float) -> list[
 
 
 def best_of_families(board: Sequence[Place]) -> dict[str, Place]:
-    """Return the model of the highest AUROC of each family, by family, the best first."""
+    """Return the model of the highest AUROC of each family, by family, the best first.
+
+    A candidate that is not kept stands for its family only where there is nothing else.
+    """
     best: dict[str, Place] = {}
-    for place in sorted(board, key=lambda place: -place.auroc.value):
+    for place in sorted(board, key=lambda place: (not place.kept, -place.auroc.value)):
         best.setdefault(place.family, place)
-    return best
+    return dict(sorted(best.items(), key=lambda item: -item[1].auroc.value))
 
 
 def comparisons(table: pd.DataFrame, confidence: float) -> list[Comparison]:

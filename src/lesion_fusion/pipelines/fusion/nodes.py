@@ -21,9 +21,9 @@ REGISTERED_NAME = "lesion-{family}"
 
 
 def build_leaderboard(
-    cases: pd.DataFrame, evaluation: Evaluation, study: Study, *predictions: pd.DataFrame
+    cases: pd.DataFrame, candidates: pd.DataFrame, evaluation: Evaluation, study: Study, *predictions: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return the leaderboard of the models whose predictions are given."""
+    """Return the leaderboard of the models whose predictions are given, with which of them are kept."""
     return leaderboard(
         predictions,
         cases[["case_id", "patient_id"]],
@@ -31,6 +31,7 @@ def build_leaderboard(
         evaluation.resamples,
         evaluation.confidence,
         study.seed,
+        list(_not_kept(candidates)),
     )
 
 
@@ -96,8 +97,6 @@ def promote(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return, to be kept and to be carried out, which model of each family is registered, as what, and why."""
     runs = {run["model"]: run for run in tracked_runs}
-    lost = candidates[~candidates["kept"].astype(bool)]
-    not_kept = dict(zip(lost["model"], lost["reason"], strict=True))
     of_family = {name.removeprefix("lesion-"): champion for name, champion in champions.items()}
     decisions = [
         {
@@ -108,6 +107,12 @@ def promote(
             "model_uri": runs[f"{decision.family}.{decision.model}"]["model_uri"],
             "study": study_tags,
         }
-        for decision in decide(board, of_family, study_tags, rule, not_kept)
+        for decision in decide(board, of_family, study_tags, rule, _not_kept(candidates))
     ]
     return decisions, decisions
+
+
+def _not_kept(candidates: pd.DataFrame) -> dict[str, str]:
+    """Return the reason why a candidate is not kept, by its name."""
+    lost = candidates[~candidates["kept"].astype(bool)]
+    return dict(zip(lost["model"], lost["reason"], strict=True))

@@ -34,7 +34,13 @@ def create_pipeline(
         [
             Node(
                 build_leaderboard,
-                ["study_cases", "params:evaluation", "params:study", *(f"{name}.predictions" for name in all_models)],
+                [
+                    "study_cases",
+                    "candidates",
+                    "params:evaluation",
+                    "params:study",
+                    *(f"{name}.predictions" for name in all_models),
+                ],
                 "leaderboard",
                 name="build_leaderboard",
             ),

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.leaderboard import best_of_each_family
 from lesion_fusion.explanation.figures import contribution_figure
 from lesion_fusion.explanation.parameters import Explanation
 from lesion_fusion.imaging.pixels import reduced_pixels
@@ -88,5 +89,4 @@ def _chosen(leaderboard: pd.DataFrame, explanation: Explanation, of_models: Mapp
     """Return the best classifier of each family by AUROC, the best first, then the other models asked for."""
     board = leaderboard.assign(full=leaderboard["family"] + "." + leaderboard["model"])
     classifiers = board[[f"{name}.model" in of_models for name in board["full"]]]
-    best = classifiers.sort_values(["auroc", "full"], ascending=[False, True]).drop_duplicates("family")["full"]
-    return list(dict.fromkeys([*best, *explanation.models]))
+    return list(dict.fromkeys([*best_of_each_family(classifiers)["full"], *explanation.models]))

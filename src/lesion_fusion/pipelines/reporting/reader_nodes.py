@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.curves import roc_curve
 from lesion_fusion.evaluation.figures.curve_figures import roc_figure
+from lesion_fusion.evaluation.leaderboard import best_of_each_family
 from lesion_fusion.evaluation.reader import compare_to_reader, operating_points, reader_auroc
 from lesion_fusion.evaluation.subgroups import subgroup_levels, subgroup_table
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
@@ -54,7 +55,7 @@ def draw_against_reader(
     study: Study,
 ) -> Figure:
     """Return the ROC curve of the best model of each family, with the reader's points on it."""
-    best = leaderboard.sort_values("auroc", ascending=False).drop_duplicates("family")
+    best = best_of_each_family(leaderboard)
     names = list(best["family"] + "." + best["model"])
     chosen = {result.full: result for result in results if result.full in names}
     options = (cases[["case_id", "patient_id"]], evaluation.resamples, evaluation.confidence, study.seed)
@@ -77,7 +78,7 @@ def look_at_subgroups(
     """
     if len(study.classes) != 2:
         return pd.DataFrame(columns=["variable", "level", "n"])
-    best = leaderboard.sort_values("auroc", ascending=False).iloc[0]
+    best = best_of_each_family(leaderboard).iloc[0]
     result = next(result for result in results if result.full == f"{best['family']}.{best['model']}")
     return subgroup_table(
         result.predictions,
