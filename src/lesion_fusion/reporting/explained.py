@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lesion_fusion.reporting.notation import signed, words
+from lesion_fusion.tabular.encoding import MIXED
 
 # Contributions told of each case, and the smallest that is, in log-odds.
 _TOLD, _SMALLEST = 4, 0.05
@@ -61,5 +62,5 @@ def _told(rows: pd.DataFrame) -> list[str]:
 def _value(column: str, value: object) -> str:
     """Return a cell in brackets; groups of image columns have none."""
     if not isinstance(value, str):
-        return "" if column.startswith("image: ") or column in ("embeddings", "pixels") else " (missing)"
+        return "" if column.startswith("image: ") or column in MIXED else " (missing)"
     return f" ({words(value.removesuffix('.0')).replace('&', ', ')})"
