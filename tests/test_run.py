@@ -26,6 +26,7 @@ MODELS = [
     "clinical.stacked_ensemble",
     "imaging.descriptors_svm",
     "imaging.small_cnn_adam",
+    "imaging.ensemble",
     "fusion.early_extra_trees",
     "fusion.intermediate_logistic_regression",
     "fusion.late_mean",

@@ -96,6 +96,23 @@ def test_awkward_masks_give_finite_numbers(kind, image):
     assert [name for name, value in result.items() if not math.isfinite(value)] == []
 
 
+@pytest.mark.parametrize("radius", [1, 2, 3, 5, 8])
+def test_a_tiny_disc_is_still_round_and_smooth(radius):
+    tiny = values(outline(lambda angle: radius + 0 * angle))
+    for name in ("circularity", "solidity", "convexity"):
+        assert tiny[name] == pytest.approx(1, abs=0.06), name
+    assert tiny["eccentricity"] < 0.15
+    assert tiny["radial_roughness"] < 0.05
+
+
+@pytest.mark.parametrize("shift", [(-80, 0), (99, 0), (0, -110), (0, 109)])
+def test_touching_the_border_changes_no_shape_and_little_of_the_intensity(shift):
+    inside, at_border = values(DISC), values(np.roll(DISC, shift, axis=(0, 1)))
+    assert_close(at_border, inside, of_group(Group.SHAPE), relative=0.01, absolute=0.01)
+    # The speckle under the lesion is another one.
+    assert_close(at_border, inside, ("edge_contrast", "echo_mean", "separation"), relative=0.15)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (5, 3)])
 def test_tiny_images_give_finite_numbers(shape):
     result = describe(np.full(shape, 7, dtype=np.uint8), np.ones(shape, dtype=bool))
