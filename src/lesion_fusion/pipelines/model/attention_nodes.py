@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from lesion_fusion.imaging.case_files import read_cases
 from lesion_fusion.imaging.inspection import Files
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.run_record import RunRecord
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, gather_run
 from lesion_fusion.pipelines.model.naming import ModelName
@@ -77,32 +79,21 @@ def draw_gallery(
     classes = class_names(explained)
     each = max(1, PICTURES_IN_A_ROW // len(classes))
     chosen = gallery_cases(explained, each)
-    of_case = {case["case_id"]: (case, maps) for case, maps in zip(records(explained), class_maps, strict=True)}
-    shown = cases[cases["case_id"].isin(chosen["case_id"])]
+    wanted = explained["case_id"].isin(chosen["case_id"]).to_numpy()
     finer = image_input.model_copy(update={"size": PICTURE})
-    pictures = {}
-    for case_id, (image, tumor, others) in zip(shown["case_id"], read_cases(shown, raw_images, raw_masks), strict=True):
-        case, maps = of_case[case_id]
-        probabilities = [case[f"p_{name}"] for name in classes]
-        answer = int(np.argmax(probabilities))
-        gray = lesion_image(image, tumor, others, finer)[..., 0]
-        mask = lesion_mask(image.shape, tumor, others, finer)
-        own = case[f"p_{case['label']}"]
-        pictures[case_id] = (
-            Picture(gray, f"{case_id}\np({case['label']}) = {own:.2f}", mask),
-            Picture(gray, f"for {classes[answer]}", mask, heat_map(maps[..., answer], PICTURE)),
-        )
+    files = read_cases(cases[wanted], raw_images, raw_masks)
+    pictures = {
+        case["case_id"]: _case_and_heat(case, class_map, of_case, finer, classes)
+        for case, class_map, of_case in zip(records(explained[wanted]), class_maps[wanted], files, strict=True)
+    }
     rows: list[tuple[str, list[Picture | None]]] = []
     for group in GROUPS:
-        of_group = chosen[chosen["group"] == group]
-        places: list[str | None] = []
+        places: list[tuple[Picture, Picture] | None] = []
         for label in classes:
-            found = list(of_group.loc[of_group["label"] == label, "case_id"])
-            places += [*found, *[None] * (each - len(found))]
-        rows += [
-            (name, [None if case_id is None else pictures[case_id][layer] for case_id in places])
-            for layer, name in enumerate((group, "Grad-CAM"))
-        ]
+            ids = chosen.loc[(chosen["group"] == group) & (chosen["label"] == label), "case_id"]
+            places += [*(pictures[case_id] for case_id in ids), *[None] * (each - len(ids))]
+        rows.append((group, [None if place is None else place[0] for place in places]))
+        rows.append(("Grad-CAM", [None if place is None else place[1] for place in places]))
     return picture_grid(rows, dict.fromkeys(classes, each), f"Cases of {model.full}: outcome in the columns")
 
 
@@ -122,3 +113,22 @@ def _explained(predictions: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     """Return the predictions of the last repeat, which the class maps are of, in the order of `cases`."""
     last = predictions[predictions["repeat"] == predictions["repeat"].max()]
     return last.set_index("case_id").loc[list(cases["case_id"])].reset_index()
+
+
+def _case_and_heat(
+    case: Mapping[str, Any],
+    class_map: np.ndarray,
+    files: tuple[GrayImage, Mask | None, list[Mask]],
+    image_input: ImageInput,
+    classes: Sequence[str],
+) -> tuple[Picture, Picture]:
+    """Return a case with its outline, and the same under the heat of what speaks for its more probable class."""
+    image, tumor, others = files
+    gray = lesion_image(image, tumor, others, image_input)[..., 0]
+    mask = lesion_mask(image.shape, tumor, others, image_input)
+    answer = int(np.argmax([case[f"p_{name}"] for name in classes]))
+    label = case["label"]
+    return (
+        Picture(gray, f"{case['case_id']}\np({label}) = {case[f'p_{label}']:.2f}", mask),
+        Picture(gray, f"for {classes[answer]}", mask, heat_map(class_map[..., answer], image_input.size)),
+    )
