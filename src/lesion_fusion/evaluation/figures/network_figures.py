@@ -39,7 +39,7 @@ def training_curves_figure(training_log: pd.DataFrame, title: str = "Training") 
             if f"{prefix}{name}" in folds:
                 _mean_and_band(axes, folds, f"{prefix}{name}", part, colour)
         axes.set(xlabel="Epoch", ylabel=label, xlim=(0.5, folds["epoch"].max() + 0.5))
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         if name != "loss":
             axes.set_ylim(top=1.01)
     if "val_loss" in folds:
@@ -89,7 +89,7 @@ def attention_figure(
     widest = min(1.0, 1.1 * float(attention["lesion_share_of_area"].max()))
     axes.set(xlim=(0, widest), ylim=(0, 1.01), xlabel="Lesion's share of the area", ylabel="Share of attention inside")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0))
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
