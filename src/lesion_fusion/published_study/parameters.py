@@ -40,12 +40,9 @@ def _stands_alone(entry: BaseModel) -> bool:
     return isinstance(entry, StudyNetwork) or (isinstance(entry, TabularModel) and entry.network is None)
 
 
-Entry = Annotated[
-    Annotated[TabularModel, Tag("classifier")]
-    | Annotated[StudyNetwork, Tag("network")]
-    | Annotated[LateFusion, Tag("late")],
-    Discriminator(_kind),
-]
+_Classifier = Annotated[TabularModel, Tag("classifier")]
+ImagingEntry = Annotated[_Classifier | Annotated[StudyNetwork, Tag("network")], Discriminator(_kind)]
+FusedEntry = Annotated[_Classifier | Annotated[LateFusion, Tag("late")], Discriminator(_kind)]
 
 
 class Published(Parameters):
@@ -82,9 +79,9 @@ class PaperReproduction(Parameters):
     alteration: Alteration = Alteration()
     image_size: int = Field(default=64, ge=16, le=1024)
     compared: tuple[str, ...] = ()
-    clinical: dict[str, Entry] = Field(default_factory=dict)
-    imaging: dict[str, Entry] = Field(default_factory=dict)
-    fusion: dict[str, Entry] = Field(default_factory=dict)
+    clinical: dict[str, TabularModel] = Field(default_factory=dict)
+    imaging: dict[str, ImagingEntry] = Field(default_factory=dict)
+    fusion: dict[str, FusedEntry] = Field(default_factory=dict)
     published: Published
 
     @field_validator("clinical", "imaging", "fusion", mode="before")
@@ -123,5 +120,9 @@ class PaperReproduction(Parameters):
     @property
     def entries(self) -> dict[str, TabularModel | StudyNetwork | LateFusion]:
         """All models by `<family>.<model>`."""
-        families = {"clinical": self.clinical, "imaging": self.imaging, "fusion": self.fusion}
+        families: dict[str, Mapping[str, TabularModel | StudyNetwork | LateFusion]] = {
+            "clinical": self.clinical,
+            "imaging": self.imaging,
+            "fusion": self.fusion,
+        }
         return {f"{family}.{name}": entry for family, of in families.items() for name, entry in of.items()}

@@ -18,7 +18,10 @@ from lesion_fusion.published_study.late import evaluate_late
 from lesion_fusion.published_study.parameters import PaperReproduction, StudyNetwork
 from lesion_fusion.published_study.pictures import look_at
 from lesion_fusion.published_study.rows import balanced_rows, permute_labels
-from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.parameters import Tuning
+
+# A family without a model has the columns all the same.
+_NOTHING = (pd.DataFrame(columns=["protocol", "family", "model", "repeat", "fold", "case_id", "label"]),) * 2
 
 
 def make_rows(cases: pd.DataFrame, parameters: PaperReproduction, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -61,9 +64,8 @@ def reproduce_clinical(
     """Return predictions and inner predictions of the clinical models in all their cells."""
     return _joined(
         tables
-        for name, entry in _of_family("clinical", parameters).items()
-        if isinstance(entry, TabularModel)
-        for tables in evaluate_classifier(name, entry, samples, parameters, tuning, study.seed)
+        for name, model in parameters.clinical.items()
+        for tables in evaluate_classifier(f"clinical.{name}", model, samples, parameters, tuning, study.seed)
     )
 
 
@@ -75,17 +77,18 @@ def reproduce_imaging(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return predictions, inner predictions, embeddings and histories of the imaging models in all their cells."""
     tables, embeddings, histories = [], [], []
-    for name, entry in _of_family("imaging", parameters).items():
-        if isinstance(entry, StudyNetwork):
+    for name, model in parameters.imaging.items():
+        full_name = f"imaging.{name}"
+        if isinstance(model, StudyNetwork):
             # Imported here: keras takes seconds to import, and the clinical models do without it.
             from lesion_fusion.published_study.networks import evaluate_network
 
-            for trained in evaluate_network(name, entry, samples, parameters, study.seed):
+            for trained in evaluate_network(full_name, model, samples, parameters, study.seed):
                 tables.append((trained.predictions, trained.inner_predictions))
                 embeddings.append(trained.embeddings)
                 histories.append(trained.history)
-        elif isinstance(entry, TabularModel):
-            tables += evaluate_classifier(name, entry, samples, parameters, tuning, study.seed)
+        else:
+            tables += evaluate_classifier(full_name, model, samples, parameters, tuning, study.seed)
     empty = [pd.DataFrame(columns=["protocol", "model", "repeat", "fold"])]
     return (
         *_joined(tables),
@@ -110,11 +113,12 @@ def reproduce_fusion(
         [(clinical_predictions, clinical_inner_predictions), (imaging_predictions, imaging_inner_predictions)]
     )
     tables: list[Tables] = []
-    for name, entry in _of_family("fusion", parameters).items():
-        if isinstance(entry, TabularModel):
-            tables += evaluate_classifier(name, entry, samples, parameters, tuning, study.seed, embeddings)
-        elif isinstance(entry, LateFusion):
-            tables += evaluate_late(name, entry, members, samples, parameters, tuning, study.seed)
+    for name, model in parameters.fusion.items():
+        full_name = f"fusion.{name}"
+        if isinstance(model, LateFusion):
+            tables += evaluate_late(full_name, model, members, samples, parameters, tuning, study.seed)
+        else:
+            tables += evaluate_classifier(full_name, model, samples, parameters, tuning, study.seed, embeddings)
     return _joined(tables)
 
 
@@ -151,10 +155,6 @@ def headline_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def _of_family(family: str, parameters: PaperReproduction) -> dict[str, TabularModel | StudyNetwork | LateFusion]:
-    return {name: entry for name, entry in parameters.entries.items() if name.startswith(f"{family}.")}
-
-
 def _joined(tables: Iterable[Tables]) -> Tables:
-    predictions, inner = zip(*tables, strict=True)
+    predictions, inner = zip(*(list(tables) or [_NOTHING]), strict=True)
     return pd.concat(predictions, ignore_index=True), pd.concat(inner, ignore_index=True)
