@@ -14,6 +14,18 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Entries of conf/base whose every step another model takes too.
+LEFT_OUT = (
+    "random_forest",
+    "svm_rbf",
+    "k_nearest_neighbours",
+    "decision_tree",
+    "adaboost",
+    "gradient_boosting",
+    "extra_trees",
+    "mlp",
+    "naive_bayes",
+)
 SMALL_GLOBALS = {"synthetic": {"cases": 84}}
 SMALL_PARAMETERS = {
     "preprocessing": {"folds": {"n_folds": 3}, "image_inputs": {"crop_with_mask": {"size": 32}}},
@@ -22,6 +34,7 @@ SMALL_PARAMETERS = {
     "clinical": {
         "xgboost": {"grid": {"n_estimators": [20], "learning_rate": [0.1]}},
         "xgboost_optuna": {"search": {"trials": 2}},
+        **dict.fromkeys(LEFT_OUT),
     },
     "imaging": {"small_cnn_adam": {"network": {"epochs": 1}}},
     "fusion": {

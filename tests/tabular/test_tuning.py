@@ -1,48 +1,63 @@
-"""Tuning chooses what scikit-learn's grid search chooses, with the same scores."""
+"""Tuning: ties, changed training rows, and words for what can not be. Its choices: `test_shared_fits`."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.folds import inner_folds
-from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.parameters import TabularModel
-from lesion_fusion.tabular.tuning import tune
+from lesion_fusion.tabular.shared_fits import grid_responses
+from lesion_fusion.tabular.training_rows import Training, TrainingRows
+from lesion_fusion.tabular.tuning import TunedClassifier, tune
 from tests.tabular.toy import LINEAR, TREE, TUNING, toy_study
 
 SEED = 3
 
 
-@pytest.mark.parametrize("model", [LINEAR, TREE], ids=lambda model: model.classifier)
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_scores_and_choice_are_those_of_grid_search(model: TabularModel, n_classes: int):
+def tuned_toy(model: TabularModel, seed: int = SEED) -> TunedClassifier:
     study = toy_study(90, signal=0.5, seed=1)
-    labels = study.positions()
-    if n_classes == 3:
-        labels = labels + (study.features["image_descriptor_entropy"].to_numpy() > 0.5)
     groups = study.cases["patient_id"].to_numpy()
-    tuned = tune(study.features, labels, groups, model, TUNING, n_classes, SEED)
-    encoder = make_encoder(list(study.features.columns), model.embedding_components)
-    search = GridSearchCV(
-        Pipeline([("encode", encoder), ("classify", CLASSIFIERS[model.classifier](SEED))]),
-        {f"classify__{name}": values for name, values in model.grid.items()},
-        scoring="roc_auc" if n_classes == 2 else "neg_log_loss",
-        cv=inner_folds(labels, groups, TUNING.inner_folds, SEED),
-    ).fit(study.features, labels)
-    # A tree's probabilities of 0 count as 1e-6 here, as 1e-16 there; that changes log loss, never AUROC.
-    if n_classes == 2 or model is LINEAR:
-        np.testing.assert_allclose(tuned.grid_scores["score"], search.cv_results_["mean_test_score"], atol=1e-9)
-        chosen = tuned.grid_scores["chosen"].to_numpy()
-        assert chosen.tolist() == (np.arange(len(chosen)) == search.best_index_).tolist()
-        np.testing.assert_allclose(
-            tuned.estimator.predict_proba(study.features), search.predict_proba(study.features), atol=1e-9
-        )
-    assert tuned.inner_probabilities.shape == (90, n_classes)
+    return tune(study.features, study.positions(), groups, model, TUNING, 2, seed)
+
+
+def test_inner_probabilities_are_of_all_rows_and_sum_to_one():
+    tuned = tuned_toy(TREE)
+    assert tuned.inner_probabilities.shape == (90, 2)
     np.testing.assert_allclose(tuned.inner_probabilities.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("training", [{"noise": 0.5, "copies": 2}, {"balancing": "oversampling"}])
+def test_changed_training_rows_are_the_seeds(training: dict):
+    model = LINEAR.model_copy(update={"training": Training(**training)})
+    one, again, other = tuned_toy(model), tuned_toy(model), tuned_toy(model, SEED + 1)
+    np.testing.assert_array_equal(one.inner_probabilities, again.inner_probabilities)
+    assert not np.array_equal(one.estimator["classify"].coef_, other.estimator["classify"].coef_)
+    assert not np.array_equal(one.inner_probabilities, tuned_toy(LINEAR).inner_probabilities)
+
+
+@pytest.mark.parametrize(
+    "training", [{"noise": 0.5, "copies": 2}, {"balancing": "oversampling"}, {"balancing": "class_weights"}]
+)
+def test_only_the_rows_fitted_on_are_changed(monkeypatch: pytest.MonkeyPatch, training: dict):
+    study = toy_study(90, signal=0.5, seed=1)
+    groups = study.cases["patient_id"].to_numpy()
+    seen = []
+
+    def noting(name: str, seed: int, grid: list, rows: TrainingRows, test: np.ndarray) -> list[np.ndarray]:
+        seen.append((rows, test))
+        return grid_responses(name, seed, grid, rows, test)
+
+    monkeypatch.setattr("lesion_fusion.tabular.tuning.grid_responses", noting)
+    model = LINEAR.model_copy(update={"training": Training(**training)})
+    tune(study.features, study.positions(), groups, model, TUNING, 2, SEED)
+    for (rows, test), (inside, outside) in zip(
+        seen, inner_folds(study.positions(), groups, TUNING.inner_folds, SEED), strict=True
+    ):
+        encoder = make_encoder(list(study.features.columns), 2).fit(study.features.iloc[inside])
+        np.testing.assert_array_equal(test, encoder.transform(study.features.iloc[outside]))
+        np.testing.assert_array_equal(rows.features[: len(inside)], encoder.transform(study.features.iloc[inside]))
 
 
 def test_of_equal_scores_the_first_point_wins():
@@ -61,6 +76,13 @@ def test_of_equal_scores_the_first_point_wins():
         ({"views": ("embeddings",)}, ["network"]),
         ({"views": ("pixels",)}, ["image_input"]),
         ({"image_input": "crop"}, ["image_input"]),
+        ({"grid": {"C": [0.1, -1]}}, ["'C' parameter", "Got -1"]),
+        ({"classifier": "xgboost", "grid": {"n_estimators": [0]}}, ["n_estimators of xgboost", "not 0"]),
+        (
+            {"classifier": "k_nearest_neighbours", "training": {"balancing": "class_weights"}},
+            ["k_nearest_neighbours takes no class weights", "random_forest", "logistic_regression"],
+        ),
+        ({"training": {"copies": 2}}, ["`noise`"]),
     ],
 )
 def test_a_model_that_can_not_be_is_refused_in_words(settings: dict, words: list[str]):
@@ -69,3 +91,10 @@ def test_a_model_that_can_not_be_is_refused_in_words(settings: dict, words: list
         TabularModel(**given)
     for word in words:
         assert word in str(error.value)
+
+
+def test_lists_and_nulls_of_yaml_are_values_of_a_grid():
+    layers = TabularModel(classifier="mlp", views=("record",), grid={"hidden_layer_sizes": [[50, 50], [100]]})
+    assert layers.grid == {"hidden_layer_sizes": [(50, 50), (100,)]}
+    tuned = tuned_toy(TREE.model_copy(update={"grid": {"max_depth": [2, None]}}))
+    assert tuned.grid_scores["max_depth"].tolist() == ["2", "None"]

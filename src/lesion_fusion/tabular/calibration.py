@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
@@ -18,16 +18,30 @@ _FLOOR = 1e-6
 _RIDGE = 10.0
 
 
-def class_scores(estimator: Any, features: Any) -> np.ndarray:
-    """Return an estimator's scores, shape (n, d), float64, on a scale that a logistic map turns into probabilities.
+def response(estimator: Any, features: Any) -> np.ndarray:
+    """Return what an estimator says of each case, float64: margins (n,) of two classes, or probabilities (n, k).
 
-    Two classes: d = 1, the log-odds of the second class, or the margin where the estimator gives no probability.
-    More: log-odds of each class against the first, or the margins.
+    Two classes: the margin where there is one, which probabilities near 0 and 1 would round; else both probabilities.
+    More classes: probabilities, or margins turned into shares.
     """
+    if hasattr(estimator, "decision_function") and len(estimator.classes_) == 2:
+        return np.asarray(estimator.decision_function(features), dtype="float64")
     if hasattr(estimator, "predict_proba"):
-        return log_odds(estimator.predict_proba(features))
-    margins = np.asarray(estimator.decision_function(features), dtype="float64")
-    return margins.reshape(len(margins), -1)
+        return np.asarray(estimator.predict_proba(features), dtype="float64")
+    return softmax(np.asarray(estimator.decision_function(features), dtype="float64"), axis=1)
+
+
+def scores_of(response: np.ndarray) -> np.ndarray:
+    """Return a response on a scale that a logistic map turns into probabilities, shape (n, k - 1).
+
+    The margin of the second class, or the log-odds of each class against the first.
+    """
+    return response[:, None] if response.ndim == 1 else log_odds(response)
+
+
+def class_scores(estimator: Any, features: Any) -> np.ndarray:
+    """Return an estimator's scores, shape (n, k - 1), float64, as `Calibration` takes them."""
+    return scores_of(response(estimator, features))
 
 
 def log_odds(probabilities: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import (
@@ -17,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.validation import has_fit_parameter
 
 
 def _xgboost(seed: int) -> ClassifierMixin:
@@ -39,3 +41,18 @@ CLASSIFIERS: Mapping[str, Callable[[int], ClassifierMixin]] = {
     "svm_rbf": lambda seed: SVC(kernel="rbf", random_state=seed),
     "xgboost": _xgboost,
 }
+
+
+def takes_weights(name: str) -> bool:
+    """Return whether a classifier can be fitted on rows that count unequally."""
+    return has_fit_parameter(CLASSIFIERS[name](0), "sample_weight")
+
+
+def check_hyperparameters(name: str, values: Mapping[str, Any]) -> None:
+    """Raise ValueError, which says what is allowed, for a value that a classifier's hyperparameter can not have."""
+    size = values.get("n_estimators", 1)
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(f"n_estimators of {name} is a whole number from 1, not {size!r}")
+    classifier = CLASSIFIERS[name](0).set_params(**values)
+    if hasattr(classifier, "_parameter_constraints"):
+        classifier._validate_params()

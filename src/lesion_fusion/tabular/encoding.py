@@ -60,16 +60,18 @@ def _output_names(name: str) -> list[str]:
 
 def _indicators(cells: pd.Series, name: str) -> np.ndarray:
     column = COLUMN[name]
-    values = [cell if isinstance(cell, str) else None for cell in cells]
-    missing = np.asarray([[value is None] for value in values], dtype="float64")
+    # A column holds few different cells; each is coded once. Position -1 is a missing cell and takes the last row.
+    positions, values = pd.factorize(cells)
     if column.kind is Kind.ORDERED:
         # Centred on the scale's middle, where a missing rank is put; its indicator tells the two apart.
         middle = (len(column.categories) - 1) / 2
         rank = {category: (i - middle) / middle for i, category in enumerate(column.categories)}
-        return np.hstack([np.asarray([[rank.get(value or "", 0.0)] for value in values]), missing])
-    held = [set(split_cell(value)) for value in values]
-    indicators = np.asarray([[category in parts for category in column.categories] for parts in held], dtype="float64")
-    return np.hstack([indicators.reshape(len(values), len(column.categories)), missing])
+        coded = [[rank.get(value, 0.0), 0.0] for value in values] + [[0.0, 1.0]]
+    else:
+        held = [split_cell(value) for value in values]
+        coded = [[*(float(category in parts) for category in column.categories), 0.0] for parts in held]
+        coded.append([0.0] * len(column.categories) + [1.0])
+    return np.asarray(coded)[positions]
 
 
 def make_encoder(columns: list[str], components: int, represented: bool = False) -> ColumnTransformer:
@@ -130,3 +132,15 @@ def encoded_sources(encoder: ColumnTransformer) -> list[str]:
         else:
             sources += [name.removeprefix("missingindicator_").partition(": ")[0] for name in names]
     return sources
+
+
+def is_number(encoder: ColumnTransformer) -> np.ndarray:
+    """Return which outputs of a fitted encoder are numbers, bool (p,): no indicator, no rank."""
+    numbers = np.zeros(len(encoder.get_feature_names_out()), dtype=bool)
+    for part in {"numbers", "descriptors", *MIXED} & set(encoder.named_transformers_):
+        numbers[encoder.output_indices_[part]] = True
+    if "numbers" in encoder.named_transformers_:
+        # Behind the numbers stand the indicators of those that are missing.
+        part = encoder.output_indices_["numbers"]
+        numbers[part.start + encoder.named_transformers_["numbers"].n_features_in_ : part.stop] = False
+    return numbers

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from sklearn.model_selection import ParameterGrid
 
 from lesion_fusion.cohort.roles import predictor_columns
 from lesion_fusion.parameters import ModelParameters, Parameters
-from lesion_fusion.tabular.classifiers import CLASSIFIERS
+from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, takes_weights
 from lesion_fusion.tabular.search_space import Search
+from lesion_fusion.tabular.training_rows import Training
 
 View = Literal["record", "record_representation", "image_descriptors", "embeddings", "pixels"]
 
@@ -21,7 +23,8 @@ class TabularModel(ModelParameters):
     descriptors, a network's embeddings (then `network` names that network), the pixels of an image input (then
     `image_input` names it) reduced to a square of `pixel_edge`. `predictors` are the roles of the record's columns it
     sees; without it, the study's. Of embeddings and of pixels so many principal components are kept. `grid` maps the
-    classifier's hyperparameters to the values to try; `search` is there instead of it where Optuna shall propose them.
+    classifier's hyperparameters to the values to try, a list being taken as a tuple; `search` is there instead of it
+    where Optuna shall propose them. `training` says how training rows are changed before a fit.
     """
 
     classifier: str
@@ -34,6 +37,7 @@ class TabularModel(ModelParameters):
     image_input: str | None = None
     pixel_edge: int = Field(default=16, ge=2, le=64)
     pixel_components: int = Field(default=16, ge=1)
+    training: Training = Training()
 
     @field_validator("classifier")
     @classmethod
@@ -48,6 +52,15 @@ class TabularModel(ModelParameters):
         predictor_columns(roles or ())
         return roles
 
+    @field_validator("grid")
+    @classmethod
+    def _tuples(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        # YAML has no tuples, and the sizes of an MLP's layers are one.
+        return {
+            name: [tuple(value) if isinstance(value, list) else value for value in values]
+            for name, values in grid.items()
+        }
+
     @model_validator(mode="after")
     def _grid_fits(self) -> TabularModel:
         allowed = CLASSIFIERS[self.classifier](0).get_params()
@@ -61,6 +74,8 @@ class TabularModel(ModelParameters):
         empty = [name for name, values in self.grid.items() if not values]
         if empty:
             raise ValueError(f"the grid of {self.classifier} gives no value for {', '.join(empty)}")
+        for point in ParameterGrid(self.grid):
+            check_hyperparameters(self.classifier, point)
         if ("embeddings" in self.views) != (self.network is not None):
             raise ValueError("`network` names the network whose embeddings are used, and only then is given")
         if ("pixels" in self.views) != (self.image_input is not None):
@@ -71,6 +86,9 @@ class TabularModel(ModelParameters):
             raise ValueError("record and record_representation are not joined: the latter is made of the former")
         if self.predictors is not None and not self.sees_record:
             raise ValueError("`predictors` names what is seen of the record, and `views` leaves the record out")
+        if self.training.balancing == "class_weights" and not takes_weights(self.classifier):
+            able = ", ".join(name for name in sorted(CLASSIFIERS) if takes_weights(name))
+            raise ValueError(f"{self.classifier} takes no class weights; these do: {able}. Oversampling suits any")
         return self
 
     @property

@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 
-from lesion_fusion.cohort.folds import inner_folds
-from lesion_fusion.tabular.calibration import class_scores
-from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 from lesion_fusion.tabular.search_space import Search
-from lesion_fusion.tabular.tuning import TunedClassifier, _score, tune
+from lesion_fusion.tabular.shared_fits import grid_responses
+from lesion_fusion.tabular.tuning import TunedClassifier, encoded_folds, response_score, tune
 
 if TYPE_CHECKING:
     from lesion_fusion.datasets.study_journal import StudyJournal
@@ -45,17 +41,11 @@ def tune_by_search(
 
     from lesion_fusion.tabular.optuna_search import search_points
 
-    encoder = make_encoder(list(features.columns), model.components, model.represents_record)
-    folds = []
-    for train, test in inner_folds(labels, groups, tuning.inner_folds, seed):
-        fitted = clone(encoder).fit(features.iloc[train], labels[train])
-        folds.append((fitted.transform(features.iloc[train]), train, fitted.transform(features.iloc[test]), test))
+    folds = encoded_folds(features, labels, groups, model, tuning, seed)
 
     def mean_score(point: dict[str, Any]) -> float:
-        scores = []
-        for encoded_train, train, encoded_test, test in folds:
-            classifier = CLASSIFIERS[model.classifier](seed).set_params(**point).fit(encoded_train, labels[train])
-            scores.append(_score(class_scores(classifier, encoded_test), labels[test], n_classes))
+        responses = [grid_responses(model.classifier, seed, [point], fold.rows, fold.test)[0] for fold in folds]
+        scores = [response_score(of_fold, labels[fold.tested]) for fold, of_fold in zip(folds, responses, strict=True)]
         return float(np.mean(scores))
 
     storage = journal.storage() if journal else optuna.storages.InMemoryStorage()

@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from sklearn import config_context
+from sklearn.compose import ColumnTransformer
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.folds import inner_folds
-from lesion_fusion.tabular.calibration import Calibration, class_scores, decision_threshold
+from lesion_fusion.cohort.folds import derived_seed, inner_folds
+from lesion_fusion.tabular.calibration import Calibration, class_scores, decision_threshold, scores_of
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import make_encoder
+from lesion_fusion.tabular.encoding import is_number, make_encoder
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.shared_fits import grid_responses
+from lesion_fusion.tabular.training_rows import TrainingRows, training_rows
 
 
 @dataclass(frozen=True)
@@ -55,47 +58,71 @@ def tune(
     first point of the grid wins, as with scikit-learn's `GridSearchCV`. The calibration sees the inner predictions of
     the chosen point only.
     """
-    encoder = make_encoder(list(features.columns), model.components, model.represents_record)
-    classifier = CLASSIFIERS[model.classifier](seed)
     grid = list(ParameterGrid(model.grid))
-    splits = inner_folds(labels, groups, tuning.inner_folds, seed)
+    folds = encoded_folds(features, labels, groups, model, tuning, seed)
+    # Hyperparameters were checked when the model's parameters were read; an ensemble would check those of each member.
+    with config_context(skip_parameter_validation=True):
+        responses = [grid_responses(model.classifier, seed, grid, fold.rows, fold.test) for fold in folds]
+        scores = [
+            [response_score(response, labels[fold.tested]) for response in of_fold]
+            for fold, of_fold in zip(folds, responses, strict=True)
+        ]
+        # In memory as in `GridSearchCV`, so that additions and ties come out alike.
+        means = np.ascontiguousarray(np.transpose(scores)).mean(axis=1)
+        best = int(np.argmax(means))
+        encoder, rows = _encoded(features, labels, model, derived_seed(seed, len(folds)))
+        classifier = rows.fit(CLASSIFIERS[model.classifier](seed).set_params(**grid[best]))
 
-    fold_scores = np.empty((len(grid), len(splits)))
-    inner_scores: list[np.ndarray | None] = [None] * len(grid)
-    for j, (train, test) in enumerate(splits):
-        fold_encoder = clone(encoder).fit(features.iloc[train], labels[train])
-        encoded_train, encoded_test = (
-            fold_encoder.transform(features.iloc[train]),
-            fold_encoder.transform(features.iloc[test]),
-        )
-        for i, point in enumerate(grid):
-            fitted = clone(classifier).set_params(**point).fit(encoded_train, labels[train])
-            scores = class_scores(fitted, encoded_test)
-            collected = inner_scores[i]
-            if collected is None:
-                collected = inner_scores[i] = np.empty((len(labels), scores.shape[1]))
-            collected[test] = scores
-            fold_scores[i, j] = _score(scores, labels[test], n_classes)
-    means = fold_scores.mean(axis=1)
-    best = int(np.argmax(means))
-    best_scores = inner_scores[best]
-    assert best_scores is not None
-
-    calibration = Calibration.fit(best_scores, labels, n_classes)
-    inner_probabilities = calibration.probabilities(best_scores)
+    tested = np.concatenate([fold.tested for fold in folds])
+    inner_scores = np.concatenate([scores_of(of_fold[best]) for of_fold in responses])[np.argsort(tested)]
+    calibration = Calibration.fit(inner_scores, labels, n_classes)
+    inner_probabilities = calibration.probabilities(inner_scores)
     threshold = decision_threshold(inner_probabilities, labels, tuning.decision.minimum_sensitivity)
-    estimator = Pipeline([("encode", clone(encoder)), ("classify", clone(classifier).set_params(**grid[best]))])
-    estimator.fit(features, labels)
+    estimator = Pipeline([("encode", encoder), ("classify", classifier)])
     return TunedClassifier(estimator, calibration, threshold, inner_probabilities, _grid_table(grid, means, best))
 
 
-def _score(scores: np.ndarray, labels: np.ndarray, n_classes: int) -> float:
-    if n_classes == 2:
-        return float(roc_auc_score(labels == 1, scores[:, 0]))
-    # Margins of one class against the rest, or log-odds against the first class: softmax turns either into shares.
-    logits = scores if scores.shape[1] == n_classes else np.column_stack([np.zeros(len(scores)), scores])
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return -float(log_loss(labels, shares / shares.sum(axis=1, keepdims=True), labels=np.arange(n_classes)))
+@dataclass(frozen=True)
+class InnerFold:
+    """The rows to fit on in an inner fold, and its encoded `test` rows, which stand at the positions `tested`."""
+
+    rows: TrainingRows
+    test: np.ndarray
+    tested: np.ndarray
+
+
+def encoded_folds(
+    features: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, model: TabularModel, tuning: Tuning, seed: int
+) -> list[InnerFold]:
+    """Return the inner folds of a training set, encoded by encoders fitted anew for each."""
+    folds = []
+    for j, (train, test) in enumerate(inner_folds(labels, groups, tuning.inner_folds, seed)):
+        encoder, rows = _encoded(features.iloc[train], labels[train], model, derived_seed(seed, j))
+        folds.append(InnerFold(rows, np.asarray(encoder.transform(features.iloc[test])), test))
+    return folds
+
+
+def _encoded(
+    features: pd.DataFrame, labels: np.ndarray, model: TabularModel, seed: int
+) -> tuple[ColumnTransformer, TrainingRows]:
+    """Return the encoder fitted on training rows, and the rows that a classifier is fitted on."""
+    encoder = make_encoder(list(features.columns), model.components, model.represents_record)
+    encoded = np.asarray(encoder.fit_transform(features, labels))
+    return encoder, training_rows(encoded, labels, is_number(encoder), model.training, seed)
+
+
+def response_score(response: np.ndarray, labels: np.ndarray) -> float:
+    """Return the AUROC of two classes, the negative log loss of more, as scikit-learn's scorers do.
+
+    `response` is what `calibration.response` gives for the cases of `labels` (n,).
+    """
+    if response.ndim == 1:
+        return float(roc_auc_score(labels, response))
+    if response.shape[1] == 2:
+        return float(roc_auc_score(labels, response[:, 1]))
+    # XGBoost's probabilities are float32 and sum to 1 no closer.
+    shares = response / response.sum(axis=1, keepdims=True)
+    return -float(log_loss(labels, shares, labels=np.arange(response.shape[1])))
 
 
 def _grid_table(grid: list[dict[str, Any]], means: np.ndarray, best: int) -> pd.DataFrame:
