@@ -36,8 +36,12 @@ class ComparisonRow(Parameters):
 
 
 class ComparisonGroup(Parameters):
-    """Rows that answer one question; p is corrected for the number of comparisons in the group."""
+    """Rows that answer one question; p is corrected for the number of comparisons in the group.
 
+    A group that is not `enabled` is left out, like one set to null.
+    """
+
+    enabled: bool = True
     title: str = Field(min_length=1)
     text: str = ""
     rows: tuple[ComparisonRow, ...] = Field(min_length=1)
@@ -51,8 +55,8 @@ class PlannedComparisons(Parameters):
 
     @property
     def present(self) -> dict[str, ComparisonGroup]:
-        """The groups that are not null."""
-        return {name: group for name, group in self.groups.items() if group is not None}
+        """The groups that take part."""
+        return {name: group for name, group in self.groups.items() if group is not None and group.enabled}
 
 
 def planned_comparisons(

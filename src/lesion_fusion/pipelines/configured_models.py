@@ -62,7 +62,7 @@ def compared_models(parameters: Mapping[str, Any], models: Sequence[str]) -> lis
     named = [
         (group, name)
         for group, entry in groups
-        if entry is not None
+        if entry is not None and entry.get("enabled", True)
         for row in entry["rows"]
         for name in (row["model"], row.get("reference"))
         if name is not None
