@@ -49,6 +49,7 @@ def test_the_encoder_puts_it_in_the_place_of_the_record(study: Study):
     ]
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_classifier_learns_from_it_inside_the_folds(study: Study):
     model = TabularModel(classifier="logistic_regression", views=VIEWS, grid={"C": [1.0]})
     groups = study.cases["patient_id"].to_numpy()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.validation import check_is_fitted
 
@@ -11,20 +14,25 @@ from sklearn.utils.validation import check_is_fitted
 class LearnedRepresentation(TransformerMixin, BaseEstimator):
     """The last hidden layer of a multilayer perceptron trained on the rows it is fitted on.
 
-    `units`: its width. `alpha`: the penalty on the weights, strong, since a record of some hundred cases is fitted
-    without error else. Input: float (n, d). Output: float64 (n, units), at least 0.
+    `units`: its width. `alpha`: the penalty on the weights, strong, since the records of some hundred cases are fitted
+    without error else. `steps`: of the optimiser, at most. Input: float (n, d). Output: float64 (n, units), at least 0.
     """
 
-    def __init__(self, units: int = 16, alpha: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, units: int = 16, alpha: float = 10.0, steps: int = 100, seed: int = 0) -> None:
         self.units = units
         self.alpha = alpha
+        self.steps = steps
         self.seed = seed
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> LearnedRepresentation:
         """Train the perceptron on the labels `y`."""
-        self.perceptron_ = MLPClassifier(
-            (self.units,), alpha=self.alpha, solver="lbfgs", max_iter=1000, random_state=self.seed
-        ).fit(X, y)
+        perceptron = MLPClassifier(
+            (self.units,), alpha=self.alpha, solver="lbfgs", max_iter=self.steps, random_state=self.seed
+        )
+        with warnings.catch_warnings():
+            # What is wanted is a representation: the last decimals of the loss don't matter to it.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.perceptron_ = perceptron.fit(X, y)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
