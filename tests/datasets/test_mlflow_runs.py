@@ -21,6 +21,7 @@ from lesion_fusion.datasets.mlflow_runs import (
     MlflowRegistryDataset,
     MlflowTagsDataset,
 )
+from lesion_fusion.datasets.served_answers import ServedAnswersDataset
 from lesion_fusion.evaluation.promotion import Champion
 from lesion_fusion.models.run_record import RunRecord
 from lesion_fusion.serving.schema import IMAGE, MASK, example_request
@@ -130,6 +131,18 @@ def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(
     with pytest.raises(Exception, match=r"Row 0, field age: 212 lies outside") as error:
         served.predict(request.iloc[:1].assign(age=212.0))
     assert type(error.value).__name__ == BadRequest.__name__
+
+
+def test_the_served_interface_answers_or_tells_what_is_wrong(tracked: Tracked):
+    served, request = ServedAnswersDataset(), request_of(tracked.cohort).iloc[:2]
+    with pytest.raises(DatasetError):
+        served.load()
+    right, wrong = tracked.reference["model_uri"], "models:/m-gone"
+    served.save({right: request, wrong: request})
+    answers = served.load()
+    expected = tracked.record.model.probabilities(tracked.cohort.inputs)[:2, 1]
+    np.testing.assert_allclose(answers[right].answers["probability"].astype(float), expected, atol=1e-6)
+    assert answers[wrong].fault
 
 
 def test_the_registry_gets_a_version_its_alias_and_its_reasons_and_champions_come_back(tracked: Tracked):

@@ -14,7 +14,7 @@ from .tables import binary_predictions, one_case_each
 
 PLAIN, BETTER, SAME, WORSE = "clinical.plain", "clinical.better", "clinical.same", "clinical.worse"
 TAGS = {"cohort": "toy", "cohort_digest": "a", "folds_digest": "b"}
-RULE = PromotionRule(slope_low=0.001, slope_high=1000)
+RULE = PromotionRule(slope_low=0.001, slope_high=1000, implausible_auroc=1)
 
 
 def tables() -> list[pd.DataFrame]:
@@ -58,7 +58,7 @@ def test_no_candidate_gives_a_table_without_rows(predictions: list[pd.DataFrame]
 
 def promoted(predictions: list[pd.DataFrame], not_kept: dict[str, str]) -> tuple[str, str, tuple[str, ...]]:
     board = leaderboard(predictions, one_case_each(predictions[0]), PLAIN, 300, not_kept=list(not_kept))
-    (decision,) = decide(board, {}, TAGS, RULE, not_kept)
+    (decision,) = decide(board, {}, TAGS, RULE, {}, PLAIN, not_kept)
     return decision.model, decision.alias, decision.reasons
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -37,7 +38,7 @@ _BACKEND_PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "xgboost-cpu", "xgbo
 
 
 class MlflowChildRunDataset(AbstractDataset["RunRecord", dict[str, str]]):
-    """Saves a `RunRecord` as a child of the active run; loads a reference to what was saved: model, run_id, model_uri.
+    """Saves a `RunRecord` as a child of the active run; loads a reference to what was saved.
 
     It never exists beforehand: a new parent run gets child runs of its own, of reused results too, so that the runs of
     two parents can be compared. `model` (`<family>.<model>`) and `cohort` find the last run of an earlier session, for
@@ -65,11 +66,7 @@ class MlflowChildRunDataset(AbstractDataset["RunRecord", dict[str, str]]):
         outputs = found[0].outputs.model_outputs if found and found[0].outputs else []
         if not outputs:
             raise DatasetError(f"No run of {self._model} on {self._cohort} was tracked: run without --tags.")
-        return {
-            "model": self._model,
-            "run_id": found[0].info.run_id,
-            "model_uri": f"models:/{outputs[0].model_id}",
-        }
+        return _reference(self._model, found[0].info.run_id, f"models:/{outputs[0].model_id}", found[0].data.tags)
 
     def save(self, data: RunRecord) -> None:
         """Write the run: tags, parameters, metrics, histories, figures, tables and the servable model."""
@@ -87,17 +84,19 @@ class MlflowChildRunDataset(AbstractDataset["RunRecord", dict[str, str]]):
                 mlflow.log_artifacts(workshop)
             logged = _log_model(data)
             mlflow.log_metrics(data.metrics, model_id=logged.model_id)
-            self._reference = {
-                "model": data.full_name,
-                "run_id": run.info.run_id,
-                "model_uri": logged.model_uri,
-            }
+            self._reference = _reference(data.full_name, run.info.run_id, logged.model_uri, data.tags)
 
     def _describe(self) -> dict[str, Any]:
         return {"model": self._model, "cohort": self._cohort}
 
     def _exists(self) -> bool:
         return False
+
+
+def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return where a run's model is, with the tags by which the promotion judges it."""
+    judged = {name: tags[name] for name in ("cohort_digest", "folds_digest", "needs") if name in tags}
+    return {"model": model, "run_id": run_id, "model_uri": model_uri, **judged}
 
 
 def _log_model(data: RunRecord) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
@@ -43,3 +44,23 @@ class ModelBundleDataset(AbstractDataset["FittedModel", "FittedModel"]):
 
     def _exists(self) -> bool:
         return (self._path / "model.json").is_file()
+
+
+class ModelBundlesDataset(AbstractDataset[NoReturn, "dict[str, Callable[[], FittedModel]]"]):
+    """Loads a folder of bundles as {model: function that reads it}; who wants a few reads no more. Read only."""
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Callable[[], FittedModel]]:
+        """Return the models by name."""
+        folders = sorted(path.parent for path in self._path.glob("*/model.json"))
+        return {folder.name: ModelBundleDataset(filepath=str(folder)).load for folder in folders}
+
+    def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
+        """Refuse: each model is saved where it is trained."""
+        raise DatasetError(f"The models in {self._path} are saved one by one.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import pandas as pd
@@ -11,17 +11,27 @@ from pydantic import Field
 
 from lesion_fusion.parameters import Parameters
 
+LADDER = ("metadata", "image", "mask", "descriptors", "assessment")
+"""What a model may need of a site, by effort: a receptionist's questions, an image, the lesion's outline in it, a
+radiologist's reading of it, a radiologist's verdict.
+"""
+
 
 class PromotionRule(Parameters):
     """What a model must show to become champion.
 
-    Its AUROC's interval excludes 0.5; its calibration slope, pooled out of fold, lies within these bounds; and, in the
-    families named here, it is not worse than the simple baseline by the paired test.
+    Its AUROC's interval excludes 0.5, and the AUROC is not above `implausible_auroc`; its calibration slope, pooled out
+    of fold, lies within the bounds; and in `compared_families` it beats the simple baseline by the paired test at
+    `level`, or ties it with less. A tie: no difference at that level, and an interval that excludes a loss of
+    `tie_margin`. Less: see `needs_less`.
     """
 
     slope_low: float = Field(default=0.8, gt=0)
     slope_high: float = Field(default=1.25, gt=0)
-    compared_families: tuple[str, ...] = ("fusion",)
+    implausible_auroc: float = Field(default=0.97, gt=0.5, le=1)
+    level: float = Field(default=0.05, gt=0, lt=1)
+    tie_margin: float = Field(default=0.05, ge=0, lt=0.5)
+    compared_families: tuple[str, ...] = ("clinical", "fusion")
 
 
 # AUROCs closer than this are the same figure, whatever it went through on the way to the registry and back.
@@ -40,13 +50,17 @@ class Champion:
 
 @dataclass(frozen=True)
 class Decision:
-    """`alias` is `champion` or `challenger`; `reasons` says why, each a sentence."""
+    """`alias` is `champion` or `challenger`; `reasons` says why, each a sentence.
+
+    `passed_over` says of each other model of the family that the rule refuses why it does.
+    """
 
     family: str
     model: str
     alias: str
     auroc: float
     reasons: tuple[str, ...]
+    passed_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def decide(
@@ -54,44 +68,84 @@ def decide(
     champions: Mapping[str, Champion],
     study_tags: Mapping[str, str],
     rule: PromotionRule,
+    needs: Mapping[str, Collection[str]],
+    baseline: str,
     not_kept: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Decision]:
     """Return a decision a family: its best model that passes the rule, or its best as challenger if none does.
 
-    `leaderboard` has one row a model, `champions` the present ones by family. A champion of the same data and folds
-    gives way only to an AUROC that is not lower; one of another cohort gives way, unless it comes from real patients
-    and the new model from the synthetic cohort. `not_kept` says of candidates (`<family>.<model>`) why they are not
-    kept: such a model comes after all others and never becomes champion.
+    `leaderboard` has one row a model, `champions` the present ones by family; `needs` says of each model
+    (`<family>.<model>`) which rungs of `LADDER` it needs, `baseline` which one is the simple baseline, `not_kept` why a
+    candidate is not kept: such a model comes after all others and never becomes champion. A champion of the same data
+    and folds gives way only to an AUROC that is not lower; one of another cohort gives way, unless it comes from real
+    patients and the new model from the synthetic cohort.
     """
     decisions = []
     for family, rows in leaderboard.groupby("family", sort=True):
         dropped = (rows["family"] + "." + rows["model"]).map(not_kept)
         ranked = rows.assign(dropped=dropped, last=dropped.notna())
         ordered = ranked.sort_values(["last", "auroc", "model"], ascending=[True, False, True])
-        failures = [_failures(row, rule) for _, row in ordered.iterrows()]
-        passing = next((i for i, reasons in enumerate(failures) if not reasons), None)
-        row = ordered.iloc[0 if passing is None else passing]
-        reasons = failures[0] if passing is None else []
+        failures = {str(row["model"]): _failures(row, rule, needs, baseline) for _, row in ordered.iterrows()}
+        chosen = next((model for model, reasons in failures.items() if not reasons), next(iter(failures)))
+        row = ordered.loc[ordered["model"] == chosen].iloc[0]
+        reasons = failures.pop(chosen)
         incumbent = champions.get(str(family))
-        if passing is not None and incumbent is not None:
+        if not reasons and incumbent is not None:
             reasons = _beaten_by_incumbent(float(row["auroc"]), incumbent, study_tags)
         alias = "challenger" if reasons else "champion"
         kept = reasons or [f"AUROC {row['auroc']:.3f} ({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), rule passed"]
-        decisions.append(Decision(str(family), str(row["model"]), alias, float(row["auroc"]), tuple(kept)))
+        passed_over = {model: tuple(found) for model, found in failures.items() if found}
+        decisions.append(Decision(str(family), chosen, alias, float(row["auroc"]), tuple(kept), passed_over))
     return decisions
 
 
-def _failures(row: pd.Series, rule: PromotionRule) -> list[str]:
+def after_tests(decision: Decision, faults: Sequence[str]) -> Decision:
+    """Return the decision after the tests of the stored model: with a fault it is not, or no longer, a champion."""
+    if not faults:
+        return decision
+    before = () if decision.alias == "champion" else decision.reasons
+    return replace(decision, alias="challenger", reasons=(*before, *faults))
+
+
+def needs_less(needs: Collection[str], others: Collection[str]) -> bool:
+    """Return whether `needs` ends on a lower rung of `LADDER` than `others`, or is a part of them."""
+    if not needs or not others:
+        return False
+    highest, of_others = (max(map(LADDER.index, one)) for one in (needs, others))
+    return highest < of_others or set(needs) < set(others)
+
+
+def _failures(row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collection[str]], baseline: str) -> list[str]:
     reasons = [f"it is a candidate that is not kept, {row['dropped']}"] if row["last"] else []
     if not row["auroc_low"] > 0.5:
         reasons.append(f"the AUROC's interval, {row['auroc_low']:.3f} to {row['auroc_high']:.3f}, includes 0.5")
+    if row["auroc"] > rule.implausible_auroc:
+        reasons.append(
+            f"an AUROC above {rule.implausible_auroc:g}, {row['auroc']:.3f}, is taken for a leak until it is explained"
+        )
     slope = row.get("calibration_slope", float("nan"))
     if pd.notna(slope) and not rule.slope_low <= slope <= rule.slope_high:
         reasons.append(f"the calibration slope is {slope:.2f}, outside {rule.slope_low:g} to {rule.slope_high:g}")
-    worse = pd.notna(row.get("baseline_p")) and row["baseline_p"] < 0.05 and row["baseline_difference"] < 0
-    if row["family"] in rule.compared_families and worse:
-        reasons.append(f"it is worse than the simple baseline by {-row['baseline_difference']:.3f} AUROC")
+    if row["family"] in rule.compared_families:
+        reasons += _against_baseline(row, rule, needs, baseline)
     return reasons
+
+
+def _against_baseline(
+    row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collection[str]], baseline: str
+) -> list[str]:
+    name = f"{row['family']}.{row['model']}"
+    if name == baseline or pd.isna(row.get("baseline_p")):
+        return []
+    difference, low, high = (row[f"baseline_difference{end}"] for end in ("", "_low", "_high"))
+    found = f"AUROC {difference:+.3f} ({low:+.3f} to {high:+.3f})"
+    if row["baseline_p"] < rule.level:
+        return [] if difference > 0 else [f"it is worse than the simple baseline: {found}"]
+    if low <= -rule.tie_margin:
+        return [f"it does not beat the simple baseline, and may lose {rule.tie_margin:g} to it: {found}"]
+    if needs_less(needs.get(name, ()), needs.get(baseline, ())):
+        return []
+    return [f"it ties with the simple baseline, {found}, and needs no less than it"]
 
 
 def _beaten_by_incumbent(auroc: float, incumbent: Champion, study_tags: Mapping[str, str]) -> list[str]:

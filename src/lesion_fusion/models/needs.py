@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from enum import StrEnum
 
+from lesion_fusion.cohort.schema import COLUMN
 from lesion_fusion.models.inputs import FittedModel
 
 
@@ -42,3 +43,9 @@ def needs_of(model: FittedModel) -> frozenset[Need]:
 def can_answer(model: FittedModel, given: Set[Need]) -> bool:
     """Return whether what is `given` of a case is enough for `model`."""
     return needs_of(model) <= given
+
+
+def efforts_of(model: FittedModel) -> tuple[str, ...]:
+    """Return what a site must have to use `model`: the roles of the record's columns, `image`, `mask`."""
+    roles = dict.fromkeys(COLUMN[name].role.value for name in model.record_columns)
+    return (*roles, *(need.value for need in Need if need in needs_of(model) - {Need.RECORD}))

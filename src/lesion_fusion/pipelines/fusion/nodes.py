@@ -1,9 +1,7 @@
-"""Nodes of fusion's last step: all models of all families side by side, and which are registered."""
+"""Nodes of fusion's last step: all models of all families side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -13,11 +11,8 @@ from lesion_fusion.evaluation.candidates import keep_candidates
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.missing_modality import missing_modality
 from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
-from lesion_fusion.evaluation.promotion import Champion, PromotionRule, decide
 from lesion_fusion.models.needs import Need
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
-
-REGISTERED_NAME = "lesion-{family}"
 
 
 def build_leaderboard(
@@ -31,7 +26,7 @@ def build_leaderboard(
         evaluation.resamples,
         evaluation.confidence,
         study.seed,
-        list(_not_kept(candidates)),
+        list(lost_candidates(candidates)),
     )
 
 
@@ -87,32 +82,7 @@ def judge_missing_modality(
     )
 
 
-def promote(
-    board: pd.DataFrame,
-    candidates: pd.DataFrame,
-    champions: Mapping[str, Champion],
-    study_tags: dict[str, str],
-    rule: PromotionRule,
-    *tracked_runs: dict[str, str],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return, to be kept and to be carried out, which model of each family is registered, as what, and why."""
-    runs = {run["model"]: run for run in tracked_runs}
-    of_family = {name.removeprefix("lesion-"): champion for name, champion in champions.items()}
-    decisions = [
-        {
-            "registered_name": REGISTERED_NAME.format(family=decision.family),
-            **asdict(decision),
-            "reasons": list(decision.reasons),
-            "run_id": runs[f"{decision.family}.{decision.model}"]["run_id"],
-            "model_uri": runs[f"{decision.family}.{decision.model}"]["model_uri"],
-            "study": study_tags,
-        }
-        for decision in decide(board, of_family, study_tags, rule, _not_kept(candidates))
-    ]
-    return decisions, decisions
-
-
-def _not_kept(candidates: pd.DataFrame) -> dict[str, str]:
+def lost_candidates(candidates: pd.DataFrame) -> dict[str, str]:
     """Return the reason why a candidate is not kept, by its name."""
     lost = candidates[~candidates["kept"].astype(bool)]
     return dict(zip(lost["model"], lost["reason"], strict=True))

@@ -12,8 +12,8 @@ from lesion_fusion.pipelines.fusion.nodes import (
     compare_as_planned,
     judge_candidates,
     judge_missing_modality,
-    promote,
 )
+from lesion_fusion.pipelines.fusion.promotion_nodes import make_smoke_test, nominate, promote
 from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from lesion_fusion.pipelines.stage import as_stage
 
@@ -78,15 +78,28 @@ def create_pipeline(
                 name="judge_missing_modality",
             ),
             Node(
-                promote,
+                nominate,
                 [
                     "leaderboard",
                     "candidates",
                     "registered_champions",
                     "study_tags",
                     "params:promotion",
+                    "params:evaluation",
                     *(f"{name}.tracked_run" for name in all_models),
                 ],
+                "nominations",
+                name="nominate",
+            ),
+            Node(
+                make_smoke_test,
+                ["nominations", "fitted_models", "study_cases", "raw_images", "raw_masks", "params:study"],
+                ["served_answers", "expected_answers", "leaks_found"],
+                name="make_smoke_test",
+            ),
+            Node(
+                promote,
+                ["nominations", "served_answers", "expected_answers", "leaks_found", "study_tags"],
                 ["promotion", "registry"],
                 name="promote",
             ),

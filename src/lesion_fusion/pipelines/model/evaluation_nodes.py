@@ -16,6 +16,7 @@ from lesion_fusion.evaluation.figures.table_figures import confusion_matrix_figu
 from lesion_fusion.evaluation.summary import per_fold, summary
 from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.models.needs import efforts_of
 from lesion_fusion.models.run_record import RunRecord
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.naming import ModelName
@@ -98,7 +99,7 @@ def gather_run(
     return RunRecord(
         family=model.family,
         name=model.name,
-        tags=study_tags,
+        tags={**study_tags, "needs": ", ".join(efforts_of(fitted))},
         parameters=flatten(parameters.model_dump()),
         metrics=flat,
         model=fitted,

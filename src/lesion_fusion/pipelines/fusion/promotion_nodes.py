@@ -1,0 +1,153 @@
+"""Nodes of promotion: each family puts a model forward, what is stored of it is tested, and the registry is told."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.cohort.roles import ForbiddenPredictorError, assert_no_leak
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.served_answers import Answered
+from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
+from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.models.inputs import CaseInputs, FittedModel
+from lesion_fusion.pipelines.fusion.nodes import lost_candidates
+from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors, make_lesion_images
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK, looks_at_image
+
+REGISTERED_NAME = "lesion-{family}"
+SMOKE_CASES_PER_CLASS = 2
+SAME_PROBABILITY = 1e-6
+
+
+@dataclass(frozen=True)
+class Nomination:
+    """A family's decision before the stored model is tested, and the tracked run of that model."""
+
+    decision: Decision
+    run: Mapping[str, str]
+
+
+def nominate(
+    board: pd.DataFrame,
+    candidates: pd.DataFrame,
+    champions: Mapping[str, Champion],
+    study_tags: dict[str, str],
+    rule: PromotionRule,
+    evaluation: Evaluation,
+    *tracked_runs: dict[str, str],
+) -> list[Nomination]:
+    """Return which model each family puts forward, by the figures on the leaderboard."""
+    runs = {run["model"]: run for run in tracked_runs}
+    of_family = {name.removeprefix("lesion-"): champion for name, champion in champions.items()}
+    needs = {name: [need for need in run.get("needs", "").split(", ") if need] for name, run in runs.items()}
+    decisions = decide(board, of_family, study_tags, rule, needs, evaluation.baseline, lost_candidates(candidates))
+    return [Nomination(decision, runs[f"{decision.family}.{decision.model}"]) for decision in decisions]
+
+
+def make_smoke_test(
+    nominations: Sequence[Nomination],
+    fitted_models: Mapping[str, Callable[[], FittedModel]],
+    cases: pd.DataFrame,
+    raw_images: Files,
+    raw_masks: Files,
+    study: Study,
+) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray], dict[str, list[str]]]:
+    """Return, by the URI of each nominated model: a request, the probabilities (n, k) it must give, leaks found in it.
+
+    The request holds a few cases of each class as raw record, image and outline. The probabilities are those of the
+    model as training left it, from what preprocessing makes of the same cases.
+    """
+    outlined = cases[cases["tumor_mask_file"].notna()]
+    few = outlined.groupby("label", sort=True).head(SMOKE_CASES_PER_CLASS).reset_index(drop=True)
+    requests, expected, leaks = {}, {}, {}
+    for nomination in nominations:
+        decision, uri = nomination.decision, nomination.run["model_uri"]
+        model = fitted_models[f"{decision.family}.{decision.model}"]()
+        requests[uri] = _request(few, model, raw_images, raw_masks)
+        expected[uri] = model.probabilities(_prepared(few, model, raw_images, raw_masks))
+        leaks[uri] = _leaks(model, study.protocol)
+    return requests, expected, leaks
+
+
+def promote(
+    nominations: Sequence[Nomination],
+    answers: Mapping[str, Answered],
+    expected: Mapping[str, np.ndarray],
+    leaks: Mapping[str, list[str]],
+    study_tags: dict[str, str],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return, to be kept and to be carried out, which model of each family is registered, as what, and why."""
+    decisions = []
+    for nomination in nominations:
+        run = nomination.run
+        uri = run["model_uri"]
+        faults = [*leaks[uri], *_foreign(run, study_tags), *_smoke_faults(answers[uri], expected[uri])]
+        decision = after_tests(nomination.decision, faults)
+        decisions.append(
+            {
+                "registered_name": REGISTERED_NAME.format(family=decision.family),
+                **asdict(decision),
+                "reasons": list(decision.reasons),
+                "passed_over": {model: list(reasons) for model, reasons in decision.passed_over.items()},
+                "run_id": run["run_id"],
+                "model_uri": uri,
+                "study": study_tags,
+            }
+        )
+    return decisions, decisions
+
+
+def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Files) -> pd.DataFrame:
+    rows = cases[[CASE, *model.record_columns]].astype(object)
+    if looks_at_image(model):
+        rows[IMAGE] = [base64.b64encode(raw_images[name]()).decode() for name in cases["image_file"]]
+        rows[MASK] = [base64.b64encode(raw_masks[name]()).decode() for name in cases["tumor_mask_file"]]
+    return rows.where(rows.notna(), None)
+
+
+def _prepared(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Files) -> CaseInputs:
+    descriptors = make_image_descriptors(cases, raw_images, raw_masks) if model.uses_descriptors else None
+    images = {
+        image_input: np.stack(list(make_lesion_images(cases, raw_images, raw_masks, image_input).rows))
+        for image_input in model.image_inputs
+    }
+    return CaseInputs(cases, descriptors, images)
+
+
+def _leaks(model: FittedModel, protocol: str) -> list[str]:
+    try:
+        assert_no_leak(model.record_columns, protocol)
+    except ForbiddenPredictorError as error:
+        return [str(error).rstrip(".")]
+    return []
+
+
+def _foreign(run: Mapping[str, str], study_tags: Mapping[str, str]) -> list[str]:
+    """Return a fault where the tracked run is of other data or folds than this study, by their digests."""
+    return [
+        f"its tracked run has another {name.replace('_', ' ')} than this study"
+        for name in ("cohort_digest", "folds_digest")
+        if run.get(name) != study_tags[name]
+    ]
+
+
+def _smoke_faults(answered: Answered, expected: np.ndarray) -> list[str]:
+    """Return what is wrong with the served answers; nothing where they are the probabilities that training gives."""
+    if answered.fault:
+        return [f"asked through the served interface it fails: {answered.fault}"]
+    table = answered.answers
+    withheld = table["abstained"].astype(bool)
+    if withheld.any():
+        return [f"served, it does not answer a case of its own study: {table.loc[withheld, 'reason'].iloc[0]}"]
+    served = table[[name for name in table if str(name).startswith("p_")]].to_numpy(dtype="float64")
+    apart = float(np.abs(served - expected).max())
+    if not apart <= SAME_PROBABILITY:
+        return [f"served, it gives other probabilities than in training, by up to {apart:.2g}"]
+    return []

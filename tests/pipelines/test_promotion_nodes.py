@@ -1,0 +1,88 @@
+"""The test of what is stored: served answers are the probabilities of training, of this study, without a leak."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.served_answers import Answered
+from lesion_fusion.evaluation.promotion import Decision
+from lesion_fusion.pipelines.fusion.promotion_nodes import Nomination, make_smoke_test, promote
+from tests.models.requests import answered
+from tests.models.toy import Cohort, fitted_late, fitted_tabular, small_cohort
+
+STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
+TAGS = {"cohort": "toy", "cohort_digest": "c", "folds_digest": "f"}
+RUN = {"model": "fusion.late", "run_id": "r", "model_uri": "models:/m", "cohort_digest": "c", "folds_digest": "f"}
+CHAMPION = Decision("fusion", "late", "champion", 0.9, ("rule passed",))
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Cohort:
+    return small_cohort()
+
+
+@pytest.fixture(scope="module")
+def cases(cohort: Cohort) -> pd.DataFrame:
+    return cohort.inputs.cases.assign(label=cohort.inputs.cases["classification"])
+
+
+def smoke_test(cohort, cases, model, run=RUN):
+    nomination = Nomination(replace(CHAMPION, family=model.family, model=model.name), run)
+    models = {f"{model.family}.{model.name}": lambda: model}
+    return [nomination], *make_smoke_test([nomination], models, cases, cohort.images, cohort.masks, STUDY)
+
+
+def promoted(nominations, answers, expected, leaks) -> dict:
+    decisions, registered = promote(nominations, answers, expected, leaks, TAGS)
+    assert decisions == registered
+    return decisions[0]
+
+
+def test_a_model_that_is_served_as_it_was_trained_becomes_champion(cohort, cases):
+    model = fitted_late(cohort)
+    nominations, requests, expected, leaks = smoke_test(cohort, cases, model)
+    (rows,) = requests.values()
+    assert len(rows) == 4
+    decision = promoted(nominations, {"models:/m": Answered(answered(cohort, model, rows))}, expected, leaks)
+    assert (decision["alias"], decision["reasons"]) == ("champion", ["rule passed"])
+    assert decision["registered_name"] == "lesion-fusion"
+
+
+def test_another_number_a_failure_or_silence_keeps_it_a_challenger(cohort, cases):
+    model = fitted_late(cohort)
+    nominations, requests, expected, leaks = smoke_test(cohort, cases, model)
+    right = answered(cohort, model, requests["models:/m"])
+    for answers, why in (
+        (Answered(right.assign(p_malignant=right["p_malignant"] + 1e-5)), "other probabilities than in training"),
+        (Answered(fault="OSError: gone"), "fails: OSError: gone"),
+        (Answered(right.assign(abstained=True, reason="too little")), "does not answer a case of its own study"),
+    ):
+        decision = promoted(nominations, {"models:/m": answers}, expected, leaks)
+        assert decision["alias"] == "challenger"
+        assert why in decision["reasons"][0]
+
+
+def test_a_run_of_other_folds_or_a_forbidden_column_keeps_it_a_challenger(cohort, cases):
+    model = fitted_tabular(cohort, ("record",))
+    _, requests, expected, leaks = smoke_test(cohort, cases, model)
+    answers = {"models:/m": Answered(answered(cohort, model, requests["models:/m"]))}
+    old = [Nomination(CHAMPION, RUN | {"folds_digest": "other"})]
+    assert promoted(old, answers, expected, leaks)["reasons"] == [
+        "its tracked run has another folds digest than this study"
+    ]
+    leaking = replace(model, record_columns=(*model.record_columns, "diagnosis"))
+    *_, found = smoke_test(cohort, cases, leaking)
+    assert "diagnosis" in found["models:/m"][0]
+    decision = promoted([Nomination(CHAMPION, RUN)], answers, expected, found)
+    assert decision["alias"] == "challenger"
+
+
+def test_a_request_has_no_missing_value_but_none(cohort, cases):
+    _, requests, _, _ = smoke_test(cohort, cases, fitted_late(cohort))
+    assert not any(value != value for value in requests["models:/m"].to_numpy().ravel())
+    assert np.isfinite(requests["models:/m"]["age"].astype(float)).any()
