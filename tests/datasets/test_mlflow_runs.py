@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
+from tests.models.requests import request_of
 from tests.models.toy import Cohort, domain_of, fitted_late, small_cohort
 
 from lesion_fusion.datasets.mlflow_runs import (

@@ -72,9 +72,8 @@ def test_a_run_of_other_folds_or_a_forbidden_column_keeps_it_a_challenger(cohort
     _, requests, expected, leaks = smoke_test(cohort, cases, model)
     answers = {"models:/m": Answered(answered(cohort, model, requests["models:/m"]))}
     old = [Nomination(CHAMPION, RUN | {"folds_digest": "other"})]
-    assert promoted(old, answers, expected, leaks)["reasons"] == [
-        "its tracked run has another folds digest than this study"
-    ]
+    decision = promoted(old, answers, expected, leaks)
+    assert decision["reasons"] == ["its tracked run has another folds digest than this study"]
     leaking = replace(model, record_columns=(*model.record_columns, "diagnosis"))
     *_, found = smoke_test(cohort, cases, leaking)
     assert "diagnosis" in found["models:/m"][0]
