@@ -1,4 +1,4 @@
-"""The project's `kedro run`: Kedro's own, except that an error which a person can mend ends in its message alone."""
+"""The project's commands: `kedro run`, Kedro's own, and `kedro score`; a mendable error ends in its message alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kedro.io import DatasetError
 from kedro.validation.exceptions import DataValidationError, ParameterValidationError
 
 from lesion_fusion.errors import MendableError
+from lesion_fusion.score import score
 
 _MENDABLE = (MendableError, ParameterValidationError, DataValidationError)
 
@@ -68,12 +69,11 @@ def _in_words(callback: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-assert kedro_run.callback is not None
-cli.add_command(
-    click.Command(
-        name=kedro_run.name,
-        callback=_in_words(kedro_run.callback),
-        params=kedro_run.params,
-        help=kedro_run.help,
-    )
-)
+def _told_in_words(command: click.Command) -> click.Command:
+    assert command.callback is not None
+    callback = _in_words(command.callback)
+    return click.Command(name=command.name, callback=callback, params=command.params, help=command.help)
+
+
+for command in (kedro_run, score):
+    cli.add_command(_told_in_words(command))

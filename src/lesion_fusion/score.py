@@ -1,0 +1,81 @@
+"""`kedro score`: a registered model's answers to a table and a folder of images, as one CSV file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from lesion_fusion.cohort.readers import READERS
+from lesion_fusion.datasets.atomic import replacing
+from lesion_fusion.datasets.file_folder import FileFolderDataset
+from lesion_fusion.errors import MendableError
+from lesion_fusion.hooks.resolvers import tracking_uri
+from lesion_fusion.imaging.inspection import Files
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+class UnreadableTableError(MendableError, ValueError):
+    """A table that is neither a sheet nor comma-separated text."""
+
+
+@click.command(name="score")
+@click.option("--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it.")
+@click.option("--table", required=True, type=_FILE, help="The record, .xlsx or .csv, in a published layout.")
+@click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
+@click.option("--images", type=_FOLDER, help="Folder of the images; without it only the record is asked.")
+@click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
+def score(model: str, table: Path, layout: str, images: Path | None, masks: Path | None, out: Path) -> None:
+    """Score every case of a table with a registered model.
+
+    Ends with 0 where every row could be asked, with 3 where rows were refused: they stand in the file with the reason.
+    The file is written whole or not at all.
+    """
+    # Imported here: MLflow takes seconds, and every `kedro` command reads this file.
+    import mlflow
+
+    from lesion_fusion.serving.batch import TOGETHER, counts, read_rows
+    from lesion_fusion.serving.batch import score as scored
+
+    start = time.monotonic()
+    mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
+    cases = _read_table(table)
+    rows = read_rows(cases, layout, _read_files(images), _read_files(masks or images))
+    ask = mlflow.pyfunc.load_model(model).predict
+    answers: list[Mapping[str, object]] = []
+    with click.progressbar(length=len(cases), label=f"Scoring {len(cases)} cases", show_pos=True) as progress:
+        while some := list(islice(rows, TOGETHER)):
+            answers += scored(some, ask)
+            progress.update(len(some))
+    # A refused row lacks the numbers; any other has all columns, in their order.
+    columns = max((list(answer) for answer in answers), key=len, default=[])
+    with replacing(out) as draft:
+        pd.DataFrame(answers, columns=columns).to_csv(draft, index=False)
+    answered, abstained, refused = counts(answers)
+    click.echo(
+        f"{out}: {answered} of {len(answers)} cases answered, {abstained} abstained, {refused} refused, "
+        f"in {time.monotonic() - start:.0f} s."
+    )
+    if refused:
+        sys.exit(3)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Return a table as text, as published."""
+    if path.suffix.lower() == ".xlsx":
+        return pd.read_excel(path, dtype=str, keep_default_na=False)
+    if path.suffix.lower() == ".csv":
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    raise UnreadableTableError(f"{path} is no table that can be read: give it as .xlsx or .csv.")
+
+
+def _read_files(folder: Path | None) -> Files | None:
+    return FileFolderDataset(filepath=str(folder)).load() if folder else None

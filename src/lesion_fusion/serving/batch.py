@@ -1,0 +1,90 @@
+"""Score a collection: its published table and folders as requests, each row answered whatever is wrong with others."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS, BUS_BRA_COLUMNS, READERS
+from lesion_fusion.cohort.record import is_plain_file_name
+from lesion_fusion.cohort.roles import MAY_PREDICT, predictor_columns
+from lesion_fusion.cohort.schema import COLUMN
+from lesion_fusion.cohort.wording import canonical_cell
+from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK
+
+PUBLISHED = {"breast_lesions_usg": BREAST_LESIONS_USG_COLUMNS, "bus_bra": BUS_BRA_COLUMNS}
+
+# Cases asked at once: a network answers a few in little more time than one, and little is asked again after a fault.
+TOGETHER = 16
+
+Ask = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case of a table as a request; or, where its files are not as the table says, the `fault`."""
+
+    case_id: str
+    cells: dict[str, object]
+    fault: str = ""
+
+
+def read_rows(table: pd.DataFrame, layout: str, images: Files | None, masks: Files | None) -> Iterator[Row]:
+    """Yield the rows of a table in a published layout, with image and outline from `images` and `masks` where given.
+
+    A column other than the case's identifier may be lacking; the outcome of a case that is scored is not known yet.
+    """
+    identifier = next(name for name, column in PUBLISHED[layout].items() if column == CASE)
+    lacking = [name for name in PUBLISHED[layout] if name not in table and name != identifier]
+    cases = READERS[layout](table.assign(**dict.fromkeys(lacking)))
+    for case in cases.to_dict("records"):
+        cells = {name: case[name] for name in predictor_columns(MAY_PREDICT) if name in case}
+        fault = ""
+        for field, column, files in ((IMAGE, "image_file", images), (MASK, "tumor_mask_file", masks)):
+            name = canonical_cell(case.get(column), COLUMN[column])
+            if files is None or name is None or name == "not_applicable":
+                continue
+            if not is_plain_file_name(name) or name not in files:
+                fault = f"field {field}: there is no file {name}; put it there, or correct its name in the table"
+                continue
+            cells[field] = base64.b64encode(files[name]()).decode()
+        yield Row(str(case[CASE]), cells, fault)
+
+
+def score(rows: list[Row], ask: Ask) -> list[dict[str, object]]:
+    """Return an answer a row: case_id and what the model says (see `serving.answer`).
+
+    A row that can't be asked, or is refused as not well formed, is `refused`, with the reason; the others are scored.
+    """
+    sound = [row for row in rows if not row.fault]
+    answers = dict(zip((id(row) for row in sound), _answers(sound, ask), strict=True))
+    return [{CASE: row.case_id} | (answers.get(id(row)) or _refused(row.fault)) for row in rows]
+
+
+def _answers(rows: list[Row], ask: Ask) -> list[dict[str, object]]:
+    if not rows:
+        return []
+    try:
+        answers = ask(pd.DataFrame([row.cells for row in rows], dtype=object)).to_dict("records")
+    except MlflowException as error:
+        if len(rows) == 1:
+            return [_refused(re.sub(r"(^|\n)Row 0, ", r"\1", error.message))]
+        return [answer for row in rows for answer in _answers([row], ask)]
+    return [{str(name): value for name, value in answer.items()} | {"refused": False} for answer in answers]
+
+
+def _refused(reason: str) -> dict[str, object]:
+    return {"abstained": True, "refused": True, "reason": reason.replace("\n", " ")}
+
+
+def counts(answers: list[Mapping[str, object]]) -> tuple[int, int, int]:
+    """Return how many cases were answered, how many the model abstained from, how many were refused."""
+    refused = sum(bool(answer["refused"]) for answer in answers)
+    abstained = sum(bool(answer["abstained"]) for answer in answers) - refused
+    return len(answers) - abstained - refused, abstained, refused
