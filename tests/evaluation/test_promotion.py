@@ -62,7 +62,7 @@ def test_no_difference_in_a_small_cohort_is_no_tie():
 def test_what_loses_is_no_champion_whatever_it_saves():
     decision = fusion(row("fusion.a", against=LOSES), needs={"fusion.a": RECEPTION})
     assert decision.alias == "challenger"
-    assert "worse than the simple baseline" in decision.reasons[0]
+    assert "is worse than the simple baseline" in decision.reasons[0]
 
 
 def test_the_baseline_and_families_that_are_not_compared_need_not_beat_it():

@@ -71,9 +71,10 @@ class TrainingBatches(keras.utils.PyDataset):
 def predict_in_batches(model: keras.Model, inputs: Rows, rows: np.ndarray, batch_size: int) -> tuple[np.ndarray, ...]:
     """Return each output of `model` (a model of several outputs) for the rows, float32, in their order.
 
-    The last batch is filled up by repetition: one shape, one trace.
+    The last batch is filled up by repetition: one shape, one trace. Fewer rows than `batch_size` are filled up to a
+    power of two, so that requests of any length leave few traces.
     """
-    batch_size = min(batch_size, len(rows))
+    batch_size = min(batch_size, 1 << (len(rows) - 1).bit_length())
     parts: list[list[np.ndarray]] = []
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
