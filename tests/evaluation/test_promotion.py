@@ -40,7 +40,9 @@ def fusion(*rows: dict, needs: dict | None = None, champions: dict | None = None
 
 
 def test_what_beats_the_baseline_becomes_champion_and_what_ties_with_no_less_does_not():
-    assert fusion(row("fusion.a", against=BEATS)).alias == "champion"
+    decision = fusion(row("fusion.a", against=BEATS))
+    assert decision.alias == "champion"
+    assert "it beats the simple baseline, AUROC +0.030 (+0.010 to +0.050)" in decision.reasons
     for needs in (RECORD, (*RECORD, *IMAGE), (*RECEPTION, "assessment"), ()):
         decision = fusion(row("fusion.a"), needs={"fusion.a": needs})
         assert decision.alias == "challenger"

@@ -93,7 +93,7 @@ def decide(
         if not reasons and incumbent is not None:
             reasons = _beaten_by_incumbent(float(row["auroc"]), incumbent, study_tags)
         alias = "challenger" if reasons else "champion"
-        kept = reasons or [f"AUROC {row['auroc']:.3f} ({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), rule passed"]
+        kept = reasons or _merits(row, rule, needs, baseline)
         passed_over = {model: tuple(found) for model, found in failures.items() if found}
         decisions.append(Decision(str(family), chosen, alias, float(row["auroc"]), tuple(kept), passed_over))
     return decisions
@@ -115,6 +115,12 @@ def needs_less(needs: Collection[str], others: Collection[str]) -> bool:
     return highest < of_others or set(needs) < set(others)
 
 
+def _merits(row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collection[str]], baseline: str) -> list[str]:
+    passed = f"AUROC {row['auroc']:.3f} ({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), rule passed"
+    compared = row["family"] in rule.compared_families
+    return [passed, _against_baseline(row, rule, needs, baseline)[1]] if compared else [passed]
+
+
 def _failures(row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collection[str]], baseline: str) -> list[str]:
     reasons = [f"it is a candidate that is not kept, {row['dropped']}"] if row["last"] else []
     if not row["auroc_low"] > 0.5:
@@ -127,25 +133,27 @@ def _failures(row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collectio
     if pd.notna(slope) and not rule.slope_low <= slope <= rule.slope_high:
         reasons.append(f"the calibration slope is {slope:.2f}, outside {rule.slope_low:g} to {rule.slope_high:g}")
     if row["family"] in rule.compared_families:
-        reasons += _against_baseline(row, rule, needs, baseline)
+        holds, comparison = _against_baseline(row, rule, needs, baseline)
+        reasons += [] if holds else [comparison]
     return reasons
 
 
 def _against_baseline(
     row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collection[str]], baseline: str
-) -> list[str]:
+) -> tuple[bool, str]:
+    """Return whether a model beats the simple baseline or ties it with less, and how they compare, in words."""
     name = f"{row['family']}.{row['model']}"
     if name == baseline or pd.isna(row.get("baseline_p")):
-        return []
+        return True, "it is the simple baseline"
     difference, low, high = (row[f"baseline_difference{end}"] for end in ("", "_low", "_high"))
     found = f"AUROC {difference:+.3f} ({low:+.3f} to {high:+.3f})"
     if row["baseline_p"] < rule.level:
-        return [] if difference > 0 else [f"it is worse than the simple baseline: {found}"]
+        better = bool(difference > 0)
+        return better, f"it {'beats' if better else 'is worse than'} the simple baseline, {found}"
     if low <= -rule.tie_margin:
-        return [f"it does not beat the simple baseline, and may lose {rule.tie_margin:g} to it: {found}"]
-    if needs_less(needs.get(name, ()), needs.get(baseline, ())):
-        return []
-    return [f"it ties with the simple baseline, {found}, and needs no less than it"]
+        return False, f"it does not beat the simple baseline, and may lose {rule.tie_margin:g} to it, {found}"
+    less = needs_less(needs.get(name, ()), needs.get(baseline, ()))
+    return less, f"it ties with the simple baseline, {found}, and needs {'less' if less else 'no less'} than it"
 
 
 def _beaten_by_incumbent(auroc: float, incumbent: Champion, study_tags: Mapping[str, str]) -> list[str]:
