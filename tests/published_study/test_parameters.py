@@ -22,7 +22,7 @@ def test_entries_are_told_apart_by_what_they_hold():
             "intermediate": EMBEDDED,
             "left_out": None,
         },
-        compared=[],
+        compared=["clinical.random_forest"],
     )
     kinds = {name: type(entry).__name__ for name, entry in parameters.entries.items()}
     assert kinds == {

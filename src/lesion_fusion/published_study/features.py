@@ -35,14 +35,14 @@ def trial_features(
         embeddings,
         reduced_pixels(masked_images(trial), model.pixel_edge) if "pixels" in model.views else None,
     )
-    if "record" in model.views and free_text:
+    if reads_outcome(model) and free_text:
         table = table.join(text_indicators(trial.rows.set_index("case_id")[free_text]))
     return table
 
 
 def reads_outcome(model: TabularModel) -> bool:
     """Whether outcome columns would reach the model: they are part of the record."""
-    return "record" in model.views
+    return not {"record", "record_representation"}.isdisjoint(model.views)
 
 
 def masked_images(trial: Trial) -> np.ndarray:

@@ -78,7 +78,7 @@ class PaperReproduction(Parameters):
     splitting: Splitting = Splitting()
     alteration: Alteration = Alteration()
     image_size: int = Field(default=64, ge=16, le=1024)
-    compared: tuple[str, ...] = ()
+    compared: tuple[str, ...] = Field(min_length=1)
     clinical: dict[str, TabularModel] = Field(default_factory=dict)
     imaging: dict[str, ImagingEntry] = Field(default_factory=dict)
     fusion: dict[str, FusedEntry] = Field(default_factory=dict)
