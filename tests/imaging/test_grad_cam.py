@@ -10,7 +10,7 @@ import pytest
 
 from lesion_fusion.imaging import grad_cam
 from lesion_fusion.imaging.fold_result import FoldResult
-from lesion_fusion.imaging.grad_cam import GradCam, maps_out_of_fold
+from lesion_fusion.imaging.grad_cam import GradCam, feature_maps, maps_of_heads, maps_out_of_fold
 from lesion_fusion.imaging.networks import EMBEDDING, HEAD, build_network
 
 CLASSES = 3
@@ -94,3 +94,18 @@ def test_each_case_is_explained_by_the_network_that_did_not_see_it(
     np.testing.assert_allclose(found[tests[1]], -2 * own[tests[1]], atol=1e-6)
     for ours, theirs in zip(network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_heads_share_the_maps_of_a_frozen_backbone(network: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grad_cam, "BATCH", 4)
+    pictures = images(6)
+    shape, rows = feature_maps(network, pictures)
+    maps = np.stack(list(rows))
+    assert maps.shape == (6, *shape)
+    empty, head = np.empty(0), network.get_layer(HEAD).get_weights()
+    folds = [
+        FoldResult(fold, np.arange(fold, 6, 2), empty, empty, empty, empty, [], 1, [head[0] * factor, head[1]], 0.0)
+        for fold, factor in enumerate((1.0, -2.0))
+    ]
+    expected = maps_out_of_fold(network, pictures, folds)
+    np.testing.assert_allclose(maps_of_heads(maps, folds), expected, atol=2e-3 * np.abs(expected).max())

@@ -147,6 +147,7 @@ def test_frozen_entries_of_one_backbone_share_their_features():
     assert readers == {"imaging.one.train", "imaging.two.train"}
     assert {node.name for node in pipeline.nodes if "registered_backbone.small" in node.inputs} == {
         own,
+        own.replace("features", "maps"),
         "imaging.other.train",
     }
 

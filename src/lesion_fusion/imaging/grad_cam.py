@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class GradCam:
 
     def __init__(self, network: keras.Model) -> None:
         self._network = network
-        features = _last_features(network)
+        features = last_features(network)
         classes = int(network.output.shape[-1])
         self._maps = keras.layers.Conv2D(classes, 1, use_bias=False, dtype="float32", name="class_maps")
         self._model = keras.Model(network.input, [self._maps(features), network.output])
@@ -49,7 +49,7 @@ class GradCam:
         """
         kernel, _ = self._network.get_layer(HEAD).get_weights()
         _, height, width, _ = self._model.outputs[0].shape
-        self._maps.set_weights([(kernel - kernel.mean(axis=1, keepdims=True))[None, None] / (height * width)])
+        self._maps.set_weights([_weights_of_maps(kernel, height * width)[None, None]])
         return predict_in_batches(self._model, images, rows, batch_size)[0]
 
 
@@ -72,7 +72,48 @@ def maps_out_of_fold(network: keras.Model, images: Rows, folds: Sequence[FoldRes
     return np.stack([parts[case] for case in range(len(images))])
 
 
-def _last_features(network: keras.Model) -> Any:
+def feature_maps(network: keras.Model, images: Rows) -> tuple[tuple[int, int, int], Iterator[np.ndarray]]:
+    """Return (height, width, channels) of the maps that `GradCam` adds up, and those of each image in turn, float16.
+
+    They are computed a batch at a time, so that memory does not grow with the number of images.
+    """
+    features = last_features(network)
+    model = keras.Model(network.input, [features, network.get_layer(EMBEDDING).output])
+    batch_size = min(BATCH, len(images))
+
+    def one_by_one() -> Iterator[np.ndarray]:
+        for start in range(0, len(images), batch_size):
+            rows = np.arange(start, min(start + batch_size, len(images)))
+            # The last batch is filled up: one size, one trace.
+            filled = np.concatenate([rows, np.repeat(rows[-1:], batch_size - len(rows))])
+            yield from predict_in_batches(model, images, filled, batch_size)[0][: len(rows)].astype("float16")
+
+    _, height, width, channels = features.shape
+    return (height, width, channels), one_by_one()
+
+
+def maps_of_heads(maps: np.ndarray, folds: Sequence[FoldResult]) -> np.ndarray:
+    """Return what `maps_out_of_fold` does, where folds learned heads alone: from `feature_maps` (n, h, w, d) of all.
+
+    The backbone is not needed for it: heads of any number share its maps.
+    """
+    count, height, width, _ = maps.shape
+    classes = folds[0].weights[0].shape[1]
+    found = np.empty((count, height, width, classes), dtype="float32")
+    for result in folds:
+        kernel, _ = result.weights
+        weights = _weights_of_maps(kernel, height * width)
+        for case in result.test:
+            found[case] = maps[case].astype("float32") @ weights
+    return found
+
+
+def _weights_of_maps(kernel: np.ndarray, positions: int) -> np.ndarray:
+    """Return (d, classes): the weight of each feature map in each class's map, from the head's kernel."""
+    return (kernel - kernel.mean(axis=1, keepdims=True)) / positions
+
+
+def last_features(network: keras.Model) -> Any:
     """Return the feature maps before the last pooling: the finest that the head is linear in, up to pooling."""
     features = network.get_layer(EMBEDDING).input
     while True:

@@ -15,6 +15,7 @@ from pydantic import Field
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
+from lesion_fusion.datasets.npy import RowStream
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.network import FittedNetwork
@@ -75,13 +76,18 @@ def train_network(
     Class maps are those of the last repeat: each case's by the network that did not see it. `registered_weights` is the
     file that weights `registered:<name>` stand for.
     """
+    # Imported here: keras takes seconds to import, and the clinical stage does without it.
+    from lesion_fusion.imaging.grad_cam import maps_out_of_fold
+
     parameters = _with_weights(parameters, registered_weights)
     result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds)
-    return _outputs(result, lesion_images, image_input, study, model)
+    maps = maps_out_of_fold(result.network, lesion_images, result.folds)
+    return *_outputs(result, image_input, study, model), maps
 
 
 def train_head(
     backbone_features: np.ndarray,
+    backbone_maps: np.ndarray,
     lesion_images: np.ndarray,
     cases: pd.DataFrame,
     folds: pd.DataFrame,
@@ -94,11 +100,14 @@ def train_head(
     *,
     model: ModelName,
 ) -> Trained:
-    """Return the same for regime frozen, from features that were computed once for every entry with this backbone."""
+    """Return the same for regime frozen, from features and maps that were computed once for all with this backbone."""
+    # Imported here: keras takes seconds to import, and the clinical stage does without it.
+    from lesion_fusion.imaging.grad_cam import maps_of_heads
+
     parameters = _with_weights(parameters, registered_weights)
     features = np.asarray(backbone_features)
     result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds, features=features)
-    return _outputs(result, lesion_images, image_input, study, model)
+    return *_outputs(result, image_input, study, model), maps_of_heads(backbone_maps, result.folds)
 
 
 def compute_backbone_features(
@@ -110,6 +119,18 @@ def compute_backbone_features(
     return features_of(backbone, str(registered_weights or weights), lesion_images)
 
 
+def compute_backbone_maps(
+    lesion_images: np.ndarray, registered_weights: Path | None = None, *, backbone: str, weights: str
+) -> RowStream:
+    """Return float16 (n, height, width, d), the feature maps that Grad-CAM adds up, under such a backbone."""
+    from lesion_fusion.imaging.grad_cam import feature_maps
+    from lesion_fusion.imaging.networks import build_network
+
+    network = build_network(backbone, lesion_images.shape[1:], 2, str(registered_weights or weights))
+    shape, rows = feature_maps(network, lesion_images)
+    return RowStream(shape=(len(lesion_images), *shape), dtype="float16", rows=rows)
+
+
 def _with_weights(parameters: NetworkModel, registered_weights: Path | None) -> NetworkModel:
     if registered_weights is None:
         return parameters
@@ -118,11 +139,8 @@ def _with_weights(parameters: NetworkModel, registered_weights: Path | None) -> 
 
 
 def _outputs(
-    result: NetworkResult, lesion_images: np.ndarray, image_input: ImageInput, study: Study, model: ModelName
-) -> Trained:
-    # Imported here: keras takes seconds to import, and the clinical stage does without it.
-    from lesion_fusion.imaging.grad_cam import maps_out_of_fold
-
+    result: NetworkResult, image_input: ImageInput, study: Study, model: ModelName
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork]:
     fitted = FittedNetwork(
         family=model.family,
         name=model.name,
@@ -138,7 +156,6 @@ def _outputs(
         result.training_log,
         result.embeddings,
         fitted,
-        maps_out_of_fold(result.network, lesion_images, result.folds),
     )
 
 

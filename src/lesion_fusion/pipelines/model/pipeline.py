@@ -13,7 +13,12 @@ from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, draw_im
 from lesion_fusion.pipelines.model.joint_nodes import train_joint
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName, for_backbone, for_model
-from lesion_fusion.pipelines.model.network_nodes import compute_backbone_features, train_head, train_network
+from lesion_fusion.pipelines.model.network_nodes import (
+    compute_backbone_features,
+    compute_backbone_maps,
+    train_head,
+    train_network,
+)
 from lesion_fusion.pipelines.model.shown_network import SHOWN_OF_NETWORK, showing_nodes
 from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_on_pixels, train_tabular
 from lesion_fusion.pipelines.model.transferred_nodes import transfer
@@ -89,11 +94,20 @@ def network_model(model: ModelName, stage: str, image_input: str, network: Mappi
     outside = {images, f"lesion_masks.{image_input}", "raw_images", "raw_masks", *registered}
     if network.get("regime") == "frozen":
         backbone = backbone_name(str(network.get("backbone")))
-        features = f"backbone_features.{backbone}_{weights_label(weights)}_{image_input}"
-        of_backbone = for_backbone(compute_backbone_features, backbone, weights)
-        before = Pipeline([Node(of_backbone, [images, *registered], features, name=features)], tags=stage)
-        train = Node(for_model(train_head, model), [features, *inputs], outputs, name="train")
-        outside.add(features)
+        name = f"{backbone}_{weights_label(weights)}_{image_input}"
+        computed = {
+            f"backbone_features.{name}": compute_backbone_features,
+            f"backbone_maps.{name}": compute_backbone_maps,
+        }
+        before = Pipeline(
+            [
+                Node(for_backbone(compute, backbone, weights), [images, *registered], dataset, name=dataset)
+                for dataset, compute in computed.items()
+            ],
+            tags=stage,
+        )
+        train = Node(for_model(train_head, model), [*computed, *inputs], outputs, name="train")
+        outside |= set(computed)
     else:
         before = Pipeline([])
         train = Node(for_model(train_network, model), inputs, outputs, name="train")
