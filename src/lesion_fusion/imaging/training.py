@@ -235,7 +235,15 @@ class _Monitor(keras.callbacks.Callback):
         figures = ", ".join(
             f"{name} {value:.3f}" for name, value in record.items() if name not in ("epoch", "learning_rate")
         )
-        logger.info("%s, epoch %d of %d: %s; at most %.0f s left", self._task.name, done, self.epochs, figures, left)
+        logger.info(
+            "%s, epoch %d of %d: %s; at most %.0f s left",
+            self._task.name,
+            done,
+            self.epochs,
+            figures,
+            left,
+            extra={"task": self._task.name, "figures": record},
+        )
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
