@@ -21,7 +21,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import lesion_fusion.tabular.out_of_fold as nested
-from lesion_fusion.cohort.folds import inner_folds, outer_splits
+from lesion_fusion.cohort.folds import inner_folds, make_folds, outer_splits
 from lesion_fusion.cohort.study import Study as StudyParameters
 from lesion_fusion.evaluation.summary import summary
 from lesion_fusion.fusion.late import LateFusion
@@ -34,6 +34,7 @@ from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel
 from lesion_fusion.tabular.tuning import TunedClassifier
+from tests.tabular.test_shared_fits import GRIDS
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, altered, toy_study
 
 FOLD, SEED = 0, 1
@@ -338,6 +339,22 @@ def test_nothing_is_found_where_there_is_nothing(seed: int):
     for result in (*results, fused(results, study)):
         found = auroc(study, result.predictions)
         assert found["low"] <= 0.5 <= found["high"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_no_tuned_classifier_finds_anything_where_labels_were_permuted():
+    study = toy_study(120, signal=2.0, seed=20)
+    permuted = study.cases.assign(label=np.random.default_rng(0).permutation(study.cases["label"]))
+    null = Study(permuted, study.features, make_folds(permuted, 3, 1, 0))
+    # As Holm's procedure begins: none is beyond chance where not even the furthest is at the level over their number.
+    confidence = 1 - 0.05 / len(GRIDS)
+    for name, grid in GRIDS.items():
+        model = TabularModel(classifier=name, views=("record",), grid=grid)
+        found = auroc(null, evaluated(null, model).predictions, confidence)
+        # Only above: what is rare in a training fold is common in its test fold, which pulls pooled chance below 0.5.
+        assert found["low"] <= 0.5, name
+    assert auroc(study, evaluated(study, TREE).predictions, confidence)["low"] > 0.5
 
 
 def test_features_chosen_by_all_labels_would_be_found_out():
