@@ -29,7 +29,7 @@ LEFT_OUT = (
 SMALL_GLOBALS = {"synthetic": {"cases": 84}}
 SMALL_PARAMETERS = {
     "preprocessing": {"folds": {"n_folds": 3}, "image_inputs": {"crop_with_mask": {"size": 32}}},
-    "tuning": {"inner_folds": 3},
+    "tuning": {"inner_folds": 3, "n_jobs": 1},
     "evaluation": {"resamples": 200},
     "clinical": {
         "xgboost": {"grid": {"n_estimators": [20], "learning_rate": [0.1]}},

@@ -68,9 +68,8 @@ def evaluate_nested(
     jobs = [*outer_splits(folds, cases["case_id"]), (REFIT, REFIT, everyone, everyone[:0])]
 
     def one(
-        repeat: int, fold: int, train: np.ndarray, test: np.ndarray
+        table: pd.DataFrame, repeat: int, fold: int, train: np.ndarray, test: np.ndarray
     ) -> tuple[TunedClassifier, np.ndarray, pd.DataFrame]:
-        table = features(repeat, fold)
         seed_of_fold = derived_seed(seed, repeat + 1, fold + 1)
         training = (table.iloc[train], labels[train], groups[train], model)
         if model.search:
@@ -83,7 +82,10 @@ def evaluate_nested(
         importance = permutation_importance(tuned, tested, labels[test], group_of, derived_seed(seed_of_fold))
         return tuned, tuned.probabilities(tested), importance.assign(repeat=repeat, fold=fold)
 
-    results = Parallel(n_jobs=tuning.n_jobs)(delayed(one)(*job) for job in jobs)
+    # Tables are made here as they are needed, so that a process is sent its own and not what all of them are made of.
+    results = Parallel(n_jobs=tuning.n_jobs)(
+        delayed(one)(features(repeat, fold), repeat, fold, train, test) for repeat, fold, train, test in jobs
+    )
 
     predictions, inner, grid_scores = [], [], []
     for (repeat, fold, train, test), (tuned, probabilities, _) in zip(jobs, results, strict=True):
