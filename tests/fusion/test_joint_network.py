@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from lesion_fusion.fusion.joint_network import FUSIONS, build_joint_network
 from lesion_fusion.fusion.paired_inputs import PairedRows
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.networks import EMBEDDING, HEAD
+from lesion_fusion.imaging.networks import EMBEDDING, HEAD, build_network
 from lesion_fusion.imaging.out_of_fold import train_out_of_fold
+from lesion_fusion.imaging.regimes import FromScratch
+from lesion_fusion.imaging.training import Task
 
 CASES, SIZE, WIDTH, UNITS = 64, 16, 5, (16, 8)
 QUICK = NetworkParameters(
@@ -29,8 +32,8 @@ def _small() -> Iterator[None]:
         yield
 
 
-def joint(fusion: str) -> keras.Model:
-    return build_joint_network(QUICK, (SIZE, SIZE, 2), WIDTH, 2, UNITS, fusion)
+def joint(fusion: str, parameters: NetworkParameters = QUICK) -> keras.Model:
+    return build_joint_network(parameters, (SIZE, SIZE, 2), WIDTH, 2, UNITS, fusion)
 
 
 def toy(image_tells: bool, record_tells: bool) -> tuple[PairedRows, np.ndarray]:
@@ -115,3 +118,26 @@ def test_nothing_is_found_where_there_is_nothing():
     augmented = QUICK.model_copy(update={"augmentation": 0.5})
     pairs, labels = toy(False, False)
     assert abs(auroc("gated", pairs, labels, augmented) - 0.5) < 0.2
+
+
+@pytest.mark.slow
+def test_an_image_branch_that_starts_from_weights_keeps_its_lower_blocks(tmp_path: Path):
+    path = tmp_path / "pretrained.keras"
+    source = build_network("small_cnn", (SIZE, SIZE, 2), 3)
+    source.save(path)
+    start = source.get_layer("block0_0_conv").get_weights()[0]
+    pairs, labels = toy(True, True)
+    learned = {}
+    for share in (0.1, 1.0):
+        parameters = QUICK.model_copy(
+            update={"regime": "fine_tune", "weights": str(path), "unfrozen_share": share, "epochs": 2}
+        )
+        network = joint("gated", parameters)
+        np.testing.assert_array_equal(network.get_layer("block0_0_conv").get_weights()[0], start)
+        record = network.get_layer("record_0").get_weights()[0]
+        trainer = FromScratch(network, pairs, parameters)
+        trainer.train(labels, np.arange(CASES), None, 1, Task("toy"))
+        learned[share] = np.abs(network.get_layer("block0_0_conv").get_weights()[0] - start).max()
+        assert np.abs(network.get_layer("record_0").get_weights()[0] - record).max() > 0
+    assert learned[0.1] == 0
+    assert learned[1.0] > 0

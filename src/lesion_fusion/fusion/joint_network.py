@@ -8,6 +8,7 @@ from typing import Any
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import EMBEDDING, build_network, head
+from lesion_fusion.imaging.regimes import freeze_lower_blocks
 
 
 def build_joint_network(
@@ -21,10 +22,11 @@ def build_joint_network(
     """Return a network from (image, record) to class probabilities, one functional graph of Keras' own layers.
 
     The image branch is `imaging.networks.build_network` up to its pooled features; the record branch a dense layer for
-    each of `record_units`, the last of which is also the width d of their common embedding, the layer `EMBEDDING`.
+    each of `record_units`, the last of which is also the width d of their common embedding, the layer `EMBEDDING`. In
+    regime fine_tune the image branch starts from weights, and its lower blocks are held.
 
     Args:
-        parameters: backbone, its weights, dropout before the head.
+        parameters: backbone, its weights, what of it is held, dropout before the head.
         image_shape: (height, width, channels), channels 1 (gray) or 2 (gray, mask); 0 to 255.
         record_width: numbers a record is given as.
         classes: number of classes.
@@ -39,6 +41,8 @@ def build_joint_network(
         ValueError, WeightsUnavailableError: see `imaging.networks.build_network`.
     """
     whole = build_network(parameters.backbone, image_shape, classes, parameters.weights)
+    if parameters.regime == "fine_tune":
+        freeze_lower_blocks(whole, parameters.unfrozen_share)
     maps = whole.get_layer(EMBEDDING).input
     image = keras.layers.GlobalAveragePooling2D(name="image_embedding")(maps)
     inputs = keras.Input((record_width,), name="record")

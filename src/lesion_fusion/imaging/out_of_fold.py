@@ -15,7 +15,7 @@ from lesion_fusion.imaging.fold_result import FoldResult, History
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import HEAD, build_network
-from lesion_fusion.imaging.regimes import FrozenBackbone, Regime, make_regime
+from lesion_fusion.imaging.regimes import FromScratch, FrozenBackbone, Regime, make_regime
 from lesion_fusion.imaging.training import Task
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,8 @@ def train_out_of_fold(
         refit: train a last network on all cases, for serving.
         completed: results of folds from an interrupted run, by fold; they are not trained again.
         on_fold: called with each fold's result as it is there, to store it.
-        build: makes the network that every fold starts from; without it, the one that the parameters name.
+        build: makes the network that every fold starts from, trained end to end as far as its layers are not held;
+            without it, the one that the parameters name, in their regime.
         features: regime frozen: float32 (n, d) from `backbone_features`, where they are there already; the network
             itself is then built for serving alone.
 
@@ -95,7 +96,7 @@ def train_out_of_fold(
         network = initial_network(images, classes, parameters, seed, build)
         # Again, so that a head starts alike whether its features are computed here or were before.
         keras.utils.set_random_seed(_seed_of(seed))
-        regime = make_regime(network, images, parameters)
+        regime = (make_regime if build is None else FromScratch)(network, images, parameters)
     title = f"{parameters.backbone}, {parameters.optimizer}"
     for left, fold in zip(range(len(waiting) - 1 + refit, -1, -1), waiting, strict=False):
         task = Task(f"{title}, fold {numbers.index(fold) + 1} of {len(numbers)}", left * parameters.epochs)

@@ -63,7 +63,7 @@ def features_of(backbone: str, weights: str, images: Rows) -> np.ndarray:
 
 
 class FromScratch:
-    """Every layer learns."""
+    """Every layer that is not held learns, from where the network is."""
 
     def __init__(self, network: keras.Model, images: Rows, parameters: NetworkParameters) -> None:
         self._trainer, self._images = Trainer(network, parameters), images
@@ -134,7 +134,7 @@ class FineTuned:
             features = backbone_features(network, images, parameters.batch_size)
             alone = parameters.model_copy(update={"epochs": parameters.head_epochs, "patience": None})
             self._head = FrozenBackbone(features, int(network.output.shape[-1]), alone)
-        _freeze_lower_blocks(network, parameters.unfrozen_share)
+        freeze_lower_blocks(network, parameters.unfrozen_share)
         self._trainer, self._images = Trainer(network, parameters), images
 
     def train(
@@ -157,7 +157,7 @@ class FineTuned:
         return self._trainer.predict(self._images, np.arange(len(self._images)))
 
 
-def _freeze_lower_blocks(network: keras.Model, unfrozen_share: float) -> None:
+def freeze_lower_blocks(network: keras.Model, unfrozen_share: float) -> None:
     """Leave the top share of the backbone's layers with weights, and the head, trainable; hold batch normalisation."""
     layers = [layer for layer in backbone_of(network).layers if layer.weights]
     frozen = round((1 - unfrozen_share) * len(layers))

@@ -16,7 +16,7 @@ def network_combinations(results: Sequence[ModelResult]) -> pd.DataFrame:
     """Return a row a network by falling AUROC: backbone and optimizer side by side, as the published text lists them.
 
     Columns: model, `SETTINGS`, image_input, and each of `METRICS` with _low and _high. A model is a network where its
-    parameters hold a group `network`; a joint network, which sees the record too, is none of these.
+    parameters hold a group `network` and an image input; a joint network, which sees the record too, is none of these.
     """
     columns = [
         "model",
@@ -37,7 +37,9 @@ def network_combinations(results: Sequence[ModelResult]) -> pd.DataFrame:
             },
         }
         for result in results
-        if isinstance(result.parameters.get("network"), Mapping) and "fusion" not in result.parameters
+        if isinstance(result.parameters.get("network"), Mapping)
+        and "image_input" in result.parameters
+        and "fusion" not in result.parameters
     ]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["auroc", "model"], ascending=[False, True], ignore_index=True)

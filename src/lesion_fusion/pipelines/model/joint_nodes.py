@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.joint import FittedJoint
 from lesion_fusion.pipelines.model.naming import ModelName, identified
-from lesion_fusion.pipelines.model.network_nodes import NetworkModel, train_in_repeats
+from lesion_fusion.pipelines.model.network_nodes import NetworkModel, train_in_repeats, with_weights
 from lesion_fusion.tabular.parameters import Tuning
 
 
@@ -35,8 +36,8 @@ class JointModel(NetworkModel):
     @field_validator("network")
     @classmethod
     def _trained_end_to_end(cls, network: NetworkParameters) -> NetworkParameters:
-        if network.regime != "scratch":
-            raise ValueError(f"a joint network is trained end to end: take regime scratch, not {network.regime}")
+        if network.regime == "frozen":
+            raise ValueError("a joint network is trained end to end: take regime scratch, or fine_tune from weights")
         return network
 
     @field_validator("predictors")
@@ -55,13 +56,18 @@ def train_joint(
     image_input: ImageInput,
     study: Study,
     finished_folds: FinishedFolds,
+    registered_weights: Path | None = None,
     *,
     model: ModelName,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedJoint]:
-    """Return predictions, inner predictions, the log of the training, embeddings and the network for serving."""
+    """Return predictions, inner predictions, the log of the training, embeddings and the network for serving.
+
+    `registered_weights` is the file that weights `registered:<name>` stand for.
+    """
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
     from lesion_fusion.fusion.joint_network import build_joint_network
 
+    parameters = with_weights(parameters, registered_weights)
     columns = study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
     assert_no_leak(columns, study.protocol)
     vectors = record_vectors(cases, columns)

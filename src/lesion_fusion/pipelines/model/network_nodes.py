@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,9 @@ class NetworkModel(ModelParameters):
     network: NetworkParameters
     image_input: str
     repeats: int = Field(default=1, ge=1)
+
+
+Model = TypeVar("Model", bound=NetworkModel)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def train_network(
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
     from lesion_fusion.imaging.grad_cam import maps_out_of_fold
 
-    parameters = _with_weights(parameters, registered_weights)
+    parameters = with_weights(parameters, registered_weights)
     result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds)
     maps = maps_out_of_fold(result.network, lesion_images, result.folds)
     return *_outputs(result, image_input, study, model), maps
@@ -104,7 +107,7 @@ def train_head(
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
     from lesion_fusion.imaging.grad_cam import maps_of_heads
 
-    parameters = _with_weights(parameters, registered_weights)
+    parameters = with_weights(parameters, registered_weights)
     features = np.asarray(backbone_features)
     result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds, features=features)
     return *_outputs(result, image_input, study, model), maps_of_heads(backbone_maps, result.folds)
@@ -131,7 +134,8 @@ def compute_backbone_maps(
     return RowStream(shape=(len(lesion_images), *shape), dtype="float16", rows=rows)
 
 
-def _with_weights(parameters: NetworkModel, registered_weights: Path | None) -> NetworkModel:
+def with_weights(parameters: Model, registered_weights: Path | None) -> Model:
+    """Return the parameters with the file that weights `registered:<name>` stand for, where there is one."""
     if registered_weights is None:
         return parameters
     network = parameters.network.model_copy(update={"weights": str(registered_weights)})

@@ -115,9 +115,11 @@ def network_model(model: ModelName, stage: str, image_input: str, network: Mappi
     return before + judged_model(model, stage, train, outside=outside, parameters={of_images}, shown=shown)
 
 
-def joint_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
+def joint_model(model: ModelName, stage: str, image_input: str, network: Mapping[str, object]) -> Pipeline:
     """Return the pipeline of a network over the record and the lesion images called `image_input`."""
     images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
+    named = registered_backbone(str(network.get("weights")))
+    registered = [] if named is None else [f"registered_backbone.{named}"]
     inputs = [
         images,
         "study_cases",
@@ -127,10 +129,11 @@ def joint_model(model: ModelName, stage: str, image_input: str) -> Pipeline:
         of_images,
         "params:study",
         "finished_folds",
+        *registered,
     ]
     outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model"]
     train = Node(for_model(train_joint, model), inputs, outputs, name="train")
-    return judged_model(model, stage, train, outside={images}, parameters={of_images})
+    return judged_model(model, stage, train, outside={images, *registered}, parameters={of_images})
 
 
 def late_model(model: ModelName, stage: str, members: Sequence[str]) -> Pipeline:
@@ -164,11 +167,10 @@ def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object
         image_inputs = parameters.get("image_inputs", ())
         assert isinstance(image_inputs, Sequence)
         return transferred_model(model, stage, str(parameters["transferred"]), [str(name) for name in image_inputs])
-    if "fusion" in parameters:
-        return joint_model(model, stage, str(parameters.get("image_input")))
     if "classifier" not in parameters:
+        of_kind = joint_model if "fusion" in parameters else network_model
         settings = parameters.get("network")
-        return network_model(
+        return of_kind(
             model, stage, str(parameters.get("image_input")), settings if isinstance(settings, Mapping) else {}
         )
     searched = bool(parameters.get("search"))
