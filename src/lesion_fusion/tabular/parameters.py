@@ -74,7 +74,7 @@ class TabularModel(ModelParameters):
         empty = [name for name, values in self.grid.items() if not values]
         if empty:
             raise ValueError(f"the grid of {self.classifier} gives no value for {', '.join(empty)}")
-        for point in ParameterGrid(self.grid):
+        for point in [*ParameterGrid(self.grid), *(self.search.extremes() if self.search else ())]:
             check_hyperparameters(self.classifier, point)
         if ("embeddings" in self.views) != (self.network is not None):
             raise ValueError("`network` names the network whose embeddings are used, and only then is given")

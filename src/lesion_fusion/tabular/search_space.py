@@ -37,3 +37,11 @@ class Search(Parameters):
 
     trials: int = Field(ge=1)
     space: dict[str, Dimension] = Field(min_length=1)
+
+    def extremes(self) -> list[dict[str, Any]]:
+        """Return the bounds and the choices of each hyperparameter, as points of it alone."""
+        return [
+            {name: value}
+            for name, dimension in self.space.items()
+            for value in dimension.choices or (dimension.low, dimension.high)
+        ]
