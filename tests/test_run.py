@@ -14,31 +14,19 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from tests.conftest import SMALL_PARAMETERS, Project, copy_project
+from tests.conftest import ROOT, SMALL_PARAMETERS, Project, copy_project
 
 pytestmark = pytest.mark.slow
 
-MODELS = [
-    "clinical.logistic_regression",
-    "clinical.xgboost",
-    "clinical.xgboost_optuna",
-    "clinical.stacked_ensemble",
-    "imaging.descriptors_svm",
-    "imaging.small_cnn_adam",
-    "imaging.ensemble",
-    "fusion.early_extra_trees",
-    "fusion.intermediate_logistic_regression",
-    "fusion.late_mean",
-    "fusion.late_majority_vote",
-    "fusion.late_weighted",
-    "fusion.late_stacking_logistic_regression",
-    # Ablations and the steps beside them.
-    "clinical.metadata_logistic_regression",
-    "clinical.assessment_logistic_regression",
-    "fusion.late_metadata",
-    "fusion.late_assessment",
-]
+MODELS = sorted(
+    f"{family}.{model}"
+    for file in (ROOT / "conf" / "base").glob("parameters*.yml")
+    for family, entries in (yaml.safe_load(file.read_text()) or {}).items()
+    if family in ("clinical", "imaging", "fusion")
+    for model in entries
+)
 
 
 @pytest.fixture
