@@ -26,6 +26,8 @@ MODELS = sorted(
     for family, entries in (yaml.safe_load(file.read_text()) or {}).items()
     if family in ("clinical", "imaging", "fusion")
     for model in entries
+    # What the small project sets to null it leaves out.
+    if SMALL_PARAMETERS.get(family, {}).get(model, {}) is not None
 )
 
 
