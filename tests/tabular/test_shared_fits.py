@@ -96,6 +96,15 @@ def rows(n: int = 120, n_classes: int = 2) -> TrainingRows:
     )
 
 
+@pytest.mark.parametrize("name", ["adaboost", "random_forest", "extra_trees"])
+def test_a_class_that_is_missing_from_the_rows_is_none_of_those_told_apart(name: str):
+    given = rows()
+    shifted = TrainingRows(given.features, given.labels + 1)
+    (found,) = grid_responses(name, SEED, [{"n_estimators": 4}], shifted, given.features)
+    alone = shifted.fit(CLASSIFIERS[name](SEED).set_params(n_estimators=4))
+    np.testing.assert_allclose(found, response(alone, given.features), rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["random_forest", "extra_trees"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_forest_is_grown_tree_by_tree_as_scikit_learn_grows_it(name: str, n_classes: int):

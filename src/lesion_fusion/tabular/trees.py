@@ -22,15 +22,16 @@ _UNLIMITED = np.iinfo(np.int32).max
 class TreeGrower:
     """Grows classification trees by Gini impurity on one set of rows.
 
-    `features` (n, p) are numbers, `labels` (n,) positions of classes 0 to k - 1, all of them present. With
+    `features` (n, p) are numbers, `labels` (n,) classes; trees tell apart those that are there, in their order. With
     `random_splits` a feature is cut at random (extremely randomised trees), else at the best place; `max_features` are
     tried at each node.
     """
 
     def __init__(self, features: np.ndarray, labels: np.ndarray, max_features: int, *, random_splits: bool) -> None:
         self._features = np.ascontiguousarray(features, dtype=np.float32)
-        self._labels = np.ascontiguousarray(labels, dtype=np.float64)[:, None]
-        self._n_classes = np.asarray([len(np.unique(labels))], dtype=np.intp)
+        classes, positions = np.unique(labels, return_inverse=True)
+        self._labels = np.ascontiguousarray(positions, dtype=np.float64)[:, None]
+        self._n_classes = np.asarray([len(classes)], dtype=np.intp)
         self._max_features = max_features
         self._splitter = RandomSplitter if random_splits else BestSplitter
 
@@ -52,8 +53,8 @@ def next_tree_seed(random: np.random.RandomState) -> int:
 class ForestGrower:
     """Grows the trees of a random forest or of extremely randomised trees.
 
-    Its settings, but for its size, depth and seed, are scikit-learn's own.
-    A tree that stayed shallower than a limit is the tree of that limit too, and is not grown again.
+    The forest's settings, but for its size, depth and seed, are scikit-learn's own. A tree that stayed shallower than a
+    limit is the tree of that limit too, and is not grown again.
     """
 
     def __init__(self, forest: Any, features: np.ndarray, labels: np.ndarray) -> None:
