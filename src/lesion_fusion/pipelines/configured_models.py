@@ -89,8 +89,8 @@ def check_explained(parameters: Mapping[str, Any], classifiers: Collection[str])
 def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
     """Return {family: {model: its parameters}}.
 
-    Raises ModelEntryError for an entry that holds no parameters, or names an image input which is not there, and for a
-    candidate that must beat a model which is not there.
+    Raises ModelEntryError for an entry that holds no parameters, or names an image input which is not there, for a
+    candidate that must beat a model which is not there, and for embeddings of what is no network of images.
     """
     image_inputs = configured_image_inputs(parameters)
     models: dict[str, dict[str, Mapping[str, Any]]] = {}
@@ -117,7 +117,23 @@ def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapp
                 f"{candidate} must beat {reference}, which no entry among the models has. "
                 f"There are: {', '.join(names)}."
             )
+    _check_embeddings(models)
     return models
+
+
+def _check_embeddings(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    entries = {f"{family}.{name}": entry for family, named in models.items() for name, entry in named.items()}
+    # A joint network's embeddings hold the record already.
+    networks = [
+        name for name, entry in entries.items() if isinstance(entry.get("network"), Mapping) and "fusion" not in entry
+    ]
+    for name, entry in entries.items():
+        network = entry.get("network")
+        if isinstance(network, str) and network not in networks:
+            raise ModelEntryError(
+                f"{name} reads the embeddings of {network}, which is no network over images alone. "
+                f"There are: {', '.join(networks) or 'none'}."
+            )
 
 
 def must_beat(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, str]:
