@@ -24,6 +24,14 @@ def test_an_unknown_category_sets_no_indicator_and_a_missing_cell_its_own():
     assert coded.iloc[2].sum() == 1
 
 
+def test_a_cell_that_is_no_text_is_missing():
+    table = pd.DataFrame({"shape": pd.Series(["oval", 3.0, None, "oval"], dtype="object")})
+    encoder = CategoryIndicators().fit(table)
+    coded = pd.DataFrame(encoder.transform(table), columns=encoder.get_feature_names_out())
+    assert coded["shape: missing"].tolist() == [0, 1, 1, 0]
+    assert coded.sum(axis=1).tolist() == [1, 1, 1, 1]
+
+
 def test_several_categories_in_a_cell_set_several_indicators():
     coded = indicators(margin=["indistinct&spiculated"])
     assert [name for name in coded if coded[name].iloc[0]] == ["margin: indistinct", "margin: spiculated"]

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from lesion_fusion.cohort.schema import COLUMN, Kind, split_cell
+from lesion_fusion.cohort.schema import COLUMN, Column, Kind, split_cell
 from lesion_fusion.tabular.representation import LearnedRepresentation
 
 EMBEDDING_PREFIX = "embedding_"
@@ -59,19 +59,20 @@ def _output_names(name: str) -> list[str]:
 
 
 def _indicators(cells: pd.Series, name: str) -> np.ndarray:
-    column = COLUMN[name]
-    # A column holds few different cells; each is coded once. Position -1 is a missing cell and takes the last row.
-    positions, values = pd.factorize(cells)
+    # A column holds few different cells; each is coded once. A missing cell has position -1, the last row.
+    positions, different = pd.factorize(cells)
+    return np.asarray([_coded(cell, COLUMN[name]) for cell in [*different, None]])[positions]
+
+
+def _coded(cell: object, column: Column) -> list[float]:
+    missing = float(not isinstance(cell, str))
     if column.kind is Kind.ORDERED:
         # Centred on the scale's middle, where a missing rank is put; its indicator tells the two apart.
         middle = (len(column.categories) - 1) / 2
-        rank = {category: (i - middle) / middle for i, category in enumerate(column.categories)}
-        coded = [[rank.get(value, 0.0), 0.0] for value in values] + [[0.0, 1.0]]
-    else:
-        held = [split_cell(value) for value in values]
-        coded = [[*(float(category in parts) for category in column.categories), 0.0] for parts in held]
-        coded.append([0.0] * len(column.categories) + [1.0])
-    return np.asarray(coded)[positions]
+        rank = (column.categories.index(cell) - middle) / middle if cell in column.categories else 0.0
+        return [rank, missing]
+    parts = split_cell(cell)
+    return [*(float(category in parts) for category in column.categories), missing]
 
 
 def make_encoder(columns: list[str], components: int, represented: bool = False) -> ColumnTransformer:
