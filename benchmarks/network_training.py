@@ -24,9 +24,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import keras
 import numpy as np
 
+from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import HEAD, build_network
 from lesion_fusion.imaging.out_of_fold import train_out_of_fold
