@@ -6,7 +6,6 @@ Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization", NeurIPS 24.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import time
@@ -21,8 +20,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.tabular.search_space import Dimension, Search
-
-logger = logging.getLogger(__name__)
 
 # Points drawn at random before the estimator proposes any.
 _STARTUP = 5
@@ -61,7 +58,6 @@ def search_points(
             storage=storage, sampler=_Sampler(seed), study_name=name, direction="maximize", load_if_exists=True
         )
         space = {key: _distribution(dimension) for key, dimension in search.space.items()}
-        before = len(_finished(study))
         while len(_finished(study)) < search.trials:
             _bury(study)
             running = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.RUNNING]
@@ -81,10 +77,7 @@ def search_points(
                 study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
                 raise
         finished = _finished(study)[: search.trials]
-    trials = [Trial(dict(trial.params), float(trial.value)) for trial in finished]
-    kept = f", {min(before, search.trials)} of them from an earlier run" if before else ""
-    logger.info("Searched %d points%s; best score %.3f", len(trials), kept, max(trial.score for trial in trials))
-    return trials
+    return [Trial(dict(trial.params), float(trial.value)) for trial in finished]
 
 
 class _Sampler(optuna.samplers.BaseSampler):

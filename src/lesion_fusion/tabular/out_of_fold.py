@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,6 +17,8 @@ from lesion_fusion.tabular.importance import permutation_importance
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 from lesion_fusion.tabular.search_tuning import tune_by_search
 from lesion_fusion.tabular.tuning import TunedClassifier, tune
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from lesion_fusion.datasets.study_journal import StudyJournal
@@ -83,9 +86,16 @@ def evaluate_nested(
         return tuned, tuned.probabilities(tested), importance.assign(repeat=repeat, fold=fold)
 
     # Tables are made here as they are needed, so that a process is sent its own and not what all of them are made of.
-    results = Parallel(n_jobs=tuning.n_jobs)(
+    trainings = Parallel(n_jobs=tuning.n_jobs, return_as="generator")(
         delayed(one)(features(repeat, fold), repeat, fold, train, test) for repeat, fold, train, test in jobs
     )
+    results = []
+    for training in trainings:
+        results.append(training)
+        if model.search:
+            # A search takes minutes where there are many trainings.
+            best = training[0].grid_scores["score"].max()
+            logger.info("Searched %d of %d trainings, best score %.3f", len(results), len(jobs), best)
 
     predictions, inner, grid_scores = [], [], []
     for (repeat, fold, train, test), (tuned, probabilities, _) in zip(jobs, results, strict=True):
