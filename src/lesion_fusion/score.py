@@ -26,6 +26,10 @@ class UnreadableTableError(MendableError, ValueError):
     """A table that is neither a sheet nor comma-separated text."""
 
 
+class NoSuchModelError(MendableError, LookupError):
+    """A model that MLflow does not find or can't load."""
+
+
 @click.command(name="score")
 @click.option("--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it.")
 @click.option("--table", required=True, type=_FILE, help="The record, .xlsx or .csv, in a published layout.")
@@ -41,6 +45,7 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
     """
     # Imported here: MLflow takes seconds, and every `kedro` command reads this file.
     import mlflow
+    from mlflow.exceptions import MlflowException
 
     from lesion_fusion.serving.batch import TOGETHER, counts, read_rows
     from lesion_fusion.serving.batch import score as scored
@@ -48,12 +53,19 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
     start = time.monotonic()
     mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
     cases = _read_table(table)
-    rows = read_rows(cases, layout, _read_files(images), _read_files(masks or images))
-    ask = mlflow.pyfunc.load_model(model).predict
+    try:
+        loaded = mlflow.pyfunc.load_model(model)
+    except MlflowException as error:
+        raise NoSuchModelError(
+            f"{model} can't be loaded: {error.message}. MLflow was asked at {mlflow.get_tracking_uri()}; the variable "
+            "MLFLOW_TRACKING_URI names another place."
+        ) from error
+    asked = set(loaded.metadata.get_input_schema().input_names())
+    rows = read_rows(cases, layout, asked, _read_files(images), _read_files(masks or images))
     answers: list[Mapping[str, object]] = []
     with click.progressbar(length=len(cases), label=f"Scoring {len(cases)} cases", show_pos=True) as progress:
         while some := list(islice(rows, TOGETHER)):
-            answers += scored(some, ask)
+            answers += scored(some, loaded.predict)
             progress.update(len(some))
     # A refused row lacks the numbers; any other has all columns, in their order.
     columns = max((list(answer) for answer in answers), key=len, default=[])

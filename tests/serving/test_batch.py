@@ -9,9 +9,12 @@ import pytest
 from lesion_fusion.models.late import FittedLateFusion
 from lesion_fusion.serving.batch import counts, read_rows, score
 from lesion_fusion.serving.request import RequestError
+from lesion_fusion.serving.schema import IMAGE, MASK
 from lesion_fusion.serving.served_model import BadRequest
 from tests.models.requests import answered
-from tests.models.toy import Cohort
+from tests.models.toy import RECORD, Cohort
+
+FIELDS = {*RECORD, IMAGE, MASK}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def ask(cohort: Cohort, model: FittedLateFusion):
 
 def read(cohort: Cohort, table: pd.DataFrame | None = None):
     table = cohort.published if table is None else table
-    return list(read_rows(table, "breast_lesions_usg", cohort.images, cohort.masks))
+    return list(read_rows(table, "breast_lesions_usg", FIELDS, cohort.images, cohort.masks))
 
 
 def test_published_cases_get_the_pipelines_numbers_in_the_tables_order(cohort, model, ask):
@@ -61,5 +64,5 @@ def test_a_bad_row_gets_its_reason_and_the_rest_are_scored(cohort, ask):
 
 
 def test_without_folders_only_the_record_is_asked(cohort, ask):
-    rows = list(read_rows(cohort.published, "breast_lesions_usg", None, None))
+    rows = list(read_rows(cohort.published, "breast_lesions_usg", FIELDS, None, None))
     assert {answer["model"] for answer in score(rows, ask)} == {"clinical.logistic_regression"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -35,20 +35,23 @@ class Row:
     fault: str = ""
 
 
-def read_rows(table: pd.DataFrame, layout: str, images: Files | None, masks: Files | None) -> Iterator[Row]:
-    """Yield the rows of a table in a published layout, with image and outline from `images` and `masks` where given.
+def read_rows(
+    table: pd.DataFrame, layout: str, fields: Collection[str], images: Files | None, masks: Files | None
+) -> Iterator[Row]:
+    """Yield the rows of a table in a published layout: those of the `fields` of a request that it gives.
 
-    A column other than the case's identifier may be lacking; the outcome of a case that is scored is not known yet.
+    Image and outline come from `images` and `masks`, where given. A column other than the case's identifier may be
+    lacking; the outcome of a case that is scored is not known yet.
     """
     identifier = next(name for name, column in PUBLISHED[layout].items() if column == CASE)
     lacking = [name for name in PUBLISHED[layout] if name not in table and name != identifier]
     cases = READERS[layout](table.assign(**dict.fromkeys(lacking)))
     for case in cases.to_dict("records"):
-        cells = {name: case[name] for name in predictor_columns(MAY_PREDICT) if name in case}
+        cells = {name: case[name] for name in predictor_columns(MAY_PREDICT) if name in case and name in fields}
         fault = ""
         for field, column, files in ((IMAGE, "image_file", images), (MASK, "tumor_mask_file", masks)):
             name = canonical_cell(case.get(column), COLUMN[column])
-            if files is None or name is None or name == "not_applicable":
+            if files is None or field not in fields or name is None or name == "not_applicable":
                 continue
             if not is_plain_file_name(name) or name not in files:
                 fault = f"field {field}: there is no file {name}; put it there, or correct its name in the table"

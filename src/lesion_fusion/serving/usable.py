@@ -85,6 +85,7 @@ def _judge_mask(image: GrayImage, mask: Mask | None, domain: Domain, found: Usab
         if strange:
             # An image unlike those of training is no better without its outline.
             found.parts -= {Need.IMAGE, Need.MASK}
-            found.reasons[Need.IMAGE] = f"out of range, as seen in training: image descriptors {', '.join(strange)}"
+            shown = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
+            found.reasons[Need.IMAGE] = f"out of range, as seen in training: image descriptors {shown}"
         else:
             found.descriptors = described
