@@ -60,6 +60,8 @@ def decode_image(data: bytes, name: str) -> GrayImage:
         deep = np.asarray(picture)
         gray = (deep >> 8).astype(np.uint8)
         opaque = deep != picture.info.get("transparency", -1)
+    elif picture.mode in ("L", "RGB") and "transparency" not in picture.info:
+        return np.array(picture.convert("L"))
     else:
         coloured = picture.convert("RGBA")
         gray = np.array(coloured.convert("L"))
@@ -88,6 +90,8 @@ def decode_mask(data: bytes, name: str) -> Mask:
     picture = _open(data, name)
     if picture.mode.startswith("I"):
         red = (np.asarray(picture) >> 8).astype(np.uint8)
+    elif picture.mode == "L":
+        red = np.asarray(picture)
     else:
         red = np.asarray(picture.convert("RGBA").getchannel("R"))
     between = np.mean((red > 0) & (red < 255))

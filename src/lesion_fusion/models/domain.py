@@ -88,7 +88,7 @@ def outside(values: Mapping[str, float], ranges: Mapping[str, Range]) -> list[st
     return [
         f"{name} {values[name]:.4g} lies outside {found.low:.4g} to {found.high:.4g}"
         for name, found in ranges.items()
-        if not found.holds(values[name])
+        if name in values and not found.holds(values[name])
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.models.domain import Domain
 from lesion_fusion.models.inputs import CaseInputs, FittedModel
@@ -28,8 +29,8 @@ def answer(model: FittedModel, domain: Domain, request: Request, version: str) -
     """
     needs = needs_of(model)
     judged = [
-        usable(request.cases.iloc[i], request.images[i], request.masks[i], needs, domain)
-        for i in range(len(request.cases))
+        usable(record, image, mask, needs, domain)
+        for record, image, mask in zip(request.records, request.images, request.masks, strict=True)
     ]
     rows: list[dict[str, Any]] = [{} for _ in judged]
     # Cases that give the same parts are answered together: a network takes a batch in little more time than a case.
@@ -43,9 +44,9 @@ def answer(model: FittedModel, domain: Domain, request: Request, version: str) -
             inputs = _inputs(able, request, members, judged)
             answers = _answers(able, inputs, reasons, domain.rules.confidence, shift(model, parts))
         for i, found in zip(members, answers, strict=True):
-            rows[i] = found
+            rows[i] = found | {"version": version}
     # As objects, so that what is not there is None, which JSON knows.
-    return pd.DataFrame(rows, dtype=object).assign(version=version)
+    return pd.DataFrame(rows, dtype=object)
 
 
 def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:
@@ -105,11 +106,15 @@ def _reason(model: FittedModel, able: FittedModel | None, parts: frozenset[Need]
 
 
 def _inputs(model: FittedModel, request: Request, members: Sequence[int], judged: Sequence[Usable]) -> CaseInputs:
-    cases = request.cases.iloc[list(members)].reset_index(drop=True)
+    case_ids = [f"row {i}" for i in members]
+    cases = pd.DataFrame({CASE: case_ids} | {name: _column(name, request, members) for name in model.record_columns})
     descriptors = None
     if model.uses_descriptors:
-        descriptors = pd.DataFrame([judged[i].descriptors for i in members])
-        descriptors.insert(0, CASE, cases[CASE])
+        found = [described for i in members if (described := judged[i].descriptors) is not None]
+        # One array, which takes a frame of many columns a fraction of the time that a column after the other takes.
+        values = np.array([[described[name] for name in found[0]] for described in found])
+        descriptors = pd.DataFrame(values, columns=list(found[0]))
+        descriptors.insert(0, CASE, case_ids)
     images = {}
     for image_input in model.image_inputs:
         made = []
@@ -119,3 +124,8 @@ def _inputs(model: FittedModel, request: Request, members: Sequence[int], judged
             made.append(lesion_image(image, request.masks[i], [], image_input))
         images[image_input] = np.stack(made)
     return CaseInputs(cases, descriptors, images)
+
+
+def _column(name: str, request: Request, members: Sequence[int]) -> np.ndarray:
+    values = [request.records[i][name] for i in members]
+    return np.array(values, dtype="float64" if COLUMN[name].kind is Kind.NUMBER else object)

@@ -12,7 +12,9 @@ from lesion_fusion.cohort.record import parse_number
 from lesion_fusion.cohort.schema import COLUMN, Column, Kind
 from lesion_fusion.cohort.wording import canonical_cell, unknown_categories
 from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK
+from lesion_fusion.serving.schema import IMAGE, MASK
+
+Record = dict[str, float | str | None]
 
 
 class RequestError(ValueError):
@@ -23,11 +25,11 @@ class RequestError(ValueError):
 class Request:
     """What the rows of a request give, row i of each part = case i.
 
-    `cases`: case_id and the record's columns, NA where missing. `images` uint8 and `masks` bool (height, width), or
-    None where none is given; a mask is of its image's size, and never there without one.
+    `records`: the record's columns, None where missing. `images` uint8 and `masks` bool (height, width), or None where
+    none is given; a mask is of its image's size, and never there without one.
     """
 
-    cases: pd.DataFrame
+    records: tuple[Record, ...]
     images: tuple[GrayImage | None, ...]
     masks: tuple[Mask | None, ...]
 
@@ -42,7 +44,7 @@ def parse_request(rows: pd.DataFrame, record_columns: Sequence[str], pictures: b
     if rows.empty:
         fields = [*record_columns, *([IMAGE, MASK] if pictures else [])]
         raise RequestError(f"The request holds no case. Give at least one of the fields {', '.join(fields)}.")
-    cases = _record(rows, record_columns, faults)
+    records = _records(rows, record_columns, faults)
     images: list[GrayImage | None] = [None] * len(rows)
     masks: list[Mask | None] = [None] * len(rows)
     for i in range(len(rows) if pictures else 0):
@@ -52,22 +54,19 @@ def parse_request(rows: pd.DataFrame, record_columns: Sequence[str], pictures: b
             faults.append(f"Row {i}, field {error.name}: {error.problem}; {error.mend}.")
     if faults:
         raise RequestError("\n".join(faults))
-    return Request(cases, tuple(images), tuple(masks))
+    return Request(tuple(records), tuple(images), tuple(masks))
 
 
-def _record(rows: pd.DataFrame, record_columns: Sequence[str], faults: list[str]) -> pd.DataFrame:
-    record: dict[str, pd.Series] = {CASE: pd.Series([f"row {i}" for i in range(len(rows))], dtype="str")}
+def _records(rows: pd.DataFrame, record_columns: Sequence[str], faults: list[str]) -> list[Record]:
+    records: list[Record] = [{} for _ in range(len(rows))]
     for name in record_columns:
         column = COLUMN[name]
         cells = rows[name] if name in rows else [None] * len(rows)
-        values: list[float | str | None] = []
-        for i, cell in enumerate(cells):
-            value, fault = _field(cell, column)
-            values.append(value)
+        for i, (record, cell) in enumerate(zip(records, cells, strict=True)):
+            record[name], fault = _field(cell, column)
             if fault:
                 faults.append(f"Row {i}, field {name}: {fault}, or leave it out.")
-        record[name] = pd.Series(values, dtype="float64" if column.kind is Kind.NUMBER else "str")
-    return pd.DataFrame(record)
+    return records
 
 
 def _field(cell: object, column: Column) -> tuple[float | str | None, str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import pandas as pd
-
 from lesion_fusion.imaging.descriptors import describe
 from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.domain import Domain, outside
 from lesion_fusion.models.needs import Need
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK
+from lesion_fusion.serving.request import Record
+from lesion_fusion.serving.schema import IMAGE, MASK
 
 # Gray levels; an image whose pixels vary less than this shows no tissue.
 BLANK = 2.0
@@ -29,15 +28,15 @@ class Usable:
 
 
 def usable(
-    record: pd.Series, image: GrayImage | None, mask: Mask | None, needs: frozenset[Need], domain: Domain
+    record: Record, image: GrayImage | None, mask: Mask | None, needs: frozenset[Need], domain: Domain
 ) -> Usable:
     """Return what may be used of a case, for a model that `needs` these parts.
 
-    `record` has the record's columns; `image` uint8 and `mask` bool (height, width), or None where not given.
+    `image` uint8 and `mask` bool (height, width), or None where not given.
     """
     found = Usable()
     if Need.RECORD in needs:
-        _judge_record(record.drop(CASE), domain, found)
+        _judge_record(record, domain, found)
     if Need.IMAGE in needs:
         _judge_image(image, found)
     if Need.MASK in needs and Need.IMAGE in found.parts:
@@ -46,9 +45,10 @@ def usable(
     return found
 
 
-def _judge_record(record: pd.Series, domain: Domain, found: Usable) -> None:
-    given = int(record.notna().sum())
-    strange = outside({name: float(record[name]) for name in domain.numbers}, domain.numbers)
+def _judge_record(record: Record, domain: Domain, found: Usable) -> None:
+    given = sum(value is not None for value in record.values())
+    numbers = {name: value for name, value in record.items() if isinstance(value, float)}
+    strange = outside(numbers, domain.numbers)
     if given == 0:
         found.reasons[Need.RECORD] = "no record"
     elif given < domain.fewest_fields:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
-from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
 # How far a probability may go before its log-odds are cut off: a tree ensemble's 0 or 1 is not certainty.
@@ -109,7 +109,7 @@ class Calibration:
         position = log_odds(probabilities)[:, 0]
         terms = np.column_stack([np.ones(len(position)), position])
         variance = np.einsum("ni,ij,nj->n", terms, self.covariance, terms) + shift**2
-        reach = norm.ppf(0.5 + confidence / 2) * np.sqrt(variance)
+        reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
         return expit(np.column_stack([position - reach, position + reach]))
 
     def _measured(self, scores: np.ndarray, share: float) -> Calibration:

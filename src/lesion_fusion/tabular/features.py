@@ -36,8 +36,9 @@ def feature_table(
     if "image_descriptors" in views:
         if image_descriptors is None:
             raise ValueError("The view image_descriptors needs the table image_descriptors.")
-        described = image_descriptors.set_index("case_id")[list(descriptor_names)].reindex(index)
-        parts.append(described.add_prefix(DESCRIPTOR_PREFIX))
+        described = image_descriptors.set_index("case_id").reindex(index=index, columns=list(descriptor_names))
+        described.columns = [f"{DESCRIPTOR_PREFIX}{name}" for name in descriptor_names]
+        parts.append(described)
     if "embeddings" in views:
         if embeddings is None:
             raise ValueError("The view embeddings needs a network's embeddings.")
@@ -46,7 +47,7 @@ def feature_table(
         if pixels is None:
             raise ValueError("The view pixels needs the pixels of the lesion images.")
         parts.append(_numbered(pixels, PIXEL_PREFIX, index))
-    return pd.concat(parts, axis=1)
+    return parts[0] if len(parts) == 1 else pd.concat(parts, axis=1)
 
 
 def _numbered(values: np.ndarray, prefix: str, index: pd.Index) -> pd.DataFrame:

@@ -1,0 +1,233 @@
+"""Time of a warm answer against the bare forward pass of the model's parts in the same process, and over HTTP.
+
+Run `python benchmarks/serving.py`. Three kinds of model, trained on phantoms: a late fusion of a classifier on the
+record with one on image descriptors, a network, and a late fusion of record and network. The bare pass is image
+descriptors, classifiers and networks on what they take; with decoding it starts at the bytes of the PNG files. Times
+are of the processor, so that other programs don't count. The server is MLflow's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import mlflow
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from lesion_fusion.cohort.roles import predictor_columns
+from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
+from lesion_fusion.datasets.mlflow_runs import MlflowChildRunDataset
+from lesion_fusion.fusion.fitting import FittedFusion
+from lesion_fusion.fusion.rules import Mean
+from lesion_fusion.imaging.descriptors import default_names, describe
+from lesion_fusion.imaging.lesion_image import lesion_image
+from lesion_fusion.imaging.networks import build_network
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.png import decode_image, decode_mask
+from lesion_fusion.models.bundle import save_bundle
+from lesion_fusion.models.domain import Domain, ServingRules
+from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.models.late import FittedLateFusion
+from lesion_fusion.models.network import FittedNetwork
+from lesion_fusion.models.run_record import RunRecord
+from lesion_fusion.models.tabular import FittedTabular
+from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
+from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
+from lesion_fusion.serving.schema import IMAGE, MASK
+from lesion_fusion.serving.served_model import BUNDLE, ServedModel
+from lesion_fusion.tabular.calibration import Calibration
+from lesion_fusion.tabular.classifiers import CLASSIFIERS
+from lesion_fusion.tabular.encoding import make_encoder
+from lesion_fusion.tabular.features import feature_table
+
+CLASSES = ("benign", "malignant")
+RECORD = predictor_columns(("metadata", "descriptors"))
+CALIBRATION = Calibration(np.array([[1.0]]), np.array([0.0]), np.eye(2) / 50)
+SEEN = ImageInput(variant="crop_with_mask", size=48)
+
+
+class Study:
+    """Phantoms of the collection's usual frame, with their record."""
+
+    def __init__(self, cases: int) -> None:
+        made = parse_cohort({"cases": cases, "normal_cases": 0, "seed": 1, "min_side": 480, "max_side": 600})
+        self.images, self.masks = render_images(made), render_masks(made)
+        reader = Ingestion(reader="breast_lesions_usg")
+        self.cases, _, _ = build_cases(published_table(made), self.images, self.masks, reader)
+        self.descriptors = make_image_descriptors(self.cases, self.images, self.masks)
+        self.labels = (self.cases["classification"] == "malignant").to_numpy().astype(int)
+
+    def classifier(self, name: str, views: tuple[str, ...]) -> FittedTabular:
+        """Return a classifier fitted on all cases."""
+        record = RECORD if "record" in views else ()
+        names = tuple(default_names()) if "image_descriptors" in views else ()
+        table = feature_table(views, self.cases, record, self.descriptors, names)
+        estimator = Pipeline([("encode", make_encoder(list(table), 8)), ("classify", CLASSIFIERS[name](0))])
+        family = "clinical" if record else "imaging"
+        fitted = estimator.fit(table, self.labels)
+        return FittedTabular(family, name, CLASSES, 0.3, views, record, names, fitted, CALIBRATION)
+
+    def request(self, i: int) -> dict[str, object]:
+        """Return a case as a server gets it."""
+        case = self.cases.iloc[i]
+        cells = {name: case[name] for name in RECORD if pd.notna(case[name])}
+        pictures = {IMAGE: self.images[case["image_file"]](), MASK: self.masks[case["tumor_mask_file"]]()}
+        return cells | {name: base64.b64encode(content).decode() for name, content in pictures.items()}
+
+
+def late(name: str, *members: FittedModel) -> FittedLateFusion:
+    """Return the mean of members."""
+    named = {f"{member.family}.{member.name}": member for member in members}
+    fusion = FittedFusion(Mean(), CALIBRATION, 0.3)
+    return FittedLateFusion("fusion", name, CLASSES, named, {tuple(named): fusion}, {(key,): 1.0 for key in named})
+
+
+def bare_pass(model: FittedModel, study: Study, i: int, decoding: bool) -> Callable[[], object]:
+    """Return the forward passes of a model's parts for a case, and what they need of its image where `decoding`."""
+    case = study.cases.iloc[[i]]
+    content = study.images[case["image_file"].iloc[0]]()
+    outline = study.masks[case["tumor_mask_file"].iloc[0]]()
+    image, mask = decode_image(content, IMAGE), decode_mask(outline, MASK)
+    members = list(model.members.values()) if isinstance(model, FittedLateFusion) else [model]
+    parts: list[Callable[[], object]] = [lambda: describe(image, mask)] if model.uses_descriptors else []
+    if decoding:
+        parts += [lambda: decode_image(content, IMAGE), lambda: decode_mask(outline, MASK)]
+        parts += [lambda seen=seen: lesion_image(image, mask, [], seen) for seen in model.image_inputs]
+    for member in members:
+        if isinstance(member, FittedTabular):
+            names, described = member.descriptor_names, study.descriptors.iloc[[i]]
+            table = feature_table(member.views, case, member.record_columns, described, names)
+            ask = getattr(member.estimator, "predict_proba", None) or member.estimator.decision_function
+            parts.append(lambda ask=ask, table=table: ask(table))
+        else:
+            assert isinstance(member, FittedNetwork)
+            pixels = np.float32(lesion_image(image, mask, [], member.image_input)[None])
+            parts.append(lambda network=member.network, pixels=pixels: network.predict_on_batch(pixels))
+    return lambda: [part() for part in parts]
+
+
+def median_ms(call: Callable[[], object], times: int) -> float:
+    """Return the median processor time of a call, ms, after five that don't count."""
+    taken = []
+    for i in range(times + 5):
+        start = time.process_time()
+        call()
+        if i >= 5:
+            taken.append(time.process_time() - start)
+    return float(np.median(taken) * 1000)
+
+
+def in_process(model: FittedModel, study: Study, times: int) -> None:
+    """Print the time of a warm answer and of the bare pass."""
+    with tempfile.TemporaryDirectory() as workshop:
+        bundle = Path(workshop) / "bundle"
+        save_bundle(model, bundle)
+        Domain.of(model, study.cases, study.descriptors, ServingRules()).save(bundle)
+        served = ServedModel()
+        start = time.perf_counter()
+        served.load_context(SimpleNamespace(artifacts={BUNDLE: str(bundle)}))  # type: ignore[arg-type]
+        loading = time.perf_counter() - start
+    rows = pd.DataFrame([study.request(0)])
+    answer = median_ms(lambda: served.predict(None, rows), times)
+    bare, from_bytes = (median_ms(bare_pass(model, study, 0, decoding), times) for decoding in (False, True))
+    print(
+        f"{model.family}.{model.name}: loaded in {loading:.1f} s; a case {answer:.1f} ms; its parts {bare:.1f} ms, "
+        f"ratio {answer / bare:.2f}; with decoding {from_bytes:.1f} ms, ratio {answer / from_bytes:.2f}"
+    )
+
+
+def over_http(model: FittedModel, study: Study, requests: int, clients: int) -> None:
+    """Print how many of many clients' requests a server answers, and how fast."""
+    with tempfile.TemporaryDirectory() as workshop, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        uri = f"sqlite:///{workshop}/mlflow.db"
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_experiment(experiment_id=mlflow.create_experiment("benchmark", Path(workshop, "artifacts").as_uri()))
+        dataset = MlflowChildRunDataset(model=f"{model.family}.{model.name}", cohort="phantoms")
+        domain = Domain.of(model, study.cases, study.descriptors, ServingRules())
+        example = pd.DataFrame([study.request(0)])
+        dataset.save(RunRecord(model.family, model.name, {}, {}, {}, model, domain, example))
+        command = ["-m", "mlflow", "models", "serve", "-m", dataset.load()["model_uri"], "-p", str(port)]
+        environment = os.environ | {
+            "MLFLOW_TRACKING_URI": uri,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        }
+        with open(os.devnull, "w") as quiet:
+            server = subprocess.Popen(
+                [sys.executable, *command, "--env-manager", "local"], env=environment, stdout=quiet, stderr=quiet
+            )
+        try:
+            start = time.perf_counter()
+            while not _answers(f"http://127.0.0.1:{port}/ping"):
+                time.sleep(0.2)
+            print(f"  server up after {time.perf_counter() - start:.1f} s")
+            bodies = [json.dumps({"dataframe_records": [study.request(i)]}).encode() for i in range(8)]
+            with ThreadPoolExecutor(clients) as pool:
+                start = time.perf_counter()
+                taken = list(pool.map(lambda i: _post(port, bodies[i % len(bodies)]), range(requests)))
+                seconds = time.perf_counter() - start
+            lost = sum(one is None for one in taken)
+            p50 = np.median([one for one in taken if one is not None]) * 1000
+            print(
+                f"  {requests} requests from {clients} clients: {lost} lost, {requests / seconds:.0f} a second, "
+                f"half answered within {p50:.0f} ms"
+            )
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _post(port: int, body: bytes) -> float | None:
+    url, headers = f"http://127.0.0.1:{port}/invocations", {"Content-Type": "application/json"}
+    start = time.perf_counter()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=120) as response:
+            (answer,) = json.loads(response.read())["predictions"]
+    except OSError:
+        return None
+    return None if answer["probability"] is None else time.perf_counter() - start
+
+
+def main() -> None:
+    """Print the times of each kind of model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=50, help="answers to take the median of")
+    parser.add_argument("--no-http", action="store_true", help="without a server")
+    options = parser.parse_args()
+    study = Study(60)
+    record = study.classifier("logistic_regression", ("record",))
+    descriptors = study.classifier("svm_rbf", ("image_descriptors",))
+    untrained = build_network("small_cnn", SEEN.shape, 2)
+    network = FittedNetwork("imaging", "small_cnn", CLASSES, 0.3, untrained, SEEN, CALIBRATION)
+    for model in (late("descriptors", record, descriptors), network, late("network", record, network)):
+        in_process(model, study, options.times)
+        if not options.no_http:
+            over_http(model, study, 200, 8)
+
+
+if __name__ == "__main__":
+    main()
