@@ -61,8 +61,7 @@ def main() -> None:
     folds = make_folds(cases, 5, 1, SEED)
     _, _, train, test = next(outer_splits(folds, cases["case_id"]))
     for name, entry in yaml.safe_load(CONF.read_text())["clinical"].items():
-        plain = "classifier" in entry and "search" not in entry and "members" not in entry and not entry.get("ablation")
-        if not plain or (options.only and name not in options.only):
+        if {"ablation", "search", "members"} & set(entry) or (options.only and name not in options.only):
             continue
         start = time.process_time()
         tuning = Tuning(inner_folds=options.inner_folds)

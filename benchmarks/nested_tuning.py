@@ -97,7 +97,7 @@ def main() -> None:
     folds = make_folds(cases, options.folds, 1, SEED)
     tuning = Tuning(n_jobs=PROCESSES)
     entries = yaml.safe_load(CONF.read_text())["clinical"]
-    entries = {name: entry for name, entry in entries.items() if not entry.get("ablation")}
+    entries = {name: entry for name, entry in entries.items() if not {"ablation", "search", "members"} & set(entry)}
     # Both ways use the same pool of processes, which import what they need before the clock runs.
     Parallel(n_jobs=PROCESSES)(delayed(CLASSIFIERS["xgboost"])(seed) for seed in range(4 * PROCESSES))
     print(f"{len(cases)} cases, {options.folds} outer folds and all cases, {PROCESSES} processes")
