@@ -35,9 +35,7 @@ def contribution_figure(contributions: pd.DataFrame, title: str, at_most: int = 
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.locator_params(axis="x", nbins=7)
-    axes.set_xlabel(
-        "Added to the log-odds   (at the right: mean size; numbers coloured from low, dark, to high, light)"
-    )
+    axes.set_xlabel("Added to the log-odds   (right: mean size; numbers: low dark, high light)")
     return figure
 
 
