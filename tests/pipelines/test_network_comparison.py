@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from kedro.validation.type_extractor import TypeExtractor
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 
@@ -79,3 +80,10 @@ def test_table_has_a_row_a_combination_and_says_why_one_is_missing():
     figures = draw_combinations(comparison, table, *[log()] * 3)
     assert all(isinstance(figure, Figure) for figure in figures)
     assert len(figures[1].axes) == 2
+
+
+def test_each_parameter_is_typed_by_the_nodes_of_this_pipeline_alone():
+    pipeline = create_pipeline(entries(GROUP))
+    typed = TypeExtractor({"network_comparison": pipeline}).extract_types_from_pipelines()
+    read = {name.removeprefix("params:") for name in pipeline.inputs() if name.startswith("params:")}
+    assert read <= set(typed)

@@ -23,8 +23,10 @@ from lesion_fusion.imaging.inspection import Files
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask
+from lesion_fusion.models.domain import ServingRules
+from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.run_record import RunRecord
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, gather_run
+from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, Summary, gather_run
 from lesion_fusion.pipelines.model.naming import ModelName
 
 PICTURE = 192
@@ -97,13 +99,47 @@ def draw_gallery(
     return picture_grid(rows, dict.fromkeys(classes, each), f"Cases of {model.full}: outcome in the columns")
 
 
-def gather_network_run(*of_any_model: Any, model: ModelName) -> RunRecord:
+def gather_network_run(
+    predictions: pd.DataFrame,
+    training_log: pd.DataFrame,
+    metrics: Summary,
+    roc: bytes,
+    calibration: bytes,
+    confusion: bytes,
+    fitted: FittedModel,
+    parameters: Any,
+    study_tags: dict[str, str],
+    cases: pd.DataFrame,
+    image_descriptors: pd.DataFrame,
+    serving: ServingRules,
+    attention: pd.DataFrame,
+    attention_by_class: pd.DataFrame,
+    attention_picture: bytes,
+    training_curves: bytes,
+    gallery: bytes,
+    *,
+    model: ModelName,
+) -> RunRecord:
     """Return all that a network's tracked run shows: what `gather_run` takes, then what shows the network.
 
     That is attention, attention by class, and the figures of attention, training and gallery as PNG files.
     """
-    *common, attention, attention_by_class, attention_picture, training_curves, gallery = of_any_model
-    record = gather_run(*common, model=model)
+    # Spelt out, because Kedro validates parameters by a node's type hints.
+    record = gather_run(
+        predictions,
+        training_log,
+        metrics,
+        roc,
+        calibration,
+        confusion,
+        fitted,
+        parameters,
+        study_tags,
+        cases,
+        image_descriptors,
+        serving,
+        model=model,
+    )
     figures = {"attention.png": attention_picture, "training_curves.png": training_curves, "gallery.png": gallery}
     tables = {"attention.csv": attention, "attention_by_class.csv": attention_by_class}
     return replace(record, figures=record.figures | figures, tables=record.tables | tables)
