@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy.special import logit
 
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.serving.answer import decisions
 from lesion_fusion.serving.schema import IMAGE, MASK, example_request
+from lesion_fusion.tabular.calibration import Calibration
 from tests.models.requests import answered
-from tests.models.toy import domain_of, fitted_tabular
+from tests.models.toy import domain_of, fitted_late, fitted_tabular
 from tests.serving.test_request import encoded
 
 RECORD_MODEL, IMAGE_MODEL = "clinical.logistic_regression", "imaging.extra_trees"
@@ -151,3 +154,20 @@ def test_the_domain_of_a_model_holds_its_own_training_cases(cohort, model):
     assert set(domain.numbers) == {"age"}
     assert set(domain.descriptors) == set(default_names())
     assert domain_of(cohort, fitted_tabular(cohort, ("record",))).descriptors == {}
+
+
+def test_a_missing_field_widens_the_interval_by_what_it_is_worth(cohort, canonical):
+    model = fitted_tabular(cohort, ("record",))
+    whole = answered(cohort, model, canonical)
+    shifts = domain_of(cohort, model).field_shifts
+    assert set(shifts) == set(model.record_columns)
+    without = answered(cohort, model, canonical.drop(columns=["margin"]))
+    given = canonical["margin"].notna().to_numpy()
+    reach = [np.diff(logit(table[["low", "high"]].astype(float)), axis=1)[:, 0] for table in (whole, without)]
+    assert (reach[1] > reach[0])[given].all()
+    held = (without["low"] <= whole["probability"]) & (whole["probability"] <= without["high"])
+    assert held.mean() > 0.9
+    late = fitted_late(cohort)
+    assert domain_of(cohort, late).field_shifts == shifts
+    silent = replace(model, calibration=Calibration(np.zeros((1, 1)), np.zeros(1)))
+    assert set(domain_of(cohort, silent).field_shifts.values()) == {0.0}

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.models.field_shifts import field_shifts
 from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.parameters import Parameters
 
@@ -49,7 +50,7 @@ class Domain(BaseModel):
     """The rules, and what the training cases were like.
 
     `fewest_fields`: of a record that is one. `numbers`, `descriptors`: the ranges of the record's numbers and of the
-    image descriptors that the model reads.
+    image descriptors that the model reads. `field_shifts`: what each field is worth to an answer, in log-odds.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +59,7 @@ class Domain(BaseModel):
     fewest_fields: int
     numbers: dict[str, Range]
     descriptors: dict[str, Range]
+    field_shifts: dict[str, float]
 
     @classmethod
     def of(
@@ -71,6 +73,7 @@ class Domain(BaseModel):
             fewest_fields=max(1, min(rules.fewest_record_fields, int(given.min()))),
             numbers=_ranges(cases, numbers, rules),
             descriptors=_ranges(image_descriptors, default_names() if model.uses_descriptors else [], rules),
+            field_shifts=field_shifts(model, cases, image_descriptors),
         )
 
     @classmethod

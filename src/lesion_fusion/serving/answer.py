@@ -15,7 +15,7 @@ from lesion_fusion.models.domain import Domain
 from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.models.late import FittedLateFusion, answering, reduced, shift
 from lesion_fusion.models.needs import Need, needs_of
-from lesion_fusion.serving.request import Request
+from lesion_fusion.serving.request import Record, Request
 from lesion_fusion.serving.schema import CASE
 from lesion_fusion.serving.usable import Usable, usable
 
@@ -42,7 +42,8 @@ def answer(model: FittedModel, domain: Domain, request: Request, version: str) -
             answers = [_withheld(model, reason) for reason in reasons]
         else:
             inputs = _inputs(able, request, members, judged)
-            answers = _answers(able, inputs, reasons, domain.rules.confidence, shift(model, parts))
+            apart = np.hypot(shift(model, parts), [_shift_of_fields(able, domain, request.records[i]) for i in members])
+            answers = _answers(able, inputs, reasons, domain.rules.confidence, apart)
         for i, found in zip(members, answers, strict=True):
             rows[i] = found | {"version": version}
     # As objects, so that what is not there is None, which JSON knows.
@@ -58,7 +59,7 @@ def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:
 
 
 def _answers(
-    able: FittedModel, inputs: CaseInputs, reasons: Sequence[str], confidence: float, apart: float
+    able: FittedModel, inputs: CaseInputs, reasons: Sequence[str], confidence: float, apart: np.ndarray
 ) -> list[dict[str, Any]]:
     probabilities = able.probabilities(inputs)
     intervals = able.calibration.interval(probabilities, confidence, apart)
@@ -81,6 +82,12 @@ def _answers(
             probabilities, intervals, decisions(able, probabilities), reasons, strict=True
         )
     ]
+
+
+def _shift_of_fields(model: FittedModel, domain: Domain, record: Record) -> float:
+    """Return how far the fields that are missing of a record might move the answer, as if each did so by itself."""
+    missing = [name for name in model.record_columns if record[name] is None]
+    return math.hypot(*(domain.field_shifts.get(name, 0.0) for name in missing))
 
 
 def _withheld(model: FittedModel, reason: str) -> dict[str, Any]:

@@ -98,11 +98,12 @@ class Calibration:
         weights = np.exp(logits)
         return weights / weights.sum(axis=1, keepdims=True)
 
-    def interval(self, probabilities: np.ndarray, confidence: float, shift: float = 0.0) -> np.ndarray:
+    def interval(self, probabilities: np.ndarray, confidence: float, shift: float | np.ndarray = 0.0) -> np.ndarray:
         """Return low and high, shape (n, 2), about calibrated probabilities (n, 2) of two classes; of the last class.
 
         Wald's interval on the scale of log-odds, for the share of positive cases among those of the same score. `shift`
-        is a further standard deviation of the log-odds: of what is not known of a case. NaN for more than two classes.
+        is a further standard deviation of the log-odds, one or (n,): of what is not known of a case. NaN for more than
+        two classes.
         """
         if self.covariance is None:
             return np.full((len(probabilities), 2), np.nan)
