@@ -141,6 +141,7 @@ def test_the_served_interface_answers_or_tells_what_is_wrong(tracked: Tracked):
     right, wrong = tracked.reference["model_uri"], "models:/m-gone"
     served.save({right: request, wrong: request})
     answers = served.load()
+    assert answers[right].fault == ""
     expected = tracked.record.model.probabilities(tracked.cohort.inputs)[:2, 1]
     np.testing.assert_allclose(answers[right].answers["probability"].astype(float), expected, atol=1e-6)
     assert answers[wrong].fault
