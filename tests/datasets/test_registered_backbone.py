@@ -27,13 +27,12 @@ class Network:
 @pytest.fixture(scope="module", autouse=True)
 def _tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     tmp_path = tmp_path_factory.mktemp("registry")
+    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     mlflow.create_experiment("backbones", artifact_location=(tmp_path / "artifacts").as_uri())
     mlflow.set_experiment("backbones")
     yield
-    mlflow.set_tracking_uri(None)
-    mlflow.set_registry_uri(None)
+    mlflow.set_tracking_uri(before)
 
 
 def test_the_last_version_is_read_and_carries_its_tags():
