@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lesion_fusion.evaluation.figures.style import COLOURS, REFERENCE, styled
+
+# Characters of a row's label before it goes on in the next line.
+LABEL_WIDTH = 34
 
 
 @styled
@@ -19,7 +23,7 @@ def comparison_figure(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """
     groups = list(dict.fromkeys(table["group"]))
     counts = [int((table["group"] == group).sum()) for group in groups]
-    figure = Figure(figsize=(9.5, 0.6 + sum(0.42 * count + 1.0 for count in counts)), layout="constrained")
+    figure = Figure(figsize=(11, 0.6 + sum(0.52 * count + 1.0 for count in counts)), layout="constrained")
     heights = [count + 1.4 for count in counts] or [1]
     grid = {"height_ratios": heights}
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw=grid)[:, 0]
@@ -32,7 +36,7 @@ def comparison_figure(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
             if np.isfinite(row["difference"]):
                 text += f"   {row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f})"
             axes.annotate(text, (1.01, at), xycoords=("axes fraction", "data"), va="center", fontsize=9.5)
-        axes.set_yticks(range(len(rows)), rows["what"])
+        axes.set_yticks(range(len(rows)), [fill(what, LABEL_WIDTH) for what in rows["what"]])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_title(titles[group])
         axes.grid(visible=False, axis="y")
