@@ -67,7 +67,7 @@ class Project:
             env=self.environment(**more),
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1200,
             check=False,
         )
 
