@@ -28,6 +28,11 @@ def test_a_grid_counts_every_point() -> None:
     assert found.sees == "the record and the image descriptors"
 
 
+def test_layers_of_a_perceptron_are_told_apart_from_the_points_of_its_grid() -> None:
+    found = describe({"classifier": "mlp", "views": ["record"], "grid": {"hidden_layer_sizes": [(50, 50), (100,)]}})
+    assert found.tuned == "hidden_layer_sizes: 50-50, 100"
+
+
 def test_a_searched_space_is_told_with_its_number_of_points() -> None:
     space = {
         "rate": {"low": 0.01, "high": 0.3, "log": True},

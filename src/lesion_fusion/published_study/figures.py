@@ -36,7 +36,7 @@ def accuracies_figure(comparison: pd.DataFrame) -> Figure:
         axes.plot(table.loc[known, "published"], places, "D", color="black", markersize=5, label="published")
     axes.axvline(CHANCE, color=REFERENCE, linestyle=":", linewidth=1.2, label="chance, three classes alike")
     axes.set_xlim(0, 1.02)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 
@@ -55,6 +55,7 @@ def shortcuts_figure(shortcuts: pd.DataFrame, metrics: Sequence[str] = ("accurac
             at = np.array([names.index(name) for name in table["shortcut"]]) + 0.2 * (index - (len(models) - 1) / 2)
             _intervals(axes, table, "adds", at, colour, "o", f"{family}.{model}")
         axes.axvline(0, color=REFERENCE, linewidth=1)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.set(title=f"{METRICS[metric]}, added", xlabel="with the shortcut less leak-free")
         axes.grid(visible=False, axis="y")
     panels[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
@@ -82,6 +83,7 @@ def luck_figure(luck: pd.DataFrame, comparison: pd.DataFrame, metric: str = "acc
         ]["leak_free"]
         label = "all cases, cross-validated" if at == 0 else None
         axes.plot([pooled.iloc[0]] * 2, [at - 0.3, at + 0.3], color="black", linewidth=2, label=label)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
@@ -115,6 +117,7 @@ def pictures_figure(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[Seque
             axes.set_axis_off()
         for axes, picture, text in zip(axes_row, pictures, texts, strict=False):
             axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+            axes.set_anchor("N")
             axes.set_title(text, fontsize=10)
     return figure
 

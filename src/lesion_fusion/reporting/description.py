@@ -196,4 +196,7 @@ def _named(values: pd.Series) -> str:
 def _value(value: object) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return "none"
+    # Neurons of a network's layers.
+    if isinstance(value, tuple):
+        return "-".join(map(_value, value))
     return f"{value:.3g}" if isinstance(value, float) else str(value)

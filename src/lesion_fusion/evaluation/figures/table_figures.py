@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lesion_fusion.evaluation.figures.style import COLOURS, REFERENCE, SEQUENTIAL, new_axes, set_legend, styled
+from lesion_fusion.evaluation.figures.style import COLOURS, REFERENCE, SEQUENTIAL, new_axes, styled
 
 
 @styled
@@ -56,10 +56,11 @@ def class_distribution_figure(counts: pd.DataFrame, title: str = "Cases per clas
         axes.bar_label(bars, padding=2, fontsize=10)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylabel("Cases")
-    axes.margins(y=0.12)
+    # A legend has its own room above the bars.
+    axes.margins(y=0.12 if len(groups) == 1 else 0.25)
     axes.grid(visible=False, axis="x")
     if len(groups) > 1:
-        set_legend(axes, len(groups))
+        axes.legend(loc="upper center", ncols=len(groups))
     return figure
 
 
