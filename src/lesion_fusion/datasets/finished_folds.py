@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-from kedro.io import AbstractDataset, DatasetError
 
 from lesion_fusion.datasets.atomic import replacing
+from lesion_fusion.datasets.training_store import TrainingStoreDataset
 from lesion_fusion.imaging.fold_result import FoldResult
 
 _ARRAYS = ("test", "test_probabilities", "validation", "validation_probabilities", "embeddings")
@@ -38,30 +38,11 @@ class FinishedFolds:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class FinishedFoldsDataset(AbstractDataset[NoReturn, FinishedFolds]):
+class FinishedFoldsDataset(TrainingStoreDataset[FinishedFolds]):
     """Loads the store of a model's finished folds, empty where there is none."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(filepath)
-        self.metadata = metadata
-
-    def load(self) -> FinishedFolds:
-        """Return the store."""
-        return FinishedFolds(self._path)
-
-    def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
-        """Refuse: folds are kept one by one, as they are done."""
-        raise DatasetError("Finished folds are kept by the training itself.")
-
-    def content_digest(self) -> str:
-        """Return the same whatever is kept: a training that resumes gives what an uninterrupted one gives."""
-        return ""
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
-
-    def _exists(self) -> bool:
-        return True
+    def _store(self, path: Path) -> FinishedFolds:
+        return FinishedFolds(path)
 
 
 def _content(result: FoldResult) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from lesion_fusion.fusion.paired_inputs import PairedRows, record_vectors
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.joint import FittedJoint
-from lesion_fusion.pipelines.model.naming import ModelName, identified
-from lesion_fusion.pipelines.model.network_nodes import NetworkModel, train_in_repeats, with_weights
+from lesion_fusion.pipelines.model.naming import ModelName
+from lesion_fusion.pipelines.model.network_nodes import NetworkModel, network_outputs, train_in_repeats, with_weights
 from lesion_fusion.tabular.parameters import Tuning
 
 
@@ -82,20 +82,4 @@ def train_joint(
     )
     inputs = PairedRows(lesion_images, vectors)
     result = train_in_repeats(inputs, cases, folds, parameters, tuning, study, finished_folds, build)
-    fitted = FittedJoint(
-        family=model.family,
-        name=model.name,
-        classes=study.classes,
-        threshold=result.threshold,
-        network=result.network,
-        image_input=image_input,
-        record_columns=columns,
-        calibration=result.calibration,
-    )
-    return (
-        identified(result.predictions, study.protocol, model),
-        identified(result.inner_predictions, study.protocol, model),
-        result.training_log,
-        result.embeddings,
-        fitted,
-    )
+    return network_outputs(result, partial(FittedJoint, record_columns=columns), image_input, study, model)

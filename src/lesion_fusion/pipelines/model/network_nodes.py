@@ -39,6 +39,7 @@ class NetworkModel(ModelParameters):
 
 
 Model = TypeVar("Model", bound=NetworkModel)
+Fitted = TypeVar("Fitted")
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def train_network(
     parameters = with_weights(parameters, registered_weights)
     result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds)
     maps = maps_out_of_fold(result.network, lesion_images, result.folds)
-    return *_outputs(result, image_input, study, model), maps
+    return *network_outputs(result, FittedNetwork, image_input, study, model), maps
 
 
 def train_head(
@@ -110,7 +111,8 @@ def train_head(
     parameters = with_weights(parameters, registered_weights)
     features = np.asarray(backbone_features)
     result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds, features=features)
-    return *_outputs(result, image_input, study, model), maps_of_heads(backbone_maps, result.folds)
+    maps = maps_of_heads(backbone_maps, result.folds)
+    return *network_outputs(result, FittedNetwork, image_input, study, model), maps
 
 
 def compute_backbone_features(
@@ -142,10 +144,14 @@ def with_weights(parameters: Model, registered_weights: Path | None) -> Model:
     return parameters.model_copy(update={"network": network})
 
 
-def _outputs(
-    result: NetworkResult, image_input: ImageInput, study: Study, model: ModelName
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, FittedNetwork]:
-    fitted = FittedNetwork(
+def network_outputs(
+    result: NetworkResult, kind: Callable[..., Fitted], image_input: ImageInput, study: Study, model: ModelName
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, np.ndarray, Fitted]:
+    """Return predictions, inner predictions, the log of the training, embeddings and the model for serving.
+
+    `kind` makes the model from what every fitted network holds: name, classes, threshold, network, calibration.
+    """
+    fitted = kind(
         family=model.family,
         name=model.name,
         classes=study.classes,
