@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ from lesion_fusion.imaging.augmentation import Augmentation
 
 
 def views(images: np.ndarray, strength: float = 1.0, seed: int = 3, training: bool = True) -> np.ndarray:
-    return np.array(Augmentation(strength, seed)(images.astype("float32"), training=training))
+    return keras.ops.convert_to_numpy(Augmentation(strength, seed)(images.astype("float32"), training=training))
 
 
 def discs(count: int = 16, size: int = 48) -> np.ndarray:
@@ -57,7 +58,8 @@ def test_same_seed_same_views_and_pixels_stay_in_range() -> None:
     np.testing.assert_array_equal(views(images, seed=5), views(images, seed=5))
     assert not np.array_equal(views(images, seed=5), views(images, seed=6))
     assert views(images).min() >= 0
-    assert views(images).max() <= 255
+    # Interpolation may round upwards.
+    assert views(images).max() <= 255 + 1e-3
 
 
 def test_strength_beyond_one_is_refused() -> None:

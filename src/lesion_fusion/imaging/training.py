@@ -186,6 +186,11 @@ class _Monitor(keras.callbacks.Callback):
         self._best_loss = math.inf
         self._began = time.perf_counter()
 
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        # On PyTorch a dropout layer without a seed draws from the process' generator, and so has a first pass that
+        # finds out shapes before this.
+        keras.utils.set_random_seed(self._seed)
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         self.model.optimizer.learning_rate = self._learning_rate(epoch)
 
@@ -272,12 +277,18 @@ def case_weights(labels: np.ndarray, training: np.ndarray, balanced: bool) -> np
 def make_deterministic() -> None:
     """Ask the backend for the same result each time; Keras itself has no such switch.
 
-    TensorFlow has one for the process. JAX is deterministic on a processor and takes XLA_FLAGS on a GPU.
+    TensorFlow and PyTorch have one for the process; PyTorch's says where an operation has no such form. JAX is
+    deterministic on a processor and takes XLA_FLAGS on a GPU.
     """
-    if keras.backend.backend() == "tensorflow":
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+    elif backend == "torch":
+        import torch
+
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def _optimizer(parameters: NetworkParameters) -> keras.optimizers.Optimizer:
