@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-
 from tests.conftest import ROOT
 
 OF_NETWORKS = [
