@@ -145,6 +145,34 @@ def test_a_killed_run_goes_on_where_it_stopped(project: Project):
     assert not list((project.folder / "data").rglob(".*.parquet*"))
 
 
+def test_a_network_that_diverges_ends_in_words_and_costs_no_other_model_anything(project: Project):
+    lost = {
+        "image_input": "crop_with_mask",
+        "network": {"backbone": "small_cnn", "optimizer": "sgd", "learning_rate": 1e30, "epochs": 1, "patience": None},
+    }
+    before = {model: predictions(project, model) for model in MODELS if model.startswith("imaging.")}
+    imaging = SMALL_PARAMETERS["imaging"]
+    # The name comes first among the imaging models, so that the others come after it.
+    project.configure("parameters.yml", {**SMALL_PARAMETERS, "imaging": {**imaging, "a_lost_one": lost}})
+    shutil.rmtree(project.folder / "data" / "07_model_output" / "synthetic" / "imaging.descriptors_svm")
+    run = ("run", "--pipeline", "imaging_models", "--only-missing-outputs")
+    diverged = project.kedro(*run)
+    output = diverged.stdout + diverged.stderr
+    assert diverged.returncode != 0
+    assert "Traceback" not in output
+    assert "Stopped in imaging.a_lost_one.train." in output
+    assert output.count("loss is nan") == 1
+    assert "Lower learning_rate" in output
+    assert trained(output) == {"imaging.a_lost_one"}
+
+    project.configure("parameters.yml", {**SMALL_PARAMETERS, "imaging": {**imaging, "a_lost_one": None}})
+    on = project.kedro(*run)
+    assert on.returncode == 0, on.stdout[-2000:] + on.stderr[-2000:]
+    assert trained(on.stdout) == {"imaging.descriptors_svm"}
+    for model, table in before.items():
+        pd.testing.assert_frame_equal(predictions(project, model), table, check_exact=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -231,7 +231,8 @@ class _Monitor(keras.callbacks.Callback):
                 raise TrainingDivergedError(
                     f"{self._task.name}: {name} is {record[name]} after epoch {record['epoch']:.0f} (learning rate "
                     f"{record['learning_rate']:.2g}). Lower learning_rate tenfold; turn mixed_precision off if on. "
-                    "What other models have finished stands, and --only-missing-outputs goes on with it."
+                    "What other models have finished stands. An entry set to null, or a combination named under "
+                    "network_comparison.left_out, is left out."
                 )
 
     def _log(self, record: dict[str, float]) -> None:
