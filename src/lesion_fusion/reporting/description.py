@@ -95,7 +95,7 @@ def describe(parameters: Mapping[str, Any]) -> Description:
         return Description(
             what=f"{parameters['transferred']}, trained on that cohort alone",
             sees="the image",
-            tuned="its calibration",
+            tuned="its calibration" if parameters["calibrated"] else "nothing",
             tried=1,
         )
     network = parameters.get("network")
@@ -109,8 +109,10 @@ def describe(parameters: Mapping[str, Any]) -> Description:
             tried=1,
         )
     tuned, tried = _tried(parameters)
+    other = parameters.get("pooled_with")
+    pooled = f", learning from {other} too" if other else ""
     return Description(
-        what=CLASSIFIERS.get(parameters["classifier"], words(parameters["classifier"])),
+        what=CLASSIFIERS.get(parameters["classifier"], words(parameters["classifier"])) + pooled,
         sees=listing([VIEWS[view] for view in parameters["views"]]) + (f" ({network})" if network else ""),
         tuned=tuned,
         tried=tried,

@@ -64,6 +64,11 @@ class Calibration:
     covariance: np.ndarray | None = None
 
     @classmethod
+    def identity(cls, n_classes: int) -> Calibration:
+        """Return the map that leaves log-odds as they are, without a covariance."""
+        return cls(np.eye(n_classes - 1), np.zeros(n_classes - 1))
+
+    @classmethod
     def fit(cls, scores: np.ndarray, labels: np.ndarray, n_classes: int, distinct: int | None = None) -> Calibration:
         """Fit on scores of cases that their estimator did not see; `labels` are positions of classes.
 

@@ -25,6 +25,7 @@ class TabularModel(ModelParameters):
     sees; without it, the study's. Of embeddings and of pixels so many principal components are kept. `grid` maps the
     classifier's hyperparameters to the values to try, a list being taken as a tuple; `search` is there instead of it
     where Optuna shall propose them. `training` says how training rows are changed before a fit.
+    `pooled_with` names another cohort, whose cases are learned from beside those of every training fold.
     """
 
     classifier: str
@@ -38,6 +39,7 @@ class TabularModel(ModelParameters):
     pixel_edge: int = Field(default=16, ge=2, le=64)
     pixel_components: int = Field(default=16, ge=1)
     training: Training = Training()
+    pooled_with: str | None = None
 
     @field_validator("classifier")
     @classmethod
@@ -86,6 +88,8 @@ class TabularModel(ModelParameters):
             raise ValueError("record and record_representation are not joined: the latter is made of the former")
         if self.predictors is not None and not self.sees_record:
             raise ValueError("`predictors` names what is seen of the record, and `views` leaves the record out")
+        if self.pooled_with is not None and self.views != ("image_descriptors",):
+            raise ValueError("`pooled_with` goes with `views: [image_descriptors]`: another cohort has no such record")
         if self.training.balancing == "class_weights" and not takes_weights(self.classifier):
             able = ", ".join(name for name in sorted(CLASSIFIERS) if takes_weights(name))
             raise ValueError(f"{self.classifier} takes no class weights; these do: {able}. Oversampling suits any")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.pooling import PooledCases
 from lesion_fusion.tabular.search_space import Search
 from lesion_fusion.tabular.shared_fits import grid_responses
 from lesion_fusion.tabular.tuning import TunedClassifier, encoded_folds, response_score, tune
@@ -29,6 +30,7 @@ def tune_by_search(
     n_classes: int,
     seed: int,
     journal: StudyJournal | None,
+    pooled: PooledCases | None = None,
 ) -> TunedClassifier:
     """Return what `tuning.tune` returns for the best point of a search.
 
@@ -41,7 +43,7 @@ def tune_by_search(
 
     from lesion_fusion.tabular.optuna_search import search_points
 
-    folds = encoded_folds(features, labels, groups, model, tuning, seed)
+    folds = encoded_folds(features, labels, groups, model, tuning, seed, pooled)
 
     def mean_score(point: dict[str, Any]) -> float:
         responses = [grid_responses(model.classifier, seed, [point], fold.rows, fold.test)[0] for fold in folds]
@@ -49,14 +51,13 @@ def tune_by_search(
         return float(np.mean(scores))
 
     storage = journal.storage() if journal else optuna.storages.InMemoryStorage()
-    name = study_name(features, labels, groups, model, search, tuning, seed)
+    name = study_name(features, labels, groups, model, search, tuning, seed, pooled)
     trials = search_points(search, storage, name, seed, mean_score)
     scores = np.asarray([trial.score for trial in trials])
     best = int(np.argmax(scores))
     grid = {key: [value] for key, value in trials[best].point.items()}
-    tuned = tune(
-        features, labels, groups, model.model_copy(update={"grid": grid, "search": None}), tuning, n_classes, seed
-    )
+    chosen = model.model_copy(update={"grid": grid, "search": None})
+    tuned = tune(features, labels, groups, chosen, tuning, n_classes, seed, pooled)
     points = pd.DataFrame([{key: str(value) for key, value in trial.point.items()} for trial in trials])
     return replace(tuned, grid_scores=points.assign(score=scores, chosen=np.arange(len(trials)) == best))
 
@@ -69,10 +70,14 @@ def study_name(
     search: Search,
     tuning: Tuning,
     seed: int,
+    pooled: PooledCases | None = None,
 ) -> str:
     """Return the classifier's name and a digest of what a point's score depends on; not of how many are tried."""
     digest = hashlib.sha256()
     digest.update(pd.util.hash_pandas_object(features).to_numpy().tobytes())
+    if pooled is not None:
+        digest.update(pd.util.hash_pandas_object(pooled.features).to_numpy().tobytes())
+        digest.update(pooled.labels.tobytes())
     settings = (
         list(features.columns),
         labels.tolist(),

@@ -18,6 +18,7 @@ from lesion_fusion.tabular.calibration import Calibration, class_scores, decisio
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import is_number, make_encoder
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.pooling import PooledCases
 from lesion_fusion.tabular.shared_fits import grid_responses
 from lesion_fusion.tabular.training_rows import TrainingRows, training_rows
 
@@ -50,16 +51,18 @@ def tune(
     tuning: Tuning,
     n_classes: int,
     seed: int,
+    pooled: PooledCases | None = None,
 ) -> TunedClassifier:
     """Choose hyperparameters by inner cross-validation, then calibrate, fix the threshold and refit on all rows.
 
     `labels` (n,) are positions of classes, `groups` (n,) say whose case it is. Encoder and classifier are fitted anew
     inside each inner fold; the encoder once for all points of the grid, which do not touch it. Of equal scores the
     first point of the grid wins, as with scikit-learn's `GridSearchCV`. The calibration sees the inner predictions of
-    the chosen point only.
+    the chosen point only. Every fit also learns from the cases in `pooled`; scores, calibration and threshold are those
+    of the rows given here alone.
     """
     grid = list(ParameterGrid(model.grid))
-    folds = encoded_folds(features, labels, groups, model, tuning, seed)
+    folds = encoded_folds(features, labels, groups, model, tuning, seed, pooled)
     # Hyperparameters were checked when the model's parameters were read; an ensemble would check those of each member.
     with config_context(skip_parameter_validation=True):
         responses = [grid_responses(model.classifier, seed, grid, fold.rows, fold.test) for fold in folds]
@@ -70,7 +73,7 @@ def tune(
         # In memory as in `GridSearchCV`, so that additions and ties come out alike.
         means = np.ascontiguousarray(np.transpose(scores)).mean(axis=1)
         best = int(np.argmax(means))
-        encoder, rows = _encoded(features, labels, model, derived_seed(seed, len(folds)))
+        encoder, rows = _encoded(features, labels, model, derived_seed(seed, len(folds)), pooled)
         classifier = rows.fit(CLASSIFIERS[model.classifier](seed).set_params(**grid[best]))
 
     tested = np.concatenate([fold.tested for fold in folds])
@@ -92,22 +95,30 @@ class InnerFold:
 
 
 def encoded_folds(
-    features: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, model: TabularModel, tuning: Tuning, seed: int
+    features: pd.DataFrame,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    model: TabularModel,
+    tuning: Tuning,
+    seed: int,
+    pooled: PooledCases | None = None,
 ) -> list[InnerFold]:
     """Return the inner folds of a training set, encoded by encoders fitted anew for each."""
     folds = []
     for j, (train, test) in enumerate(inner_folds(labels, groups, tuning.inner_folds, seed)):
-        encoder, rows = _encoded(features.iloc[train], labels[train], model, derived_seed(seed, j))
+        encoder, rows = _encoded(features.iloc[train], labels[train], model, derived_seed(seed, j), pooled)
         folds.append(InnerFold(rows, np.asarray(encoder.transform(features.iloc[test])), test))
     return folds
 
 
 def _encoded(
-    features: pd.DataFrame, labels: np.ndarray, model: TabularModel, seed: int
+    features: pd.DataFrame, labels: np.ndarray, model: TabularModel, seed: int, pooled: PooledCases | None
 ) -> tuple[ColumnTransformer, TrainingRows]:
-    """Return the encoder fitted on training rows, and the rows that a classifier is fitted on."""
+    """Return the encoder fitted on training rows, and the rows, pooled ones last, that a classifier is fitted on."""
     encoder = make_encoder(list(features.columns), model.components, model.represents_record)
     encoded = np.asarray(encoder.fit_transform(features, labels))
+    if pooled is not None:
+        encoded, labels = np.vstack([encoded, pooled.encoded()]), np.concatenate([labels, pooled.labels])
     return encoder, training_rows(encoded, labels, is_number(encoder), model.training, seed)
 
 

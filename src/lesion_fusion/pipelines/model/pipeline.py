@@ -20,7 +20,7 @@ from lesion_fusion.pipelines.model.network_nodes import (
     train_network,
 )
 from lesion_fusion.pipelines.model.shown_network import SHOWN_OF_NETWORK, showing_nodes
-from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_on_pixels, train_tabular
+from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_on_pixels, train_pooled, train_tabular
 from lesion_fusion.pipelines.model.transferred_nodes import transfer
 
 # What every kind of model hands on; a network hands on its embeddings too, a classifier what its columns are worth.
@@ -36,6 +36,15 @@ def tabular_model(model: ModelName, stage: str, searched: bool) -> Pipeline:
     inputs = ["study_cases", "folds", "image_descriptors", "params:model", "params:tuning", "params:study"]
     inputs += _studies(searched)
     return judged_model(model, stage, Node(for_model(train_tabular, model), inputs, CLASSIFIER_TRAINED, name="train"))
+
+
+def pooled_model(model: ModelName, stage: str, cohort: str, searched: bool) -> Pipeline:
+    """Return the pipeline of a classifier over image descriptors that also learns from the cohort called `cohort`."""
+    others = [f"pooled.{cohort}.{name}" for name in ("study_cases", "image_descriptors", "evaluation_copies")]
+    inputs = ["study_cases", "folds", "image_descriptors", *others, "params:model", "params:tuning", "params:study"]
+    inputs += _studies(searched)
+    train = Node(for_model(train_pooled, model), inputs, CLASSIFIER_TRAINED, name="train")
+    return judged_model(model, stage, train, outside=set(others))
 
 
 def embedding_model(model: ModelName, stage: str, network: str, searched: bool) -> Pipeline:
@@ -174,6 +183,8 @@ def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object
             model, stage, str(parameters.get("image_input")), settings if isinstance(settings, Mapping) else {}
         )
     searched = bool(parameters.get("search"))
+    if parameters.get("pooled_with"):
+        return pooled_model(model, stage, str(parameters["pooled_with"]), searched)
     if "image_input" in parameters:
         return pixel_model(model, stage, str(parameters["image_input"]), searched)
     network = parameters.get("network")

@@ -24,11 +24,13 @@ class TransferredModel(ModelParameters):
     """A model trained on another cohort, which sees this one for the first time.
 
     `transferred` names it, `<cohort>.<family>.<model>`, `image_inputs` what its networks see: names under
-    `preprocessing.image_inputs`, made the same way as there.
+    `preprocessing.image_inputs`, made the same way as there. `calibrated` says whether calibration and threshold are
+    fitted on this cohort's training folds; else the model answers as it does there, and learns nothing here at all.
     """
 
     transferred: str = Field(pattern=r"^[^.]+\.[^.]+\.[^.]+$")
     image_inputs: tuple[str, ...] = ()
+    calibrated: bool = True
 
 
 class TransferError(MendableError, ValueError):
@@ -48,7 +50,7 @@ def transfer(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, FittedTransferred]:
     """Return predictions, inner predictions, the calibration of each fold and the model calibrated on all cases.
 
-    The source learns nothing here; calibration and threshold are fitted on each training fold. `images` are, one after
+    The source learns nothing here; calibration and threshold are fitted on each training fold, where they are. `images` are, one after
     the other for each name in `parameters.image_inputs`, how the image input is made and its lesion images. Raises
     TransferError where the source tells other classes apart, or its networks see another image input.
     """
@@ -67,11 +69,16 @@ def transfer(
     labels = cases["label"].map({name: i for i, name in enumerate(study.classes)}).to_numpy()
     scores = log_odds(source.probabilities(CaseInputs(cases, image_descriptors, prepared)))
     everyone = np.arange(len(cases))
+    source_scale = Calibration.identity(len(study.classes))
     predictions, inner, log = [], [], []
     for repeat, fold, train, test in [*outer_splits(folds, cases["case_id"]), (REFIT, REFIT, everyone, everyone[:0])]:
-        calibration = Calibration.fit(scores[train], labels[train], len(study.classes))
+        calibration = source_scale
+        if parameters.calibrated:
+            calibration = Calibration.fit(scores[train], labels[train], len(study.classes))
         calibrated = calibration.probabilities(scores)
-        threshold = decision_threshold(calibrated[train], labels[train], tuning.decision.minimum_sensitivity)
+        threshold = source.threshold
+        if parameters.calibrated:
+            threshold = decision_threshold(calibrated[train], labels[train], tuning.decision.minimum_sensitivity)
         inner.append(predictions_table(cases.iloc[train], repeat, fold, study.classes, calibrated[train]))
         log.append({"repeat": repeat, "fold": fold, "calibration_slope": calibration.slope[0, 0]})
         if len(test):

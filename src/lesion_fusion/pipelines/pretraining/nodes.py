@@ -72,7 +72,7 @@ def pretrain_network(
         derived_seed(study.seed),
     )
     threshold = 0.5 if len(classes) == 2 else float("nan")
-    uncalibrated = Calibration(np.eye(len(classes) - 1), np.zeros(len(classes) - 1))
+    uncalibrated = Calibration.identity(len(classes))
     probabilities = uncalibrated.probabilities(log_odds(trained.probabilities))
     predictions = predictions_table(cases.iloc[trained.held_out], 0, 0, classes, probabilities)
     fitted = FittedNetwork(
