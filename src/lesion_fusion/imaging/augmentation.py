@@ -1,4 +1,4 @@
-"""Random views of a training image: moved, turned, mirrored, scaled, sheared with its mask; as another scanner shows it."""
+"""Random views of a training image: moved, turned, mirrored, scaled, sheared with its mask; of another scanner."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Augmentation(keras.layers.Layer):
 
     Args:
         strength: 0 (no change) to 1, scales the module's limits: rotation in degrees, zoom, shear and shift as shares
-            of the edge, contrast as a share, brightness as a share of 255, the logarithm of gamma, the standard deviation of multiplied
-            noise, the share of a twice averaged image (3 x 3).
+            of the edge, contrast as a share, brightness as a share of 255, the logarithm of gamma, the
+            standard deviation of multiplied noise, the share of a twice averaged image (3 x 3).
         seed: of the draws.
 
     Input and output: float32 (n, height, width, channels), 0 to 255.

@@ -65,7 +65,8 @@ def evaluate_nested(
     `features(repeat, fold)` gives the feature table of all cases as it stands for that outer fold (embeddings differ
     from fold to fold), `features(REFIT, REFIT)` the one for the refitted model; rows in the order of `cases`, which has
     case_id, patient_id, label. Columns with the same name in `group_of` are one in the permutation importance. Searches
-    are kept in `journal`, a study a training. Every training also learns from the cases in `pooled`. The same seed gives the same result for any `n_jobs`.
+    are kept in `journal`, a study a training. Every training also learns from the cases in `pooled`. The
+    same seed gives the same result for any `n_jobs`.
     """
     labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
     groups = cases["patient_id"].to_numpy()

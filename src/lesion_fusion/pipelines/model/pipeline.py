@@ -20,7 +20,12 @@ from lesion_fusion.pipelines.model.network_nodes import (
     train_network,
 )
 from lesion_fusion.pipelines.model.shown_network import SHOWN_OF_NETWORK, showing_nodes
-from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_on_pixels, train_pooled, train_tabular
+from lesion_fusion.pipelines.model.tabular_nodes import (
+    train_on_embeddings,
+    train_on_pixels,
+    train_pooled,
+    train_tabular,
+)
 from lesion_fusion.pipelines.model.transferred_nodes import transfer
 
 # What every kind of model hands on; a network hands on its embeddings too, a classifier what its columns are worth.
