@@ -51,8 +51,8 @@ def transfer(
     """Return predictions, inner predictions, the calibration of each fold and the model calibrated on all cases.
 
     The source learns nothing here; calibration and threshold are fitted on each training fold, if at all. `images` are,
-    one after the other for each name in `parameters.image_inputs`, how the image input is made and its lesion images. Raises
-    TransferError where the source tells other classes apart, or its networks see another image input.
+    one after the other for each name in `parameters.image_inputs`, how the image input is made and its lesion images.
+    Raises TransferError where the source tells other classes apart, or its networks see another image input.
     """
     if source.classes != study.classes:
         raise TransferError(
