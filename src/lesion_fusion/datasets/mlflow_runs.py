@@ -34,7 +34,7 @@ _SERVING_PACKAGES = (
     "scipy",
     "skops",
 )
-_BACKEND_PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "xgboost-cpu", "xgboost")
+_BACKEND_PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "torch", "xgboost-cpu", "xgboost")
 
 
 class MlflowChildRunDataset(AbstractDataset["RunRecord", dict[str, str]]):

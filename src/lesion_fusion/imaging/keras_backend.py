@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 __all__ = ["keras"]
 
@@ -36,3 +36,7 @@ def _silent_native_stderr() -> Iterator[None]:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _silent_native_stderr():
     import keras
+
+    # Whatever the backend, Keras imports TensorFlow, where it is there, as soon as it seeds anything.
+    with suppress(ImportError):
+        import tensorflow  # noqa: F401
