@@ -92,9 +92,12 @@ def decode_mask(data: bytes, name: str) -> Mask:
         red = (np.asarray(picture) >> 8).astype(np.uint8)
     elif picture.mode == "L":
         red = np.asarray(picture)
+    elif picture.mode in ("RGB", "RGBA"):
+        red = np.asarray(picture.getchannel("R"))
     else:
         red = np.asarray(picture.convert("RGBA").getchannel("R"))
-    between = np.mean((red > 0) & (red < 255))
+    # In uint8, 0 less 1 is 255 and 255 less 1 is 254.
+    between = np.count_nonzero(red - np.uint8(1) < 254) / red.size
     if between > 0:
         raise ImageDefect(
             name,
