@@ -14,7 +14,8 @@ each combination built, traced and trained on its own in every fold; there the h
 The plain way does the same work in each fold, so it is timed on `--plain-folds` of them and scaled up. More epochs make
 the difference larger for `frozen`, and smaller for `fine_tune`.
 
-Random pixels; the time does not depend on them. KERAS_BACKEND chooses the backend.
+Random pixels; the time does not depend on them. KERAS_BACKEND chooses the backend. On a machine that does other work
+at the same time, let the backend use one thread and take `--clock processor`: seconds of the processor, of all threads.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ from lesion_fusion.imaging.training import Task, Trainer
 
 Result = TypeVar("Result")
 
+Clock = Callable[[], float]
+
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "processor": time.process_time}
+
 
 def main() -> None:
     """Measure what is asked for and print a line for each."""
@@ -48,19 +53,24 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--plain-folds", type=int, default=1, help="folds on which the plain way is timed")
     parser.add_argument("--epochs", type=int, default=3, help="of a regime, and as many of the head before fine-tuning")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="what seconds are of")
     arguments = parser.parse_args()
+    clock = CLOCKS[arguments.clock]
     if arguments.what != "training":
         backbones = arguments.backbones or ["EfficientNetB0", "ResNet50V2", "DenseNet121"]
-        print(compare_regime(arguments.what, backbones, arguments))
+        print(compare_regime(arguments.what, backbones, arguments, clock))
         return
-    peak = peak_multiply_adds()
-    print(f"{keras.backend.backend()}, {arguments.size} x {arguments.size}, peak {peak / 1e9:.0f} G multiply-adds/s")
+    peak = peak_multiply_adds(clock)
+    print(
+        f"{keras.backend.backend()}, {arguments.size} x {arguments.size}, {arguments.clock} time, "
+        f"peak {peak / 1e9:.0f} G multiply-adds/s"
+    )
     for backbone in arguments.backbones or ["DenseNet121", "small_cnn"]:
         parameters = NetworkParameters(backbone=backbone, epochs=1, batch_size=arguments.batch_size, patience=None)
-        print(measure(parameters, arguments.size, arguments.images, arguments.folds, peak))
+        print(measure(parameters, arguments.size, arguments.images, arguments.folds, peak, clock))
 
 
-def compare_regime(regime: str, backbones: Sequence[str], arguments: argparse.Namespace) -> str:
+def compare_regime(regime: str, backbones: Sequence[str], arguments: argparse.Namespace, clock: Clock) -> str:
     """Return the line of figures of a regime: seconds as a run trains, and the plain way."""
     pixels = np.random.default_rng(0).integers(0, 256, (arguments.images, arguments.size, arguments.size, 2), "uint8")
     labels, patients = np.arange(arguments.images) % 2, np.arange(arguments.images) // 2
@@ -91,13 +101,13 @@ def compare_regime(regime: str, backbones: Sequence[str], arguments: argparse.Na
             for fold in range(arguments.plain_folds):
                 train_plainly(parameters, pixels, labels, np.flatnonzero(folds != fold))
 
-    _, ours = timed(as_a_run)
-    _, some = timed(plainly)
+    _, ours = timed(as_a_run, clock)
+    _, some = timed(plainly, clock)
     plain = some * arguments.folds / arguments.plain_folds
     return (
         f"{keras.backend.backend()}, {regime}, {arguments.size} x {arguments.size}, {arguments.images} images, "
-        f"{len(combinations)} combinations over {arguments.folds} folds, {arguments.epochs} epochs: {ours:.0f} s "
-        f"against {plain:.0f} s the plain way: {plain / ours:.1f} times faster"
+        f"{len(combinations)} combinations over {arguments.folds} folds, {arguments.epochs} epochs, "
+        f"{arguments.clock} time: {ours:.0f} s against {plain:.0f} s the plain way: {plain / ours:.1f} times faster"
     )
 
 
@@ -129,7 +139,7 @@ def train_plainly(parameters: NetworkParameters, pixels: np.ndarray, labels: np.
     network.predict(pixels, batch_size=parameters.batch_size, verbose=0)
 
 
-def measure(parameters: NetworkParameters, size: int, images: int, folds: int, peak: float) -> str:
+def measure(parameters: NetworkParameters, size: int, images: int, folds: int, peak: float, clock: Clock) -> str:
     """Return one network's line of figures."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (images, size, size, 2), dtype="uint8")
@@ -141,13 +151,13 @@ def measure(parameters: NetworkParameters, size: int, images: int, folds: int, p
     def epoch(trainer: Trainer, seed: int = 0) -> None:
         trainer.train(pixels, labels, rows, None, seed, Task("benchmark"))
 
-    trainer, built = timed(build)
-    _, first = timed(lambda: epoch(trainer))
-    _, again = timed(lambda: epoch(trainer))
+    trainer, built = timed(build, clock)
+    _, first = timed(lambda: epoch(trainer), clock)
+    _, again = timed(lambda: epoch(trainer), clock)
     trainer.predict(pixels, rows[: parameters.batch_size])
-    _, predicted = timed(lambda: trainer.predict(pixels, rows))
+    _, predicted = timed(lambda: trainer.predict(pixels, rows), clock)
     once = built + first + (folds - 1) * again
-    _, plain = timed(lambda: [epoch(build(), fold) for fold in range(folds)])
+    _, plain = timed(lambda: [epoch(build(), fold) for fold in range(folds)], clock)
     used = 3 * multiply_adds(trainer.network) * images / again / peak
     return (
         f"{parameters.backbone}: build {built:.1f} s, trace {first - again:.1f} s, "
@@ -157,16 +167,20 @@ def measure(parameters: NetworkParameters, size: int, images: int, folds: int, p
     )
 
 
-def timed(work: Callable[[], Result]) -> tuple[Result, float]:
+def timed(work: Callable[[], Result], clock: Clock) -> tuple[Result, float]:
     """Return what `work` returns and the seconds it took."""
-    began = time.perf_counter()
-    return work(), time.perf_counter() - began
+    began = clock()
+    return work(), clock() - began
 
 
-def peak_multiply_adds(edge: int = 2048, repeats: int = 5) -> float:
+def peak_multiply_adds(clock: Clock, edge: int = 2048, repeats: int = 5) -> float:
     """Return the multiply-adds per second of the backend's fastest of some float32 products of edge x edge matrices."""
     matrix = keras.random.normal((edge, edge), seed=0)
-    seconds = [timed(lambda: keras.ops.convert_to_numpy(keras.ops.matmul(matrix, matrix)))[1] for _ in range(repeats)]
+
+    def product() -> np.ndarray:
+        return keras.ops.convert_to_numpy(keras.ops.matmul(matrix, matrix))
+
+    seconds = [timed(product, clock)[1] for _ in range(repeats)]
     return edge**3 / min(seconds)
 
 
