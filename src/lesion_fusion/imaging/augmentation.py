@@ -1,4 +1,4 @@
-"""Random views of a training image: moved, turned, mirrored, scaled, sheared with its mask; of another scanner."""
+"""Random views of a training image: moved, turned, mirrored, scaled, sheared with its mask; brighter or darker."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ SHEAR = 0.2
 SHIFT = 0.1
 CONTRAST = 0.3
 BRIGHTNESS = 0.2
-GAMMA = 0.7
-SPECKLE = 0.4
-BLUR = 1.0
 
 
 class Augmentation(keras.layers.Layer):
@@ -22,13 +19,11 @@ class Augmentation(keras.layers.Layer):
 
     All channels go through one affine map with one interpolation, so that a mask stays on its lesion and nothing is
     blurred twice. Flips are left to right only: the beam runs downwards, and a shadow above a lesion does not exist.
-    Contrast, brightness, gray curve, speckle and blur change the first channel, the image, only: in these scanners and
-    their settings differ. What comes from beyond the image is 0.
+    Contrast and brightness change the first channel, the image, only. What comes from beyond the image is 0.
 
     Args:
         strength: 0 (no change) to 1, scales the module's limits: rotation in degrees, zoom, shear and shift as shares
-            of the edge, contrast as a share, brightness as a share of 255, the logarithm of gamma, the
-            standard deviation of multiplied noise, the share of a twice averaged image (3 x 3).
+            of the edge, contrast as a share, brightness as a share of 255.
         seed: of the draws.
 
     Input and output: float32 (n, height, width, channels), 0 to 255.
@@ -46,14 +41,10 @@ class Augmentation(keras.layers.Layer):
         if not training or self.strength == 0:
             return images
         batch = keras.ops.shape(images)[0]
-        draws = keras.random.uniform((batch, 11), -1.0, 1.0, seed=self.seed_generator)
-        mirror, *limited = (draws[:, column] for column in range(11))
-        turn, zoom, shear, right, down, contrast, brightness, gamma, speckle, blur = (
-            self.strength * draw for draw in limited
-        )
+        draws = keras.random.uniform((batch, 8), -1.0, 1.0, seed=self.seed_generator)
+        mirror, *limited = (draws[:, column] for column in range(8))
+        turn, zoom, shear, right, down, contrast, brightness = (self.strength * draw for draw in limited)
         images = _change_brightness(images, 1 + CONTRAST * contrast, 255 * BRIGHTNESS * brightness)
-        noise = keras.random.normal(keras.ops.shape(images[..., :1]), seed=self.seed_generator)
-        images = _change_texture(images, GAMMA * gamma, SPECKLE * speckle, noise, BLUR * blur)
         maps = _affine_maps(
             mirror=keras.ops.where(mirror < 0, -1.0, 1.0),
             angle=turn * (ROTATION_DEGREES * 3.141592653589793 / 180),
@@ -77,23 +68,6 @@ def _change_brightness(images: Any, contrast: Any, brightness: Any) -> Any:
     mean = keras.ops.mean(gray, axis=(1, 2, 3), keepdims=True)
     contrast, brightness = (keras.ops.reshape(values, (-1, 1, 1, 1)) for values in (contrast, brightness))
     gray = keras.ops.clip((gray - mean) * contrast + mean + brightness, 0.0, 255.0)
-    return keras.ops.concatenate([gray, rest], axis=-1)
-
-
-def _change_texture(images: Any, gamma: Any, speckle: Any, noise: Any, blur: Any) -> Any:
-    """Return the images with the first channel's gray curve, sharpness and speckle changed, each by (n,).
-
-    `gamma` is a logarithm; `speckle` scales `noise` (n, height, width, 1), by which the gray value is multiplied as by
-    1 + noise; `blur` is the share of the averaged image, and a negative one leaves the image as sharp as it is.
-    """
-    gamma, speckle, blur = (keras.ops.reshape(values, (-1, 1, 1, 1)) for values in (gamma, speckle, blur))
-    gray, rest = images[..., :1] / 255.0, images[..., 1:]
-    gray = keras.ops.power(keras.ops.clip(gray, 1e-4, 1.0), keras.ops.exp(gamma))
-    averaged = gray
-    for _ in range(2):
-        averaged = keras.ops.average_pool(averaged, 3, 1, "same", data_format="channels_last")
-    gray = gray + keras.ops.maximum(blur, 0.0) * (averaged - gray)
-    gray = keras.ops.clip(gray * (1 + speckle * noise), 0.0, 1.0) * 255.0
     return keras.ops.concatenate([gray, rest], axis=-1)
 
 
