@@ -27,7 +27,11 @@ def compared(accuracies: dict[str, float]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("accuracies", "said", "others"),
     [
-        ({"a": 0.8, "b": 0.9, "c": 0.9, "d": 0.9}, "a most accurate model, clinical.b,", "clinical.c and clinical.d"),
+        (
+            {"a": 0.8, "b": 0.9, "c": 0.9, "d": 0.9},
+            "one of the most accurate models, clinical.b,",
+            "clinical.c and clinical.d",
+        ),
         ({"a": 0.8, "b": 0.9}, "the most accurate model, clinical.b,", None),
     ],
 )

@@ -81,10 +81,11 @@ def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> Stat
     area = _same_model(comparison, best, "lesion_auroc")
     alike = comparison[(comparison["metric"] == "accuracy") & (comparison["reproduced"] == best["reproduced"])]
     tied = [name for name in alike["family"] + "." + alike["model"] if name != _name(best)]
+    which = "one of the most accurate models" if tied else "the most accurate model"
     others = f"As accurate as reproduced: {listing(tied)}. " if tied else ""
     return Statement(
-        f"Under the {_protocol(parameters)} protocol {'a' if tied else 'the'} most accurate model, {_name(best)}, is "
-        f"right in {percent(best['reproduced'], 1)} of the tested rows; evaluated without a leak, in "
+        f"Under the {_protocol(parameters)} protocol {which}, {_name(best)}, is right in "
+        f"{percent(best['reproduced'], 1)} of the tested rows; evaluated without a leak, in "
         f"{percent(best['leak_free'], 1)}.",
         f"Same rows, columns of the record and search: accuracy {_text(best, 'reproduced')} against "
         f"{_text(best, 'leak_free')}; AUROC of malignant against benign {_text(area, 'reproduced')} against "
