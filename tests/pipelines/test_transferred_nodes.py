@@ -22,8 +22,10 @@ CASES = COHORT.inputs.cases.assign(label=COHORT.inputs.cases["classification"])
 FOLDS = make_folds(CASES, 3, 2, 1)
 
 
-def transferred(cases: pd.DataFrame = CASES, source=SOURCE, study: Study = STUDY, images: tuple = ()):
-    parameters = TransferredModel(transferred="there.imaging.svm")
+def transferred(
+    cases: pd.DataFrame = CASES, source=SOURCE, study: Study = STUDY, images: tuple = (), calibrated: bool = True
+):
+    parameters = TransferredModel(transferred="there.imaging.svm", calibrated=calibrated)
     descriptors = COHORT.inputs.image_descriptors
     name = ModelName("imaging", "transferred")
     return transfer(cases, FOLDS, descriptors, source, parameters, Tuning(), study, *images, model=name)
@@ -50,6 +52,16 @@ def test_a_cases_outcome_does_not_reach_its_own_prediction():
     np.testing.assert_array_equal(
         before.loc[before["case_id"] == case, columns], after.loc[after["case_id"] == case, columns]
     )
+
+
+def test_uncalibrated_it_answers_as_there_and_no_outcome_here_reaches_it():
+    predictions, _, _, model = transferred(calibrated=False)
+    own = pd.Series(SOURCE.probabilities(COHORT.inputs)[:, 1], index=CASES["case_id"])
+    np.testing.assert_allclose(predictions["p_malignant"], own.loc[predictions["case_id"]], atol=1e-9)
+    assert set(predictions["threshold"]) == {SOURCE.threshold} == {model.threshold}
+    shuffled = CASES.assign(label=CASES["label"].to_numpy()[::-1])
+    after = transferred(shuffled, calibrated=False)[0]
+    np.testing.assert_array_equal(after["p_malignant"], predictions["p_malignant"])
 
 
 def test_what_is_stored_answers_the_same(tmp_path):
