@@ -10,7 +10,7 @@ import numpy as np
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
 from lesion_fusion.imaging.fold_result import FoldResult
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.networks import EMBEDDING, HEAD
+from lesion_fusion.imaging.networks import EMBEDDING, HEAD, MEMBERS
 from lesion_fusion.imaging.out_of_fold import restore
 
 BATCH = 32
@@ -114,10 +114,15 @@ def _weights_of_maps(kernel: np.ndarray, positions: int) -> np.ndarray:
 
 
 def last_features(network: keras.Model) -> Any:
-    """Return the feature maps before the last pooling: the finest that the head is linear in, up to pooling."""
-    features = network.get_layer(EMBEDDING).input
-    while True:
-        layer = next(layer for layer in network.layers if layer.output is features)
-        if not isinstance(layer, POOLING):
-            return features
-        features = layer.input
+    """Return the feature maps before the last pooling: the finest that the head is linear in, up to pooling.
+
+    Of an average of networks those of all, one behind the other.
+    """
+    return _before_pooling(network, network.get_layer(EMBEDDING).input)
+
+
+def _before_pooling(network: keras.Model, features: Any) -> Any:
+    layer = next(layer for layer in network.layers if layer.output is features)
+    if layer.name == MEMBERS:
+        return keras.layers.Concatenate()([_before_pooling(network, maps) for maps in layer.input])
+    return _before_pooling(network, layer.input) if isinstance(layer, POOLING) else features

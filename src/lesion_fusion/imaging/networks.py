@@ -11,11 +11,12 @@ import numpy as np
 
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import SMALL_CNN, backbone_name
-from lesion_fusion.imaging.weights import IMAGENET, RANDOM, unavailable
+from lesion_fusion.imaging.weights import IMAGENET, RANDOM, WeightsUnavailableError, unavailable
 
 EMBEDDING = "embedding"
 DROPOUT = "head_dropout"
 HEAD = "probabilities"
+MEMBERS = "members"
 
 BATCH_NORM_MOMENTUM = 0.9
 """Keras' 0.99 needs hundreds of steps before the moving statistics mean anything; a fold here has ten an epoch."""
@@ -29,6 +30,7 @@ def build_network(
     classes: int,
     weights: str | None = None,
     dropout: float = 0.0,
+    members: int = 1,
 ) -> keras.Model:
     """Return a network as one functional graph: input, preprocessing, backbone, pooling, head.
 
@@ -44,6 +46,7 @@ def build_network(
             a `.weights.h5` or `.h5` file of its `backbone_of`, or of `keras.applications` without top; "random", always
             the same; None for random ones, drawn anew.
         dropout: share of the embedding dropped in training.
+        members: backbones side by side, one embedding of all their pooled features; a `.keras` file brings its own.
 
     Returns:
         A model from float or uint8 (n, height, width, channels), 0 to 255, to float32 (n, classes), rows summing to 1.
@@ -60,14 +63,16 @@ def build_network(
         # Like other weights the same wherever they are asked for, so that their features are computed once.
         keras.utils.set_random_seed(0)
     inputs = keras.Input(input_shape, name="image")
-    if name == SMALL_CNN:
-        maps = _small_cnn(_standardised_channels(inputs))
-    else:
-        maps = _application(name, inputs, IMAGENET if weights == IMAGENET else None)
-    embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(maps)
-    its_head: list[np.ndarray] = []
-    if weights is not None and weights != RANDOM and (weights != IMAGENET or name == SMALL_CNN):
-        its_head = _load_backbone(keras.Model(inputs, embedding), weights, name)
+    prepared = _prepared(name, inputs)
+    fetched = IMAGENET if weights == IMAGENET and name != SMALL_CNN else None
+    source = _source(weights, name) if weights not in (None, RANDOM, fetched) else None
+    maps = [_maps(name, prepared, fetched)]
+    if isinstance(source, keras.Model):
+        members = source.get_layer(EMBEDDING).output.shape[-1] // maps[0].shape[-1]
+    maps += [_renamed(inputs, prepared, _maps(name, prepared, fetched), member) for member in range(1, members)]
+    together = keras.layers.Concatenate(name=MEMBERS)(maps) if len(maps) > 1 else maps[0]
+    embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(together)
+    its_head = _take_over(keras.Model(inputs, embedding), source, weights, name) if source is not None else []
     network = keras.Model(inputs, head(embedding, classes, dropout), name=name.lower())
     if its_head and its_head[1].shape == (classes,):
         network.get_layer(HEAD).set_weights(its_head)
@@ -110,6 +115,28 @@ def input_preprocessing(
     return tuple(map(int, order)), tuple(map(float, scale)), tuple(map(float, offset))
 
 
+def _prepared(name: str, inputs: Any) -> Any:
+    """Return the three channels that a backbone takes, preprocessed its way, of the model's inputs."""
+    if name == SMALL_CNN:
+        return _standardised_channels(inputs)
+    family = sys.modules[getattr(keras.applications, name).__module__]
+    return _three_channels(inputs, *input_preprocessing(family.preprocess_input))
+
+
+def _maps(name: str, prepared: Any, weights: str | None) -> Any:
+    """Return the feature maps of one backbone on the prepared channels."""
+    return _small_cnn(prepared) if name == SMALL_CNN else _application(name, prepared, weights)
+
+
+def _renamed(inputs: Any, prepared: Any, maps: Any, member: int) -> Any:
+    """Return the maps, the layers between the prepared channels and them renamed: names are unique in a graph."""
+    shared = {id(layer) for layer in keras.Model(inputs, prepared).layers}
+    for layer in keras.Model(inputs, maps).layers:
+        if id(layer) not in shared:
+            layer.name = f"member{member}_{layer.name}"
+    return maps
+
+
 def _three_channels(inputs: Any, order: Sequence[int], scale: Sequence[float], offset: Sequence[float]) -> Any:
     """Return gray, gray, gray or gray, gray, mask in the order, scale and offset that a backbone wants."""
     gray, last = inputs[..., :1], inputs[..., -1:]
@@ -130,15 +157,13 @@ def _standardised_channels(inputs: Any) -> Any:
     return keras.layers.Concatenate(name="three_channels")([gray, gray, last])
 
 
-def _application(name: str, inputs: Any, weights: str | None) -> Any:
-    """Return the feature maps of a network of `keras.applications` on the model's inputs."""
-    build = getattr(keras.applications, name)
-    family = sys.modules[build.__module__]
-    prepared = _three_channels(inputs, *input_preprocessing(family.preprocess_input))
+def _application(name: str, prepared: Any, weights: str | None) -> Any:
+    """Return the feature maps of a network of `keras.applications` on its prepared channels."""
+    build, shape = getattr(keras.applications, name), tuple(prepared.shape[1:])
     try:
-        model = build(include_top=False, weights=weights, input_tensor=prepared, input_shape=(*inputs.shape[1:3], 3))
+        model = build(include_top=False, weights=weights, input_tensor=prepared, input_shape=shape)
     except ValueError as error:
-        raise ValueError(f"{name} on images of {inputs.shape[1]} x {inputs.shape[2]} pixels: {error}") from error
+        raise ValueError(f"{name} on images of {shape[0]} x {shape[1]} pixels: {error}") from error
     except Exception as error:
         if weights is None or "fetch" not in str(error):
             raise
@@ -158,18 +183,33 @@ def _small_cnn(x: Any) -> Any:
     return x
 
 
-def _load_backbone(backbone: keras.Model, weights: str, name: str) -> list[np.ndarray]:
-    """Load a file's weights into a backbone in place; return kernel and bias of its head, where it has one."""
+def _source(weights: str, name: str) -> keras.Model | Path:
+    """Return the network in a `.keras` file, or the path of a file of weights alone."""
     path = Path(weights)
     if not path.is_file():
         what = f"{name} has no ImageNet weights" if weights == IMAGENET else f"The weights {weights!r} are no file"
         raise unavailable(what)
+    if path.suffix != ".keras":
+        return path
     try:
-        if path.suffix == ".keras":
-            source = keras.saving.load_model(path, compile=False, safe_mode=True)
-            backbone.set_weights(backbone_of(source).get_weights())
-            return source.get_layer(HEAD).get_weights()
-        backbone.load_weights(path)
-        return []
+        source = keras.saving.load_model(path, compile=False, safe_mode=True)
+        source.get_layer(HEAD)
+        return source
     except (ValueError, KeyError, OSError) as error:
-        raise unavailable(f"The weights in {path} do not fit {name} ({error})") from error
+        raise _misfit(weights, name, error) from error
+
+
+def _take_over(backbone: keras.Model, source: keras.Model | Path, weights: str, name: str) -> list[np.ndarray]:
+    """Set a backbone's weights in place to its source's; return kernel and bias of the source's head, if it has one."""
+    try:
+        if isinstance(source, Path):
+            backbone.load_weights(source)
+            return []
+        backbone.set_weights(backbone_of(source).get_weights())
+        return source.get_layer(HEAD).get_weights()
+    except (ValueError, KeyError, OSError) as error:
+        raise _misfit(weights, name, error) from error
+
+
+def _misfit(weights: str, name: str, error: Exception) -> WeightsUnavailableError:
+    return unavailable(f"The weights in {weights} do not fit {name} ({error})")

@@ -1,63 +1,118 @@
-"""Training of one network on a cohort of its own, to start others from; judged on patients that were held out."""
+"""Training of networks on a cohort of their own, to start others from; judged on patients that were held out."""
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
 
+from lesion_fusion.imaging.averaging import average_of
 from lesion_fusion.imaging.batches import Rows
-from lesion_fusion.imaging.fold_result import History
+from lesion_fusion.imaging.fold_result import FoldResult
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.out_of_fold import initial_network, inner_split, restore
+from lesion_fusion.imaging.out_of_fold import initial_network, restore
 from lesion_fusion.imaging.regimes import make_regime
 from lesion_fusion.imaging.training import Task
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A network, its record per epoch, and float32 (m, k) for the held-out cases at positions (m,)."""
+    """The average of the members, and of each member its fold: the cases it did not see, and its record per epoch."""
 
     network: keras.Model
-    history: History
-    held_out: np.ndarray
-    probabilities: np.ndarray
+    members: tuple[FoldResult, ...]
+
+
+def held_out_folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Return int (n,), the fold that each case is held out in; stratified by label, a group in one fold."""
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    held_out = np.empty(len(labels), dtype=int)
+    for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
+        held_out[rows] = fold
+    return held_out
 
 
 def pretrain(
     images: Rows,
     labels: np.ndarray,
-    groups: np.ndarray,
-    rows: np.ndarray,
+    held_out: np.ndarray,
     classes: int,
     parameters: NetworkParameters,
-    held_out_share: float,
+    members: int,
     seed: int,
+    completed: Mapping[int, FoldResult] | None = None,
+    on_member: Callable[[FoldResult], None] | None = None,
 ) -> Pretrained:
-    """Train a network to its last epoch on most of the rows; the held-out ones are watched and decide nothing.
+    """Train each member to its last epoch without one fold, which is watched and decides nothing; average them.
 
     Args:
         images: uint8 (n, height, width, channels), 0 to 255, read a batch at a time.
         labels: int (n,), 0 to classes - 1.
-        groups: (n,), the patient of each case; a patient is trained on or held out.
-        rows: positions of the cases that may be used.
+        held_out: int (n,), the fold of each case; -1 for a case that may not be used at all.
         classes: number of classes.
         parameters: network and training; no epoch is chosen, so that `patience` has no effect.
-        held_out_share: of the cases, about.
-        seed: of initial weights, split, order, augmentation and dropout.
+        members: networks, at most as many as folds: member i is trained without fold i.
+        seed: each member draws its own initial weights, order, augmentation and dropout from it.
+        completed: members from an interrupted run, by fold; they are not trained again.
+        on_member: called with each member as it is there, to store it.
 
     Raises:
-        ValueError: a class with one patient.
         WeightsUnavailableError: see `networks.build_network`.
         TrainingDivergedError: the loss is not a number.
     """
-    training, held_out = (rows[part] for part in inner_split(labels[rows], groups[rows], held_out_share, seed))
     to_the_end = parameters.model_copy(update={"keep": "last", "patience": None})
-    network = initial_network(images, classes, to_the_end, seed)
-    regime = make_regime(network, images, to_the_end)
-    task = Task(f"{parameters.backbone}, {parameters.optimizer}, pretraining")
-    trained = regime.train(labels, training, held_out, seed, task)
-    restore(network, trained.weights)
+    results, networks = dict(completed or {}), []
+    for fold in range(members):
+        seed_of_member = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0] % 2**31)
+        network = initial_network(images, classes, to_the_end, seed_of_member)
+        if fold not in results:
+            left = sum(later not in results for later in range(fold + 1, members))
+            task = Task(
+                f"{parameters.backbone}, {parameters.optimizer}, pretraining, member {fold + 1} of {members}",
+                left * parameters.epochs,
+            )
+            results[fold] = _member(network, images, labels, held_out, fold, to_the_end, seed_of_member, task)
+            if on_member is not None:
+                on_member(results[fold])
+        restore(network, results[fold].weights)
+        networks.append(network)
+    ordered = tuple(results[fold] for fold in range(members))
+    return Pretrained(average_of(networks, parameters.backbone, parameters.dropout), ordered)
+
+
+def _member(
+    network: keras.Model,
+    images: Rows,
+    labels: np.ndarray,
+    held_out: np.ndarray,
+    fold: int,
+    parameters: NetworkParameters,
+    seed: int,
+    task: Task,
+) -> FoldResult:
+    began = time.perf_counter()
+    unseen = np.flatnonzero(held_out == fold)
+    regime = make_regime(network, images, parameters)
+    trained = regime.train(labels, np.flatnonzero((held_out >= 0) & (held_out != fold)), unseen, seed, task)
     _, probabilities = regime.predict()
-    return Pretrained(network, trained.history, held_out, probabilities[held_out])
+    result = FoldResult(
+        fold=fold,
+        test=unseen,
+        test_probabilities=probabilities[unseen],
+        validation=np.empty(0, dtype=int),
+        validation_probabilities=np.empty((0, probabilities.shape[1]), dtype="float32"),
+        embeddings=np.empty((0, 0), dtype="float32"),
+        history=trained.history,
+        best_epoch=trained.best_epoch,
+        weights=trained.weights,
+        seconds=time.perf_counter() - began,
+    )
+    logger.info("%s: %.0f s", task.name, result.seconds)
+    return result

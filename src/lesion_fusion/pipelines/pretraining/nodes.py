@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.backbone import PretrainedBackbone
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.evaluation_nodes import Summary
+from lesion_fusion.pipelines.model.finished_folds import training_digest
 from lesion_fusion.pipelines.model.naming import ModelName, identified
 from lesion_fusion.tabular.calibration import Calibration, log_odds
 from lesion_fusion.tabular.out_of_fold import predictions_table
 
 
 class Pretraining(Parameters):
-    """A network to train for others to start from, and the share of the patients it is judged on."""
+    """Networks to train for others to start from, averaged.
+
+    Member i is trained without the i-th of `folds` parts of the patients and judged on it: with as many members as
+    folds, every patient is held out once.
+    """
 
     network: NetworkParameters
     image_input: str
-    held_out_share: float = Field(default=0.2, gt=0, le=0.5)
+    folds: int = Field(default=5, ge=2)
+    members: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _a_fold_for_each_member(self) -> Self:
+        if self.members > self.folds:
+            raise ValueError(f"members is {self.members}, but each is judged on a fold of its own of {self.folds}.")
+        return self
 
 
 def find_evaluation_copies(cases: pd.DataFrame, cohort_audit: dict[str, Any]) -> pd.DataFrame:
@@ -48,33 +62,51 @@ def pretrain_network(
     parameters: Pretraining,
     image_input: ImageInput,
     study: Study,
+    finished_folds: FinishedFolds,
     *,
     model: ModelName,
 ) -> tuple[pd.DataFrame, pd.DataFrame, FittedNetwork]:
-    """Return predictions of the held-out patients, the log of the training, and the network.
+    """Return predictions of the held-out patients, the log of the training, and the average of the members.
 
     A patient with an image in `evaluation_copies` is left out altogether. Nothing is calibrated: the probabilities are
-    the network's own, under class weights, and 0.5 is the threshold.
+    a member's own, under class weights, and 0.5 is the threshold. Members are kept in `finished_folds` until all are
+    there; those of an interrupted run are taken up.
     """
     # Imported here: keras takes seconds to import.
-    from lesion_fusion.imaging.pretraining import pretrain
+    from lesion_fusion.imaging.pretraining import held_out_folds, pretrain
 
-    classes = study.classes
+    classes, seed = study.classes, derived_seed(study.seed)
+    labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    groups = cases["patient_id"].to_numpy()
     allowed = ~cases["patient_id"].isin(evaluation_copies["patient_id"]).to_numpy()
+    held_out = np.full(len(cases), -1)
+    held_out[allowed] = held_out_folds(labels[allowed], groups[allowed], parameters.folds, seed)
+    digest = training_digest(lesion_images, labels, groups, held_out, parameters.network, seed)
     trained = pretrain(
         lesion_images,
-        cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy(),
-        cases["patient_id"].to_numpy(),
-        np.flatnonzero(allowed),
+        labels,
+        held_out,
         len(classes),
         parameters.network,
-        parameters.held_out_share,
-        derived_seed(study.seed),
+        parameters.members,
+        seed,
+        completed=finished_folds.load(digest),
+        on_member=partial(finished_folds.save, digest),
     )
+    finished_folds.clear()
     threshold = 0.5 if len(classes) == 2 else float("nan")
     uncalibrated = Calibration.identity(len(classes))
-    probabilities = uncalibrated.probabilities(log_odds(trained.probabilities))
-    predictions = predictions_table(cases.iloc[trained.held_out], 0, 0, classes, probabilities)
+    predictions = [
+        predictions_table(
+            cases.iloc[member.test],
+            0,
+            member.fold,
+            classes,
+            uncalibrated.probabilities(log_odds(member.test_probabilities)),
+        )
+        for member in trained.members
+    ]
+    log = [pd.DataFrame(member.history).assign(repeat=0, fold=member.fold) for member in trained.members]
     fitted = FittedNetwork(
         family=model.family,
         name=model.name,
@@ -85,8 +117,8 @@ def pretrain_network(
         calibration=uncalibrated,
     )
     return (
-        identified(predictions.assign(threshold=threshold), study.protocol, model),
-        pd.DataFrame(trained.history).assign(repeat=0, fold=0),
+        identified(pd.concat(predictions, ignore_index=True).assign(threshold=threshold), study.protocol, model),
+        pd.concat(log, ignore_index=True),
         fitted,
     )
 
@@ -94,6 +126,7 @@ def pretrain_network(
 def describe_backbone(
     fitted: FittedNetwork,
     metrics: Summary,
+    training_log: pd.DataFrame,
     evaluation_copies: pd.DataFrame,
     cohort_audit: dict[str, Any],
     study_tags: dict[str, str],
@@ -107,6 +140,7 @@ def describe_backbone(
         "target": study_tags["target"],
         "held_out_auroc": repr(auroc["estimate"]),
         "held_out_auroc_interval": f"{auroc['low']:.3f} to {auroc['high']:.3f}",
+        "members": str(training_log["fold"].nunique()),
         "compared_images": str(compared),
         "excluded_copies": str(evaluation_copies["case_id"].nunique()) if compared else "nothing to compare with",
         "image_input": fitted.image_input.model_dump_json(),

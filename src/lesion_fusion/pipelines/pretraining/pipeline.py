@@ -15,7 +15,7 @@ STAGE = "pretraining"
 
 
 def create_pipeline(entries: Mapping[str, Mapping[str, Any]]) -> Pipeline:
-    """Return the stage `pretraining`: a network a parameter entry, judged on held-out patients and registered."""
+    """Return the stage `pretraining`: networks averaged, an average a parameter entry, judged on held-out patients and registered."""
     copies = Node(
         find_evaluation_copies, ["study_cases", "cohort_audit"], "evaluation_copies", name="find_evaluation_copies"
     )
@@ -29,13 +29,20 @@ def _backbone(model: ModelName, image_input: str) -> Pipeline:
     images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
     train = Node(
         for_model(pretrain_network, model),
-        [images, "study_cases", "evaluation_copies", "params:model", of_images, "params:study"],
+        [images, "study_cases", "evaluation_copies", "params:model", of_images, "params:study", "finished_folds"],
         ["predictions", "training_log", "model"],
         name="train",
     )
     register = Node(
         describe_backbone,
-        [f"{model.full}.model", f"{model.full}.metrics", "evaluation_copies", "cohort_audit", "study_tags"],
+        [
+            f"{model.full}.model",
+            f"{model.full}.metrics",
+            f"{model.full}.training_log",
+            "evaluation_copies",
+            "cohort_audit",
+            "study_tags",
+        ],
         f"registered_backbone.{model.name}",
         name=f"{model.full}.register",
         tags=STAGE,
