@@ -14,6 +14,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.batches import TrainingBatches
 from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.pretraining import held_out_folds
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.pipelines.pretraining.nodes import (
@@ -107,9 +108,11 @@ def test_no_member_learns_from_what_it_is_judged_on_nor_from_copies(trained: dic
     assert predictions["case_id"].is_unique
 
 
-def test_with_as_many_members_as_folds_every_patient_is_held_out_once(tmp_path: Path):
-    predictions, _, _ = pretrained(PARAMETERS.model_copy(update={"members": 4}), tmp_path)
-    assert sorted(predictions["case_id"]) == [case for case in TABLE["case_id"] if case not in ("c02", "c03")]
+def test_every_patient_is_held_out_once_and_with_all_images():
+    labels, groups = (TABLE["label"] == "malignant").to_numpy().astype(int), TABLE["patient_id"].to_numpy()
+    held_out = pd.Series(held_out_folds(labels, groups, 4, seed=1)).groupby(groups)
+    assert (held_out.nunique() == 1).all()
+    assert set(held_out.first()) == set(range(4))
 
 
 def test_more_members_than_folds_are_refused():
@@ -135,7 +138,7 @@ def test_an_interrupted_training_goes_on_at_the_member_it_had_come_to(
     monkeypatch.setattr(FinishedFolds, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pretrained(PARAMETERS, tmp_path)
-    monkeypatch.setattr(FinishedFolds, "save", lambda self, digest, result: asked.append(result.fold))
+    monkeypatch.setattr(FinishedFolds, "save", lambda _store, _digest, result: asked.append(result.fold))
     predictions, _, fitted = pretrained(PARAMETERS, tmp_path)
     assert asked == [1]
     pd.testing.assert_frame_equal(predictions, trained["predictions"])

@@ -15,7 +15,7 @@ STAGE = "pretraining"
 
 
 def create_pipeline(entries: Mapping[str, Mapping[str, Any]]) -> Pipeline:
-    """Return the stage `pretraining`: networks averaged, an average a parameter entry, judged on held-out patients and registered."""
+    """Return the stage `pretraining`: an average of networks a parameter entry, judged and registered."""
     copies = Node(
         find_evaluation_copies, ["study_cases", "cohort_audit"], "evaluation_copies", name="find_evaluation_copies"
     )
