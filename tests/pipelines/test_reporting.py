@@ -152,7 +152,7 @@ def test_the_page_asks_nothing_of_the_network(html: str) -> None:
         if name in {"href", "src", "srcset", "action", "poster", "data"} and value
     ]
     assert addresses
-    assert all(value.startswith(("#", "data:image/png;base64,")) for value in addresses)
+    assert all(value.startswith(("#", "data:image/webp;base64,")) for value in addresses)
     assert "url(" not in html
     assert "@import" not in html
     assert not {"script", "link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}

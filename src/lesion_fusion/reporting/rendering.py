@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+from PIL import Image
 
 from lesion_fusion.reporting import notation
 from lesion_fusion.reporting.results import Report
@@ -33,8 +35,11 @@ def breakable(name: str) -> Markup:
 
 
 def data_uri(picture: bytes) -> str:
-    """Return a PNG picture as an address that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}"
+    """Return a PNG picture as an address that holds it: as WebP, without loss, which takes less than half the place."""
+    webp = io.BytesIO()
+    with Image.open(io.BytesIO(picture)) as image:
+        image.save(webp, "WEBP", lossless=True, method=1)
+    return f"data:image/webp;base64,{base64.b64encode(webp.getvalue()).decode('ascii')}"
 
 
 def _environment() -> Environment:
