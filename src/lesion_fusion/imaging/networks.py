@@ -65,14 +65,14 @@ def build_network(
     inputs = keras.Input(input_shape, name="image")
     prepared = _prepared(name, inputs)
     fetched = IMAGENET if weights == IMAGENET and name != SMALL_CNN else None
-    source = _source(weights, name) if weights not in (None, RANDOM, fetched) else None
+    source = None if weights in (None, RANDOM, fetched) else _source(str(weights), name)
     maps = [_maps(name, prepared, fetched)]
     if isinstance(source, keras.Model):
         members = source.get_layer(EMBEDDING).output.shape[-1] // maps[0].shape[-1]
     maps += [_renamed(inputs, prepared, _maps(name, prepared, fetched), member) for member in range(1, members)]
     together = keras.layers.Concatenate(name=MEMBERS)(maps) if len(maps) > 1 else maps[0]
     embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(together)
-    its_head = _take_over(keras.Model(inputs, embedding), source, weights, name) if source is not None else []
+    its_head = [] if source is None else _take_over(keras.Model(inputs, embedding), source, str(weights), name)
     network = keras.Model(inputs, head(embedding, classes, dropout), name=name.lower())
     if its_head and its_head[1].shape == (classes,):
         network.get_layer(HEAD).set_weights(its_head)
