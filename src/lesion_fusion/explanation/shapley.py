@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.tabular.calibration import Calibration, class_scores
-from lesion_fusion.tabular.encoding import encoded_sources
+from lesion_fusion.tabular.encoding import encoded_sources, left_out_sources
 
 # Of the sampling explainer: orders in which columns are added, each walked forwards and backwards, and cases at large.
 _ORDERS = 2
@@ -80,9 +80,10 @@ def shapley_values(
         sampler = shap.PermutationExplainer(log_odds, _Columns(at_large[:_SAMPLED_BACKGROUND], of_column), seed=seed)
         explained = sampler(encoded, max_evals=_ORDERS * (2 * len(columns) + 1), silent=True)
         per_column, base = explained.values, float(np.ravel(explained.base_values)[0])  # noqa: PD011 (no DataFrame)
+    left_out = dict.fromkeys((group_of.get(source, source) for source in left_out_sources(encoder)), 0.0)
     return ShapleyValues(
         base=base,
-        contributions=pd.DataFrame(per_column, index=features.index, columns=columns),
+        contributions=pd.DataFrame(per_column, index=features.index, columns=columns).assign(**left_out),
         outputs=log_odds(encoded),
         exact=explainer is not None,
     )

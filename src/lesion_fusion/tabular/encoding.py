@@ -22,6 +22,8 @@ PIXEL_PREFIX = "pixel_"
 # Parts of the encoder that principal components reduce.
 REDUCED = ("embeddings", "pixels")
 REPRESENTATION = "record_representation"
+# Parts that come from the image.
+OF_IMAGE = ("descriptors", *REDUCED)
 # Parts whose outputs each mix all their columns: they have one source, the part itself.
 MIXED = (*REDUCED, REPRESENTATION)
 
@@ -75,14 +77,16 @@ def _coded(cell: object, column: Column) -> list[float]:
     return [*(float(category in parts) for category in column.categories), missing]
 
 
-def make_encoder(columns: list[str], components: int, represented: bool = False) -> ColumnTransformer:
+def make_encoder(
+    columns: list[str], components: int, represented: bool = False, image_weight: float = 1.0
+) -> ColumnTransformer:
     """Return an unfitted encoder for a feature table with these columns.
 
     Record columns are told by the schema: numbers are imputed by the median, with an indicator, and standardised;
     categories become indicators; if `represented`, a learned representation of both takes their place, and the encoder
     must be fitted with labels. Columns named `embedding_…` are standardised and reduced to that many principal
     components, and so are those named `pixel_…`; every other column is an image descriptor, imputed by the median and
-    standardised.
+    standardised. What comes from the image is then multiplied by `image_weight`; 0 leaves it out.
     """
     numbers = [name for name in columns if name in COLUMN and COLUMN[name].kind is Kind.NUMBER]
     categories = [name for name in columns if name in COLUMN and COLUMN[name].kind is not Kind.NUMBER]
@@ -109,7 +113,10 @@ def make_encoder(columns: list[str], components: int, represented: bool = False)
             for part, names in zip(REDUCED, (embeddings, pixels), strict=True)
         ),
     ]
-    return ColumnTransformer(_used(parts), verbose_feature_names_out=False)
+    if image_weight == 0:
+        parts = [(part, "drop" if part in OF_IMAGE else transformer, names) for part, transformer, names in parts]
+    weights = None if image_weight == 1 else dict.fromkeys(OF_IMAGE, image_weight)
+    return ColumnTransformer(_used(parts), transformer_weights=weights, verbose_feature_names_out=False)
 
 
 def _used(parts: list[tuple[str, Any, list[str]]]) -> list[tuple[str, Any, list[str]]]:
@@ -125,7 +132,7 @@ def encoded_sources(encoder: ColumnTransformer) -> list[str]:
     """
     sources: list[str] = []
     for part, transformer, columns in encoder.transformers_:
-        if part == "remainder":
+        if transformer == "drop":
             continue
         names = transformer.get_feature_names_out(columns)
         if part in MIXED:
@@ -133,6 +140,24 @@ def encoded_sources(encoder: ColumnTransformer) -> list[str]:
         else:
             sources += [name.removeprefix("missingindicator_").partition(": ")[0] for name in names]
     return sources
+
+
+def left_out_sources(encoder: ColumnTransformer) -> list[str]:
+    """Return the columns of the feature table, or parts in `MIXED`, that a fitted encoder leaves out."""
+    return [
+        source
+        for part, transformer, columns in encoder.transformers_
+        if transformer == "drop" and part in OF_IMAGE
+        for source in ([part] if part in MIXED else columns)
+    ]
+
+
+def of_image(encoder: ColumnTransformer) -> np.ndarray:
+    """Return which outputs of a fitted encoder come from the image, bool (p,)."""
+    found = np.zeros(len(encoder.get_feature_names_out()), dtype=bool)
+    for part in set(OF_IMAGE) & set(encoder.named_transformers_):
+        found[encoder.output_indices_[part]] = True
+    return found
 
 
 def is_number(encoder: ColumnTransformer) -> np.ndarray:

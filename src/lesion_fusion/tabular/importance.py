@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import rankdata, t
 
 from lesion_fusion.tabular.calibration import class_scores
-from lesion_fusion.tabular.encoding import encoded_sources
+from lesion_fusion.tabular.encoding import encoded_sources, left_out_sources
 from lesion_fusion.tabular.tuning import TunedClassifier
 
 # Shuffles of each column, and the rows predicted in all: of large folds fewer shuffles, which vary less there.
@@ -28,7 +28,8 @@ def permutation_importance(
 
     `features` are cases that `tuned` did not see, `labels` (n,) their classes' positions. Columns with the same name in
     `group_of` are shuffled together under that name. `drop` is the score less the mean score after shuffling: AUROC for
-    two classes (NaN where the cases have one class), minus log loss for more. Negative where shuffling helped.
+    two classes (NaN where the cases have one class), minus log loss for more. Negative where shuffling helped, 0 for
+    columns that the encoder leaves out.
     """
     encoder, classifier = tuned.estimator["encode"], tuned.estimator["classify"]
     # Encoding goes row by row, so that shuffling a column's encoded values is shuffling the column.
@@ -45,7 +46,9 @@ def permutation_importance(
     probabilities = tuned.calibration.probabilities(scores).reshape(len(copies), n, -1)
     values = _scores(probabilities, labels)
     shuffled = values[1:].reshape(len(columns), shuffles).mean(axis=1)
-    return pd.DataFrame({"column": columns, "drop": values[0] - shuffled})
+    left_out = list(dict.fromkeys(group_of.get(source, source) for source in left_out_sources(encoder)))
+    drops = [*(values[0] - shuffled), *[values[0] - values[0]] * len(left_out)]
+    return pd.DataFrame({"column": [*columns, *left_out], "drop": drops})
 
 
 def importance_summary(importance: pd.DataFrame, confidence: float) -> pd.DataFrame:

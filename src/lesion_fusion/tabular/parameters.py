@@ -10,6 +10,7 @@ from sklearn.model_selection import ParameterGrid
 from lesion_fusion.cohort.roles import predictor_columns
 from lesion_fusion.parameters import ModelParameters, Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, takes_weights
+from lesion_fusion.tabular.image_weight import IMAGE_WEIGHT, check_image_weights, of_classifier
 from lesion_fusion.tabular.search_space import Search
 from lesion_fusion.tabular.training_rows import Training
 
@@ -24,7 +25,8 @@ class TabularModel(ModelParameters):
     `image_input` names it) reduced to a square of `pixel_edge`. `predictors` are the roles of the record's columns it
     sees; without it, the study's. Of embeddings and of pixels so many principal components are kept. `grid` maps the
     classifier's hyperparameters to the values to try, a list being taken as a tuple; `search` is there instead of it
-    where Optuna shall propose them. `training` says how training rows are changed before a fit.
+    where Optuna shall propose them. Beside the record both may hold `image_weight`, by which the image's encoded
+    columns are multiplied; 0 leaves them out. `training` says how training rows are changed before a fit.
     `pooled_with` names another cohort, whose cases are learned from beside those of every training fold.
     """
 
@@ -65,7 +67,7 @@ class TabularModel(ModelParameters):
 
     @model_validator(mode="after")
     def _grid_fits(self) -> TabularModel:
-        allowed = CLASSIFIERS[self.classifier](0).get_params()
+        allowed = {*CLASSIFIERS[self.classifier](0).get_params(), IMAGE_WEIGHT}
         if self.search and self.grid:
             raise ValueError("hyperparameters are tried by `grid` or by `search`, not by both")
         unknown = [name for name in (*self.grid, *(self.search.space if self.search else ())) if name not in allowed]
@@ -77,7 +79,13 @@ class TabularModel(ModelParameters):
         if empty:
             raise ValueError(f"the grid of {self.classifier} gives no value for {', '.join(empty)}")
         for point in [*ParameterGrid(self.grid), *(self.search.extremes() if self.search else ())]:
-            check_hyperparameters(self.classifier, point)
+            check_hyperparameters(self.classifier, of_classifier(point))
+        if IMAGE_WEIGHT in self.grid:
+            check_image_weights(self.classifier, self.views, self.grid[IMAGE_WEIGHT], is_range=False)
+        if self.search and IMAGE_WEIGHT in self.search.space:
+            of_image = [point[IMAGE_WEIGHT] for point in self.search.extremes() if IMAGE_WEIGHT in point]
+            is_range = not self.search.space[IMAGE_WEIGHT].choices
+            check_image_weights(self.classifier, self.views, of_image, is_range=is_range)
         if ("embeddings" in self.views) != (self.network is not None):
             raise ValueError("`network` names the network whose embeddings are used, and only then is given")
         if ("pixels" in self.views) != (self.image_input is not None):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.tabular.image_weight import best_position
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 from lesion_fusion.tabular.pooling import PooledCases
 from lesion_fusion.tabular.search_space import Search
-from lesion_fusion.tabular.shared_fits import grid_responses
 from lesion_fusion.tabular.tuning import TunedClassifier, encoded_folds, response_score, tune
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def tune_by_search(
 
     The points are kept in a study of `journal`, and a study that is there goes on; without a journal they are kept in
     memory. The study's name holds a digest of the data, the parameters and the seed, so that one of other data is never
-    taken up. `grid_scores` has one row a point, in the order tried; of equal scores the first wins.
+    taken up. `grid_scores` has one row a point, in the order tried; of equal scores the smaller weight of the image
+    block wins, then the first.
     """
     # Imported here: a model tuned by a grid does without.
     import optuna
@@ -46,7 +47,7 @@ def tune_by_search(
     folds = encoded_folds(features, labels, groups, model, tuning, seed, pooled)
 
     def mean_score(point: dict[str, Any]) -> float:
-        responses = [grid_responses(model.classifier, seed, [point], fold.rows, fold.test)[0] for fold in folds]
+        responses = [fold.responses(model, seed, [point])[0] for fold in folds]
         scores = [response_score(of_fold, labels[fold.tested]) for fold, of_fold in zip(folds, responses, strict=True)]
         return float(np.mean(scores))
 
@@ -54,7 +55,7 @@ def tune_by_search(
     name = study_name(features, labels, groups, model, search, tuning, seed, pooled)
     trials = search_points(search, storage, name, seed, mean_score)
     scores = np.asarray([trial.score for trial in trials])
-    best = int(np.argmax(scores))
+    best = best_position([trial.point for trial in trials], scores)
     grid = {key: [value] for key, value in trials[best].point.items()}
     chosen = model.model_copy(update={"grid": grid, "search": None})
     tuned = tune(features, labels, groups, chosen, tuning, n_classes, seed, pooled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,12 @@ from sklearn.pipeline import Pipeline
 from lesion_fusion.cohort.folds import derived_seed, inner_folds
 from lesion_fusion.tabular.calibration import Calibration, class_scores, decision_threshold, scores_of
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import is_number, make_encoder
+from lesion_fusion.tabular.encoding import is_number, make_encoder, of_image
+from lesion_fusion.tabular.image_weight import best_position, by_weight, of_classifier, weight_of, weighted
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 from lesion_fusion.tabular.pooling import PooledCases
 from lesion_fusion.tabular.shared_fits import grid_responses
-from lesion_fusion.tabular.training_rows import TrainingRows, training_rows
+from lesion_fusion.tabular.training_rows import training_rows
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ def tune(
     """Choose hyperparameters by inner cross-validation, then calibrate, fix the threshold and refit on all rows.
 
     `labels` (n,) are positions of classes, `groups` (n,) say whose case it is. Encoder and classifier are fitted anew
-    inside each inner fold; the encoder once for all points of the grid, which do not touch it. Of equal scores the
-    first point of the grid wins, as with scikit-learn's `GridSearchCV`. The calibration sees the inner predictions of
+    inside each inner fold; the encoder once for all points of the grid, which weigh what it gives and do not touch it.
+    Of equal scores the smaller weight of the image block wins, then the first point of the grid, as with scikit-learn's
+    `GridSearchCV`. The calibration sees the inner predictions of
     the chosen point only. Every fit also learns from the cases in `pooled`; scores, calibration and threshold are those
     of the rows given here alone.
     """
@@ -65,16 +68,17 @@ def tune(
     folds = encoded_folds(features, labels, groups, model, tuning, seed, pooled)
     # Hyperparameters were checked when the model's parameters were read; an ensemble would check those of each member.
     with config_context(skip_parameter_validation=True):
-        responses = [grid_responses(model.classifier, seed, grid, fold.rows, fold.test) for fold in folds]
+        responses = [fold.responses(model, seed, grid) for fold in folds]
         scores = [
             [response_score(response, labels[fold.tested]) for response in of_fold]
             for fold, of_fold in zip(folds, responses, strict=True)
         ]
         # In memory as in `GridSearchCV`, so that additions and ties come out alike.
         means = np.ascontiguousarray(np.transpose(scores)).mean(axis=1)
-        best = int(np.argmax(means))
-        encoder, rows = _encoded(features, labels, model, derived_seed(seed, len(folds)), pooled)
-        classifier = rows.fit(CLASSIFIERS[model.classifier](seed).set_params(**grid[best]))
+        best = best_position(grid, means)
+        encoder, encoded, learned = _encoded(features, labels, model, pooled, weight_of(grid[best]))
+        rows = training_rows(encoded, learned, is_number(encoder), model.training, derived_seed(seed, len(folds)))
+        classifier = rows.fit(CLASSIFIERS[model.classifier](seed).set_params(**of_classifier(grid[best])))
 
     tested = np.concatenate([fold.tested for fold in folds])
     inner_scores = np.concatenate([scores_of(of_fold[best]) for of_fold in responses])[np.argsort(tested)]
@@ -87,11 +91,32 @@ def tune(
 
 @dataclass(frozen=True)
 class InnerFold:
-    """The rows to fit on in an inner fold, and its encoded `test` rows, which stand at the positions `tested`."""
+    """The rows to fit on in an inner fold (n, p), and its `test` rows, which stand at the positions `tested`.
 
-    rows: TrainingRows
+    Both are encoded by `encoder`, at weight 1 of the image block; `labels` (n,) and `seed` are of the rows to fit on.
+    """
+
+    encoder: ColumnTransformer
+    encoded: np.ndarray
+    labels: np.ndarray
     test: np.ndarray
     tested: np.ndarray
+    seed: int
+
+    def responses(self, model: TabularModel, seed: int, grid: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
+        """Return, for each point of `grid`, the response to the test rows after a fit on the others.
+
+        `seed` is the classifier's.
+        """
+        image, number = of_image(self.encoder), is_number(self.encoder)
+        found: dict[int, np.ndarray] = {}
+        for weight, points in by_weight(grid):
+            kept = ~image | (weight > 0)
+            encoded, test = weighted(self.encoded, image, weight), weighted(self.test, image, weight)
+            rows = training_rows(encoded, self.labels, number[kept], model.training, self.seed)
+            responses = grid_responses(model.classifier, seed, list(points.values()), rows, test)
+            found |= dict(zip(points, responses, strict=True))
+        return [found[i] for i in range(len(grid))]
 
 
 def encoded_folds(
@@ -106,20 +131,25 @@ def encoded_folds(
     """Return the inner folds of a training set, encoded by encoders fitted anew for each."""
     folds = []
     for j, (train, test) in enumerate(inner_folds(labels, groups, tuning.inner_folds, seed)):
-        encoder, rows = _encoded(features.iloc[train], labels[train], model, derived_seed(seed, j), pooled)
-        folds.append(InnerFold(rows, np.asarray(encoder.transform(features.iloc[test])), test))
+        encoder, encoded, learned = _encoded(features.iloc[train], labels[train], model, pooled)
+        tested = np.asarray(encoder.transform(features.iloc[test]))
+        folds.append(InnerFold(encoder, encoded, learned, tested, test, derived_seed(seed, j)))
     return folds
 
 
 def _encoded(
-    features: pd.DataFrame, labels: np.ndarray, model: TabularModel, seed: int, pooled: PooledCases | None
-) -> tuple[ColumnTransformer, TrainingRows]:
-    """Return the encoder fitted on training rows, and the rows, pooled ones last, that a classifier is fitted on."""
-    encoder = make_encoder(list(features.columns), model.components, model.represents_record)
+    features: pd.DataFrame,
+    labels: np.ndarray,
+    model: TabularModel,
+    pooled: PooledCases | None,
+    image_weight: float = 1.0,
+) -> tuple[ColumnTransformer, np.ndarray, np.ndarray]:
+    """Return the encoder fitted on training rows, and the encoded rows with their labels, pooled ones last."""
+    encoder = make_encoder(list(features.columns), model.components, model.represents_record, image_weight)
     encoded = np.asarray(encoder.fit_transform(features, labels))
     if pooled is not None:
         encoded, labels = np.vstack([encoded, pooled.encoded()]), np.concatenate([labels, pooled.labels])
-    return encoder, training_rows(encoded, labels, is_number(encoder), model.training, seed)
+    return encoder, encoded, labels
 
 
 def response_score(response: np.ndarray, labels: np.ndarray) -> float:
