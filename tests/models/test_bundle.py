@@ -19,6 +19,7 @@ from lesion_fusion.fusion.stackers import make_stacker
 from lesion_fusion.models.bundle import DESCRIPTION, UntrustedBundleError, load_bundle, save_bundle
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
+from tests.models.requests import answered, request_of
 from tests.models.toy import Cohort, fitted_late, fitted_tabular, small_cohort
 
 
@@ -39,6 +40,22 @@ def test_every_classifier_gives_the_same_probabilities_after_storing(cohort, cla
     np.testing.assert_array_equal(loaded.probabilities(cohort.inputs), probabilities)
     for name in ("family", "name", "classes", "threshold", "record_columns", "descriptor_names"):
         assert getattr(loaded, name) == getattr(model, name)
+
+
+@pytest.mark.parametrize("image_weight", [0.0, 0.3])
+def test_a_weighted_image_stays_so_in_a_stored_model_that_is_asked(cohort, image_weight: float, tmp_path: Path):
+    model = fitted_tabular(cohort, ("record", "image_descriptors"), image_weight=image_weight)
+    save_bundle(model, tmp_path / "bundle")
+    loaded = load_bundle(tmp_path / "bundle")
+    told = model.probabilities(cohort.inputs)
+    np.testing.assert_array_equal(loaded.probabilities(cohort.inputs), told)
+    asked = answered(cohort, loaded, request_of(cohort))[["p_benign", "p_malignant"]].astype(float)
+    np.testing.assert_allclose(asked, told, atol=1e-9)
+    whole = fitted_tabular(cohort, ("record", "image_descriptors")).probabilities(cohort.inputs)
+    assert not np.allclose(told, whole)
+    if image_weight == 0:
+        alone = fitted_tabular(cohort, ("record",)).probabilities(cohort.inputs)
+        np.testing.assert_array_equal(told, alone)
 
 
 RULES = {

@@ -51,12 +51,15 @@ def small_cohort() -> Cohort:
     return Cohort(published, images, masks, CaseInputs(cases, make_image_descriptors(cases, images, masks)))
 
 
-def fitted_tabular(cohort: Cohort, views: tuple[str, ...], classifier: str = "logistic_regression") -> FittedTabular:
+def fitted_tabular(
+    cohort: Cohort, views: tuple[str, ...], classifier: str = "logistic_regression", image_weight: float = 1.0
+) -> FittedTabular:
     """A classifier fitted on the whole cohort, with a calibration that is not the identity."""
     record = RECORD if "record" in views else ()
     names = tuple(default_names()) if "image_descriptors" in views else ()
     table = feature_table(views, cohort.inputs.cases, record, cohort.inputs.image_descriptors, names)
-    estimator = Pipeline([("encode", make_encoder(list(table.columns), 4)), ("classify", CLASSIFIERS[classifier](0))])
+    encoder = make_encoder(list(table.columns), 4, image_weight=image_weight)
+    estimator = Pipeline([("encode", encoder), ("classify", CLASSIFIERS[classifier](0))])
     return FittedTabular(
         family="fusion" if len(views) > 1 else "clinical" if record else "imaging",
         name=classifier,

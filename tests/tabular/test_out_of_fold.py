@@ -12,6 +12,9 @@ from tests.conftest import ROOT
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, toy_study
 
 FOREST = TabularModel(classifier="random_forest", views=("record",), grid={"n_estimators": [3]})
+WEIGHED = TabularModel(
+    classifier="k_nearest_neighbours", views=("record", "image_descriptors"), grid={"image_weight": [0, 0.3, 1]}
+)
 
 
 def evaluated(study: Study, model: TabularModel = LINEAR, seed: int = 1, n_jobs: int = 1) -> NestedResult:
@@ -53,7 +56,7 @@ def test_the_same_seed_gives_the_same_and_another_seed_another_result():
     assert not first.predictions["p_malignant"].equals(other.predictions["p_malignant"])
 
 
-@pytest.mark.parametrize("model", [LINEAR, TREE], ids=lambda model: model.classifier)
+@pytest.mark.parametrize("model", [LINEAR, TREE, WEIGHED], ids=lambda model: model.classifier)
 def test_the_order_of_the_published_rows_changes_nothing(model: TabularModel):
     study = toy_study()
     published = study.cases.rename(columns={"label": "classification"})
