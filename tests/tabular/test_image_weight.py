@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.explanation.shapley import shapley_values
 from lesion_fusion.tabular.encoding import make_encoder
+from lesion_fusion.tabular.image_weight import best_position
 from lesion_fusion.tabular.importance import permutation_importance
 from lesion_fusion.tabular.parameters import TabularModel
 from lesion_fusion.tabular.search_tuning import tune_by_search
@@ -121,6 +122,14 @@ def test_of_equal_scores_the_smaller_weight_wins(weights: list[float]):
     found = tuned(study, model("k_nearest_neighbours", weights, grid={"n_neighbors": [5], "weights": ["uniform"]}))
     assert found.grid_scores["score"].nunique() == 1
     assert found.grid_scores.loc[found.grid_scores["chosen"], "image_weight"].tolist() == ["0"]
+
+
+def test_the_best_of_scores_that_are_equal_better_or_undefined():
+    grid = [{"image_weight": 1, "C": 1}, {"image_weight": 0.3, "C": 1}, {"image_weight": 0.3, "C": 2}]
+    assert best_position(grid, np.asarray([0.7, 0.7, 0.7])) == 1
+    assert best_position(grid, np.asarray([0.8, 0.7, 0.7])) == 0
+    assert best_position(grid, np.full(3, np.nan)) == 0
+    assert best_position([{"C": 1}, {"C": 2}], np.asarray([0.7, 0.7])) == 0
 
 
 @pytest.mark.parametrize("dimension", [{"choices": [0, 0.3, 1]}, {"low": 0.0, "high": 2.0}])

@@ -55,7 +55,9 @@ def weighted(encoded: np.ndarray, of_image: np.ndarray, weight: float) -> np.nda
 
 def best_position(grid: Sequence[Mapping[str, Any]], scores: np.ndarray) -> int:
     """Return the position of the best score; of equal ones that of the smallest weight, then the first."""
-    return min(np.flatnonzero(scores == scores.max()), key=lambda i: weight_of(grid[i])).item()
+    # The first stands for itself: scores that are undefined are equal to none.
+    first = int(np.argmax(scores))
+    return min([first, *np.flatnonzero(scores == scores[first]).tolist()], key=lambda i: weight_of(grid[i]))
 
 
 def check_image_weights(classifier: str, views: Collection[str], weights: Sequence[Any], *, is_range: bool) -> None:
