@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from lesion_fusion.tabular import pooling
+from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.out_of_fold import evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel
 from lesion_fusion.tabular.pooling import PooledCases
@@ -53,6 +55,13 @@ def test_another_scanners_scale_changes_nothing():
     here = predictions(study, others())
     there = predictions(study, others(shift=-40.0, scale=7.0))
     np.testing.assert_allclose(here["p_malignant"], there["p_malignant"], atol=1e-9)
+
+
+def test_the_other_cases_are_encoded_once_for_all_training_sets(monkeypatch):
+    pooled, made = others(), []
+    monkeypatch.setattr(pooling, "make_encoder", lambda *args, **named: made.append(1) or make_encoder(*args, **named))
+    predictions(small_study(), pooled)
+    assert len(made) == 1
 
 
 def test_only_this_cohorts_cases_are_predicted_and_set_the_threshold():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,9 @@ class PooledCases:
     features: pd.DataFrame
     labels: np.ndarray
 
+    @cached_property
     def encoded(self) -> np.ndarray:
-        """Return the cases as numbers (n, p), imputed and standardised among themselves.
+        """The cases as numbers (n, p), imputed and standardised among themselves: the same for every training set.
 
         A scanner shifts all descriptors of its images. Each cohort is put about its own mean, so that a classifier
         learns what sets a lesion apart from others of the same clinic.

@@ -148,7 +148,7 @@ def _encoded(
     encoder = make_encoder(list(features.columns), model.components, model.represents_record, image_weight)
     encoded = np.asarray(encoder.fit_transform(features, labels))
     if pooled is not None:
-        encoded, labels = np.vstack([encoded, pooled.encoded()]), np.concatenate([labels, pooled.labels])
+        encoded, labels = np.vstack([encoded, pooled.encoded]), np.concatenate([labels, pooled.labels])
     return encoder, encoded, labels
 
 
