@@ -1,9 +1,10 @@
 """Time of a warm answer against the bare forward pass of the model's parts in the same process, and over HTTP.
 
-Run `python benchmarks/serving.py`. Three kinds of model, trained on phantoms: a late fusion of a classifier on the
-record with one on image descriptors, a network, and a late fusion of record and network. The bare pass is image
-descriptors, classifiers and networks on what they take; with decoding it starts at the bytes of the PNG files. Times
-are of the processor, so that other programs don't count. The server is MLflow's own.
+Run `python benchmarks/serving.py`. Models trained on phantoms: late fusions of a classifier on the record with one on
+image descriptors, with a network, and with both; and the network alone. The bare pass is image descriptors, classifiers
+and networks on what they take; with decoding it starts at the bytes of the PNG files. Answers and passes are timed in
+turn, so that both have the same machine; `--clock processor` counts the processor's time, so that other programs
+don't count. The server is MLflow's own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,6 +55,7 @@ from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.features import feature_table
 
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 CLASSES = ("benign", "malignant")
 RECORD = predictor_columns(("metadata", "descriptors"))
 CALIBRATION = Calibration(np.array([[1.0]]), np.array([0.0]), np.eye(2) / 50)
@@ -120,18 +122,18 @@ def bare_pass(model: FittedModel, study: Study, i: int, decoding: bool) -> Calla
     return lambda: [part() for part in parts]
 
 
-def median_ms(call: Callable[[], object], times: int) -> float:
-    """Return the median processor time of a call, ms, after five that don't count."""
-    taken = []
-    for i in range(times + 5):
-        start = time.process_time()
-        call()
-        if i >= 5:
-            taken.append(time.process_time() - start)
-    return float(np.median(taken) * 1000)
+def medians_ms(calls: Sequence[Callable[[], object]], times: int, clock: Callable[[], float]) -> list[float]:
+    """Return the median time of each call, ms, made in turn `times` times after five that don't count."""
+    taken = np.empty((times + 5, len(calls)))
+    for i in range(len(taken)):
+        for j, call in enumerate(calls):
+            start = clock()
+            call()
+            taken[i, j] = clock() - start
+    return [float(one) for one in np.median(taken[5:], axis=0) * 1000]
 
 
-def in_process(model: FittedModel, study: Study, times: int) -> None:
+def in_process(model: FittedModel, study: Study, times: int, clock: str) -> None:
     """Print the time of a warm answer and of the bare pass."""
     with tempfile.TemporaryDirectory() as workshop:
         bundle = Path(workshop) / "bundle"
@@ -142,8 +144,8 @@ def in_process(model: FittedModel, study: Study, times: int) -> None:
         served.load_context(SimpleNamespace(artifacts={BUNDLE: str(bundle)}))  # type: ignore[arg-type]
         loading = time.perf_counter() - start
     rows = pd.DataFrame([study.request(0)])
-    answer = median_ms(lambda: served.predict(None, rows), times)
-    bare, from_bytes = (median_ms(bare_pass(model, study, 0, decoding), times) for decoding in (False, True))
+    passes = [bare_pass(model, study, 0, decoding) for decoding in (False, True)]
+    answer, bare, from_bytes = medians_ms([lambda: served.predict(None, rows), *passes], times, CLOCKS[clock])
     print(
         f"{model.family}.{model.name}: loaded in {loading:.1f} s; a case {answer:.1f} ms; its parts {bare:.1f} ms, "
         f"ratio {answer / bare:.2f}; with decoding {from_bytes:.1f} ms, ratio {answer / from_bytes:.2f}"
@@ -216,6 +218,7 @@ def main() -> None:
     """Print the times of each kind of model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=50, help="answers to take the median of")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="what milliseconds are of")
     parser.add_argument("--no-http", action="store_true", help="without a server")
     options = parser.parse_args()
     study = Study(60)
@@ -223,8 +226,9 @@ def main() -> None:
     descriptors = study.classifier("svm_rbf", ("image_descriptors",))
     untrained = build_network("small_cnn", SEEN.shape, 2)
     network = FittedNetwork("imaging", "small_cnn", CLASSES, 0.3, untrained, SEEN, CALIBRATION)
-    for model in (late("descriptors", record, descriptors), network, late("network", record, network)):
-        in_process(model, study, options.times)
+    fusions = {"descriptors": (descriptors,), "network": (network,), "descriptors_and_network": (descriptors, network)}
+    for model in (*(late(name, record, *others) for name, others in fusions.items()), network):
+        in_process(model, study, options.times, options.clock)
         if not options.no_http:
             over_http(model, study, 200, 8)
 

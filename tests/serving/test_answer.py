@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 from scipy.special import logit
 
+from lesion_fusion.fusion.rules import Mean
 from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.serving import request, usable
 from lesion_fusion.serving.answer import decisions
 from lesion_fusion.serving.schema import IMAGE, MASK, example_request
 from lesion_fusion.tabular.calibration import Calibration
@@ -40,6 +42,19 @@ def test_a_case_is_answered_the_same_alone_and_among_others(cohort, model, canon
     mixed.loc[::2, [IMAGE, MASK]] = None
     together, alone = answered(cohort, model, mixed), answered(cohort, model, mixed.iloc[[3]])
     pd.testing.assert_series_equal(together.iloc[3], alone.iloc[0], check_names=False)
+
+
+def test_pictures_are_decoded_and_described_once_however_many_members_read_them(cohort, model, canonical, monkeypatch):
+    calls = []
+    for module, name in ((request, "decode_image"), (request, "decode_mask"), (usable, "describe")):
+        made = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, name=name, made=made: calls.append(name) or made(*args))
+    twin = fitted_tabular(cohort, ("image_descriptors",), "extra_trees")
+    names = [*model.members, "imaging.twin"]
+    members = dict(zip(names, [*model.members.values(), replace(twin, name="twin")], strict=True))
+    three = replace(model, members=members, fusions={tuple(names): replace(model.fusion, rule=Mean())})
+    assert not answered(cohort, three, canonical.iloc[[0]])["abstained"].any()
+    assert sorted(calls) == ["decode_image", "decode_mask", "describe"]
 
 
 def test_what_remains_of_a_late_fusion_answers_and_says_who_does_not(cohort, model, canonical):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.cohort.schema import COLUMN
-from lesion_fusion.tabular.encoding import REDUCED, CategoryIndicators, encoded_sources, make_encoder
+from lesion_fusion.tabular.encoding import REDUCED, CategoryIndicators, encode, encoded_sources, make_encoder
 
 
 def indicators(**columns: list) -> pd.DataFrame:
@@ -49,6 +49,19 @@ def test_ranks_keep_the_order_and_a_missing_one_stands_in_the_middle():
 def test_the_columns_are_the_schemas_whatever_the_cases():
     few, many = indicators(shape=["oval"]), indicators(shape=["round", "irregular", None, "not_applicable"])
     assert list(few) == list(many) == [f"shape: {name}" for name in COLUMN["shape"].categories] + ["shape: missing"]
+
+
+@pytest.mark.parametrize("represented", [False, True])
+def test_a_table_is_encoded_as_the_encoder_would_whatever_its_columns_order(represented):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(30, 8)), columns=[f"embedding_{i}" for i in range(4)] + list("abcd"))
+    table = table.assign(
+        shape=pd.Series(rng.choice(["oval", "round", None], 30), dtype="str"), age=rng.integers(20, 80, 30) * 1.0
+    )
+    table.loc[3, ["age", "a"]] = np.nan
+    encoder = make_encoder(list(table), 2, represented).fit(table, np.arange(30) % 2)
+    np.testing.assert_array_equal(encode(encoder, table), encoder.transform(table))
+    np.testing.assert_array_equal(encode(encoder, table[table.columns[::-1]].iloc[[3]]), encode(encoder, table)[[3]])
 
 
 def test_columns_without_any_value_are_kept_and_finite():

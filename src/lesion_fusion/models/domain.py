@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,7 +43,7 @@ class Range(BaseModel):
 
     def holds(self, value: float) -> bool:
         """Return whether a value lies within, or is missing."""
-        return bool(np.isnan(value)) or self.low - self.margin <= value <= self.high + self.margin
+        return math.isnan(value) or self.low - self.margin <= value <= self.high + self.margin
 
 
 class Domain(BaseModel):

@@ -12,6 +12,7 @@ from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.models.inputs import CaseInputs
 from lesion_fusion.tabular.calibration import Calibration, class_scores
+from lesion_fusion.tabular.encoding import encode
 from lesion_fusion.tabular.features import feature_table
 
 
@@ -66,4 +67,5 @@ class FittedTabular:
             embeddings,
             pixels,
         )
-        return self.calibration.probabilities(class_scores(self.estimator, table))
+        encoder, classifier = self.estimator["encode"], self.estimator["classify"]
+        return self.calibration.probabilities(class_scores(classifier, encode(encoder, table)))

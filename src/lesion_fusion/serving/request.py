@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pandas as pd
 
@@ -15,6 +17,7 @@ from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_s
 from lesion_fusion.serving.schema import IMAGE, MASK
 
 Record = dict[str, float | str | None]
+Decoded = TypeVar("Decoded", GrayImage, Mask)
 
 
 class RequestError(ValueError):
@@ -44,25 +47,27 @@ def parse_request(rows: pd.DataFrame, record_columns: Sequence[str], pictures: b
     if rows.empty:
         fields = [*record_columns, *([IMAGE, MASK] if pictures else [])]
         raise RequestError(f"The request holds no case. Give at least one of the fields {', '.join(fields)}.")
-    records = _records(rows, record_columns, faults)
-    images: list[GrayImage | None] = [None] * len(rows)
-    masks: list[Mask | None] = [None] * len(rows)
-    for i in range(len(rows) if pictures else 0):
+    # Side by side: a picture that is decoded leaves the interpreter to others.
+    with ThreadPoolExecutor(2) as pool:
+        images = [pool.submit(_picture, cell, IMAGE, decode_image) for cell in _cells(rows, IMAGE, pictures)]
+        masks = [pool.submit(_picture, cell, MASK, decode_mask) for cell in _cells(rows, MASK, pictures)]
+        records = _records(rows, record_columns, faults)
+    pairs = []
+    for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
         try:
-            images[i], masks[i] = _pictures(rows, i)
+            pairs.append(_pair(image.result(), mask.result()))
         except ImageDefect as error:
             faults.append(f"Row {i}, field {error.name}: {error.problem}; {error.mend}.")
     if faults:
         raise RequestError("\n".join(faults))
-    return Request(tuple(records), tuple(images), tuple(masks))
+    return Request(tuple(records), tuple(image for image, _ in pairs), tuple(mask for _, mask in pairs))
 
 
 def _records(rows: pd.DataFrame, record_columns: Sequence[str], faults: list[str]) -> list[Record]:
     records: list[Record] = [{} for _ in range(len(rows))]
     for name in record_columns:
         column = COLUMN[name]
-        cells = rows[name] if name in rows else [None] * len(rows)
-        for i, (record, cell) in enumerate(zip(records, cells, strict=True)):
+        for i, (record, cell) in enumerate(zip(records, _cells(rows, name), strict=True)):
             record[name], fault = _field(cell, column)
             if fault:
                 faults.append(f"Row {i}, field {name}: {fault}, or leave it out.")
@@ -81,23 +86,25 @@ def _field(cell: object, column: Column) -> tuple[float | str | None, str]:
     return value, f"{unknown} is none of its categories. Give one of {allowed}" if unknown else ""
 
 
-def _pictures(rows: pd.DataFrame, i: int) -> tuple[GrayImage | None, Mask | None]:
-    content, outline = _content(rows, i, IMAGE), _content(rows, i, MASK)
-    image = None if content is None else decode_image(content, IMAGE)
-    mask = None if outline is None else decode_mask(outline, MASK)
-    if image is None or mask is None:
-        return image, None
-    check_same_size(image, mask, MASK)
-    return image, mask
+def _cells(rows: pd.DataFrame, field: str, wanted: bool = True) -> list[object]:
+    """Return a field's cells; None for each row where the field is not there, or not wanted."""
+    return rows[field].tolist() if wanted and field in rows else [None] * len(rows)
 
 
-def _content(rows: pd.DataFrame, i: int, field: str) -> bytes | None:
-    cell = rows[field].iloc[i] if field in rows else None
+def _picture(cell: object, field: str, decode: Callable[[bytes, str], Decoded]) -> Decoded | None:
     if cell is None or cell == "" or cell != cell:
         return None
     if not isinstance(cell, str):
         raise ImageDefect(field, f"it holds a {type(cell).__name__}", "give the PNG file in base64, or leave it out")
     try:
-        return base64.b64decode(cell, validate=True)
+        content = base64.b64decode(cell, validate=True)
     except ValueError as error:
         raise ImageDefect(field, "it is not base64", "encode the PNG file's bytes, without line breaks") from error
+    return decode(content, field)
+
+
+def _pair(image: GrayImage | None, mask: Mask | None) -> tuple[GrayImage | None, Mask | None]:
+    if image is None or mask is None:
+        return image, None
+    check_same_size(image, mask, MASK)
+    return image, mask

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from lesion_fusion.imaging.descriptors import describe
 from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.domain import Domain, outside
@@ -75,7 +77,7 @@ def _judge_mask(image: GrayImage, mask: Mask | None, domain: Domain, found: Usab
     if mask is None:
         found.reasons[Need.MASK] = "no outline of the lesion"
         return
-    pixels, fewest = int(mask.sum()), domain.rules.smallest_lesion
+    pixels, fewest = int(np.count_nonzero(mask)), domain.rules.smallest_lesion
     if pixels < fewest:
         found.reasons[Need.MASK] = f"unreadable image: the lesion in {MASK} has {pixels} pixels, fewer than {fewest}"
         return

@@ -32,13 +32,15 @@ def feature_table(
     index = pd.Index(cases["case_id"], name="case_id")
     parts = []
     if "record" in views or "record_representation" in views:
-        parts.append(cases.set_index("case_id")[list(record_columns)])
+        parts.append(cases[list(record_columns)].set_axis(index))
     if "image_descriptors" in views:
         if image_descriptors is None:
             raise ValueError("The view image_descriptors needs the table image_descriptors.")
-        described = image_descriptors.set_index("case_id").reindex(index=index, columns=list(descriptor_names))
-        described.columns = [f"{DESCRIPTOR_PREFIX}{name}" for name in descriptor_names]
-        parts.append(described)
+        found = pd.Index(image_descriptors["case_id"]).get_indexer(index)
+        values = image_descriptors.reindex(columns=list(descriptor_names)).to_numpy(dtype="float64")[found]
+        values[found < 0] = np.nan
+        names = [f"{DESCRIPTOR_PREFIX}{name}" for name in descriptor_names]
+        parts.append(pd.DataFrame(values, index=index, columns=names))
     if "embeddings" in views:
         if embeddings is None:
             raise ValueError("The view embeddings needs a network's embeddings.")
