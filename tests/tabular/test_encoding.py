@@ -51,15 +51,15 @@ def test_the_columns_are_the_schemas_whatever_the_cases():
     assert list(few) == list(many) == [f"shape: {name}" for name in COLUMN["shape"].categories] + ["shape: missing"]
 
 
-@pytest.mark.parametrize("represented", [False, True])
-def test_a_table_is_encoded_as_the_encoder_would_whatever_its_columns_order(represented):
+@pytest.mark.parametrize(("represented", "image_weight"), [(False, 1.0), (True, 1.0), (False, 0.3), (True, 0.0)])
+def test_a_table_is_encoded_as_the_encoder_would_whatever_its_columns_order(represented, image_weight):
     rng = np.random.default_rng(0)
     table = pd.DataFrame(rng.normal(size=(30, 8)), columns=[f"embedding_{i}" for i in range(4)] + list("abcd"))
     table = table.assign(
         shape=pd.Series(rng.choice(["oval", "round", None], 30), dtype="str"), age=rng.integers(20, 80, 30) * 1.0
     )
     table.loc[3, ["age", "a"]] = np.nan
-    encoder = make_encoder(list(table), 2, represented).fit(table, np.arange(30) % 2)
+    encoder = make_encoder(list(table), 2, represented, image_weight).fit(table, np.arange(30) % 2)
     np.testing.assert_array_equal(encode(encoder, table), encoder.transform(table))
     np.testing.assert_array_equal(encode(encoder, table[table.columns[::-1]].iloc[[3]]), encode(encoder, table)[[3]])
 

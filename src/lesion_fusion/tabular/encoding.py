@@ -131,8 +131,14 @@ def encode(encoder: ColumnTransformer, table: pd.DataFrame) -> np.ndarray:
 
     The same as its `transform`, without the checks and the parallel scaffold that take longer than a case's numbers.
     """
-    parts = [(part, columns) for name, part, columns in encoder.transformers_ if name != "remainder"]
-    return np.hstack([part.transform(table[columns]) for part, columns in parts])
+    weights = encoder.transformer_weights or {}
+    return np.hstack(
+        [
+            part.transform(table[columns]) * weights.get(name, 1.0)
+            for name, part, columns in encoder.transformers_
+            if part != "drop"
+        ]
+    )
 
 
 def encoded_sources(encoder: ColumnTransformer) -> list[str]:
