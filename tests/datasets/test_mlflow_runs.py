@@ -125,6 +125,7 @@ def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(
     )
     served = mlflow.pyfunc.load_model(tracked.reference["model_uri"])
     answers = served.predict(request)
+    assert served.metadata.get_output_schema().input_names() == list(answers)
     expected = tracked.record.model.probabilities(cohort.inputs)
     np.testing.assert_allclose(answers["probability"].astype(float), expected[:, -1], atol=1e-6)
     folder = Path(mlflow.artifacts.download_artifacts(tracked.reference["model_uri"]))

@@ -16,7 +16,7 @@ from lesion_fusion.fusion.rules import Mean
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.serving import request, usable
 from lesion_fusion.serving.answer import decisions
-from lesion_fusion.serving.schema import IMAGE, MASK, example_request
+from lesion_fusion.serving.schema import IMAGE, MASK, answer_fields, example_request
 from lesion_fusion.tabular.calibration import Calibration
 from tests.models.requests import answered
 from tests.models.toy import domain_of, fitted_late, fitted_tabular
@@ -162,6 +162,16 @@ def test_the_example_can_be_answered(cohort, model):
     example = example_request(cohort.inputs.cases, model)
     assert len(example) == 1
     assert not answered(cohort, model, example)["abstained"].any()
+
+
+def test_an_answer_has_the_fields_that_are_announced(cohort, model, canonical):
+    fields = answer_fields(model)
+    given = answered(cohort, model, canonical.iloc[[0]])
+    assert list(given) == list(fields)
+    assert {name: type(given[name].iloc[0]) for name in fields} == fields
+    withheld = answered(cohort, model, canonical.iloc[[0]].drop(columns=[IMAGE, *model.record_columns]))
+    assert list(withheld) == list(fields)
+    assert withheld["abstained"].all()
 
 
 def test_the_domain_of_a_model_holds_its_own_training_cases(cohort, model):

@@ -12,7 +12,7 @@ import mlflow
 from kedro.io import AbstractDataset, DatasetError
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
-from mlflow.types import ColSpec, Schema
+from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType
 
 import lesion_fusion
@@ -20,6 +20,8 @@ from lesion_fusion.evaluation.promotion import Champion
 
 if TYPE_CHECKING:
     from lesion_fusion.models.run_record import RunRecord
+
+_TYPES = {float: DataType.double, str: DataType.string, bool: DataType.boolean}
 
 # What the served model imports, beside the package itself, which travels inside it.
 _SERVING_PACKAGES = (
@@ -103,10 +105,11 @@ def _log_model(data: RunRecord) -> Any:
     # Imported here: these bring scikit-learn and the networks' code along, which a run without models does without.
     from lesion_fusion.models.bundle import save_bundle
     from lesion_fusion.serving import entry_path
-    from lesion_fusion.serving.schema import request_fields
+    from lesion_fusion.serving.schema import answer_fields, request_fields
 
     # Of any type and optional: what is wrong with a cell, or missing, the model says itself, with row, field and mend.
     columns = [ColSpec(AnyType(), name, required=False) for name in request_fields(data.model)]
+    given = [ColSpec(_TYPES[kind], name, required=False) for name, kind in answer_fields(data.model).items()]
     with tempfile.TemporaryDirectory() as workshop:
         bundle = Path(workshop) / "bundle"
         save_bundle(data.model, bundle)
@@ -117,7 +120,7 @@ def _log_model(data: RunRecord) -> Any:
             artifacts={"bundle": str(bundle)},
             code_paths=[str(Path(lesion_fusion.__file__).parent)],
             pip_requirements=_requirements(),
-            signature=ModelSignature(inputs=Schema(columns)),
+            signature=ModelSignature(inputs=Schema(columns), outputs=Schema(given)),
             input_example=data.input_example,
             metadata={"lesion_fusion_version": lesion_fusion.__version__},
         )

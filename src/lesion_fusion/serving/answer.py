@@ -23,9 +23,9 @@ from lesion_fusion.serving.usable import Usable, usable
 def answer(model: FittedModel, domain: Domain, request: Request, version: str) -> pd.DataFrame:
     """Return a row a case.
 
-    Columns: p_<class>…, `probability` of the class looked for, `low` and `high` of its interval, `decision`,
-    `threshold`, `abstained`, `reason` (what was not used and why; empty where all was), `parts` used, `model` that
-    answered, `version`. Where nothing can answer, the numbers and the decision are None.
+    Columns are those of `schema.answer_fields`: p_<class>…, `probability` of the class looked for, `low` and `high` of
+    its interval, `decision`, `threshold`, `abstained`, `reason` (what was not used and why; empty where all was),
+    `parts` used, `model` that answered, `version`. Where nothing can answer, the numbers and the decision are None.
     """
     needs = needs_of(model)
     judged = [

@@ -1,4 +1,4 @@
-"""The fields of a request to a served model, and an example of one."""
+"""The fields of a request to a served model and of its answer, and an example of a request."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ MASK = "tumor_mask_png"
 def request_fields(model: FittedModel) -> list[str]:
     """Return the fields `model` reads: the record's columns, and image and mask (base64 PNG) where it uses them."""
     return [CASE, *model.record_columns, *([IMAGE, MASK] if looks_at_image(model) else [])]
+
+
+def answer_fields(model: FittedModel) -> dict[str, type]:
+    """Return the type of each field of an answer, in their order; where nothing can answer, numbers are not there."""
+    numbers = [*(f"p_{name}" for name in model.classes), "probability", "low", "high"]
+    return {
+        **dict.fromkeys(numbers, float),
+        "decision": str,
+        "threshold": float,
+        "abstained": bool,
+        **dict.fromkeys(("reason", "parts", "model", "version"), str),
+    }
 
 
 def looks_at_image(model: FittedModel) -> bool:
