@@ -90,12 +90,12 @@ def train_out_of_fold(
     network: keras.Model | None = None
     history: History = []
     if features is not None:
-        keras.utils.set_random_seed(_seed_of(seed))
+        keras.utils.set_random_seed(seed_of(seed))
         regime: Regime = FrozenBackbone(features, classes, parameters)
     elif waiting or refit:
         network = initial_network(images, classes, parameters, seed, build)
         # Again, so that a head starts alike whether its features are computed here or were before.
-        keras.utils.set_random_seed(_seed_of(seed))
+        keras.utils.set_random_seed(seed_of(seed))
         regime = (make_regime if build is None else FromScratch)(network, images, parameters)
     title = f"{parameters.backbone}, {parameters.optimizer}"
     for left, fold in zip(range(len(waiting) - 1 + refit, -1, -1), waiting, strict=False):
@@ -108,7 +108,7 @@ def train_out_of_fold(
         epochs = round(float(np.median([result.best_epoch for result in ordered])))
         everything = np.arange(len(labels))
         task = Task(f"{title}, all cases")
-        trained = regime.train(labels, everything, None, _seed_of(seed, len(numbers)), task, epochs)
+        trained = regime.train(labels, everything, None, seed_of(seed, len(numbers)), task, epochs)
         history = trained.history
         network = network or initial_network(images, classes, parameters, seed, build)
         restore(network, trained.weights)
@@ -152,13 +152,27 @@ def _train_fold(
     seed: int,
     task: Task,
 ) -> FoldResult:
-    began = time.perf_counter()
-    fold_seed = _seed_of(seed, fold)
+    fold_seed = seed_of(seed, fold)
     others, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
     training, validation = (
         others[part] for part in inner_split(labels[others], groups[others], parameters.validation_share, fold_seed)
     )
-    trained = regime.train(labels, training, validation, fold_seed, task)
+    return train_and_predict(regime, labels, fold, training, validation, test, fold_seed, task)
+
+
+def train_and_predict(
+    regime: Regime,
+    labels: np.ndarray,
+    fold: int,
+    training: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+    task: Task,
+) -> FoldResult:
+    """Train on the rows `training`, watched on `validation`, and return what the network makes of all; see `Regime`."""
+    began = time.perf_counter()
+    trained = regime.train(labels, training, validation, seed, task)
     embeddings, probabilities = regime.predict()
     result = FoldResult(
         fold=fold,
@@ -187,7 +201,7 @@ def initial_network(
 
     In float16 where mixed precision is asked for.
     """
-    keras.utils.set_random_seed(_seed_of(seed))
+    keras.utils.set_random_seed(seed_of(seed))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if parameters.mixed_precision else "float32")
     try:
@@ -201,7 +215,8 @@ def initial_network(
         keras.config.set_dtype_policy(policy)
 
 
-def _seed_of(seed: int, *path: int) -> int:
+def seed_of(seed: int, *path: int) -> int:
+    """Return a seed, 0 to 2**31 - 1, for one step below `seed`."""
     return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0] % 2**31)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,11 +13,9 @@ from lesion_fusion.imaging.batches import Rows
 from lesion_fusion.imaging.fold_result import FoldResult
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.out_of_fold import initial_network, restore
+from lesion_fusion.imaging.out_of_fold import initial_network, restore, seed_of, train_and_predict
 from lesion_fusion.imaging.regimes import make_regime
 from lesion_fusion.imaging.training import Task
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def pretrain(
     to_the_end = parameters.model_copy(update={"keep": "last", "patience": None})
     results, networks = dict(completed or {}), []
     for fold in range(members):
-        seed_of_member = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0] % 2**31)
+        seed_of_member = seed_of(seed, fold)
         network = initial_network(images, classes, to_the_end, seed_of_member)
         if fold not in results:
             left = sum(later not in results for later in range(fold + 1, members))
@@ -78,41 +74,13 @@ def pretrain(
                 f"{parameters.backbone}, {parameters.optimizer}, pretraining, member {fold + 1} of {members}",
                 left * parameters.epochs,
             )
-            results[fold] = _member(network, images, labels, held_out, fold, to_the_end, seed_of_member, task)
+            regime = make_regime(network, images, to_the_end)
+            training = np.flatnonzero((held_out >= 0) & (held_out != fold))
+            unseen = np.flatnonzero(held_out == fold)
+            results[fold] = train_and_predict(regime, labels, fold, training, unseen, unseen, seed_of_member, task)
             if on_member is not None:
                 on_member(results[fold])
         restore(network, results[fold].weights)
         networks.append(network)
     ordered = tuple(results[fold] for fold in range(members))
     return Pretrained(average_of(networks, parameters.backbone, parameters.dropout), ordered)
-
-
-def _member(
-    network: keras.Model,
-    images: Rows,
-    labels: np.ndarray,
-    held_out: np.ndarray,
-    fold: int,
-    parameters: NetworkParameters,
-    seed: int,
-    task: Task,
-) -> FoldResult:
-    began = time.perf_counter()
-    unseen = np.flatnonzero(held_out == fold)
-    regime = make_regime(network, images, parameters)
-    trained = regime.train(labels, np.flatnonzero((held_out >= 0) & (held_out != fold)), unseen, seed, task)
-    _, probabilities = regime.predict()
-    result = FoldResult(
-        fold=fold,
-        test=unseen,
-        test_probabilities=probabilities[unseen],
-        validation=np.empty(0, dtype=int),
-        validation_probabilities=np.empty((0, probabilities.shape[1]), dtype="float32"),
-        embeddings=np.empty((0, 0), dtype="float32"),
-        history=trained.history,
-        best_epoch=trained.best_epoch,
-        weights=trained.weights,
-        seconds=time.perf_counter() - began,
-    )
-    logger.info("%s: %.0f s", task.name, result.seconds)
-    return result

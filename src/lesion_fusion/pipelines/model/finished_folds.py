@@ -12,7 +12,11 @@ from lesion_fusion.datasets.code_digest import code_digest
 from lesion_fusion.datasets.digest import path_digest
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 
-_TRAINING = ("lesion_fusion.imaging.out_of_fold", "lesion_fusion.fusion.joint_network")
+_TRAINING = (
+    "lesion_fusion.imaging.out_of_fold",
+    "lesion_fusion.imaging.pretraining",
+    "lesion_fusion.fusion.joint_network",
+)
 _ROWS = 64
 
 
