@@ -10,6 +10,7 @@ from lesion_fusion.pipelines.clinical_models.pipeline import create_pipeline as 
 from lesion_fusion.pipelines.configured_models import (
     check_explained,
     compared_models,
+    configured_backbones,
     configured_image_inputs,
     configured_models,
     configured_parameters,
@@ -53,7 +54,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "imaging_models": prepared + imaging,
         "fusion": joined,
         "network_comparison": prepared + network_comparison(parameters.get(COMBINATIONS, {})),
-        "pretraining": prepared + pretraining(parameters["pretraining"] or {}),
+        "pretraining": prepared + pretraining(configured_backbones(parameters)),
         "reporting": everything,
         "paper_reproduction": ingested + as_stage("paper_reproduction", paper_reproduction()),
         "__default__": everything,

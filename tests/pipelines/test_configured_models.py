@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lesion_fusion.pipelines.configured_models import ModelEntryError, configured_models
+from lesion_fusion.pipelines.configured_models import ModelEntryError, configured_backbones, configured_models
 
 IMAGE = {"image_input": "crop", "network": {"backbone": "small_cnn"}}
 
@@ -33,3 +33,11 @@ def test_other_embeddings_are_refused_with_the_networks_there_are(network: str):
 def test_an_image_input_that_is_not_there_is_refused():
     with pytest.raises(ModelEntryError, match=r"corp.*crop"):
         configured_models(entries(pixels={"classifier": "mlp", "image_input": "corp"}))
+
+
+def test_a_backbone_set_to_null_is_left_out_and_one_of_an_unknown_image_input_refused():
+    parameters = entries() | {"pretraining": {"small_cnn": None, "other": IMAGE}}
+    assert list(configured_backbones(parameters)) == ["other"]
+    parameters["pretraining"]["small_cnn"] = IMAGE | {"image_input": "corp"}
+    with pytest.raises(ModelEntryError, match=r"pretraining\.small_cnn .*corp.*crop"):
+        configured_backbones(parameters)

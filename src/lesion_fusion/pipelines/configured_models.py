@@ -92,24 +92,7 @@ def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapp
     Raises ModelEntryError for an entry that holds no parameters, or names an image input which is not there, for a
     candidate that must beat a model which is not there, and for embeddings of what is no network of images.
     """
-    image_inputs = configured_image_inputs(parameters)
-    models: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for family in FAMILIES:
-        # A model set to null in an environment is one that the environment leaves out.
-        entries = {name: entry for name, entry in (parameters.get(family) or {}).items() if entry is not None}
-        broken = [name for name, entry in entries.items() if not isinstance(entry, Mapping)]
-        if broken:
-            raise ModelEntryError(
-                f"Each entry under {family} holds a model's parameters; these do not: {', '.join(broken)}."
-            )
-        entries = {name: entry for name, entry in entries.items() if entry.get("enabled", True)}
-        for name, entry in entries.items():
-            if entry.get("image_input", image_inputs[0]) not in image_inputs:
-                raise ModelEntryError(
-                    f"{family}.{name} takes the image input {entry['image_input']}, which is not under "
-                    f"preprocessing.image_inputs; there are: {', '.join(image_inputs)}."
-                )
-        models[family] = entries
+    models = {family: _entries(parameters, family) for family in FAMILIES}
     names = [f"{family}.{name}" for family, entries in models.items() for name in entries]
     for candidate, reference in must_beat(models).items():
         if reference not in names:
@@ -119,6 +102,33 @@ def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapp
             )
     _check_embeddings(models)
     return models
+
+
+def configured_backbones(parameters: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return {backbone: its parameters}, the networks to pretrain.
+
+    Raises ModelEntryError for an entry that holds no parameters, or names an image input which is not there.
+    """
+    return _entries(parameters, "pretraining")
+
+
+def _entries(parameters: Mapping[str, Any], group: str) -> dict[str, Mapping[str, Any]]:
+    # What is null in an environment is what the environment leaves out.
+    entries = {name: entry for name, entry in (parameters.get(group) or {}).items() if entry is not None}
+    broken = [name for name, entry in entries.items() if not isinstance(entry, Mapping)]
+    if broken:
+        raise ModelEntryError(
+            f"Each entry under {group} holds a model's parameters; these do not: {', '.join(broken)}."
+        )
+    entries = {name: entry for name, entry in entries.items() if entry.get("enabled", True)}
+    image_inputs = configured_image_inputs(parameters)
+    for name, entry in entries.items():
+        if entry.get("image_input", image_inputs[0]) not in image_inputs:
+            raise ModelEntryError(
+                f"{group}.{name} takes the image input {entry['image_input']}, which is not under "
+                f"preprocessing.image_inputs; there are: {', '.join(image_inputs)}."
+            )
+    return entries
 
 
 def _check_embeddings(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
