@@ -8,7 +8,6 @@ import pandas as pd
 
 from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.serving.answer import answer
-from lesion_fusion.serving.request import parse_request
 from lesion_fusion.serving.schema import IMAGE, MASK
 from tests.models.toy import Cohort, domain_of
 
@@ -27,5 +26,4 @@ def request_of(cohort: Cohort) -> pd.DataFrame:
 
 def answered(cohort: Cohort, model: FittedModel, rows: pd.DataFrame, **rules: float) -> pd.DataFrame:
     """The answer to a request of a model trained on the cohort."""
-    request = parse_request(rows.reset_index(drop=True), model.record_columns, pictures=True)
-    return answer(model, domain_of(cohort, model, **rules), request, "v")
+    return answer(model, domain_of(cohort, model, **rules), rows.reset_index(drop=True), "v")

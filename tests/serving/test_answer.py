@@ -15,7 +15,7 @@ from scipy.special import logit
 from lesion_fusion.fusion.rules import Mean
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.serving import request, usable
-from lesion_fusion.serving.answer import decisions
+from lesion_fusion.serving.answer import answer, decisions
 from lesion_fusion.serving.schema import IMAGE, MASK, answer_fields, example_request
 from lesion_fusion.tabular.calibration import Calibration
 from tests.models.requests import answered
@@ -55,6 +55,25 @@ def test_pictures_are_decoded_and_described_once_however_many_members_read_them(
     three = replace(model, members=members, fusions={tuple(names): replace(model.fusion, rule=Mean())})
     assert not answered(cohort, three, canonical.iloc[[0]])["abstained"].any()
     assert sorted(calls) == ["decode_image", "decode_mask", "describe"]
+
+
+def test_what_reads_the_record_alone_is_asked_once_before_images_are_there(cohort, model, canonical, monkeypatch):
+    order, domain = [], domain_of(cohort, model)
+    for owner, name in ((request, "check_same_size"), (type(model.members[RECORD_MODEL]), "probabilities")):
+        made = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *args, name=name, made=made: order.append(name) or made(*args))
+    answer(model, domain, canonical.iloc[[0]], "v")
+    assert order == ["probabilities", "check_same_size", "probabilities"]
+
+
+def test_an_answer_of_the_record_reaches_no_members_own_members(cohort, model, canonical):
+    """A member that is itself a late fusion may have a member of the same name, which is another model."""
+    other = replace(model.members[RECORD_MODEL], calibration=Calibration(np.array([[0.2]]), np.array([1.0]), np.eye(2)))
+    inner = replace(model, name="inner", members=model.members | {RECORD_MODEL: other})
+    members = {RECORD_MODEL: model.members[RECORD_MODEL], "fusion.inner": inner}
+    outer = replace(model, members=members, fusions={tuple(members): replace(model.fusion, rule=Mean())})
+    table = answered(cohort, outer, canonical)
+    np.testing.assert_allclose(table["p_malignant"].astype(float), outer.probabilities(cohort.inputs)[:, 1], atol=1e-6)
 
 
 def test_what_remains_of_a_late_fusion_answers_and_says_who_does_not(cohort, model, canonical):

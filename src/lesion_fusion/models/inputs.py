@@ -19,11 +19,13 @@ class CaseInputs:
 
     `cases`: case_id and the record's columns. `image_descriptors`: case_id and the descriptors, or None where no model
     asks for them. `lesion_images`: for each image input that a model asks for, uint8 (n, height, width, channels).
+    `answered`: probabilities (n, k) of those members of a late fusion that have answered already, by name.
     """
 
     cases: pd.DataFrame
     image_descriptors: pd.DataFrame | None = None
     lesion_images: Mapping[ImageInput, np.ndarray] = field(default_factory=dict)
+    answered: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def images(self, image_input: ImageInput) -> np.ndarray:
         """Return the images as `image_input` says; raises ValueError where they were not prepared."""

@@ -63,7 +63,16 @@ class FittedLateFusion:
 
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""
-        return self.fusion.probabilities(np.stack([member.probabilities(inputs) for member in self.members.values()]))
+        # A member may be a late fusion too: what has answered there goes by other names.
+        to_members = replace(inputs, answered={}) if inputs.answered else inputs
+        return self.fusion.probabilities(
+            np.stack(
+                [
+                    inputs.answered[name] if name in inputs.answered else member.probabilities(to_members)
+                    for name, member in self.members.items()
+                ]
+            )
+        )
 
 
 def answering(members: Mapping[str, FittedModel], given: Set[Need]) -> tuple[str, ...]:

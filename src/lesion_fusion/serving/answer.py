@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,24 +16,32 @@ from lesion_fusion.models.domain import Domain
 from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.models.late import FittedLateFusion, answering, reduced, shift
 from lesion_fusion.models.needs import Need, needs_of
-from lesion_fusion.serving.request import Record, Request
-from lesion_fusion.serving.schema import CASE
+from lesion_fusion.serving.request import Record, Request, parse_request
+from lesion_fusion.serving.schema import CASE, looks_at_image
 from lesion_fusion.serving.usable import Usable, usable
 
 
-def answer(model: FittedModel, domain: Domain, request: Request, version: str) -> pd.DataFrame:
-    """Return a row a case.
+def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str) -> pd.DataFrame:
+    """Return a row a case of a request, a frame of the fields in `schema.request_fields`.
 
     Columns are those of `schema.answer_fields`: p_<class>…, `probability` of the class looked for, `low` and `high` of
     its interval, `decision`, `threshold`, `abstained`, `reason` (what was not used and why; empty where all was),
     `parts` used, `model` that answered, `version`. Where nothing can answer, the numbers and the decision are None.
+    Raises `RequestError` for a request that is not well formed.
     """
+    answered: dict[str, np.ndarray] = {}
+    request = parse_request(
+        rows,
+        model.record_columns,
+        looks_at_image(model),
+        meanwhile=lambda records: answered.update(_answers_from_record(model, records)),
+    )
     needs = needs_of(model)
     judged = [
         usable(record, image, mask, needs, domain)
         for record, image, mask in zip(request.records, request.images, request.masks, strict=True)
     ]
-    rows: list[dict[str, Any]] = [{} for _ in judged]
+    found: list[dict[str, Any]] = [{} for _ in judged]
     # Cases that give the same parts are answered together: a network takes a batch in little more time than a case.
     for parts in dict.fromkeys(frozenset(case.parts) for case in judged):
         members = [i for i, case in enumerate(judged) if case.parts == parts]
@@ -41,13 +50,14 @@ def answer(model: FittedModel, domain: Domain, request: Request, version: str) -
         if able is None:
             answers = [_withheld(model, reason) for reason in reasons]
         else:
-            inputs = _inputs(able, request, members, judged)
+            there = {name: probabilities[members] for name, probabilities in answered.items()}
+            inputs = replace(_inputs(able, request, members, judged), answered=there)
             apart = np.hypot(shift(model, parts), [_shift_of_fields(able, domain, request.records[i]) for i in members])
             answers = _answers(able, inputs, reasons, domain.rules.confidence, apart)
-        for i, found in zip(members, answers, strict=True):
-            rows[i] = found | {"version": version}
+        for i, said in zip(members, answers, strict=True):
+            found[i] = said | {"version": version}
     # As objects, so that what is not there is None, which JSON knows.
-    return pd.DataFrame(rows, dtype=object)
+    return pd.DataFrame(found, dtype=object)
 
 
 def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:
@@ -56,6 +66,17 @@ def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:
         return [model.classes[i] for i in probabilities.argmax(axis=1)]
     negative, positive = model.classes
     return [positive if p >= model.threshold else negative for p in probabilities[:, -1]]
+
+
+def _answers_from_record(model: FittedModel, records: Sequence[Record]) -> dict[str, np.ndarray]:
+    """Return the probabilities (n, k) of those members of a late fusion that read the record alone, by name."""
+    if not isinstance(model, FittedLateFusion):
+        return {}
+    return {
+        name: member.probabilities(CaseInputs(_record_table(member, records)))
+        for name, member in model.members.items()
+        if needs_of(member) == {Need.RECORD}
+    }
 
 
 def _answers(
@@ -113,15 +134,14 @@ def _reason(model: FittedModel, able: FittedModel | None, parts: frozenset[Need]
 
 
 def _inputs(model: FittedModel, request: Request, members: Sequence[int], judged: Sequence[Usable]) -> CaseInputs:
-    case_ids = [f"row {i}" for i in members]
-    cases = pd.DataFrame({CASE: case_ids} | {name: _column(name, request, members) for name in model.record_columns})
+    cases = _record_table(model, [request.records[i] for i in members])
     descriptors = None
     if model.uses_descriptors:
         found = [described for i in members if (described := judged[i].descriptors) is not None]
         # One array, which takes a frame of many columns a fraction of the time that a column after the other takes.
         values = np.array([[described[name] for name in found[0]] for described in found])
         descriptors = pd.DataFrame(values, columns=list(found[0]))
-        descriptors.insert(0, CASE, case_ids)
+        descriptors.insert(0, CASE, cases[CASE])
     images = {}
     for image_input in model.image_inputs:
         made = []
@@ -133,6 +153,12 @@ def _inputs(model: FittedModel, request: Request, members: Sequence[int], judged
     return CaseInputs(cases, descriptors, images)
 
 
-def _column(name: str, request: Request, members: Sequence[int]) -> np.ndarray:
-    values = [request.records[i][name] for i in members]
-    return np.array(values, dtype="float64" if COLUMN[name].kind is Kind.NUMBER else object)
+def _record_table(model: FittedModel, records: Sequence[Record]) -> pd.DataFrame:
+    """Return case_id and the record's columns that a model reads."""
+    columns = {
+        name: np.array(
+            [record[name] for record in records], dtype="float64" if COLUMN[name].kind is Kind.NUMBER else object
+        )
+        for name in model.record_columns
+    }
+    return pd.DataFrame({CASE: [f"row {i}" for i in range(len(records))]} | columns)

@@ -37,27 +37,39 @@ class Request:
     masks: tuple[Mask | None, ...]
 
 
-def parse_request(rows: pd.DataFrame, record_columns: Sequence[str], pictures: bool) -> Request:
+def parse_request(
+    rows: pd.DataFrame,
+    record_columns: Sequence[str],
+    pictures: bool,
+    meanwhile: Callable[[Sequence[Record]], object] = lambda _: None,
+) -> Request:
     """Return what `rows` give of a record's columns, and of image and outline where `pictures` are wanted.
 
     Record fields may be in the published or the canonical wording. Images and masks are PNG files in base64. Any field
-    may be left out. Raises `RequestError` that lists every fault of every row.
+    may be left out. `meanwhile` is called with the records, if they are well formed, while images are being decoded.
+    Raises `RequestError` that lists every fault of every row.
     """
     faults: list[str] = []
     if rows.empty:
         fields = [*record_columns, *([IMAGE, MASK] if pictures else [])]
         raise RequestError(f"The request holds no case. Give at least one of the fields {', '.join(fields)}.")
-    # Side by side: a picture that is decoded leaves the interpreter to others.
-    with ThreadPoolExecutor(2) as pool:
-        images = [pool.submit(_picture, cell, IMAGE, decode_image) for cell in _cells(rows, IMAGE, pictures)]
-        masks = [pool.submit(_picture, cell, MASK, decode_mask) for cell in _cells(rows, MASK, pictures)]
+    # In a thread of its own, because an image that is decoded leaves the interpreter to others.
+    with ThreadPoolExecutor(1) as pool:
+        decoding = [pool.submit(_picture, cell, IMAGE, decode_image) for cell in _cells(rows, IMAGE, pictures)]
+        masks = [_picture(cell, MASK, decode_mask) for cell in _cells(rows, MASK, pictures)]
         records = _records(rows, record_columns, faults)
+        if not faults:
+            meanwhile(records)
+        images = [one.result() for one in decoding]
     pairs = []
     for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        if isinstance(image, ImageDefect) or isinstance(mask, ImageDefect):
+            faults += [_fault(i, one) for one in (image, mask) if isinstance(one, ImageDefect)]
+            continue
         try:
-            pairs.append(_pair(image.result(), mask.result()))
-        except ImageDefect as error:
-            faults.append(f"Row {i}, field {error.name}: {error.problem}; {error.mend}.")
+            pairs.append(_pair(image, mask))
+        except ImageDefect as defect:
+            faults.append(_fault(i, defect))
     if faults:
         raise RequestError("\n".join(faults))
     return Request(tuple(records), tuple(image for image, _ in pairs), tuple(mask for _, mask in pairs))
@@ -91,16 +103,24 @@ def _cells(rows: pd.DataFrame, field: str, wanted: bool = True) -> list[object]:
     return rows[field].tolist() if wanted and field in rows else [None] * len(rows)
 
 
-def _picture(cell: object, field: str, decode: Callable[[bytes, str], Decoded]) -> Decoded | None:
+def _fault(row: int, defect: ImageDefect) -> str:
+    return f"Row {row}, field {defect.name}: {defect.problem}; {defect.mend}."
+
+
+def _picture(cell: object, field: str, decode: Callable[[bytes, str], Decoded]) -> Decoded | ImageDefect | None:
+    """Return the decoded picture, what is wrong with it, or None where none is given."""
     if cell is None or cell == "" or cell != cell:
         return None
     if not isinstance(cell, str):
-        raise ImageDefect(field, f"it holds a {type(cell).__name__}", "give the PNG file in base64, or leave it out")
+        return ImageDefect(field, f"it holds a {type(cell).__name__}", "give the PNG file in base64, or leave it out")
     try:
         content = base64.b64decode(cell, validate=True)
-    except ValueError as error:
-        raise ImageDefect(field, "it is not base64", "encode the PNG file's bytes, without line breaks") from error
-    return decode(content, field)
+    except ValueError:
+        return ImageDefect(field, "it is not base64", "encode the PNG file's bytes, without line breaks")
+    try:
+        return decode(content, field)
+    except ImageDefect as defect:
+        return defect
 
 
 def _pair(image: GrayImage | None, mask: Mask | None) -> tuple[GrayImage | None, Mask | None]:

@@ -16,8 +16,7 @@ from lesion_fusion.models.bundle import load_bundle
 from lesion_fusion.models.domain import Domain
 from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.serving.answer import answer
-from lesion_fusion.serving.request import RequestError, parse_request
-from lesion_fusion.serving.schema import looks_at_image
+from lesion_fusion.serving.request import RequestError
 
 BUNDLE = "bundle"
 
@@ -62,10 +61,9 @@ class ServedModel(PythonModel):
         """Return a row a case (see `serving.answer`); raises `BadRequest` for a request that is not well formed."""
         rows = model_input.reset_index(drop=True)
         try:
-            request = parse_request(rows, self._model.record_columns, looks_at_image(self._model))
+            return answer(self._model, self._domain, rows, self._version)
         except RequestError as error:
             raise BadRequest(str(error)) from None
-        return answer(self._model, self._domain, request, self._version)
 
 
 def _registered_version(bundle: Path) -> str:
