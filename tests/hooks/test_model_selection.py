@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kedro.framework import project
 from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.hooks import model_selection
@@ -37,6 +38,7 @@ def check(monkeypatch: pytest.MonkeyPatch, parameters: dict[str, Any]) -> None:
         {"ingestion": Ingestion(reader="bus_bra")},
         {"study": {"note": None}},
         {"study": {"later": {"enabled": False, "rate": 1}}},
+        {"pretraining": {"small": None, "large": {"enabled": False, "rate": 1}}, "combinations": {}},
     ],
 )
 def test_what_is_read_by_a_node_or_the_catalog_passes(monkeypatch, parameters):
@@ -57,6 +59,18 @@ def test_a_misspelt_name_is_told_with_what_comes_close(monkeypatch, parameters, 
         check(monkeypatch, parameters)
     for word in words:
         assert word in str(error.value)
+
+
+def test_another_environment_in_the_same_process_has_the_pipelines_built_anew(monkeypatch):
+    built: list[str] = []
+    monkeypatch.setattr(model_selection.pipelines, "configure", built.append)
+    monkeypatch.setattr(project, "PACKAGE_NAME", "lesion_fusion")
+    monkeypatch.setattr(model_selection, "active", SimpleNamespace(env="one", conf_source="conf", runtime_params={}))
+    hook, loader = ModelSelection(), Loader(globals={}, parameters={})
+    loader.conf_source, loader.runtime_params = "conf", {}
+    for loader.env in ("one", "other", "other"):
+        hook.after_context_created(SimpleNamespace(config_loader=loader))
+    assert built == ["lesion_fusion.pipeline_registry"]
 
 
 def test_all_unknown_names_are_told_at_once(monkeypatch):

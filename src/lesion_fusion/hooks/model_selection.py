@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from kedro.framework import project
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.framework.project import PACKAGE_NAME, pipelines
+from kedro.framework.project import pipelines
 from pydantic import BaseModel
 
 from lesion_fusion.errors import MendableError
@@ -32,8 +33,9 @@ class ModelSelection:
         session = (loader.env, loader.conf_source, loader.runtime_params)
         if (active.env, active.conf_source, active.runtime_params) != session:
             active.env, active.conf_source, active.runtime_params = session
-            if PACKAGE_NAME is not None:
-                pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
+            # Not imported by name: Kedro imports this module before it knows the package.
+            if project.PACKAGE_NAME is not None:
+                pipelines.configure(f"{project.PACKAGE_NAME}.pipeline_registry")
         # Entries that are made from others are parameters like all others: typed, logged, and part of fingerprints.
         loader["parameters"] = with_combinations(loader["parameters"])
         self._known_to_catalog = _global_names(loader)
@@ -59,16 +61,23 @@ def _global_names(loader: Any) -> set[str]:
 
 
 def _paths(values: Mapping[str, Any], used: set[str], prefix: str = "") -> Iterator[str]:
-    """Yield the parameters that are neither read nor hold one that is; entries that are not enabled are passed over."""
+    """Yield the parameters that are neither read nor hold one that is; what is left out is passed over."""
     for key, value in values.items():
         name = f"{prefix}{key}"
-        if name in used or (isinstance(value, Mapping) and value.get("enabled") is False):
+        if name in used or _is_left_out(value):
             continue
         holds_used = any(other.startswith(f"{name}.") for other in used)
         if holds_used and isinstance(value, Mapping):
             yield from _paths(value, used, f"{name}.")
-        elif value is not None and not (holds_used and isinstance(value, BaseModel)):
+        elif not (holds_used and isinstance(value, BaseModel)):
             yield name
+
+
+def _is_left_out(value: Any) -> bool:
+    """Say whether a parameter is null or not enabled, or a group of such alone."""
+    if not isinstance(value, Mapping):
+        return value is None
+    return value.get("enabled") is False or all(map(_is_left_out, value.values()))
 
 
 def _explain(name: str, known: set[str]) -> str:
