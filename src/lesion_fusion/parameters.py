@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from lesion_fusion.errors import MendableError
+
+
+class InvalidParameterError(MendableError, ValueError):
+    """Parameters that can't be; the message names each with its place and what is wrong with it."""
 
 
 class Parameters(BaseModel):
@@ -36,3 +42,26 @@ class ModelParameters(Parameters):
     ablation: bool = False
     enabled: bool = True
     must_beat: str | None = None
+
+
+Group = TypeVar("Group", bound=Parameters)
+
+
+def validated(kind: type[Group], values: Any, place: str) -> Group:
+    """Return `values`, which stand at `place` in the parameters, as `kind`; raises InvalidParameterError.
+
+    Kedro does so for what a node reads, once the pipelines are there; this is for what pipelines are made by.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise InvalidParameterError("\n".join(_in_words(fault, place) for fault in error.errors())) from error
+
+
+def _in_words(fault: Any, place: str) -> str:
+    """Return where a fault lies, what is wrong, and the value, unless it is a group or told already."""
+    given = fault["input"]
+    told = fault["type"] == "value_error" or isinstance(given, dict | list | tuple)
+    # YAML has no tuples.
+    problem = fault["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+    return f"{'.'.join([place, *map(str, fault['loc'])])}: {problem}{'' if told else f', not {given!r}'}"

@@ -8,24 +8,26 @@ from kedro.pipeline import Pipeline
 
 from lesion_fusion.pipelines.clinical_models.pipeline import create_pipeline as clinical_models
 from lesion_fusion.pipelines.configured_models import (
+    check_baseline,
     check_explained,
     compared_models,
     configured_backbones,
+    configured_combinations,
     configured_image_inputs,
     configured_models,
-    configured_parameters,
     must_beat,
 )
+from lesion_fusion.pipelines.configured_parameters import configured_parameters
 from lesion_fusion.pipelines.fusion.pipeline import create_pipeline as fusion
 from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as imaging_models
 from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
-from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
 from lesion_fusion.pipelines.network_comparison.pipeline import create_pipeline as network_comparison
 from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline as paper_reproduction
 from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
 from lesion_fusion.pipelines.pretraining.pipeline import create_pipeline as pretraining
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline as reporting
 from lesion_fusion.pipelines.stage import as_stage
+from lesion_fusion.tabular.parameters import TabularModel
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -35,8 +37,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     parameters = configured_parameters()
     models = configured_models(parameters)
     every = {f"{family}.{name}": entry for family, entries in models.items() for name, entry in entries.items()}
-    names = [name for name, entry in every.items() if not entry.get("ablation", False)]
-    classifiers = {name: every[name] for name in names if "views" in every[name]}
+    names = [name for name, entry in every.items() if not entry.ablation]
+    classifiers = {name: entry for name in names if isinstance(entry := every[name], TabularModel)}
+    check_baseline(parameters, names)
     check_explained(parameters, classifiers)
     compared = compared_models(parameters, list(every))
     ingested = as_stage("ingestion", ingestion())
@@ -53,7 +56,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "clinical_models": prepared + clinical,
         "imaging_models": prepared + imaging,
         "fusion": joined,
-        "network_comparison": prepared + network_comparison(parameters.get(COMBINATIONS, {})),
+        "network_comparison": prepared + network_comparison(configured_combinations(parameters)),
         "pretraining": prepared + pretraining(configured_backbones(parameters)),
         "reporting": everything,
         "paper_reproduction": ingested + as_stage("paper_reproduction", paper_reproduction()),

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from kedro.validation.type_extractor import TypeExtractor
 from matplotlib.figure import Figure
-from pydantic import ValidationError
 
+from lesion_fusion.parameters import InvalidParameterError
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison, with_combinations
 from lesion_fusion.pipelines.network_comparison.nodes import COLUMNS, draw_combinations, tabulate_combinations
@@ -29,14 +29,18 @@ def entries(group: dict[str, Any]) -> dict[str, Any]:
     return with_combinations({"network_comparison": group})["combinations"]
 
 
+def models(group: dict[str, Any]) -> dict[str, NetworkModel]:
+    return {name: NetworkModel.model_validate(entry) for name, entry in entries(group).items()}
+
+
 def test_every_combination_is_a_network_with_what_all_share():
-    models = {name: NetworkModel.model_validate(entry) for name, entry in entries(GROUP).items()}
-    assert list(models) == ["densenet121_adam", "densenet121_sgd", "xception_adam", "xception_sgd"]
-    assert {(model.network.backbone, model.network.optimizer) for model in models.values()} == {
+    made = models(GROUP)
+    assert list(made) == ["densenet121_adam", "densenet121_sgd", "xception_adam", "xception_sgd"]
+    assert {(model.network.backbone, model.network.optimizer) for model in made.values()} == {
         (backbone, optimizer) for backbone in GROUP["backbones"] for optimizer in GROUP["optimizers"]
     }
-    assert {model.network.epochs for model in models.values()} == {7}
-    assert {model.network.initial_learning_rate for model in models.values()} == {1e-4, 1e-2}
+    assert {model.network.epochs for model in made.values()} == {7}
+    assert {model.network.initial_learning_rate for model in made.values()} == {1e-4, 1e-2}
 
 
 def test_a_change_of_the_list_leaves_the_entries_of_the_others_as_they_are():
@@ -47,12 +51,29 @@ def test_a_change_of_the_list_leaves_the_entries_of_the_others_as_they_are():
 
 def test_without_the_group_nothing_is_added_and_a_wrong_one_is_refused():
     assert with_combinations({"network_comparison": None, "a": 1}) == {"network_comparison": None, "a": 1}
-    with pytest.raises(ValidationError, match="Did you mean backbones"):
-        with_combinations({"network_comparison": {**GROUP, "backbone": ["Xception"]}})
+    assert not create_pipeline({}).nodes
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"backbone": ["Xception"]}, r"network_comparison: .*Did you mean backbones"),
+        ({"backbones": []}, r"network_comparison\.backbones: .*at least 1"),
+        ({"backbones": ["Xseption"]}, r"network_comparison\.backbones: Unknown backbone 'Xseption'.*Xception"),
+        ({"optimizers": ["adamw"]}, r"optimizers\.0: .*'adam'.*not 'adamw'"),
+        ({"network": {"epoch": 3}}, r"network_comparison\.network: .*epoch.*Did you mean epochs"),
+        ({"network": {**GROUP["network"], "optimizer": "adam"}}, r"optimizer can't be shared"),
+        ({"left_out": {"xception_sdg": "diverged"}}, r"xception_sdg; the combinations are .*xception_sgd"),
+        ({"optimizers": ["sgd"], "backbones": ["Xception"], "left_out": {"xception_sgd": ""}}, r"names all"),
+    ],
+)
+def test_a_comparison_that_can_not_be_is_refused_with_what_can(change: dict[str, Any], words: str):
+    with pytest.raises(InvalidParameterError, match=words):
+        with_combinations({"network_comparison": GROUP | change})
 
 
 def test_optimizers_of_a_backbone_share_its_features():
-    pipeline = create_pipeline(entries(GROUP))
+    pipeline = create_pipeline(models(GROUP))
     computed = [node.name for node in pipeline.nodes if node.name.startswith("backbone_features.")]
     assert sorted(computed) == [f"backbone_features.{name}_imagenet_crop" for name in GROUP["backbones"]]
 
@@ -83,7 +104,7 @@ def test_table_has_a_row_a_combination_and_says_why_one_is_missing():
 
 
 def test_each_parameter_is_typed_by_the_nodes_of_this_pipeline_alone():
-    pipeline = create_pipeline(entries(GROUP))
+    pipeline = create_pipeline(models(GROUP))
     typed = TypeExtractor({"network_comparison": pipeline}).extract_types_from_pipelines()
     read = {name.removeprefix("params:") for name in pipeline.inputs() if name.startswith("params:")}
     assert read <= set(typed)

@@ -129,8 +129,10 @@ def test_the_digest_covers_all_that_a_fold_depends_on(changed: str, tmp_path: Pa
     assert training_digest(**arguments) != before
 
 
-def entry(**network: Any) -> dict[str, Any]:
-    return {"image_input": "crop", "network": {"backbone": "densenet121", "regime": "frozen", **network}}
+def entry(**network: Any) -> NetworkModel:
+    return NetworkModel.model_validate(
+        {"image_input": "crop", "network": {"backbone": "densenet121", "regime": "frozen", **network}}
+    )
 
 
 def test_frozen_entries_of_one_backbone_share_their_features():

@@ -22,6 +22,7 @@ from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
 from lesion_fusion.pipelines.reporting.reader_nodes import compare_with_reader
 from lesion_fusion.reporting.notation import METRICS, number, signed
 from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.tabular.parameters import TabularModel
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, toy_study
 
 EVIL = "<script>alert('x')</script>"
@@ -68,7 +69,8 @@ TABLES = (
 def stage(toy: ToyStudy) -> Pipeline:
     """The pipeline of the stage for the study's models."""
     networks = [name for name in toy.names if name == IMAGING]
-    return create_pipeline(toy.names, {CLINICAL: {"views": ["record"]}}, networks, (CLINICAL, FUSION), "crop_with_mask")
+    classifiers = {CLINICAL: TabularModel(classifier="logistic_regression", views=("record",))}
+    return create_pipeline(toy.names, classifiers, networks, (CLINICAL, FUSION), "crop_with_mask")
 
 
 def run_stage(toy: ToyStudy, folder: Path) -> dict:

@@ -21,7 +21,7 @@ class Study(Parameters):
     cohort: str = Field(min_length=1)
     protocol: Literal["leak-free"]
     target: Target
-    predictors: tuple[str, ...]
+    predictors: tuple[str, ...] = Field(min_length=1)
     seed: int = Field(ge=0)
 
     @field_validator("predictors")

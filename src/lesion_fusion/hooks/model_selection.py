@@ -13,7 +13,7 @@ from kedro.framework.project import pipelines
 from pydantic import BaseModel
 
 from lesion_fusion.errors import MendableError
-from lesion_fusion.pipelines.configured_models import active
+from lesion_fusion.pipelines.configured_parameters import active
 from lesion_fusion.pipelines.network_comparison.combinations import with_combinations
 
 _PREFIX = "params:"

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from lesion_fusion.imaging.weights import REGISTERED
+from lesion_fusion.parameters import Parameters
+
+Optimizer = Literal["adam", "sgd", "rmsprop"]
 
 SMALL_CNN = "small_cnn"
 
@@ -31,15 +36,13 @@ def backbone_name(name: str) -> str:
     return spelling[name.lower()]
 
 
-class NetworkParameters(BaseModel):
+class NetworkParameters(Parameters):
     """A network, its optimizer and its training.
 
     Regimes: "scratch" trains every layer from random weights; "frozen" computes the backbone's features once and trains
     the head on them (no augmentation: the features are of the images as they are); "fine_tune" does the same and then
     trains head and upper blocks on the images, batch normalisation held.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     backbone: str = Field("DenseNet121", description="A name of keras.applications, in any case, or small_cnn")
     regime: Literal["frozen", "fine_tune", "scratch"] = "scratch"
@@ -52,7 +55,7 @@ class NetworkParameters(BaseModel):
     unfrozen_share: float = Field(
         0.5, gt=0, le=1, description="fine_tune: share of the backbone's layers, from the top"
     )
-    optimizer: Literal["adam", "sgd", "rmsprop"] = "sgd"
+    optimizer: Optimizer = "sgd"
     learning_rate: float | None = Field(None, gt=0, description="None: the optimizer's of LEARNING_RATES")
     schedule: Literal["constant", "cosine"] = "cosine"
     epochs: int = Field(50, ge=1)
@@ -83,6 +86,8 @@ class NetworkParameters(BaseModel):
                 f"regime scratch starts from random weights, but weights is {self.weights!r}; "
                 "take regime fine_tune (unfrozen_share: 1 trains every layer) or weights: null."
             )
+        if self.weights == REGISTERED:
+            raise ValueError('weights "registered:" lacks the name: that of an entry under pretraining.')
         if self.regime != "scratch" and self.weights is None:
             raise ValueError(
                 f'regime {self.regime} needs weights: "imagenet", "registered:<name>" or a file; or take scratch.'

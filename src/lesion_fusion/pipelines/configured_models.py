@@ -1,56 +1,39 @@
-"""Which models a run has: the entries under `clinical`, `imaging` and `fusion` in the parameters.
-
-Kedro builds pipelines before it hands parameters to nodes, so the registry reads the names itself, from the same files
-and for the same environment.
-"""
+"""Which models a run has: the entries under `clinical`, `imaging` and `fusion` in the parameters."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, TypeVar
 
-from kedro.config import OmegaConfigLoader
-from kedro.framework.project import settings
-from kedro.utils import find_kedro_project
-
-from lesion_fusion.errors import MendableError
-from lesion_fusion.pipelines.network_comparison.combinations import with_combinations
+from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.parameters import ModelParameters, Parameters, validated
+from lesion_fusion.pipelines.model.joint_nodes import JointModel
+from lesion_fusion.pipelines.model.kinds import ModelEntryError, kind_of
+from lesion_fusion.pipelines.model.network_nodes import NetworkModel
+from lesion_fusion.pipelines.model.transferred_nodes import TransferredModel
+from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
+from lesion_fusion.pipelines.pretraining.nodes import Pretraining
+from lesion_fusion.tabular.parameters import TabularModel
 
 FAMILIES = ("clinical", "imaging", "fusion")
 
-
-class ModelEntryError(MendableError, ValueError):
-    """An entry among the models is no group of parameters."""
-
-
-class _Active:
-    """Environment, configuration folder and `--params` of the session in progress, set by the hook `ModelSelection`."""
-
-    env: str | None = None
-    conf_source: str | Path | None = None
-    runtime_params: dict[str, Any] | None = None
-
-
-active = _Active()
-
-
-def configured_parameters() -> dict[str, Any]:
-    """Return the parameters of the session's environment, the entries of combinations among them."""
-    conf_source = active.conf_source or str((find_kedro_project(Path.cwd()) or Path.cwd()) / settings.CONF_SOURCE)
-    loader = OmegaConfigLoader(
-        conf_source=conf_source,
-        env=active.env or os.environ.get("KEDRO_ENV"),
-        runtime_params=active.runtime_params,
-        **settings.CONFIG_LOADER_ARGS,
-    )
-    return with_combinations(loader["parameters"])
+Entry = TypeVar("Entry", bound=Parameters)
 
 
 def configured_image_inputs(parameters: Mapping[str, Any]) -> list[str]:
-    """Return the names under `preprocessing.image_inputs`; one set to null in an environment is left out."""
-    return [name for name, entry in parameters["preprocessing"]["image_inputs"].items() if entry is not None]
+    """Return the names under `preprocessing.image_inputs`; one set to null in an environment is left out.
+
+    Raises ModelEntryError where there is none.
+    """
+    entries = parameters["preprocessing"].get("image_inputs") or {}
+    names = [name for name, entry in entries.items() if entry is not None]
+    if not names:
+        raise ModelEntryError(
+            "preprocessing.image_inputs has no entry: give at least one, which the report's examples are drawn of and "
+            "networks name."
+        )
+    return names
 
 
 def compared_models(parameters: Mapping[str, Any], models: Sequence[str]) -> list[str]:
@@ -86,30 +69,76 @@ def check_explained(parameters: Mapping[str, Any], classifiers: Collection[str])
             )
 
 
-def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
+def check_baseline(parameters: Mapping[str, Any], models: Collection[str]) -> None:
+    """Raise ModelEntryError where `evaluation.baseline` names a model that is not on the leaderboard."""
+    baseline = parameters["evaluation"].get("baseline")
+    if baseline is not None and baseline not in models:
+        raise ModelEntryError(
+            f"evaluation.baseline names {baseline}, which is no model on the leaderboard. "
+            f"There are: {', '.join(models)}."
+        )
+
+
+def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, ModelParameters]]:
     """Return {family: {model: its parameters}}.
 
-    Raises ModelEntryError for an entry that holds no parameters, or names an image input which is not there, for a
-    candidate that must beat a model which is not there, and for embeddings of what is no network of images.
+    Raises InvalidParameterError for parameters that can't be, and ModelEntryError for an entry that is no model or
+    names what is not there: an image input, a member, a network of images, a model to beat; and for late fusions that
+    are members of each other.
     """
-    models = {family: _entries(parameters, family) for family in FAMILIES}
-    names = [f"{family}.{name}" for family, entries in models.items() for name in entries]
+    models = {family: _typed_models(parameters, family) for family in FAMILIES}
+    every = {f"{family}.{name}": entry for family, entries in models.items() for name, entry in entries.items()}
+    # A joint network's embeddings hold the record already.
+    networks = [
+        name for name, entry in every.items() if isinstance(entry, NetworkModel) and not isinstance(entry, JointModel)
+    ]
+    for name, entry in every.items():
+        if isinstance(entry, LateFusion):
+            _check_named(entry.members, every, f"{name} has the member", "which no entry among the models has")
+        if isinstance(entry, TabularModel) and entry.network is not None:
+            what = "which is no network over images alone"
+            _check_named([entry.network], networks, f"{name} reads the embeddings of", what)
     for candidate, reference in must_beat(models).items():
-        if reference not in names:
-            raise ModelEntryError(
-                f"{candidate} must beat {reference}, which no entry among the models has. "
-                f"There are: {', '.join(names)}."
-            )
-    _check_embeddings(models)
+        others = [name for name in every if name != candidate]
+        _check_named([reference], others, f"{candidate} must beat", "which no other entry among the models has")
+    members = {name: entry.members for name, entry in every.items() if isinstance(entry, LateFusion)}
+    try:
+        TopologicalSorter(members).prepare()
+    except CycleError as error:
+        raise ModelEntryError(
+            f"Late fusions can't be members of each other: {' is a member of '.join(error.args[1])}."
+        ) from error
     return models
 
 
-def configured_backbones(parameters: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return {backbone: its parameters}, the networks to pretrain.
+def configured_combinations(parameters: Mapping[str, Any]) -> dict[str, ModelParameters]:
+    """Return {combination: its parameters} of the networks that are compared; raises as `configured_models`."""
+    return _typed_models(parameters, COMBINATIONS)
 
-    Raises ModelEntryError for an entry that holds no parameters, or names an image input which is not there.
-    """
-    return _entries(parameters, "pretraining")
+
+def configured_backbones(parameters: Mapping[str, Any]) -> dict[str, Pretraining]:
+    """Return {backbone: its parameters}, the networks to pretrain; raises as `configured_models`."""
+    entries = _entries(parameters, "pretraining")
+    typed = {name: validated(Pretraining, entry, f"pretraining.{name}") for name, entry in entries.items()}
+    return _with_image_inputs(typed, "pretraining", parameters)
+
+
+def must_beat(models: Mapping[str, Mapping[str, ModelParameters]]) -> dict[str, str]:
+    """Return the model that a candidate must beat, by candidate; ablations are none."""
+    return {
+        f"{family}.{name}": entry.must_beat
+        for family, entries in models.items()
+        for name, entry in entries.items()
+        if entry.must_beat and not entry.ablation
+    }
+
+
+def _typed_models(parameters: Mapping[str, Any], family: str) -> dict[str, ModelParameters]:
+    typed = {
+        name: validated(kind_of(entry, f"{family}.{name}"), entry, f"{family}.{name}")
+        for name, entry in _entries(parameters, family).items()
+    }
+    return _with_image_inputs(typed, family, parameters)
 
 
 def _entries(parameters: Mapping[str, Any], group: str) -> dict[str, Mapping[str, Any]]:
@@ -120,37 +149,26 @@ def _entries(parameters: Mapping[str, Any], group: str) -> dict[str, Mapping[str
         raise ModelEntryError(
             f"Each entry under {group} holds a model's parameters; these do not: {', '.join(broken)}."
         )
-    entries = {name: entry for name, entry in entries.items() if entry.get("enabled", True)}
-    image_inputs = configured_image_inputs(parameters)
+    return {name: entry for name, entry in entries.items() if entry.get("enabled", True)}
+
+
+def _with_image_inputs(entries: dict[str, Entry], group: str, parameters: Mapping[str, Any]) -> dict[str, Entry]:
+    """Return the entries; raises ModelEntryError for one whose image inputs are not all there."""
     for name, entry in entries.items():
-        if entry.get("image_input", image_inputs[0]) not in image_inputs:
-            raise ModelEntryError(
-                f"{group}.{name} takes the image input {entry['image_input']}, which is not under "
-                f"preprocessing.image_inputs; there are: {', '.join(image_inputs)}."
-            )
+        named = entry.image_inputs if isinstance(entry, TransferredModel) else [getattr(entry, "image_input", None)]
+        _check_named(
+            [one for one in named if one is not None],
+            configured_image_inputs(parameters),
+            f"{group}.{name} takes the image input",
+            "which is not under preprocessing.image_inputs",
+        )
     return entries
 
 
-def _check_embeddings(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    entries = {f"{family}.{name}": entry for family, named in models.items() for name, entry in named.items()}
-    # A joint network's embeddings hold the record already.
-    networks = [
-        name for name, entry in entries.items() if isinstance(entry.get("network"), Mapping) and "fusion" not in entry
-    ]
-    for name, entry in entries.items():
-        network = entry.get("network")
-        if isinstance(network, str) and network not in networks:
+def _check_named(named: Iterable[str], known: Collection[str], who: str, lack: str) -> None:
+    for name in named:
+        if name not in known:
             raise ModelEntryError(
-                f"{name} reads the embeddings of {network}, which is no network over images alone. "
-                f"There are: {', '.join(networks) or 'none'}."
+                f"{who} {name}, {lack}. Name another, or set the entry to null. "
+                f"There are: {', '.join(known) or 'none'}."
             )
-
-
-def must_beat(models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, str]:
-    """Return the model that a candidate must beat, by candidate; ablations are none."""
-    return {
-        f"{family}.{name}": entry["must_beat"]
-        for family, entries in models.items()
-        for name, entry in entries.items()
-        if entry.get("must_beat") and not entry.get("ablation", False)
-    }

@@ -35,7 +35,7 @@ class TabularModel(ModelParameters):
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     search: Search | None = None
     network: str | None = None
-    predictors: tuple[str, ...] | None = None
+    predictors: tuple[str, ...] | None = Field(default=None, min_length=1)
     embedding_components: int = Field(default=16, ge=1)
     image_input: str | None = None
     pixel_edge: int = Field(default=16, ge=2, le=64)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from kedro.pipeline import Pipeline
 
+from lesion_fusion.parameters import ModelParameters
 from lesion_fusion.pipelines.model.pipeline import family_pipeline
 
 
-def create_pipeline(models: Mapping[str, Mapping[str, Any]]) -> Pipeline:
+def create_pipeline(models: Mapping[str, ModelParameters]) -> Pipeline:
     """Return the stage `clinical_models`, from the entries under `clinical` in the parameters."""
     return family_pipeline("clinical", "clinical_models", models)

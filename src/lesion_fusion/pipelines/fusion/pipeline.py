@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.parameters import ModelParameters
 from lesion_fusion.pipelines.fusion.nodes import (
     build_leaderboard,
     compare_as_planned,
@@ -19,7 +20,7 @@ from lesion_fusion.pipelines.stage import as_stage
 
 
 def create_pipeline(
-    models: Mapping[str, Mapping[str, Any]],
+    models: Mapping[str, ModelParameters],
     all_models: Sequence[str],
     must_beat: Mapping[str, str],
     compared: Sequence[str],
@@ -109,8 +110,8 @@ def create_pipeline(
     return family_pipeline("fusion", "fusion", models) + as_stage("fusion", last_step)
 
 
-def _with_and_without_parts(models: Mapping[str, Mapping[str, Any]], all_models: Sequence[str]) -> list[str]:
+def _with_and_without_parts(models: Mapping[str, ModelParameters], all_models: Sequence[str]) -> list[str]:
     """Return the predictions of the fusions on the leaderboard, and of late ones those without parts of a case."""
     candidates = {f"fusion.{name}": entry for name, entry in models.items() if f"fusion.{name}" in all_models}
-    late = [name for name, entry in candidates.items() if "members" in entry]
+    late = [name for name, entry in candidates.items() if isinstance(entry, LateFusion)]
     return [*(f"{name}.predictions" for name in candidates), *(f"{name}.reduced_predictions" for name in late)]

@@ -31,7 +31,7 @@ class JointModel(NetworkModel):
 
     fusion: Literal["gated", "attention", "concatenation"]
     record_units: tuple[PositiveInt, ...] = Field(default=(32, 16), min_length=1)
-    predictors: tuple[str, ...] | None = None
+    predictors: tuple[str, ...] | None = Field(default=None, min_length=1)
 
     @field_validator("network")
     @classmethod

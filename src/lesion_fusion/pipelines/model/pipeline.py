@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence, Set
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.imaging.network_parameters import backbone_name
+from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.weights import registered_backbone, weights_label
+from lesion_fusion.parameters import ModelParameters
 from lesion_fusion.pipelines.model.attention_nodes import gather_network_run
 from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, draw_importance, gather_run, summarise
-from lesion_fusion.pipelines.model.joint_nodes import train_joint
+from lesion_fusion.pipelines.model.joint_nodes import JointModel, train_joint
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName, for_backbone, for_model
 from lesion_fusion.pipelines.model.network_nodes import (
+    NetworkModel,
     compute_backbone_features,
     compute_backbone_maps,
     train_head,
@@ -26,7 +29,8 @@ from lesion_fusion.pipelines.model.tabular_nodes import (
     train_pooled,
     train_tabular,
 )
-from lesion_fusion.pipelines.model.transferred_nodes import transfer
+from lesion_fusion.pipelines.model.transferred_nodes import TransferredModel, transfer
+from lesion_fusion.tabular.parameters import TabularModel
 
 # What every kind of model hands on; a network hands on its embeddings too, a classifier what its columns are worth.
 TRAINED = ["predictions", "inner_predictions", "training_log", "model"]
@@ -87,11 +91,10 @@ def pixel_model(model: ModelName, stage: str, image_input: str, searched: bool) 
     return judged_model(model, stage, train, outside={images}, parameters={of_images})
 
 
-def network_model(model: ModelName, stage: str, image_input: str, network: Mapping[str, object]) -> Pipeline:
-    """Return the pipeline of a network over the lesion images called `image_input`; `network` are its parameters."""
+def network_model(model: ModelName, stage: str, image_input: str, network: NetworkParameters) -> Pipeline:
+    """Return the pipeline of a network over the lesion images called `image_input`."""
     images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
-    weights = str(network.get("weights"))
-    named = registered_backbone(weights)
+    named = registered_backbone(network.weights)
     registered = [] if named is None else [f"registered_backbone.{named}"]
     inputs = [
         images,
@@ -106,16 +109,21 @@ def network_model(model: ModelName, stage: str, image_input: str, network: Mappi
     ]
     outputs = ["predictions", "inner_predictions", "training_log", "embeddings", "model", "class_maps"]
     outside = {images, f"lesion_masks.{image_input}", "raw_images", "raw_masks", *registered}
-    if network.get("regime") == "frozen":
-        backbone = backbone_name(str(network.get("backbone")))
-        name = f"{backbone}_{weights_label(weights)}_{image_input}"
+    if network.regime == "frozen":
+        assert network.weights is not None
+        name = f"{network.backbone}_{weights_label(network.weights)}_{image_input}"
         computed = {
             f"backbone_features.{name}": compute_backbone_features,
             f"backbone_maps.{name}": compute_backbone_maps,
         }
         before = Pipeline(
             [
-                Node(for_backbone(compute, backbone, weights), [images, *registered], dataset, name=dataset)
+                Node(
+                    for_backbone(compute, network.backbone, network.weights),
+                    [images, *registered],
+                    dataset,
+                    name=dataset,
+                )
                 for dataset, compute in computed.items()
             ],
             tags=stage,
@@ -129,10 +137,10 @@ def network_model(model: ModelName, stage: str, image_input: str, network: Mappi
     return before + judged_model(model, stage, train, outside=outside, parameters={of_images}, shown=shown)
 
 
-def joint_model(model: ModelName, stage: str, image_input: str, network: Mapping[str, object]) -> Pipeline:
+def joint_model(model: ModelName, stage: str, image_input: str, network: NetworkParameters) -> Pipeline:
     """Return the pipeline of a network over the record and the lesion images called `image_input`."""
     images, of_images = f"lesion_images.{image_input}", f"params:preprocessing.image_inputs.{image_input}"
-    named = registered_backbone(str(network.get("weights")))
+    named = registered_backbone(network.weights)
     registered = [] if named is None else [f"registered_backbone.{named}"]
     inputs = [
         images,
@@ -171,35 +179,28 @@ def transferred_model(model: ModelName, stage: str, source: str, image_inputs: S
     )
 
 
-def model_pipeline(model: ModelName, stage: str, parameters: Mapping[str, object]) -> Pipeline:
+def model_pipeline(model: ModelName, stage: str, parameters: ModelParameters) -> Pipeline:
     """Return the pipeline of a model by its parameters: members, a model to transfer, a network or a classifier."""
-    if "members" in parameters:
-        members = parameters["members"]
-        assert isinstance(members, Sequence)
-        return late_model(model, stage, [str(name) for name in members])
-    if "transferred" in parameters:
-        image_inputs = parameters.get("image_inputs", ())
-        assert isinstance(image_inputs, Sequence)
-        return transferred_model(model, stage, str(parameters["transferred"]), [str(name) for name in image_inputs])
-    if "classifier" not in parameters:
-        of_kind = joint_model if "fusion" in parameters else network_model
-        settings = parameters.get("network")
-        return of_kind(
-            model, stage, str(parameters.get("image_input")), settings if isinstance(settings, Mapping) else {}
-        )
-    searched = bool(parameters.get("search"))
-    if parameters.get("pooled_with"):
-        return pooled_model(model, stage, str(parameters["pooled_with"]), searched)
-    if "image_input" in parameters:
-        return pixel_model(model, stage, str(parameters["image_input"]), searched)
-    network = parameters.get("network")
-    if network:
-        return embedding_model(model, stage, str(network), searched)
+    if isinstance(parameters, LateFusion):
+        return late_model(model, stage, parameters.members)
+    if isinstance(parameters, TransferredModel):
+        return transferred_model(model, stage, parameters.transferred, parameters.image_inputs)
+    if isinstance(parameters, NetworkModel):
+        of_kind = joint_model if isinstance(parameters, JointModel) else network_model
+        return of_kind(model, stage, parameters.image_input, parameters.network)
+    assert isinstance(parameters, TabularModel)
+    searched = parameters.search is not None
+    if parameters.pooled_with is not None:
+        return pooled_model(model, stage, parameters.pooled_with, searched)
+    if parameters.image_input is not None:
+        return pixel_model(model, stage, parameters.image_input, searched)
+    if parameters.network is not None:
+        return embedding_model(model, stage, parameters.network, searched)
     return tabular_model(model, stage, searched)
 
 
-def family_pipeline(family: str, stage: str, models: Mapping[str, Mapping[str, object]]) -> Pipeline:
-    """Return the pipelines of a family: one namespace a model, from its entry in the parameters."""
+def family_pipeline(family: str, stage: str, models: Mapping[str, ModelParameters]) -> Pipeline:
+    """Return the pipelines of a family: one namespace a model, from its parameters."""
     return sum(
         (model_pipeline(ModelName(family, name), stage, parameters) for name, parameters in models.items()),
         Pipeline([]),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from lesion_fusion.parameters import Parameters
+from lesion_fusion.imaging.network_parameters import NetworkParameters, Optimizer, backbone_name
+from lesion_fusion.parameters import Parameters, validated
 
 FAMILY = "combinations"
 
@@ -20,11 +21,34 @@ class NetworkComparison(Parameters):
     """
 
     backbones: tuple[str, ...] = Field(min_length=1)
-    optimizers: tuple[str, ...] = Field(min_length=1)
+    optimizers: tuple[Optimizer, ...] = Field(min_length=1)
     image_input: str
     repeats: int = Field(default=1, ge=1)
     network: dict[str, Any]
     left_out: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("backbones")
+    @classmethod
+    def _known_backbones(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(backbone_name, names)))
+
+    @field_validator("network")
+    @classmethod
+    def _shared(cls, network: dict[str, Any]) -> dict[str, Any]:
+        own = [name for name in ("backbone", "optimizer") if name in network]
+        if own:
+            raise ValueError(f"{' and '.join(own)} can't be shared: they are what is compared, under {own[0]}s")
+        validated(NetworkParameters, network, "what all share")
+        return network
+
+    @model_validator(mode="after")
+    def _some_are_trained(self) -> Self:
+        unknown = [name for name in self.left_out if name not in self.names]
+        if unknown:
+            raise ValueError(f"left_out names {', '.join(unknown)}; the combinations are {', '.join(self.names)}")
+        if not self.trained:
+            raise ValueError("left_out names all combinations; set network_comparison to null to compare none")
+        return self
 
     @property
     def names(self) -> dict[str, tuple[str, str]]:
@@ -45,12 +69,12 @@ def with_combinations(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters with an entry under `combinations` for every combination that is trained.
 
     They are parameters of their own, so that a change of the list leaves the results of the others as they are. Raises
-    pydantic's ValidationError where `network_comparison` is not what it should be.
+    InvalidParameterError where `network_comparison` is not what it should be.
     """
     group = parameters.get("network_comparison")
     if group is None:
         return dict(parameters)
-    comparison = NetworkComparison.model_validate(group)
+    comparison = validated(NetworkComparison, group, "network_comparison")
     entries = {
         name: {
             "image_input": comparison.image_input,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from lesion_fusion.parameters import ModelParameters
 from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY
 from lesion_fusion.pipelines.network_comparison.nodes import draw_combinations, tabulate_combinations
@@ -14,8 +14,13 @@ from lesion_fusion.pipelines.network_comparison.nodes import draw_combinations, 
 STAGE = "network_comparison"
 
 
-def create_pipeline(entries: Mapping[str, Mapping[str, Any]]) -> Pipeline:
-    """Return the stage `network_comparison`: the combinations' entries as models, a table and figures of them."""
+def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
+    """Return the stage `network_comparison`: the combinations' entries as models, a table and figures of them.
+
+    Without entries, where the parameters' group is null, nothing.
+    """
+    if not entries:
+        return Pipeline([])
     logs = [f"{FAMILY}.{name}.training_log" for name in entries]
     side_by_side = Pipeline(
         [

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.pipelines.model.naming import ModelName, for_model
 from lesion_fusion.pipelines.model.pipeline import judged_model
-from lesion_fusion.pipelines.pretraining.nodes import describe_backbone, find_evaluation_copies, pretrain_network
+from lesion_fusion.pipelines.pretraining.nodes import (
+    Pretraining,
+    describe_backbone,
+    find_evaluation_copies,
+    pretrain_network,
+)
 
 STAGE = "pretraining"
 
 
-def create_pipeline(entries: Mapping[str, Mapping[str, Any]]) -> Pipeline:
+def create_pipeline(entries: Mapping[str, Pretraining]) -> Pipeline:
     """Return the stage `pretraining`: an average of networks a parameter entry, judged and registered."""
     copies = Node(
         find_evaluation_copies, ["study_cases", "cohort_audit"], "evaluation_copies", name="find_evaluation_copies"
     )
     return sum(
-        (_backbone(ModelName(STAGE, name), str(entry.get("image_input"))) for name, entry in entries.items()),
+        (_backbone(ModelName(STAGE, name), entry.image_input) for name, entry in entries.items()),
         Pipeline([copies], tags=STAGE),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
@@ -44,6 +43,7 @@ from lesion_fusion.pipelines.reporting.reader_nodes import (
     draw_against_reader,
     look_at_subgroups,
 )
+from lesion_fusion.tabular.parameters import TabularModel
 
 # What shows a network in the report, and the dataset it is.
 PARTS_OF_NETWORK = {
@@ -56,7 +56,7 @@ PARTS_OF_NETWORK = {
 
 def create_pipeline(
     all_models: Sequence[str],
-    classifiers: Mapping[str, Mapping[str, Any]],
+    classifiers: Mapping[str, TabularModel],
     networks: Sequence[str],
     compared: Sequence[str],
     image_input: str,
@@ -64,7 +64,7 @@ def create_pipeline(
     """Return the stage `reporting`.
 
     `all_models` are the full names of the candidates of all families, `classifiers` those of them over a feature table,
-    with their entries in the parameters, `networks` those that were trained, `compared` the models of the planned
+    with their parameters, `networks` those that were trained, `compared` the models of the planned
     comparisons, `image_input` the image input that examples are drawn of.
     """
     of_models = [name for model in all_models for name in _of_model(model)]
@@ -229,10 +229,10 @@ def _of_model(model: str) -> list[str]:
     return [f"params:{model}", *(f"{model}.{part}" for part in OF_MODEL)]
 
 
-def _to_explain(model: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _to_explain(model: str, entry: TabularModel) -> Iterator[tuple[str, str]]:
     """Yield what `explain_best` reads of a classifier, the name it knows it by and the dataset."""
     yield f"{model}.model", f"{model}.model"
-    if "embeddings" in entry["views"]:
-        yield f"{model}.embeddings", f"{entry['network']}.embeddings"
-    if "pixels" in entry["views"]:
-        yield f"{model}.lesion_images", f"lesion_images.{entry['image_input']}"
+    if "embeddings" in entry.views:
+        yield f"{model}.embeddings", f"{entry.network}.embeddings"
+    if "pixels" in entry.views:
+        yield f"{model}.lesion_images", f"lesion_images.{entry.image_input}"
