@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 FAMILIES = ("clinical", "imaging", "fusion")
 # Below these a parameter's value is free: hyperparameters by the classifier's names, findings by their numbers.
-OPEN = ("grid", "left_out", "space", "explained", "groups", "figures")
+OPEN = ("grid", "left_out", "space", "explained", "groups", "figures", "params")
 
 
 def page(name: str) -> str:

@@ -96,7 +96,7 @@ def test_the_risk_distribution_has_a_panel_per_outcome(table: pd.DataFrame) -> N
 def test_the_leaderboard_figure_lists_rank_name_and_interval(table: pd.DataFrame) -> None:
     name = "clinical.logistic_regression"
     (axes,) = leaderboard_figure(leaderboard([table], one_case_each(table), name, resamples=50), name).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == [f"1   {name}"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name}   1"]
     assert " to " in axes.texts[0].get_text()
 
 

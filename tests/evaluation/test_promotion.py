@@ -42,11 +42,11 @@ def fusion(*rows: dict, needs: dict | None = None, champions: dict | None = None
 def test_what_beats_the_baseline_becomes_champion_and_what_ties_with_no_less_does_not():
     decision = fusion(row("fusion.a", against=BEATS))
     assert decision.alias == "champion"
-    assert "it beats the simple baseline, AUROC +0.030 (+0.010 to +0.050)" in decision.reasons
+    assert "it beats the simple baseline, difference in AUROC +0.030 (+0.010 to +0.050)" in decision.reasons
     for needs in (RECORD, (*RECORD, *IMAGE), (*RECEPTION, "assessment"), ()):
         decision = fusion(row("fusion.a"), needs={"fusion.a": needs})
         assert decision.alias == "challenger"
-        found = "AUROC +0.005 (-0.020 to +0.030)"
+        found = "difference in AUROC +0.005 (−0.020 to +0.030)"
         assert decision.reasons == (f"it ties with the simple baseline, {found}, and needs no less than it",)
 
 

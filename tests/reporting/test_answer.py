@@ -5,6 +5,7 @@ import pytest
 from lesion_fusion.reporting.answer import answer
 from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.standing import Comparison, Place, verdict
+from lesion_fusion.reporting.worth import Step, Worth
 
 BASELINE = "clinical.logistic_regression"
 FUSED = "fusion.late"
@@ -70,6 +71,26 @@ def test_models_of_the_same_rank_are_named() -> None:
     best = answer(board, [], BASELINE, 0.95)[0]
     assert f"It shares its rank with {BASELINE}" in best.detail
     assert "imaging.svm" not in best.detail
+
+
+def step(what: str, model: str, reference: str | None, difference: float, p: float) -> Step:
+    found = Estimate(difference, difference - 0.02, difference + 0.02)
+    told = f"{what}: told." if reference else ""
+    return Step(what, model, reference, found, found, p, verdict(difference, p, 0.95), None, told)
+
+
+def test_planned_comparisons_of_a_fused_with_a_clinical_model_are_counted() -> None:
+    steps = [
+        step("a", FUSED, BASELINE, 0.1, 0.01),
+        step("b", FUSED, "clinical.svm", 0.01, 0.4),
+        step("c", FUSED, "imaging.svm", 0.1, 0.01),
+        step("d", BASELINE, None, 0.1, 0.01),
+    ]
+    board = [place(FUSED, 0.9, 1, 0.01, 0.5), place(BASELINE, 0.89, 1)]
+    said = answer(board, [], BASELINE, 0.95, [Worth("Title", "", steps)])[-1]
+    assert said.headline == "Planned before the run: a fused model beats one of the record in 1 of 2 comparisons."
+    assert said.detail == "A: told. Not told apart: b."
+    assert len(answer(board, [], BASELINE, 0.95)) == len(answer(board, [], BASELINE, 0.95, [Worth("T", "", steps[2:])]))
 
 
 def test_without_a_fused_model_the_question_stays_open() -> None:

@@ -14,6 +14,7 @@ from lesion_fusion.reporting.notation import (
     number,
     p_clause,
     p_value,
+    percent,
     signed,
     with_interval,
 )
@@ -39,6 +40,22 @@ def test_differences_show_their_sign_unless_they_round_to_zero(value: float, tex
 def test_p_values(p: float, text: str) -> None:
     assert p_value(p) == text
     assert p_clause(p) == (f"p {text}" if text.startswith("<") else f"p = {text}")
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.95, "95%"),
+        (0.0, "0%"),
+        (1.0, "100%"),
+        (0.004, "0.4%"),
+        (0.998, "99.8%"),
+        (1e-4, "< 0.1%"),
+        (0.9999, "> 99.9%"),
+    ],
+)
+def test_only_nothing_reads_0_and_only_all_reads_100_percent(share: float, text: str) -> None:
+    assert percent(share) == text
 
 
 def test_estimates_stand_with_their_intervals() -> None:

@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.reporting.panels import as_png, roc_panels, side_by_side
+from lesion_fusion.reporting.panels import NAMED_AT_MOST, as_png, roc_panels, side_by_side
 from tests.reporting.toy import picture
 
 
@@ -33,6 +33,14 @@ def test_a_panel_a_family_with_every_model_and_a_band_for_the_first() -> None:
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["Clinical", "Fusion"]
     assert [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes] == [["a", "b"], ["c"]]
     assert [len(axes.collections) for axes in figure.axes] == [1, 1]
+
+
+def test_models_beyond_the_colours_are_drawn_in_one_gray_and_counted() -> None:
+    (axes,) = roc_panels({"fusion": {f"m{i}": curve(0.2) for i in range(NAMED_AT_MOST + 3)}}).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()][-2:] == [f"m{NAMED_AT_MOST - 1}", "3 more"]
+    colours = [line.get_color() for line in axes.lines[1:]]
+    assert len(set(colours[:NAMED_AT_MOST])) == NAMED_AT_MOST
+    assert len(set(colours[NAMED_AT_MOST:])) == 1
 
 
 def test_legends_lie_inside_the_figure() -> None:

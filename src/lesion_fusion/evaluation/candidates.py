@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_fusion.evaluation.comparisons import compare_pairs
+from lesion_fusion.evaluation.comparisons import compare_pairs, difference_in_words
 
 COLUMNS = ["model", "reference", "n", "estimate", "reference_estimate", "difference", "low", "high", "p", "p_holm"]
 
@@ -48,7 +48,7 @@ def keep_candidates(
 
 def _reason(row: Mapping[Any, Any], told_apart: bool) -> str:
     found = (
-        f"AUROC {row['difference']:+.3f} against {row['reference']} ({row['low']:+.3f} to {row['high']:+.3f}), "
+        f"difference in AUROC to {row['reference']} {difference_in_words(row['difference'], row['low'], row['high'])}, "
         f"corrected p {row['p_holm']:.3f}"
     )
     if not told_apart:

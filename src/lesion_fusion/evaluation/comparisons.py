@@ -30,6 +30,11 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return corrected
 
 
+def difference_in_words(difference: float, low: float, high: float) -> str:
+    """Return "+0.012 (−0.004 to +0.031)", with true minus signs."""
+    return f"{difference:+z.3f} ({low:+z.3f} to {high:+z.3f})".replace("-", "−")
+
+
 def paired_difference(estimate: float, reference: float, draws: Floats, confidence: float) -> dict[str, float]:
     """Return difference, low, high and p of two estimates; `draws` (b,) are the differences in the resamples."""
     low, high = interval(draws, confidence) or (np.nan, np.nan)

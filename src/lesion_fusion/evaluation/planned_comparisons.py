@@ -13,7 +13,7 @@ from lesion_fusion.evaluation.bootstrap import interval, patient_weights, resamp
 from lesion_fusion.evaluation.comparisons import common, holm, paired_difference
 from lesion_fusion.evaluation.metrics import weighted_auroc
 from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
-from lesion_fusion.evaluation.subgroups import UNKNOWN
+from lesion_fusion.evaluation.subgroups import UNKNOWN, in_order
 from lesion_fusion.evaluation.weighted import Floats, ratio
 from lesion_fusion.parameters import Parameters
 
@@ -111,8 +111,8 @@ def subgroup_differences(
     """Return how much better one model's AUROC is than another's in each subgroup.
 
     `levels` as of `evaluation.subgroups.subgroup_levels`. Columns: variable, level, n, n_positive, difference, low,
-    high, p, p_holm (over the subgroups); subgroups with fewer than `FEWEST_IN_SUBGROUP` cases of a class, and cases of
-    unknown level, are left out.
+    high, p, p_holm (over the subgroups), ordered as by `in_order`; subgroups with fewer than `FEWEST_IN_SUBGROUP` cases
+    of a class, and cases of unknown level, are left out.
     """
     pair = common({"model": as_arrays(model), "reference": as_arrays(reference)}, ("model", "reference"))
     rows = []
@@ -125,7 +125,7 @@ def subgroup_differences(
         difference = _difference(first, second, patients, resamples, confidence, seed)
         rows.append({"variable": variable, "level": level, "n": sum(counts), "n_positive": counts[-1]} | difference)
     columns = ["variable", "level", "n", "n_positive", "difference", "low", "high", "p"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = in_order(pd.DataFrame(rows, columns=columns))
     table["p_holm"] = holm(table["p"].astype(float))
     return table
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pandas as pd
 from pydantic import Field
 
+from lesion_fusion.evaluation.comparisons import difference_in_words
 from lesion_fusion.parameters import Parameters
 
 LADDER = ("metadata", "image", "mask", "descriptors", "assessment")
@@ -146,7 +147,7 @@ def _against_baseline(
     if name == baseline or pd.isna(row.get("baseline_p")):
         return True, "it is the simple baseline"
     difference, low, high = (row[f"baseline_difference{end}"] for end in ("", "_low", "_high"))
-    found = f"AUROC {difference:+.3f} ({low:+.3f} to {high:+.3f})"
+    found = f"difference in AUROC {difference_in_words(difference, low, high)}"
     if row["baseline_p"] < rule.level:
         better = bool(difference > 0)
         return better, f"it {'beats' if better else 'is worse than'} the simple baseline, {found}"

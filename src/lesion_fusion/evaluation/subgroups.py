@@ -87,6 +87,11 @@ def subgroup_table(
     columns = [name + end for name in NEEDS for end in ("", "_low", "_high")]
     table = pd.DataFrame(rows, columns=["variable", "level", "n", "n_positive", *columns])
     table = table[table["n"] > 0].astype(dict.fromkeys(columns, float))
+    return in_order(table)
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of subgroups (variable, level) by variable, ages and sizes in their own order, others by name."""
     order = {name: place for place, name in enumerate((*AGE_BANDS, *SIZE_BANDS))}
     place = table["level"].map(order).fillna(np.inf)
     return (

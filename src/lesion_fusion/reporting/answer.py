@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lesion_fusion.reporting.notation import count, difference, listing, number, p_clause, percent, with_interval
+from lesion_fusion.reporting.notation import (
+    count,
+    difference,
+    listing,
+    number,
+    p_clause,
+    percent,
+    sentence,
+    with_interval,
+)
 from lesion_fusion.reporting.standing import Comparison, Place, Verdict, best_of_families
+from lesion_fusion.reporting.worth import Worth
 
 
 @dataclass(frozen=True)
@@ -17,7 +27,13 @@ class Statement:
     detail: str
 
 
-def answer(board: Sequence[Place], pairs: Sequence[Comparison], baseline: str, confidence: float) -> list[Statement]:
+def answer(
+    board: Sequence[Place],
+    pairs: Sequence[Comparison],
+    baseline: str,
+    confidence: float,
+    planned: Sequence[Worth] = (),
+) -> list[Statement]:
     """Return the statements: the best model, whether it beats the simple baseline, and what fusion adds.
 
     Args:
@@ -25,6 +41,7 @@ def answer(board: Sequence[Place], pairs: Sequence[Comparison], baseline: str, c
         pairs: paired comparisons of the best models of the families.
         baseline: `<family>.<model>` of the simple baseline.
         confidence: of the intervals.
+        planned: the comparisons that were planned.
     """
     best = next(iter(best_of_families(board).values()))
     statements = [_best(best, board, confidence), _against_baseline(best, board, baseline)]
@@ -35,7 +52,29 @@ def answer(board: Sequence[Place], pairs: Sequence[Comparison], baseline: str, c
     else:
         missing = "fused" if "fusion" not in of_families else "clinical"
         statements.append(Statement("What fusion adds stays open.", f"No {missing} model was part of this run."))
-    return statements
+    return statements + _planned(planned)
+
+
+def _planned(planned: Sequence[Worth]) -> list[Statement]:
+    """Return how the fused models did that were to be held against a model of the record; nothing without any."""
+    steps = [
+        step
+        for group in planned
+        for step in group.steps
+        if step.sentence and step.model.startswith("fusion.") and str(step.reference).startswith("clinical.")
+    ]
+    if not steps:
+        return []
+    gains = [step for step in steps if step.verdict is Verdict.BETTER]
+    told = [step.sentence for step in steps if step.verdict is not Verdict.TIED]
+    tied = [step.what for step in steps if step.verdict is Verdict.TIED]
+    return [
+        Statement(
+            f"Planned before the run: a fused model beats one of the record in {len(gains)} of "
+            f"{count(len(steps), 'comparison')}.",
+            " ".join(map(sentence, told)) + (f" Not told apart: {'; '.join(tied)}." if tied else ""),
+        )
+    ]
 
 
 def _best(best: Place, board: Sequence[Place], confidence: float) -> Statement:

@@ -33,6 +33,13 @@ REGIMES = {
     "frozen": "a head trained on its frozen features",
     "fine_tune": "its head trained first, then its upper blocks",
 }
+# What the numbers are that a rule of late fusion settles for its members.
+MEANING = {
+    "mean": "",
+    "majority_vote": "the members' thresholds",
+    "weighted": "the members' weights",
+    "stacking": "coefficients of the members' log-odds; of boosting those it starts from; of a forest importances",
+}
 # What a rule of late fusion learns inside a training fold.
 SETTLED = {
     "mean": "nothing",
@@ -49,12 +56,16 @@ JOINTS = {
 
 @dataclass(frozen=True)
 class Description:
-    """What a model is, what it sees, what was tuned, and how many configurations were tried in each training fold."""
+    """What a model is, what it sees, what was tuned, and how many configurations were tried in each training fold.
+
+    `settled` says what the numbers of a fold are where their names alone don't.
+    """
 
     what: str
     sees: str
     tuned: str
     tried: int
+    settled: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,7 @@ def describe(parameters: Mapping[str, Any]) -> Description:
             sees=f"the probabilities of {listing(list(parameters['members']))}",
             tuned=SETTLED[rule],
             tried=1,
+            settled=MEANING[rule],
         )
     if "transferred" in parameters:
         return Description(

@@ -63,4 +63,4 @@ def _value(column: str, value: object) -> str:
     """Return a cell in brackets; groups of image columns have none."""
     if not isinstance(value, str):
         return "" if column.startswith("image: ") or column in MIXED else " (missing)"
-    return f" ({words(value.removesuffix('.0')).replace('&', ', ')})"
+    return f" ({words(value.removesuffix('.0'))})"

@@ -94,13 +94,24 @@ def p_clause(p: float) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Return "95%"."""
-    return f"{100 * share:.{digits}f}%"
+    """Return "95%"; with a further decimal where it would else read 0 or 100, as "0.4%" or "> 99.9%"."""
+
+    def misread(text: str) -> bool:
+        return (share > 0 and float(text) == 0) or (share < 1 and float(text) == 100)
+
+    text = f"{100 * share:.{digits}f}"
+    if misread(text):
+        digits += 1
+        text = f"{100 * share:.{digits}f}"
+    if misread(text):
+        step = 10.0**-digits
+        return f"< {step:.{digits}f}%" if share < 0.5 else f"> {100 - step:.{digits}f}%"
+    return f"{text}%"
 
 
 def words(name: str) -> str:
-    """Return a snake_case category as words."""
-    return name.replace("_", " ")
+    """Return a snake_case category, or several of a cell, as words."""
+    return name.replace("_", " ").replace("&", ", ")
 
 
 def sentence(text: str) -> str:

@@ -11,10 +11,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lesion_fusion.evaluation.figures.style import BAND_OPACITY, REFERENCE, line_looks, styled
+from lesion_fusion.evaluation.figures.style import BAND_OPACITY, COLOURS, REFERENCE, styled
 
 # Inches: a panel's side, the room left of, right of the last, above and below it, and a line of its legend.
 PANEL, LEFT, RIGHT, ABOVE, BELOW, LEGEND_LINE = 3.9, 0.7, 0.2, 0.4, 0.75, 0.22
+OTHERS = "#BDBDBD"
+# So many models of a family are told apart; more lines would hide each other.
+NAMED_AT_MOST = len(COLOURS)
 # Resolution at which pictures are laid side by side, that of the figures in the catalog.
 DPI = 150
 
@@ -27,7 +30,7 @@ def roc_panels(families: Mapping[str, Curves]) -> Figure:
 
     Args:
         families: tables of `evaluation.curves.roc_curve` by model, by family; the first model of a family is drawn
-            with its interval band.
+            with its interval band, the first `NAMED_AT_MOST` in a colour of their own, the others in gray.
     """
     return _panels(families, ("false_positive_rate", "sensitivity"), ("1 − specificity", "Sensitivity"))
 
@@ -60,7 +63,7 @@ def as_png(figure: Figure) -> bytes:
 
 def _panels(families: Mapping[str, Curves], columns: tuple[str, str], labels: tuple[str, str]) -> Figure:
     # Placed by hand: an automatic layout cuts legends that stand below axes of a fixed aspect.
-    below = BELOW + LEGEND_LINE * max(len(curves) for curves in families.values())
+    below = BELOW + LEGEND_LINE * max(min(len(curves), NAMED_AT_MOST + 1) for curves in families.values())
     width, height = (LEFT + PANEL) * len(families) + RIGHT, ABOVE + PANEL + below
     figure = Figure(figsize=(width, height))
     for position, (family, curves) in enumerate(families.items()):
@@ -76,10 +79,14 @@ def _panels(families: Mapping[str, Curves], columns: tuple[str, str], labels: tu
 
 
 def _curves(axes: Axes, curves: Curves, x: str, y: str) -> None:
-    for position, ((name, table), (colour, style)) in enumerate(zip(curves.items(), line_looks(), strict=False)):
+    for position, ((name, table), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
         first = position == 0
         # A narrow line leaves a broad one below it to be seen.
         width, order = (2.6, 2) if first else (1.3, 3)
-        axes.plot(table[x], table[y], color=colour, linestyle=style, linewidth=width, label=name, zorder=order)
+        axes.plot(table[x], table[y], color=colour, linewidth=width, label=name, zorder=order)
         if first:
             axes.fill_between(table[x], table["low"], table["high"], color=colour, alpha=BAND_OPACITY, linewidth=0)
+    others = list(curves.values())[NAMED_AT_MOST:]
+    for position, table in enumerate(others):
+        label = f"{len(others)} more" if position == 0 else None
+        axes.plot(table[x], table[y], color=OTHERS, linewidth=1, label=label, zorder=1)

@@ -18,7 +18,15 @@ class CohortDescription(Parameters):
 
 
 class ReportParameters(Parameters):
-    """`command` is what was typed for this study, without overrides."""
+    """`command` is what was typed for this study, `params` what was handed to its `--params` beside the seed."""
 
     cohort: CohortDescription
     command: str = Field(min_length=1)
+    params: dict[str, bool | int | float | str] = Field(default_factory=dict)
+
+    def typed(self, seed: int, pipeline: str | None = None) -> str:
+        """Return the command with its overrides, for another pipeline where one is named."""
+        command = f"{self.command.partition(' --pipeline')[0]} --pipeline {pipeline}" if pipeline else self.command
+        values = {"seed": seed, **self.params}
+        shown = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
+        return f"{command} --params {','.join(f'{name}={value}' for name, value in shown.items())}"

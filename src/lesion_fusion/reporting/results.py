@@ -15,7 +15,7 @@ from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import Characteristic, Flow
 from lesion_fusion.reporting.standing import Comparison, Place, best_of_families
-from lesion_fusion.reporting.without_parts import WithoutPart
+from lesion_fusion.reporting.without_parts import WithoutPart, withheld
 from lesion_fusion.reporting.worth import Worth
 
 FAMILIES = ("clinical", "imaging", "fusion")
@@ -135,6 +135,11 @@ class Report:
     def positive(self) -> str:
         """The class looked for."""
         return self.classes[-1]
+
+    @property
+    def withheld(self) -> dict[str, list[str]]:
+        """The fusions that withhold their answer, by the part that they can't do without."""
+        return withheld(self.without_parts)
 
     @property
     def families(self) -> list[str]:

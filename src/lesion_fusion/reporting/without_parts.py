@@ -22,6 +22,18 @@ class WithoutPart:
     cost: Comparison | None
 
 
+def withheld(rows: Sequence[WithoutPart]) -> dict[str, list[str]]:
+    """Return the fusions that withhold their answer, by what they can't do without: "image", "image or record"."""
+    parts: dict[str, list[str]] = {}
+    for row in rows:
+        if row.auroc is None:
+            parts.setdefault(row.model, []).append(row.part)
+    found: dict[str, list[str]] = {}
+    for model, missed in parts.items():
+        found.setdefault(" or ".join(missed), []).append(model)
+    return found
+
+
 def without_parts(table: pd.DataFrame, confidence: float) -> Sequence[WithoutPart]:
     """Return the rows of `evaluation.missing_modality`."""
     found = []

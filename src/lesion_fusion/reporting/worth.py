@@ -11,13 +11,14 @@ import pandas as pd
 
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons
-from lesion_fusion.reporting.notation import Estimate, difference, number, p_clause, signed
+from lesion_fusion.reporting.notation import Estimate, listing, number
 from lesion_fusion.reporting.standing import Verdict, verdict
 
 
 @dataclass(frozen=True)
 class Step:
-    """A row of a group: its model's figures, what it adds to its reference, and that in a sentence ("" without one)."""
+    """A row of a group: its model's figures, what it is worth beside its reference, and that in a sentence ("" without
+    one)."""
 
     what: str
     model: str
@@ -70,18 +71,18 @@ def _step(row: Mapping[str, Any], confidence: float) -> Step:
         p=row["p_holm"],
         verdict=judged,
         benefit=benefit,
-        sentence=_sentence(row["what"], found, row["p_holm"], judged),
+        sentence=_sentence(row["what"], found, judged),
     )
 
 
-def _sentence(what: str, found: Estimate, p: float, judged: Verdict) -> str:
-    numbers = f"{difference(found)}, {p_clause(p)}"
-    if judged is Verdict.BETTER:
-        return f"{what}: adds. {numbers}."
-    if judged is Verdict.WORSE:
-        return f"{what}: does worse. {numbers}."
-    bounds = f"a gain above {number(max(found.high, 0))} and a loss below {signed(min(found.low, 0))} are unlikely"
-    return f"{what}: adds nothing that this cohort can show; {bounds}. {numbers}."
+def _sentence(what: str, found: Estimate, judged: Verdict) -> str:
+    if judged is not Verdict.TIED:
+        low, high = sorted((abs(found.low), abs(found.high)))
+        return f"{what}: {judged} by {number(abs(found.value))} ({number(low)} to {number(high)})."
+    bounds = (("gain", found.high), ("loss", -found.low))
+    left = [f"a {name} of up to {number(bound)}" for name, bound in bounds if float(number(max(bound, 0))) > 0]
+    open_ = f"; {listing(left)} {'is' if len(left) == 1 else 'are'} not excluded" if left else ""
+    return f"{what}: {judged}{open_}."
 
 
 def _missing(value: Any) -> bool:

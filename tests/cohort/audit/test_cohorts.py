@@ -83,7 +83,9 @@ def test_breast_lesions_usg_has_its_known_findings_and_no_other(breast_lesions_u
     }
     assert audit["unexplained"] == []
     sentences = {found["number"]: found["sentence"] for found in audit["findings"] if "signs" in found["sentence"]}
-    assert "58% of the 45 patients without signs have a malignant lesion, 35% of the 207" in sentences["LF203"]
+    assert (
+        "58% of the 45 patients without a value of signs have a malignant lesion, 35% of the 207" in sentences["LF203"]
+    )
     assert {row["verification"]: row["malignant"] for row in audit["tables"]["verification"]} == {
         "biopsy": 98,
         "follow_up": 0,

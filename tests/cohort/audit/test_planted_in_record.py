@@ -67,7 +67,10 @@ def test_missing_values_that_tell_the_outcome(cohort):
     assert numbers(audit) == ["LF101", "LF202", "LF203"]
     found = audit["findings"][-1]
     assert found["columns"] == ["signs"]
-    assert "100% of the 15 patients without signs have a malignant lesion, 20% of the 25 with it" in found["sentence"]
+    assert (
+        "100% of the 15 patients without a value of signs have a malignant lesion, 20% of the 25 with one"
+        in found["sentence"]
+    )
 
 
 def test_missingness_is_judged_by_patients_not_by_their_images(cohort):

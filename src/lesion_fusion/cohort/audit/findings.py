@@ -107,6 +107,11 @@ def finding_record(found: Finding, explanation: str | None) -> dict[str, Any]:
     }
 
 
+def p_clause(p: float) -> str:
+    """Return "p = 0.021" or "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
 def percent(share: float) -> str:
     """Return a share as a percentage, with a decimal where it would otherwise read 0 or 100."""
     return f"{share:.1%}" if 0 < share < 0.01 or 0.99 < share < 1 else f"{share:.0%}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lesion_fusion.cohort.audit.association import associate, one_case_a_patient
-from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named, percent
+from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named, p_clause, percent
 from lesion_fusion.cohort.audit.parameters import CohortAudit
 
 Mask = NDArray[np.bool_]
@@ -66,19 +66,33 @@ def mask_findings(cases: pd.DataFrame, masks: pd.DataFrame, parameters: CohortAu
     """Yield LF401 to LF407 from the table of `mask_table`."""
     tumor, other = (masks[masks["kind"] == kind] for kind in ("tumor", "other"))
     tiny, large = parameters.tiny_mask, parameters.large_mask
-    yield from _listed("LF401", tumor[tumor["parts"] > 1], "in several parts", "parts", "{:.0f} parts")
+    yield from _listed("LF401", tumor[tumor["parts"] > 1], "in several parts", "parts", "{:.0f} parts".format)
     yield from _listed("LF402", tumor[tumor["touches_border"]], "touching the image's border")
-    yield from _listed("LF403", tumor[tumor["share"] < tiny], f"below {percent(tiny)} of the image", "share", "{:.3%}")
-    yield from _listed("LF404", tumor[tumor["share"] > large], f"over {percent(large)} of the image", "share", "{:.0%}")
-    yield from _listed("LF405", other[other["share"] > large], f"over {percent(large)} of the image", "share", "{:.0%}")
+    yield from _listed(
+        "LF403", tumor[tumor["share"] < tiny], f"below {percent(tiny)} of the image", "share", "{:.3%}".format
+    )
+    yield from _listed(
+        "LF404", tumor[tumor["share"] > large], f"over {percent(large)} of the image", "share", "{:.0%}".format
+    )
+    yield from _listed(
+        "LF405", other[other["share"] > large], f"over {percent(large)} of the image", "share", "{:.0%}".format
+    )
     yield from _other_masks_by_class(cases, parameters)
-    yield from _listed("LF407", other[other["overlap"] > 0], "overlapping the lesion", "overlap", "{:.0%} of it inside")
+    yield from _listed(
+        "LF407",
+        other[other["overlap"] > 0],
+        "overlapping the lesion",
+        "overlap",
+        lambda share: f"{percent(share)} of it inside",
+    )
 
 
-def _listed(number: str, masks: pd.DataFrame, what: str, column: str = "", wording: str = "") -> Iterator[Finding]:
+def _listed(
+    number: str, masks: pd.DataFrame, what: str, column: str = "", wording: Callable[[float], str] = str
+) -> Iterator[Finding]:
     if masks.empty:
         return
-    details = [f" ({wording.format(value)})" for value in masks[column]] if column else [""] * len(masks)
+    details = [f" ({wording(value)})" for value in masks[column]] if column else [""] * len(masks)
     files = [f"{file}{detail}" for file, detail in zip(masks["file"], details, strict=True)]
     yield finding(
         number, f"{counted(len(masks), 'mask')} {what}: {named(files)}.", cases=list(masks["case_id"].unique())
@@ -97,7 +111,7 @@ def _other_masks_by_class(cases: pd.DataFrame, parameters: CohortAudit) -> Itera
     yield finding(
         "LF406",
         f"{counted(len(owners), 'case')} with masks of further structures, all {owners['classification'].iloc[0]} "
-        f"(Fisher p {found.p:.2g}): {named(list(owners['case_id']))}. "
+        f"(Fisher {p_clause(found.p)}): {named(list(owners['case_id']))}. "
         "Merged into the lesion's mask they tell the class.",
         cases=list(owners["case_id"]),
     )

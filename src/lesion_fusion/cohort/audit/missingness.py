@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from lesion_fusion.cohort.audit.association import Association, associate, in_words, one_case_a_patient
-from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named, percent
+from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named, p_clause, percent
 from lesion_fusion.cohort.audit.parameters import CohortAudit
 from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_of
 from lesion_fusion.cohort.tables import records
@@ -65,5 +65,5 @@ def missingness_findings(cases: pd.DataFrame, table: pd.DataFrame, parameters: C
         )
     for _, row in table[table["p_holm"] < parameters.alpha].iterrows():
         found = Association(**row[_FIELDS])
-        words = in_words(found, f"without {row['column']}", "with it", parameters.confidence)
-        yield finding("LF203", f"{words}, Fisher p {row['p_holm']:.2g} after Holm).", columns=[row["column"]])
+        words = in_words(found, f"without a value of {row['column']}", "with one", parameters.confidence)
+        yield finding("LF203", f"{words}, Fisher {p_clause(row['p_holm'])} after Holm).", columns=[row["column"]])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lesion_fusion.cohort.audit.association import associate, one_case_a_patient
-from lesion_fusion.cohort.audit.findings import Finding, counted, finding
+from lesion_fusion.cohort.audit.findings import Finding, counted, finding, p_clause
 from lesion_fusion.cohort.audit.parameters import CohortAudit
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.comparisons import holm
@@ -37,5 +37,5 @@ def verification_findings(cases: pd.DataFrame, parameters: CohortAudit) -> Itera
         for row in records(verification_table(cases))
     )
     yield finding(
-        "LF204", f"Malignant are {counts} (Fisher p {min(p_values):.2g} after Holm).", columns=["verification"]
+        "LF204", f"Malignant are {counts} (Fisher {p_clause(min(p_values))} after Holm).", columns=["verification"]
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lesion_fusion.evaluation.comparisons import difference_in_words
 from lesion_fusion.evaluation.figures.style import COLOURS, REFERENCE, styled
 
 # Characters of a row's label before it goes on in the next line.
@@ -34,7 +35,7 @@ def comparison_figure(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
             axes.plot([row["auroc"]], [at], "o", color=colour, markersize=7)
             text = f"{row['auroc']:.3f}"
             if np.isfinite(row["difference"]):
-                text += f"   {row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f})"
+                text += "   " + difference_in_words(row["difference"], row["difference_low"], row["difference_high"])
             axes.annotate(text, (1.01, at), xycoords=("axes fraction", "data"), va="center", fontsize=9.5)
         axes.set_yticks(range(len(rows)), [fill(what, LABEL_WIDTH) for what in rows["what"]])
         axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -15,7 +15,7 @@ from lesion_fusion.evaluation.figures.style import (
     PLATE,
     REFERENCE,
     axes_with_legend,
-    line_looks,
+    looks_of,
     set_legend,
     styled,
 )
@@ -121,7 +121,7 @@ def risk_distribution_figure(distribution: pd.DataFrame, title: str = "Predicted
 
 
 def _lines(axes: Axes, curves: Mapping[str, pd.DataFrame], x: str, y: str) -> None:
-    for (name, table), (colour, line_style) in zip(curves.items(), line_looks(), strict=False):
+    for (name, table), (colour, line_style) in zip(curves.items(), looks_of(curves), strict=False):
         axes.plot(table[x], table[y], color=colour, linestyle=line_style, label=name)
         if len(curves) <= BANDS_AT_MOST:
             axes.fill_between(table[x], table["low"], table["high"], color=colour, alpha=BAND_OPACITY, linewidth=0)

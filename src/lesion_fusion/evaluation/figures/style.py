@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from itertools import cycle
 from typing import Any, ParamSpec
@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 # Okabe M., Ito K., Color Universal Design, 2008; yellow is left out, which is illegible as a line on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# A family has the same colour in every figure.
+FAMILY_COLOURS = {"clinical": COLOURS[0], "imaging": COLOURS[2], "fusion": COLOURS[1]}
 LINE_STYLES = ("-", "--", "-.", ":")
 REFERENCE = "#767676"
 BAND_OPACITY = 0.15
@@ -70,6 +72,14 @@ def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
 def line_looks() -> Iterator[tuple[str, str]]:
     """Yield colour and line style of one line after another; all colours come before the next line style."""
     return ((colour, style) for style in cycle(LINE_STYLES) for colour in COLOURS)
+
+
+def looks_of(names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Return colour and line style of the lines named: the family's colour where each is of another family."""
+    families = [name.partition(".")[0] for name in names]
+    if len(set(families)) == len(families) and set(families) <= set(FAMILY_COLOURS):
+        return [(FAMILY_COLOURS[family], LINE_STYLES[0]) for family in families]
+    return line_looks()
 
 
 def axes_with_legend(side: float, lines: int, title: str) -> tuple[Figure, Axes]:

@@ -7,7 +7,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lesion_fusion.evaluation.figures.style import COLOURS, REFERENCE, SEQUENTIAL, new_axes, styled
+from lesion_fusion.evaluation.figures.style import (
+    COLOURS,
+    FAMILY_COLOURS,
+    REFERENCE,
+    SEQUENTIAL,
+    new_axes,
+    styled,
+)
+
+FIGURE_SPACE = "\u2007"
 
 
 @styled
@@ -78,15 +87,18 @@ def leaderboard_figure(
     """
     table = leaderboard.dropna(subset=[metric]).reset_index(drop=True)
     names = table["family"] + "." + table["model"]
-    labels = [f"{rank}   {name}" for rank, name in zip(table["rank"], names, strict=True)]
+    # Ranks stand in a column of their own: figure spaces are as wide as digits.
+    width = max((len(str(rank)) for rank in table["rank"]), default=1)
+    labels = [
+        f"{name}   {str(rank).rjust(width, FIGURE_SPACE)}" for rank, name in zip(table["rank"], names, strict=True)
+    ]
     figure, axes = _row_axes(labels, title)
-    families = {family: COLOURS[index % len(COLOURS)] for index, family in enumerate(sorted(table["family"].unique()))}
     for at, (_, row) in enumerate(table.iterrows()):
-        colour = families[row["family"]]
+        colour = FAMILY_COLOURS.get(row["family"], COLOURS[-1])
         _interval(axes, at, row, metric, colour, filled=bool(row["rank"] == 1))
     if (names == baseline).any():
         axes.axvline(float(table.loc[names == baseline, metric].iloc[0]), color=REFERENCE, linestyle=":", linewidth=1.2)
-    axes.set_xlabel(f"{metric}   (filled: first rank, ties included; dotted: {baseline})")
+    axes.set_xlabel(f"{title.partition(',')[0]}   (filled: first rank, ties included; dotted: {baseline})")
     return figure
 
 

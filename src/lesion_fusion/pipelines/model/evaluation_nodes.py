@@ -47,9 +47,9 @@ def draw_figures(
     """Return the model's ROC curve, calibration curve and confusion matrix."""
     options = (predictions, _patients(cases), evaluation.resamples, evaluation.confidence, study.seed)
     return (
-        roc_figure({model.full: roc_curve(*options)}, title=f"ROC curve, {model.full}"),
-        calibration_figure({model.full: calibration_curve(*options)}, title=f"Calibration, {model.full}"),
-        confusion_matrix_figure(confusion_table(*options), title=f"Confusion matrix, {model.full}"),
+        roc_figure({model.full: roc_curve(*options)}, title=f"ROC curve\n{model.full}"),
+        calibration_figure({model.full: calibration_curve(*options)}, title=f"Calibration\n{model.full}"),
+        confusion_matrix_figure(confusion_table(*options), title=f"Confusion matrix\n{model.full}"),
     )
 
 

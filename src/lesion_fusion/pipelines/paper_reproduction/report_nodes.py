@@ -41,7 +41,6 @@ def write_paper_report(
     study: Study,
 ) -> str:
     """Return the report, one HTML file."""
-    run = report.command.partition(" --pipeline")[0]
     classes = parameters.protocol.classes
     collected = rows[rows["copy"] == 0]["label"].value_counts()
     return render_page(
@@ -69,5 +68,5 @@ def write_paper_report(
             "Seed": str(study.seed),
             "lesion-fusion": lesion_fusion.__version__,
         },
-        command=f"{run} --pipeline paper_reproduction --params seed={study.seed}",
+        command=report.typed(study.seed, pipeline="paper_reproduction"),
     )

@@ -146,6 +146,8 @@ def write_report(
     """Return the report, one HTML file."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     pairs = comparisons(family_comparisons, evaluation.confidence)
+    order = {place.full: at for at, place in enumerate(board)}
+    planned = worths(planned_comparisons, comparisons_planned, evaluation.confidence)
     by_name = {result.full: result for result in results}
     return render(
         Report(
@@ -165,19 +167,22 @@ def write_report(
                 "Seed": study_tags["seed"],
                 "lesion-fusion": lesion_fusion.__version__,
             },
-            answer=answer(board, pairs, evaluation.baseline, evaluation.confidence),
+            answer=answer(board, pairs, evaluation.baseline, evaluation.confidence, planned),
             participants=participants,
             audit=cohort_audit,
             board=board,
             pairs=pairs,
-            worths=worths(planned_comparisons, comparisons_planned, evaluation.confidence),
+            worths=planned,
             benefit_threshold=comparisons_planned.benefit_threshold,
             subgroup_differences=records(subgroup_differences),
             fewest_in_subgroup=FEWEST_IN_SUBGROUP,
             reader=Reader(
                 auroc=_reader_auroc(reader_comparison),
                 points=records(reader_operating_points),
-                differences=comparisons(reader_comparison, evaluation.confidence),
+                differences=sorted(
+                    comparisons(reader_comparison, evaluation.confidence),
+                    key=lambda pair: order.get(pair.model, len(order)),
+                ),
                 subgroups=records(subgroups),
             ),
             models=[
@@ -198,7 +203,7 @@ def write_report(
             shap_summaries=shap_summaries,
             explained=explained_cases(shap_values),
             networks=records(combinations_of_networks),
-            command=f"{report.command} --params seed={study.seed}",
+            command=report.typed(study.seed),
         )
     )
 
