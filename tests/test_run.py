@@ -78,10 +78,13 @@ def test_mlflow_holds_a_child_run_a_model_and_the_registry_a_champion(finished_p
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = {run.info.run_name: run for run in runs if run not in parents}
     assert len(parents) == 1
+    assert parents[0].info.run_name.endswith(" (base)")
+    assert {"protocol", "cohort", "cohort_digest", "folds_digest"} <= set(parents[0].data.tags)
     assert set(children) == set(MODELS)
     for name, run in children.items():
         assert {"auroc", "auroc_low", "auroc_high"} <= set(run.data.metrics), name
         assert {"protocol", "cohort", "cohort_digest", "folds_digest", "package_version"} <= set(run.data.tags), name
+        assert run.data.tags["mlflow.note.content"].startswith("AUROC 0."), name
         assert run.outputs.model_outputs, name
     assert client.get_metric_history(children["imaging.small_cnn_adam"].info.run_id, "repeat_0_fold_0/val_loss")
     assert parents[0].data.params["clinical.xgboost.grid.n_estimators"] == "[20]"

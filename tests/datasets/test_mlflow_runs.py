@@ -75,6 +75,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
             model=model,
             domain=domain_of(cohort, model),
             input_example=example_request(cohort.inputs.cases, model),
+            note="AUROC 0.875",
             histories={"fold_auroc": {0: 0.8, 1: 0.9}},
             figures={"roc_curve.png": b"a picture"},
             tables={"predictions.csv": pd.DataFrame({"case_id": ["a"]})},
@@ -100,6 +101,7 @@ def test_the_child_run_shows_all_of_the_record(tracked: Tracked):
     assert data.tags["mlflow.runName"] == "fusion.late"
     assert {name: data.tags[name] for name in STUDY} == STUDY
     assert {"family": "fusion", "model": "late"}.items() <= data.tags.items()
+    assert data.tags["mlflow.note.content"] == "AUROC 0.875"
     assert data.params == {"rule": "weighted"}
     assert {"auroc": 0.875, "auroc_low": 0.8}.items() <= data.metrics.items()
     history = client.get_metric_history(tracked.run.info.run_id, "fold_auroc")
@@ -159,7 +161,17 @@ def test_the_registry_gets_a_version_its_alias_and_its_reasons_and_champions_com
     assert int(challenger.version) == 2
     assert challenger.tags["reasons"] == "its interval excludes 0.5; its slope is 1"
     assert challenger.tags["model"] == "fusion.late"
+    assert challenger.description == "fusion.late, challenger: its interval excludes 0.5; its slope is 1."
     assert STUDY.items() <= challenger.tags.items()
+
+
+def test_a_registered_model_says_what_it_is_unless_somebody_has_said_so(tracked: Tracked):
+    registry, client = MlflowRegistryDataset(), mlflow.MlflowClient()
+    registry.save([tracked.decision("lesion-described", "challenger")])
+    assert "not a medical device" in client.get_registered_model("lesion-described").description
+    client.update_registered_model("lesion-described", "Ours.")
+    registry.save([tracked.decision("lesion-described", "challenger")])
+    assert client.get_registered_model("lesion-described").description == "Ours."
 
 
 def test_a_champion_without_its_study_is_left_out(tracked: Tracked):

@@ -5,6 +5,7 @@ import pytest
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.evaluation.summary import per_fold
+from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.reporting.description import describe, fold_rows, point_rows
 from lesion_fusion.tabular.search_space import Search
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, PARAMETERS, REFIT, toy_cases, toy_log, toy_predictions
@@ -59,10 +60,32 @@ def test_networks_and_late_fusions_are_told_from_classifiers() -> None:
     assert describe(PARAMETERS[FUSION].model_dump()).sees == f"the probabilities of {CLINICAL} and {IMAGING}"
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"regime": "frozen", "weights": "imagenet"}, "a head trained on its frozen features (weights: imagenet)"),
+        (
+            {"regime": "fine_tune", "weights": "registered:a", "head_epochs": 0, "unfrozen_share": 1.0},
+            "trained on from the weights registered:a: all layers",
+        ),
+        (
+            {"regime": "fine_tune", "weights": "imagenet", "head_epochs": 5, "unfrozen_share": 0.5},
+            "trained on from the weights imagenet: a new head first, then its upper blocks",
+        ),
+    ],
+)
+def test_what_of_a_network_is_trained_is_said(settings: dict, said: str) -> None:
+    entry = NetworkModel.model_validate(
+        {"network": {"backbone": "small_cnn", **settings}, "image_input": "crop_with_mask"}
+    )
+    assert describe(entry.model_dump()).what == f"network small_cnn, {said}"
+    assert describe(entry.model_dump()).sees == "the image (crop with mask)"
+
+
 def test_a_joint_network_sees_both() -> None:
     found = describe(PARAMETERS[IMAGING].model_dump() | {"fusion": "gated"})
     assert found.what.endswith("joined with a network of the record by gates")
-    assert found.sees == "the record and the image"
+    assert found.sees == "the record and the image (crop with mask)"
 
 
 @pytest.mark.parametrize(

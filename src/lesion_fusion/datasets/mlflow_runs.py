@@ -14,6 +14,7 @@ from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 import lesion_fusion
 from lesion_fusion.evaluation.promotion import Champion
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 _TYPES = {float: DataType.double, str: DataType.string, bool: DataType.boolean}
 
+# What a registered model of each family is made from.
+_SEES = {
+    "clinical": "the patient's record",
+    "imaging": "the B-mode image and the lesion's outline",
+    "fusion": "the patient's record and the B-mode image with the lesion's outline",
+}
 # What the served model imports, beside the package itself, which travels inside it.
 _SERVING_PACKAGES = (
     "keras",
@@ -74,6 +81,7 @@ class MlflowChildRunDataset(AbstractDataset["RunRecord", dict[str, str]]):
         """Write the run: tags, parameters, metrics, histories, figures, tables and the servable model."""
         with mlflow.start_run(run_name=data.full_name, nested=True) as run:
             mlflow.set_tags({"family": data.family, "model": data.name, **_package_tags(), **data.tags})
+            mlflow.set_tag(MLFLOW_RUN_NOTE, data.note)
             mlflow.log_params(data.parameters)
             for name, values in data.histories.items():
                 for step, value in values.items():
@@ -211,7 +219,7 @@ class MlflowRegistryDataset(AbstractDataset[list[dict[str, Any]], NoReturn]):
         raise DatasetError("The registry is written here; read it in MLflow.")
 
     def save(self, data: list[dict[str, Any]]) -> None:
-        """Register each decision's model under its name and alias, the reasons and the study as tags."""
+        """Register each decision's model under its name and alias, the reasons and the study as tags and in words."""
         client = MlflowClient()
         for decision in data:
             name = decision["registered_name"]
@@ -224,9 +232,23 @@ class MlflowRegistryDataset(AbstractDataset[list[dict[str, Any]], NoReturn]):
             }
             registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
             client.set_registered_model_alias(name, decision["alias"], registered.version)
+            client.update_model_version(
+                name, registered.version, f"{tags['model']}, {tags['decision']}: {tags['reasons']}."
+            )
+            # A description that somebody wrote stays.
+            if not client.get_registered_model(name).description:
+                client.update_registered_model(name, _description(decision["family"]))
 
     def _describe(self) -> dict[str, Any]:
         return {}
 
     def _exists(self) -> bool:
         return False
+
+
+def _description(family: str) -> str:
+    """Return what a registered model is, in words."""
+    return (
+        f"Classifies a breast lesion from {_SEES[family]}. `champion` is the version that passed the promotion rule, the "
+        "one to serve; each version says which model it is, and why. For research only: not a medical device."
+    )

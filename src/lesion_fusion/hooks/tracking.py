@@ -14,6 +14,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from pydantic import BaseModel
 
 import lesion_fusion
@@ -36,9 +37,13 @@ class Tracking(MlflowHook):
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Start the run and note package version and git commit."""
+        """Start the run, named by pipeline and environment, and note package version and git commit."""
         super().before_pipeline_run(run_params=run_params, pipeline=pipeline, catalog=catalog)
-        tags = {"package_version": lesion_fusion.__version__, "environment": run_params.get("env") or "base"}
+        environment = run_params.get("env") or "base"
+        tags = {"package_version": lesion_fusion.__version__, "environment": environment}
+        run = mlflow.active_run()
+        if run is not None:
+            tags[MLFLOW_RUN_NAME] = f"{run.info.run_name} ({environment})"
         commit = _git_commit(Path(run_params["project_path"]))
         mlflow.set_tags(tags | ({"git_commit": commit} if commit else {}))
 

@@ -12,7 +12,10 @@ from lesion_fusion.models.inputs import FittedModel
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One model's run: `histories` maps a metric to values by step; `figures` (PNG) and `tables` are named files."""
+    """One model's run: `histories` maps a metric to values by step; `figures` (PNG) and `tables` are named files.
+
+    `note` is what the run's page says of it in words.
+    """
 
     family: str
     name: str
@@ -22,6 +25,7 @@ class RunRecord:
     model: FittedModel
     domain: Domain
     input_example: pd.DataFrame
+    note: str = ""
     histories: dict[str, dict[int, float]] = field(default_factory=dict)
     figures: dict[str, bytes] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)

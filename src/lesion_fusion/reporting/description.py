@@ -28,11 +28,6 @@ VIEWS = {
     "embeddings": "a network's embeddings",
     "pixels": "the image's pixels, averaged over areas",
 }
-REGIMES = {
-    "scratch": "trained from random weights",
-    "frozen": "a head trained on its frozen features",
-    "fine_tune": "its head trained first, then its upper blocks",
-}
 # What the numbers are that a rule of late fusion settles for its members.
 MEANING = {
     "mean": "",
@@ -113,10 +108,12 @@ def describe(parameters: Mapping[str, Any]) -> Description:
     network = parameters.get("network")
     if isinstance(network, Mapping):
         joint = "fusion" in parameters
+        view = parameters.get("image_input")
+        image = f"the image ({words(view)})" if view else "the image"
         return Description(
-            what=f"network {network['backbone']}, {REGIMES[network['regime']]}"
+            what=f"network {network['backbone']}, {_training(network)}"
             + (f", joined with a network of the record by {JOINTS[parameters['fusion']]}" if joint else ""),
-            sees="the record and the image" if joint else "the image",
+            sees=f"the record and {image}" if joint else image,
             tuned=f"epochs, at most {network['epochs']} ({network['optimizer']}, batches of {network['batch_size']})",
             tried=1,
         )
@@ -129,6 +126,17 @@ def describe(parameters: Mapping[str, Any]) -> Description:
         tuned=tuned,
         tried=tried,
     )
+
+
+def _training(network: Mapping[str, Any]) -> str:
+    """Return how a network is trained, in words."""
+    if network["regime"] == "scratch":
+        return "trained from random weights"
+    if network["regime"] == "frozen":
+        return f"a head trained on its frozen features (weights: {network['weights']})"
+    head = "a new head first, then " if network["head_epochs"] else ""
+    layers = "all layers" if network["unfrozen_share"] == 1 else "its upper blocks"
+    return f"trained on from the weights {network['weights']}: {head}{layers}"
 
 
 def _tried(parameters: Mapping[str, Any]) -> tuple[str, int]:

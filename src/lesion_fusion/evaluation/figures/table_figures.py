@@ -150,7 +150,7 @@ def _interval(axes: Axes, at: int, row: pd.Series, metric: str, colour: str, fil
     low, high = row[f"{metric}_low"], row[f"{metric}_high"]
     axes.plot([low, high], [at, at], color=colour, linewidth=2, solid_capstyle="butt")
     axes.plot([row[metric]], [at], "o", color=colour, markerfacecolor=colour if filled else "white", markersize=7)
-    _beside(axes, at, f"{row[metric]:z.3f} ({low:z.3f} to {high:z.3f})")
+    _beside(axes, at, f"{row[metric]:z.3f} ({low:z.3f} to {high:z.3f})".replace("-", "−"))
 
 
 def _beside(axes: Axes, at: int, text: str) -> None:

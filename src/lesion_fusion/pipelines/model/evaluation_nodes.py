@@ -96,19 +96,27 @@ def gather_run(
         for name, figure in metrics.items()
         for key, value in ((name, figure["estimate"]), (f"{name}_low", figure["low"]), (f"{name}_high", figure["high"]))
     }
+    needed = ", ".join(efforts_of(fitted))
     return RunRecord(
         family=model.family,
         name=model.name,
-        tags={**study_tags, "needs": ", ".join(efforts_of(fitted))},
+        tags={**study_tags, "needs": needed},
         parameters=flatten(parameters.model_dump()),
         metrics=flat,
         model=fitted,
         domain=Domain.of(fitted, cases, image_descriptors, serving),
         input_example=example_request(cases, fitted),
+        note=_note(metrics, predictions, needed),
         histories=_histories(training_log, predictions),
         figures=figures,
         tables=tables,
     )
+
+
+def _note(metrics: Summary, predictions: pd.DataFrame, needed: str) -> str:
+    auroc = metrics.get("auroc")
+    found = "AUROC {estimate:.3f} ({low:.3f} to {high:.3f})".format(**auroc) if auroc else "No AUROC"
+    return f"{found}, pooled out of fold over {predictions['case_id'].nunique()} cases. Needs: {needed}."
 
 
 def flatten(values: dict[str, object], prefix: str = "") -> dict[str, str]:

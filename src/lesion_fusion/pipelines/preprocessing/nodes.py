@@ -71,6 +71,11 @@ def make_image_descriptors(cases: pd.DataFrame, raw_images: Files, raw_masks: Fi
     return table
 
 
+def tag_study(study_tags: dict[str, str]) -> dict[str, str]:
+    """Return what tells the study from another, as tags of the run."""
+    return study_tags
+
+
 def describe_study(
     cases: pd.DataFrame, folds: pd.DataFrame, cohort_digest: dict[str, str | int], study: Study
 ) -> dict[str, str]:

@@ -13,6 +13,7 @@ from lesion_fusion.pipelines.preprocessing.nodes import (
     make_lesion_masks,
     select_study_cases,
     split_folds,
+    tag_study,
 )
 
 
@@ -54,6 +55,7 @@ def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
                 "study_tags",
                 name="describe_study",
             ),
+            Node(tag_study, "study_tags", "tracked_study", name="tag_study"),
         ],
         tags="preprocessing",
     )
