@@ -249,6 +249,6 @@ class MlflowRegistryDataset(AbstractDataset[list[dict[str, Any]], NoReturn]):
 def _description(family: str) -> str:
     """Return what a registered model is, in words."""
     return (
-        f"Classifies a breast lesion from {_SEES[family]}. `champion` is the version that passed the promotion rule, the "
-        "one to serve; each version says which model it is, and why. For research only: not a medical device."
+        f"Classifies a breast lesion from {_SEES[family]}. The version `champion`, which passed the promotion rule, is "
+        "the one to serve; each says which model it is, and why. For research only: not a medical device."
     )
