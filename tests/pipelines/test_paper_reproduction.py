@@ -141,6 +141,7 @@ def test_the_report_says_what_the_tables_hold_and_that_no_published_figure_is_at
         STUDY,
     )
     assert "No published figure stands beside them." in page
+    assert ">Published</th>" not in page
     numbers = {float(value) for value in re.findall(r'<data value="([^"]+)">', page)}
     comparison = reproduced["comparison"]
     shown = comparison[["reproduced", "reproduced_low", "leak_free", "no_signal", "no_signal_high"]].to_numpy().ravel()

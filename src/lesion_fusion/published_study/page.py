@@ -100,8 +100,8 @@ def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> 
     area = _same_model(comparison, best, "auroc")
     accuracy = comparison[comparison["metric"] == "accuracy"]["no_signal"].dropna()
     text = (
-        f"The classes were dealt out anew over the patients, which leaves nothing to learn. {_name(best)} then has an "
-        f"accuracy of {_text(best, 'no_signal')} and an AUROC of {_text(area, 'no_signal')}; "
+        f"The classes were dealt out anew over the patients, which leaves nothing to learn. {_name(best)}, the most "
+        f"accurate, then has an accuracy of {_text(best, 'no_signal')} and an AUROC of {_text(area, 'no_signal')}; "
         f"over all models the accuracy lies between {number(accuracy.min())} and {number(accuracy.max())}."
     )
     honest = comparison[(comparison["metric"] == "auroc") & comparison["no_signal_leak_free"].notna()]
@@ -127,8 +127,9 @@ def _worth(shortcuts: pd.DataFrame) -> Statement:
             parts.append(f"{words(name)} {each}")
     largest = alone.iloc[int(alone["adds"].argmax())]
     return Statement(
-        f"Of the shortcuts alone, {words(largest['shortcut'])} is worth most.",
-        f"What each adds to the leak-free AUROC, switched on alone: {'; '.join(parts)}. Together they need not add up.",
+        f'Of the shortcuts alone, "{words(largest["shortcut"])}" adds most to the AUROC.',
+        f"What each adds to the leak-free AUROC, switched on alone: {'; '.join(parts)}. Together they need not add up; "
+        "intervals stand in the tables.",
     )
 
 
