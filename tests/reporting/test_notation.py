@@ -35,7 +35,16 @@ def test_differences_show_their_sign_unless_they_round_to_zero(value: float, tex
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.0, "< 0.001"), (0.0009, "< 0.001"), (0.0123, "0.012"), (0.43, "0.43"), (1.0, "1.00")]
+    ("p", "text"),
+    [
+        (0.0, "< 0.001"),
+        (0.0009, "< 0.001"),
+        (0.0123, "0.012"),
+        (0.04996, "< 0.05"),
+        (0.05, "0.050"),
+        (0.43, "0.43"),
+        (1.0, "1.00"),
+    ],
 )
 def test_p_values(p: float, text: str) -> None:
     assert p_value(p) == text

@@ -62,7 +62,7 @@ def test_limitations_follow_from_settings_and_audit(board: pd.DataFrame) -> None
     parameters = [PARAMETERS[name].model_dump() for name in (CLINICAL, IMAGING, FUSION)]
     found = places(board, CLINICAL, 0.95)
     text = " ".join(limitations(["Of the cohort."], [FINDING], ["metadata", "descriptors"], parameters, found))
-    for part in ("Of the cohort.", "radiologist's reading", "drawn by hand", "(LF203)", "best of 3 models"):
+    for part in ("Of the cohort.", "radiologist's reading", "is given, not found", "(LF203)", "best of 3 models"):
         assert part in text
     assert f"{IMAGING} was trained in 1 repeat" in text
     without = " ".join(limitations([], [], ["metadata"], parameters[:1], found[:1]))

@@ -41,6 +41,9 @@ class Tracking(MlflowHook):
         super().before_pipeline_run(run_params=run_params, pipeline=pipeline, catalog=catalog)
         environment = run_params.get("env") or "base"
         tags = {"package_version": lesion_fusion.__version__, "environment": environment}
+        if run_params.get("runner"):
+            # The plugin notes an object with its address: "<kedro.runner.….SequentialRunner object at 0x…>".
+            tags["runner"] = str(run_params["runner"]).partition(" object at")[0].rpartition(".")[2]
         run = mlflow.active_run()
         if run is not None:
             tags[MLFLOW_RUN_NAME] = f"{run.info.run_name} ({environment})"

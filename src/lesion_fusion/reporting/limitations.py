@@ -38,7 +38,7 @@ def limitations(
         )
     if any(model.get("network") or {"image_descriptors", "pixels"} & {*model.get("views", ())} for model in parameters):
         found.append(
-            "The outline of each lesion was drawn by hand. Models that see the image see it through that outline; "
+            "The outline of each lesion is given, not found. Models that see the image see it through that outline; "
             "their figures don't cover the error of an automatic one."
         )
     warned = dict.fromkeys(

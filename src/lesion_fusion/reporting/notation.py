@@ -81,9 +81,11 @@ def difference(estimate: Estimate, digits: int = 3) -> str:
 
 
 def p_value(p: float) -> str:
-    """Return "< 0.001", "0.012" or "0.43": three places where they matter."""
+    """Return "< 0.001", "0.012" or "0.43": three places where they matter; what is below 0.05 reads so."""
     if p < 0.001:
         return "< 0.001"
+    if 0.0495 <= p < 0.05:
+        return "< 0.05"
     return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
