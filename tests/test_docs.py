@@ -101,6 +101,14 @@ def test_every_dataset_is_described(file: str):
     assert sorted(datasets - names_in(page("datasets.md"))) == []
 
 
+def test_every_dataset_is_read_or_written(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    bootstrap_project(ROOT)
+    used = set().union(*(pipeline.datasets() for pipeline in pipelines.values()))
+    named = {name for file in CONF.glob("catalog*.yml") for name in yaml.safe_load(file.read_text()) if "{" not in name}
+    assert named <= used
+
+
 def test_every_figure_is_described():
     figures = {
         re.sub(r"\{(\w+)\}", r"<\1>", name)

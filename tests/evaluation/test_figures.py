@@ -79,6 +79,15 @@ def test_the_confusion_matrix_shows_every_count(table: pd.DataFrame) -> None:
     assert shown == [f"{n:.4g}" for n in numbers["n"]]
 
 
+def test_the_longest_names_of_models_stand_whole_in_their_titles(table: pd.DataFrame) -> None:
+    title = "Confusion matrix\nfusion.late_stacking_logistic_regression"
+    figure = confusion_matrix_figure(confusion_table(table, one_case_each(table), resamples=10), title=title)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    (shown,) = [text for text in axes.get_children() if getattr(text, "get_text", str)() == title]
+    assert shown.get_window_extent().x1 <= figure.bbox.width
+
+
 def test_the_class_distribution_shows_every_group() -> None:
     classes = ("normal", "benign", "malignant")
     before = class_distribution(pd.Series(["benign"] * 3 + ["malignant"] * 2), classes, "before")
