@@ -11,6 +11,7 @@ import pytest
 from lesion_fusion.imaging.network_parameters import BACKBONES, NetworkParameters
 from lesion_fusion.imaging.networks import (
     EMBEDDING,
+    UnfitImageError,
     backbone_of,
     build_network,
     head_network,
@@ -114,7 +115,7 @@ def test_unknown_backbone_lists_the_allowed() -> None:
 
 
 def test_too_small_an_image_names_backbone_and_size() -> None:
-    with pytest.raises(ValueError, match=r"InceptionV3 on images of 64 x 64 pixels.*75"):
+    with pytest.raises(UnfitImageError, match=r"InceptionV3 can't take images of 64 x 64 pixels.*75.*larger `size`"):
         build_network("InceptionV3", (64, 64, 1), 2)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from lesion_fusion.cohort.targets import SmallCohortError
 from lesion_fusion.imaging.batches import TrainingBatches
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import build_network
@@ -200,7 +201,7 @@ def test_inner_split_keeps_patients_together_and_names_a_class_too_small() -> No
     training, validation = inner_split(data["labels"], data["groups"], 0.2, 0)
     assert not set(data["groups"][training]) & set(data["groups"][validation])
     assert 0.1 < len(validation) / CASES < 0.3
-    with pytest.raises(ValueError, match="Class 1 has one patient"):
+    with pytest.raises(SmallCohortError, match="Class 1 has one patient"):
         inner_split(np.array([0, 0, 0, 1]), np.arange(4), 0.2, 0)
 
 

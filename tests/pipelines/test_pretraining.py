@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.targets import SmallCohortError
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.batches import TrainingBatches
 from lesion_fusion.imaging.parameters import ImageInput
@@ -156,3 +157,18 @@ def test_the_registered_version_tells_what_it_was_made_of(trained: dict[str, Any
     assert (tags["compared_images"], tags["excluded_copies"]) == ("5", "1")
     nothing = describe_backbone(fitted, metrics, log, copies(), audit([], compared=0), study_tags).tags
     assert nothing["excluded_copies"] == "nothing to compare with"
+
+
+def test_too_few_patients_are_told_with_the_mend():
+    rare = np.array(["p00", "p01", "p03"])
+    labels = np.where(np.isin(TABLE["patient_id"], rare), 1, 0)
+    with pytest.raises(SmallCohortError, match=r"by class, 17, 3\. Lower `folds`"):
+        held_out_folds(labels, TABLE["patient_id"].to_numpy(), 4, seed=1)
+    with pytest.raises(SmallCohortError, match=r"two classes or more"):
+        held_out_folds(np.zeros(CASES, dtype=int), TABLE["patient_id"].to_numpy(), 4, seed=1)
+
+
+def test_a_network_is_not_pretrained_from_another():
+    network = {"backbone": "small_cnn", "regime": "fine_tune", "weights": "registered:other"}
+    with pytest.raises(ValueError, match=r"registered:other.*scratch"):
+        Pretraining.model_validate({"image_input": "crop", "network": network})

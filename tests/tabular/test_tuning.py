@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lesion_fusion.cohort.folds import inner_folds
-from lesion_fusion.tabular.encoding import make_encoder
+from lesion_fusion.tabular.encoding import encoded_sources, make_encoder
 from lesion_fusion.tabular.parameters import TabularModel
 from lesion_fusion.tabular.shared_fits import grid_responses
 from lesion_fusion.tabular.training_rows import Training, TrainingRows
@@ -78,6 +78,8 @@ def test_of_equal_scores_the_first_point_wins():
         ({"image_input": "crop"}, ["image_input"]),
         ({"grid": {"C": [0.1, -1]}}, ["'C' parameter", "Got -1"]),
         ({"classifier": "xgboost", "grid": {"n_estimators": [0]}}, ["n_estimators of xgboost", "not 0"]),
+        ({"classifier": "xgboost", "grid": {"learning_rate": [-1.0]}}, ["learning_rate", "greater equal to 0"]),
+        ({"classifier": "xgboost", "grid": {"max_depth": ["deep"]}}, ["max_depth", "deep"]),
         (
             {"classifier": "k_nearest_neighbours", "training": {"balancing": "class_weights"}},
             ["k_nearest_neighbours takes no class weights", "random_forest", "logistic_regression"],
@@ -91,6 +93,19 @@ def test_a_model_that_can_not_be_is_refused_in_words(settings: dict, words: list
         TabularModel(**given)
     for word in words:
         assert word in str(error.value)
+
+
+def test_of_few_rows_or_columns_as_many_components_are_kept_as_there_are():
+    study = toy_study(30)
+    groups = study.cases["patient_id"].to_numpy()
+    for wide in (4, 60):
+        pixels = np.random.default_rng(0).normal(size=(30, wide))
+        table = study.features[["age"]].assign(**{f"pixel_{i}": pixels[:, i] for i in range(wide)})
+        model = TabularModel(
+            classifier="logistic_regression", views=("record", "pixels"), image_input="crop", pixel_components=50
+        )
+        tuned = tune(table, study.positions(), groups, model, TUNING, 2, SEED)
+        assert len(encoded_sources(tuned.estimator["encode"])) == 2 + min(wide, 30)
 
 
 def test_lists_and_nulls_of_yaml_are_values_of_a_grid():

@@ -9,9 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from lesion_fusion.errors import MendableError
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import SMALL_CNN, backbone_name
 from lesion_fusion.imaging.weights import IMAGENET, RANDOM, WeightsUnavailableError, unavailable
+
+
+class UnfitImageError(MendableError, ValueError):
+    """Images that a backbone can't take; the message says what it takes."""
+
 
 EMBEDDING = "embedding"
 DROPOUT = "head_dropout"
@@ -52,7 +58,8 @@ def build_network(
         A model from float or uint8 (n, height, width, channels), 0 to 255, to float32 (n, classes), rows summing to 1.
 
     Raises:
-        ValueError: unknown backbone, wrong channels, an input too small for the backbone.
+        ValueError: unknown backbone, wrong channels.
+        UnfitImageError: an input too small for the backbone.
         WeightsUnavailableError: weights that cannot be reached or do not fit.
     """
     name = backbone_name(backbone)
@@ -163,7 +170,10 @@ def _application(name: str, prepared: Any, weights: str | None) -> Any:
     try:
         model = build(include_top=False, weights=weights, input_tensor=prepared, input_shape=shape)
     except ValueError as error:
-        raise ValueError(f"{name} on images of {shape[0]} x {shape[1]} pixels: {error}") from error
+        raise UnfitImageError(
+            f"{name} can't take images of {shape[0]} x {shape[1]} pixels ({error}). Give the image input that the "
+            "network names a larger `size` under preprocessing.image_inputs, or take another backbone."
+        ) from error
     except Exception as error:
         if weights is None or "fetch" not in str(error):
             raise

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from lesion_fusion.cohort.targets import SmallCohortError
 from lesion_fusion.imaging.batches import Rows
 from lesion_fusion.imaging.fold_result import FoldResult, History
 from lesion_fusion.imaging.keras_backend import keras
@@ -79,7 +80,8 @@ def train_out_of_fold(
             itself is then built for serving alone.
 
     Raises:
-        ValueError: arrays of different length, a patient in two folds, a class of one patient only in a training fold.
+        ValueError: arrays of different length, a patient in two folds.
+        SmallCohortError: a class of one patient only in a training fold.
         WeightsUnavailableError: see `networks.build_network`.
         TrainingDivergedError: the loss is not a number.
     """
@@ -127,15 +129,15 @@ def restore(network: keras.Model, weights: list[np.ndarray]) -> None:
 def inner_split(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (training, validation) positions: about `share` of the cases for validation, stratified, grouped.
 
-    Raises ValueError where a class has one group only.
+    Raises SmallCohortError where a class has one group only.
     """
     groups_per_class = {int(label): len(np.unique(groups[labels == label])) for label in np.unique(labels)}
     fewest = min(groups_per_class.values())
     if fewest < 2:
         scarce = min(groups_per_class, key=groups_per_class.__getitem__)
-        raise ValueError(
+        raise SmallCohortError(
             f"Class {scarce} has one patient in a training fold, too few to hold out a part to stop on; "
-            "use fewer folds or a larger cohort."
+            "use fewer folds or a larger cohort, or leave the networks out."
         )
     parts = max(2, min(round(1 / share), fewest))
     splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from lesion_fusion.cohort.targets import SmallCohortError
 from lesion_fusion.imaging.averaging import average_of
 from lesion_fusion.imaging.batches import Rows
 from lesion_fusion.imaging.fold_result import FoldResult
@@ -27,7 +28,17 @@ class Pretrained:
 
 
 def held_out_folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Return int (n,), the fold that each case is held out in; stratified by label, a group in one fold."""
+    """Return int (n,), the fold that each case is held out in; stratified by label, a group in one fold.
+
+    Raises SmallCohortError where a class has fewer groups than there are folds, or there is one class.
+    """
+    counts = [len(np.unique(groups[labels == label])) for label in np.unique(labels)]
+    if len(counts) < 2 or min(counts) < folds:
+        raise SmallCohortError(
+            f"A network is pretrained on two classes or more, of each at least as many patients as `folds`, {folds}; "
+            f"the patients that are not copies of the evaluation cohort's are, by class, {', '.join(map(str, counts))}."
+            " Lower `folds` of the entry under pretraining, or use a larger cohort."
+        )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     held_out = np.empty(len(labels), dtype=int)
     for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -56,3 +57,6 @@ def check_hyperparameters(name: str, values: Mapping[str, Any]) -> None:
     classifier = CLASSIFIERS[name](0).set_params(**values)
     if hasattr(classifier, "_parameter_constraints"):
         classifier._validate_params()
+    else:
+        # XGBoost looks at them when it is fitted; its error is a ValueError.
+        classifier.set_params(n_estimators=1).fit(np.zeros((2, 1)), [0, 1])

@@ -87,8 +87,9 @@ def make_encoder(
     Record columns are told by the schema: numbers are imputed by the median, with an indicator, and standardised;
     categories become indicators; if `represented`, a learned representation of both takes their place, and the encoder
     must be fitted with labels. Columns named `embedding_…` are standardised and reduced to that many principal
-    components, and so are those named `pixel_…`; every other column is an image descriptor, imputed by the median and
-    standardised. What comes from the image is then multiplied by `image_weight`; 0 leaves it out.
+    components, or to as many as there are columns, and so are those named `pixel_…`; every other column is an image
+    descriptor, imputed by the median and standardised. What comes from the image is then multiplied by `image_weight`;
+    0 leaves it out.
     """
     numbers = [name for name in columns if name in COLUMN and COLUMN[name].kind is Kind.NUMBER]
     categories = [name for name in columns if name in COLUMN and COLUMN[name].kind is not Kind.NUMBER]
@@ -111,7 +112,7 @@ def make_encoder(
         *of_record,
         ("descriptors", Pipeline([("impute", SimpleImputer(**impute)), ("scale", StandardScaler())]), descriptors),
         *(
-            (part, Pipeline([("scale", StandardScaler()), ("reduce", PCA(components, random_state=0))]), names)
+            (part, Pipeline([("scale", StandardScaler()), ("reduce", _reduction(components, names))]), names)
             for part, names in zip(REDUCED, (embeddings, pixels), strict=True)
         ),
     ]
@@ -119,6 +120,10 @@ def make_encoder(
         parts = [(part, "drop" if part in OF_IMAGE else transformer, names) for part, transformer, names in parts]
     weights = None if image_weight == 1 else dict.fromkeys(OF_IMAGE, image_weight)
     return ColumnTransformer(_used(parts), transformer_weights=weights, verbose_feature_names_out=False)
+
+
+def _reduction(components: int, columns: list[str]) -> PCA:
+    return PCA(min(components, len(columns)), random_state=0)
 
 
 def _used(parts: list[tuple[str, Any, list[str]]]) -> list[tuple[str, Any, list[str]]]:

@@ -145,7 +145,9 @@ def _encoded(
     image_weight: float = 1.0,
 ) -> tuple[ColumnTransformer, np.ndarray, np.ndarray]:
     """Return the encoder fitted on training rows, and the encoded rows with their labels, pooled ones last."""
-    encoder = make_encoder(list(features.columns), model.components, model.represents_record, image_weight)
+    # There are no more principal components than rows.
+    components = min(model.components, len(features))
+    encoder = make_encoder(list(features.columns), components, model.represents_record, image_weight)
     encoded = np.asarray(encoder.fit_transform(features, labels))
     if pooled is not None:
         encoded, labels = np.vstack([encoded, pooled.encoded]), np.concatenate([labels, pooled.labels])

@@ -14,6 +14,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.weights import registered_backbone
 from lesion_fusion.models.backbone import PretrainedBackbone
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.parameters import Parameters
@@ -42,6 +43,15 @@ class Pretraining(Parameters):
             raise ValueError(f"members is {self.members}, but each is judged on a fold of its own of {self.folds}.")
         return self
 
+    @model_validator(mode="after")
+    def _starts_by_itself(self) -> Self:
+        if registered_backbone(self.network.weights) is not None:
+            raise ValueError(
+                f"a network is not pretrained from another of this pipeline ({self.network.weights}); take regime "
+                'scratch, "imagenet" or a file.'
+            )
+        return self
+
 
 def find_evaluation_copies(cases: pd.DataFrame, cohort_audit: dict[str, Any]) -> pd.DataFrame:
     """Return case_id, patient_id, compared_image, exact, distance: images that the compared cohort holds too.
@@ -68,7 +78,8 @@ def pretrain_network(
 ) -> tuple[pd.DataFrame, pd.DataFrame, FittedNetwork]:
     """Return predictions of the held-out patients, the log of the training, and the average of the members.
 
-    A patient with an image in `evaluation_copies` is left out altogether. Nothing is calibrated: the probabilities are
+    A patient with an image in `evaluation_copies` is left out altogether. Raises SmallCohortError where too few remain,
+    see `imaging.pretraining.held_out_folds`. Nothing is calibrated: the probabilities are
     a member's own, under class weights, and 0.5 is the threshold. Members are kept in `finished_folds` until all are
     there; those of an interrupted run are taken up.
     """
