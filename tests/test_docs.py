@@ -12,6 +12,9 @@ from kedro.framework.cli.cli import KedroCLI
 from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 
+import lesion_fusion.pipeline_registry  # noqa: F401 - every group of parameters is imported by then
+from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.parameters import Parameters
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf" / "base"
@@ -58,6 +61,12 @@ def parameters(values: dict, path: tuple[str, ...] = ()) -> Iterator[str]:
             yield ".".join(here)
 
 
+def subclasses(kind: type) -> Iterator[type]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from subclasses(one)
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path):
     prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
@@ -79,6 +88,15 @@ def test_the_map_names_every_page():
 def test_every_parameter_is_described(file: str):
     values = yaml.safe_load((CONF / file).read_text()) or {}
     assert sorted(set(parameters(values)) - names_in(page("parameters.md"))) == []
+
+
+def test_every_field_of_the_parameters_is_described():
+    kinds = list(subclasses(Parameters))
+    # As a name, or in the braces that say what a group holds.
+    described = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`|\{[^|\n]+\}", page("parameters.md")))))
+    assert NetworkParameters in kinds
+    for kind in kinds:
+        assert sorted(set(kind.model_fields) - described) == [], kind
 
 
 def test_every_model_is_named():
