@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.io import DatasetError
+from kedro.utils import find_kedro_project
 from kedro.validation.exceptions import DataValidationError, ParameterValidationError
 
 from lesion_fusion.errors import MendableError
@@ -38,8 +40,15 @@ def mendable_cause(error: BaseException) -> BaseException | None:
 
 def _words(cause: BaseException) -> str:
     if isinstance(cause, FileNotFoundError):
+        # Not every library fills in the name; the error is then told by its text, which is the path.
+        path = Path(cause.filename or str(cause))
+        if (find_kedro_project(Path.cwd()) or Path.cwd()) / "data" in path.parents:
+            return (
+                f"There is no file {path}. It is a result of an earlier step: take that into the run too, without "
+                "--tags and --nodes; --only-missing-outputs then makes what is not there."
+            )
         return (
-            f"There is no file {cause.filename}. Put the collection there as downloaded, or name the folder that holds "
+            f"There is no file {path}. Put the collection there as downloaded, or name the folder that holds "
             "it in the environment variable LESION_FUSION_DATA."
         )
     # Pydantic's pointers to its own documentation say nothing of this project.
