@@ -63,7 +63,7 @@ class FittedLateFusion:
 
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""
-        # A member may be a late fusion too: what has answered there goes by other names.
+        # The names are those of members here; a member that is a late fusion too may have another model of that name.
         to_members = replace(inputs, answered={}) if inputs.answered else inputs
         return self.fusion.probabilities(
             np.stack(
