@@ -24,9 +24,11 @@ class ModelBundleDataset(AbstractDataset["FittedModel", "FittedModel"]):
     def load(self) -> FittedModel:
         """Return the model; raises DatasetError with what to do where there is none."""
         if not self._exists():
+            family, cohort = self._path.name.partition(".")[0], self._path.parent.name
+            stage = f"{family}_models" if family in ("clinical", "imaging") else family
             raise DatasetError(
-                f"There is no model at {self._path}. Train it first: `kedro run` for its cohort, with the environment "
-                "that has it and the stage of its family, such as `--env bus_bra --pipelines imaging_models`."
+                f"There is no model at {self._path}. Train it first: `kedro run --pipeline {stage}` with the "
+                f"environment of its cohort, {cohort}, such as `--env {cohort.replace('-', '_')}`."
             )
         from lesion_fusion.models.bundle import load_bundle
 
