@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from lesion_fusion.errors import MendableError
 
@@ -45,6 +46,14 @@ class ModelParameters(Parameters):
 
 
 Group = TypeVar("Group", bound=Parameters)
+
+
+def is_enabled(entry: Mapping[str, Any], place: str) -> bool:
+    """Say whether an entry, which stands at `place` in the parameters, takes part; raises InvalidParameterError."""
+    try:
+        return TypeAdapter(bool).validate_python(entry.get("enabled", True))
+    except ValidationError as error:
+        raise InvalidParameterError(f"{place}.enabled: true or false, not {entry['enabled']!r}") from error
 
 
 def validated(kind: type[Group], values: Any, place: str) -> Group:

@@ -61,6 +61,12 @@ def test_no_difference_in_a_small_cohort_is_no_tie():
     assert "may lose 0.05" in decision.reasons[0]
 
 
+def test_what_could_not_be_compared_with_the_baseline_is_no_champion():
+    decision = fusion(row("fusion.a", against=(np.nan,) * 4), needs={"fusion.a": RECEPTION})
+    assert decision.alias == "challenger"
+    assert decision.reasons == ("it could not be compared with the simple baseline",)
+
+
 def test_what_loses_is_no_champion_whatever_it_saves():
     decision = fusion(row("fusion.a", against=LOSES), needs={"fusion.a": RECEPTION})
     assert decision.alias == "challenger"

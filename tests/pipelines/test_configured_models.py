@@ -97,6 +97,27 @@ def test_wrong_parameters_are_told_with_their_place(entry: dict[str, Any], words
         configured_models(entries(one=entry))
 
 
+def test_all_entries_of_a_family_that_can_not_be_are_told_at_once():
+    with pytest.raises(InvalidParameterError) as told:
+        configured_models(entries(one={"members": None}, two=RECORD | {"predictors": []}, three=RECORD))
+    assert [line.split(":")[0] for line in str(told.value).splitlines()] == [
+        "fusion.one.members",
+        "fusion.two.predictors",
+    ]
+
+
+@pytest.mark.parametrize(("enabled", "there"), [(False, False), ("false", False), (True, True), ("true", True)])
+def test_an_entry_that_is_not_enabled_is_left_out_with_or_without_quotes(enabled: bool | str, there: bool):
+    parameters = entries(one=RECORD | {"enabled": enabled}) | {"pretraining": {"two": IMAGE | {"enabled": enabled}}}
+    assert ("one" in configured_models(parameters)["fusion"]) is there
+    assert ("two" in configured_backbones(parameters)) is there
+
+
+def test_what_is_neither_true_nor_false_is_refused_with_its_place():
+    with pytest.raises(InvalidParameterError, match=r"fusion\.one\.enabled: true or false, not 'maybe'"):
+        configured_models(entries(one=RECORD | {"enabled": "maybe"}))
+
+
 def test_a_backbone_that_is_not_named_is_the_default_one_for_its_features_too():
     frozen = {"image_input": "crop", "network": {"regime": "frozen", "weights": "random"}}
     models = configured_models(entries(one=frozen))["fusion"]

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 
+from lesion_fusion.cohort.targets import SmallCohortError
 from lesion_fusion.tabular.encoding import is_number, make_encoder
 from lesion_fusion.tabular.training_rows import Training, TrainingRows, training_rows
 from tests.tabular.toy import toy_study
@@ -43,6 +45,13 @@ def test_a_fit_on_oversampled_rows_is_the_fit_on_rows_weighted_by_how_often_they
     weighted = TrainingRows(features, labels, often).fit(LogisticRegression(tol=1e-10))
     np.testing.assert_allclose(oversampled.coef_, weighted.coef_, atol=1e-6)
     assert not np.allclose(oversampled.coef_, TrainingRows(features, labels).fit(LogisticRegression()).coef_, atol=1e-3)
+
+
+def test_more_neighbours_than_cases_are_refused_with_both_numbers():
+    rows = TrainingRows(*some_rows((4, 4)))
+    rows.fit(KNeighborsClassifier(8))
+    with pytest.raises(SmallCohortError, match=r"9 nearest neighbours has 8 cases .*n_neighbors"):
+        rows.fit(KNeighborsClassifier(9))
 
 
 def test_noise_has_the_size_asked_for_on_numbers_and_none_on_indicators():

@@ -144,8 +144,10 @@ def _against_baseline(
 ) -> tuple[bool, str]:
     """Return whether a model beats the simple baseline or ties it with less, and how they compare, in words."""
     name = f"{row['family']}.{row['model']}"
-    if name == baseline or pd.isna(row.get("baseline_p")):
+    if name == baseline:
         return True, "it is the simple baseline"
+    if pd.isna(row.get("baseline_p")):
+        return False, "it could not be compared with the simple baseline"
     difference, low, high = (row[f"baseline_difference{end}"] for end in ("", "_low", "_high"))
     found = f"difference in AUROC {difference_in_words(difference, low, high)}"
     if row["baseline_p"] < rule.level:

@@ -13,6 +13,7 @@ from kedro.framework.project import pipelines
 from pydantic import BaseModel
 
 from lesion_fusion.errors import MendableError
+from lesion_fusion.parameters import is_enabled
 from lesion_fusion.pipelines.configured_parameters import active
 from lesion_fusion.pipelines.network_comparison.combinations import with_combinations
 
@@ -77,7 +78,7 @@ def _is_left_out(value: Any) -> bool:
     """Say whether a parameter is null or not enabled, or a group of such alone."""
     if not isinstance(value, Mapping):
         return value is None
-    return value.get("enabled") is False or all(map(_is_left_out, value.values()))
+    return not is_enabled(value, "an entry") or all(map(_is_left_out, value.values()))
 
 
 def _explain(name: str, known: set[str]) -> str:

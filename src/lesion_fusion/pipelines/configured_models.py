@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
 from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.parameters import ModelParameters, Parameters, validated
+from lesion_fusion.parameters import InvalidParameterError, ModelParameters, Parameters, is_enabled, validated
 from lesion_fusion.pipelines.model.joint_nodes import JointModel
 from lesion_fusion.pipelines.model.kinds import ModelEntryError, kind_of
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
@@ -45,7 +45,7 @@ def compared_models(parameters: Mapping[str, Any], models: Sequence[str]) -> lis
     named = [
         (group, name)
         for group, entry in groups
-        if entry is not None and entry.get("enabled", True)
+        if entry is not None and is_enabled(entry, f"comparisons.groups.{group}")
         for row in entry["rows"]
         for name in (row["model"], row.get("reference"))
         if name is not None
@@ -118,8 +118,7 @@ def configured_combinations(parameters: Mapping[str, Any]) -> dict[str, ModelPar
 
 def configured_backbones(parameters: Mapping[str, Any]) -> dict[str, Pretraining]:
     """Return {backbone: its parameters}, the networks to pretrain; raises as `configured_models`."""
-    entries = _entries(parameters, "pretraining")
-    typed = {name: validated(Pretraining, entry, f"pretraining.{name}") for name, entry in entries.items()}
+    typed = _typed(_entries(parameters, "pretraining"), "pretraining", lambda _entry, _place: Pretraining)
     return _with_image_inputs(typed, "pretraining", parameters)
 
 
@@ -134,11 +133,25 @@ def must_beat(models: Mapping[str, Mapping[str, ModelParameters]]) -> dict[str, 
 
 
 def _typed_models(parameters: Mapping[str, Any], family: str) -> dict[str, ModelParameters]:
-    typed = {
-        name: validated(kind_of(entry, f"{family}.{name}"), entry, f"{family}.{name}")
-        for name, entry in _entries(parameters, family).items()
-    }
-    return _with_image_inputs(typed, family, parameters)
+    return _with_image_inputs(_typed(_entries(parameters, family), family, kind_of), family, parameters)
+
+
+def _typed(
+    entries: Mapping[str, Mapping[str, Any]],
+    group: str,
+    kind: Callable[[Mapping[str, Any], str], type[Entry]],
+) -> dict[str, Entry]:
+    """Return the entries, each as its `kind`; raises InvalidParameterError for all that can't be, a line a fault."""
+    typed, faults = {}, []
+    for name, entry in entries.items():
+        place = f"{group}.{name}"
+        try:
+            typed[name] = validated(kind(entry, place), entry, place)
+        except InvalidParameterError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise InvalidParameterError("\n".join(faults))
+    return typed
 
 
 def _entries(parameters: Mapping[str, Any], group: str) -> dict[str, Mapping[str, Any]]:
@@ -149,7 +162,7 @@ def _entries(parameters: Mapping[str, Any], group: str) -> dict[str, Mapping[str
         raise ModelEntryError(
             f"Each entry under {group} holds a model's parameters; these do not: {', '.join(broken)}."
         )
-    return {name: entry for name, entry in entries.items() if entry.get("enabled", True)}
+    return {name: entry for name, entry in entries.items() if is_enabled(entry, f"{group}.{name}")}
 
 
 def _with_image_inputs(entries: dict[str, Entry], group: str, parameters: Mapping[str, Any]) -> dict[str, Entry]:

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from sklearn.utils.class_weight import compute_sample_weight
 
+from lesion_fusion.cohort.targets import SmallCohortError
 from lesion_fusion.parameters import Parameters
 
 
@@ -40,7 +41,16 @@ class TrainingRows:
     weights: np.ndarray | None = None
 
     def fit(self, classifier: Any) -> Any:
-        """Return `classifier`, fitted on the rows."""
+        """Return `classifier`, fitted on the rows.
+
+        Raises SmallCohortError where it looks at more neighbours than there are rows.
+        """
+        neighbours = getattr(classifier, "n_neighbors", 0)
+        if neighbours > len(self.labels):
+            raise SmallCohortError(
+                f"A classifier that looks at {neighbours} nearest neighbours has {len(self.labels)} cases to learn "
+                "from in an inner training fold. Give smaller values of n_neighbors, or use a larger cohort."
+            )
         weights = {} if self.weights is None else {"sample_weight": self.weights}
         return classifier.fit(self.features, self.labels, **weights)
 

@@ -29,8 +29,10 @@ class Pretraining(Parameters):
     """Networks to train for others to start from, averaged.
 
     Member i is trained without the i-th of `folds` parts of the patients and judged on it: with as many members as
-    folds, every patient is held out once.
+    folds, every patient is held out once. One that is not `enabled` is left out.
     """
+
+    enabled: bool = True
 
     network: NetworkParameters
     image_input: str
