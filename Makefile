@@ -30,7 +30,7 @@ test: $(STAMP) ## linter, type checker and all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 lint: $(STAMP) ## linter and type checker alone
 	$(BIN)/ruff check .

@@ -79,6 +79,16 @@ class Project:
         return f"sqlite:///{self.folder / 'mlflow.db'}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares something costly, where tests are spread over processes (`--dist loadgroup`).
+
+    The finished project is made once, so all its tests are one group; every other group is a file's tests.
+    """
+    for item in items:
+        shared = "finished_project" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("finished_project" if shared else str(item.path)))
+
+
 def copy_project(folder: Path) -> Project:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "local")
     for name in ("src", "conf"):

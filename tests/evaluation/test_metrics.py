@@ -140,6 +140,13 @@ def test_weights_give_what_repeating_the_cases_gives(data: tuple[np.ndarray, np.
     )
 
 
+def test_a_resample_of_one_probability_has_no_calibration_slope() -> None:
+    y, p = np.array([0, 0, 1, 1, 0, 1]), np.array([0.4, 0.4, 0.4, 0.7, 0.2, 0.3])
+    weights = np.array([[1, 1], [2, 1], [1, 1], [0, 1], [0, 1], [0, 1]], dtype=float)
+    found = weighted_metrics(as_arrays(binary_predictions(y, p)), weights)["calibration_slope"]
+    assert np.isnan(found).tolist() == [True, False]
+
+
 def test_a_perfect_model() -> None:
     y = np.array([0, 0, 0, 1, 1])
     found = figures_of(y, np.where(y == 1, 0.9, 0.1))

@@ -137,7 +137,11 @@ def calibration_slope(positive: Bools, probability: Floats, weights: Floats) -> 
     lost = np.isnan(slope)
     if lost.any():
         slope[lost] = _newton(outcome, log_odds, weights[:, lost], np.zeros(2))[1]
-    return slope
+    # A resample may hold one probability alone, though the sample has several.
+    there = weights > 0
+    lowest = np.where(there, log_odds[:, None], np.inf).min(axis=0)
+    highest = np.where(there, log_odds[:, None], -np.inf).max(axis=0)
+    return np.where(highest > lowest, slope, np.nan)
 
 
 def calibration_intercept(positive: Bools, probability: Floats, weights: Floats) -> Floats:
