@@ -34,3 +34,36 @@ def test_the_tests_of_networks_pass_on_every_backend(backend: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+TRAINED = """
+import numpy as np
+from lesion_fusion.imaging.keras_backend import keras, sharing_devices
+from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.out_of_fold import train_out_of_fold
+
+labels = np.repeat([0, 1], 24)
+images = (60 * np.random.default_rng(0).random((48, 32, 32, 1)) + 60 * labels[:, None, None, None]).astype("uint8")
+parameters = NetworkParameters(backbone="small_cnn", optimizer="adam", epochs=2, batch_size=15, patience=None)
+trained = train_out_of_fold(images, labels, np.arange(48), np.arange(48) % 2, 2, parameters, 0)
+print(sharing_devices(), len(trained.network.weights[0].value.devices()), *trained.probabilities[:, 1])
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_of_jax_share_each_batch_and_learn_what_one_learns() -> None:
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    found = []
+    for devices in (1, 2):
+        flags = {"KERAS_BACKEND": "jax", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        # As many to a batch as two devices can share.
+        code = TRAINED.replace("batch_size=15", "batch_size=14") if devices == 1 else TRAINED
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=os.environ | flags, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        sharing, holding, *probabilities = done.stdout.split()
+        assert (int(sharing), int(holding)) == (devices, devices)
+        found.append([float(one) for one in probabilities])
+    assert found[1] == pytest.approx(found[0], abs=0.02)

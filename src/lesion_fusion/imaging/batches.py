@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lesion_fusion.imaging.keras_backend import keras
+from lesion_fusion.imaging.keras_backend import keras, sharing_devices
 
 
 class Rows(Protocol):
@@ -38,7 +38,8 @@ class TrainingBatches(keras.utils.PyDataset):
     """Shuffled batches of (inputs float32, one-hot targets, case weights); every batch is full.
 
     What does not fill a batch is left out of the epoch; the order is drawn anew for each epoch from `seed`, so another
-    remainder is left out each time. One shape of batch means one trace of the network.
+    remainder is left out each time. One shape of batch means one trace of the network. Where several devices share a
+    batch, its size is lowered to a multiple of their number.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class TrainingBatches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self._inputs, self._targets, self._weights, self._rows = inputs, targets, weights, np.sort(rows)
-        self._batch_size = min(batch_size, len(rows))
+        fitting, devices = min(batch_size, len(rows)), sharing_devices()
+        self._batch_size = max(fitting - fitting % devices, devices)
         self._seed = seed
         self._epoch = 0
         self._shuffle()

@@ -2,16 +2,19 @@
 
 Import this module before the first `import keras`. TensorFlow writes some lines past Python to the process' standard
 error before its own log level applies; they tell nothing of the run. Python's errors come through.
+
+On JAX with several devices each holds the network and takes its share of every training batch.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["keras"]
+__all__ = ["keras", "sharing_devices"]
 
 
 @contextmanager
@@ -40,3 +43,20 @@ with _silent_native_stderr():
     # Whatever the backend, Keras imports TensorFlow, where it is there, as soon as it seeds anything.
     with suppress(ImportError):
         import tensorflow  # noqa: F401
+
+
+def sharing_devices() -> int:
+    """Return the number of devices that a training batch is divided among; its size must be a multiple of it."""
+    distribution = keras.distribution.distribution()
+    return 1 if distribution is None else math.prod(distribution.device_mesh.shape)
+
+
+def _use_all_devices() -> None:
+    # Keras' other backends train on one device.
+    if keras.backend.backend() != "jax" or keras.distribution.distribution() is not None:
+        return
+    if len(keras.distribution.list_devices()) > 1:
+        keras.distribution.set_distribution(keras.distribution.DataParallel())
+
+
+_use_all_devices()
