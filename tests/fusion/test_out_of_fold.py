@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,6 +73,30 @@ def test_the_order_of_rows_and_members_changes_nothing(members, study, rule: str
     pd.testing.assert_frame_equal(one.predictions, other.predictions, check_exact=True)
     pd.testing.assert_frame_equal(one.settled, other.settled, check_exact=True)
     assert one.fitted.threshold == other.fitted.threshold
+
+
+def test_a_mean_that_is_not_calibrated_is_the_mean_and_learns_nothing(members, study):
+    own = {name: replace(member, threshold=at) for (name, member), at in zip(members.items(), (0.2, 0.5), strict=True)}
+    as_it_is = LateFusion(members=NAMES, calibrated=False)
+    found = fuse_out_of_fold(own, study.cases, CLASSES, as_it_is, DECISION, 1)
+    tables = [member.predictions.set_index("case_id")["p_malignant"] for member in members.values()]
+    mean = pd.concat(tables, axis=1).mean(axis=1)
+    fused_here = found.predictions.set_index("case_id")["p_malignant"]
+    pd.testing.assert_series_equal(fused_here.sort_index(), mean.sort_index(), check_names=False)
+    assert set(found.predictions["threshold"]) == {0.35}
+    # Other labels, the same answers.
+    swapped = {
+        name: replace(
+            member,
+            inner_predictions=member.inner_predictions.assign(
+                label=member.inner_predictions["label"].iloc[::-1].values
+            ),
+        )
+        for name, member in own.items()
+    }
+    again = fuse_out_of_fold(swapped, study.cases, CLASSES, as_it_is, DECISION, 1)
+    pd.testing.assert_frame_equal(again.predictions, found.predictions, check_exact=True)
+    assert again.fitted == found.fitted
 
 
 def test_members_are_fused_over_the_cases_all_of_them_predicted(members, study):

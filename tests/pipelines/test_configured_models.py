@@ -97,6 +97,15 @@ def test_wrong_parameters_are_told_with_their_place(entry: dict[str, Any], words
         configured_models(entries(one=entry))
 
 
+def test_a_mean_that_is_not_calibrated_has_members_that_learn_nothing_here():
+    unseen = {"transferred": "other.imaging.cnn", "image_inputs": ["crop"], "calibrated": False}
+    both = {"members": ["fusion.a", "fusion.b"], "calibrated": False}
+    nested = {"members": ["fusion.a", "fusion.both"], "calibrated": False}
+    configured_models(entries(a=unseen, b=unseen, both=both, nested=nested))
+    with pytest.raises(ModelEntryError, match=r"fusion\.both has the member fusion\.b, which learns .* fusion\.a"):
+        configured_models(entries(a=unseen, b=unseen | {"calibrated": True}, both=both))
+
+
 def test_all_entries_of_a_family_that_can_not_be_are_told_at_once():
     with pytest.raises(InvalidParameterError) as told:
         configured_models(entries(one={"members": None}, two=RECORD | {"predictors": []}, three=RECORD))

@@ -20,17 +20,23 @@ from tests.fusion.toy import TUNING, drawn_members
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
 NAME = ModelName("fusion", "late")
-RECORD = SimpleNamespace(record_columns=("age",), uses_descriptors=False, image_inputs=())
-IMAGE = SimpleNamespace(record_columns=(), uses_descriptors=True, image_inputs=())
-BOTH = SimpleNamespace(record_columns=("age",), uses_descriptors=True, image_inputs=())
+RECORD = SimpleNamespace(record_columns=("age",), uses_descriptors=False, image_inputs=(), threshold=0.3)
+IMAGE = SimpleNamespace(record_columns=(), uses_descriptors=True, image_inputs=(), threshold=0.6)
+BOTH = SimpleNamespace(record_columns=("age",), uses_descriptors=True, image_inputs=(), threshold=0.5)
 
 
-def fuse(*models: SimpleNamespace, names: tuple[str, ...] = ("clinical.a", "imaging.b", "imaging.c")):
+def fuse(
+    *models: SimpleNamespace, names: tuple[str, ...] = ("clinical.a", "imaging.b", "imaging.c"), calibrated: bool = True
+):
     """Fuse three drawn members, each with one of the models, under these names."""
     drawn, cases = drawn_members(3.0, 1.5, 1.0, n=120, seed=0)
     given = dict(zip(("clinical.a", "imaging.b", "imaging.c"), zip(drawn.values(), models, strict=True), strict=True))
-    of_members = [part for name in names for part in (*vars(given[name][0]).values(), given[name][1])]
-    parameters = LateFusion(members=names)
+    of_members = [
+        part
+        for name in names
+        for part in (given[name][0].predictions, given[name][0].inner_predictions, given[name][1])
+    ]
+    parameters = LateFusion(members=names, calibrated=calibrated)
     return fuse_late(cases, parameters, TUNING, STUDY, *of_members, model=NAME), drawn
 
 
@@ -46,6 +52,13 @@ def test_without_the_image_the_record_answers_and_without_the_record_the_images_
     images = reduced(model, {Need.IMAGE, Need.MASK})
     assert tuple(images.members) == ("imaging.b", "imaging.c")
     assert images.threshold != model.threshold
+
+
+def test_what_is_not_calibrated_decides_at_the_mean_of_its_members_thresholds_whoever_answers():
+    (predictions, _, _, _, model), _ = fuse(RECORD, IMAGE, IMAGE, calibrated=False)
+    assert model.threshold == pytest.approx(0.5)
+    assert predictions["threshold"].to_numpy() == pytest.approx(0.5)
+    assert reduced(model, {Need.IMAGE, Need.MASK}).threshold == pytest.approx(0.6)
 
 
 def test_what_all_members_need_has_no_reduced_predictions():
@@ -67,7 +80,7 @@ def test_the_order_in_which_members_are_named_changes_nothing():
 @pytest.mark.parametrize("rule", ["mean", "majority_vote"])
 def test_a_family_other_than_fusion_may_have_one(rule: str):
     drawn, cases = drawn_members(1.0, 1.0, n=100, seed=0)
-    of_members = [part for member in drawn.values() for part in (*vars(member).values(), RECORD)]
+    of_members = [part for member in drawn.values() for part in (member.predictions, member.inner_predictions, RECORD)]
     parameters = LateFusion(members=("clinical.a", "clinical.b"), rule=rule)
     predictions, *_, model = fuse_late(
         cases, parameters, TUNING, STUDY, *of_members, model=ModelName("clinical", "ensemble")

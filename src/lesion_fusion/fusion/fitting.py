@@ -9,7 +9,7 @@ import numpy as np
 from lesion_fusion.cohort.folds import inner_folds
 from lesion_fusion.cohort.targets import SmallCohortError
 from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.fusion.rules import FittedRule, fit_rule
+from lesion_fusion.fusion.rules import FittedRule, Mean, fit_rule
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold
 from lesion_fusion.tabular.parameters import Tuning
 
@@ -25,6 +25,15 @@ class FittedFusion:
     def probabilities(self, probabilities: np.ndarray) -> np.ndarray:
         """Return calibrated joint probabilities, shape (n, k), of members' probabilities, shape (members, n, k)."""
         return self.calibration.probabilities(self.rule.scores(probabilities))
+
+
+def as_it_is(probabilities: np.ndarray, thresholds: np.ndarray) -> tuple[FittedFusion, np.ndarray]:
+    """Return the mean that nothing is fitted for, and its own probabilities (n, k) of the cases.
+
+    `probabilities` (members, n, k); `thresholds` (members,), at whose mean it decides.
+    """
+    fusion = FittedFusion(Mean(), Calibration.identity(probabilities.shape[2]), float(thresholds.mean()))
+    return fusion, fusion.probabilities(probabilities)
 
 
 def fit_fusion(

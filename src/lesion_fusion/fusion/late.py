@@ -17,12 +17,15 @@ class LateFusion(ModelParameters):
 
     `mean`: the mean probability. `majority_vote`: the share of members that decide for a class, equal shares in the
     order of the mean probability. `weighted`: a weighted mean of log probabilities. `stacking`: `classifier`, trained
-    on the members' log-odds. What a rule learns, it learns inside each training fold.
+    on the members' log-odds. What a rule learns, it learns inside each training fold, where calibration and threshold
+    are fitted too. Not `calibrated`, for models that learn nothing of this cohort, a fusion is their mean as it is, and
+    decides at the mean of their thresholds.
     """
 
     members: tuple[str, ...] = Field(min_length=2)
     rule: Rule = "mean"
     classifier: str | None = None
+    calibrated: bool = True
 
     @field_validator("members")
     @classmethod
@@ -31,6 +34,14 @@ class LateFusion(ModelParameters):
         if twice:
             raise ValueError(f"a member counts once; named more often: {', '.join(twice)}")
         return members
+
+    @model_validator(mode="after")
+    def _learns_nothing_uncalibrated(self) -> LateFusion:
+        if not self.calibrated and self.rule != "mean":
+            raise ValueError(
+                f"the rule {self.rule} learns from this cohort, so that it is calibrated; only mean need not be"
+            )
+        return self
 
     @model_validator(mode="after")
     def _stacks_with_a_classifier(self) -> LateFusion:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed
-from lesion_fusion.fusion.fitting import FittedFusion, fit_fusion
+from lesion_fusion.fusion.fitting import FittedFusion, as_it_is, fit_fusion
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.tabular.out_of_fold import REFIT
 from lesion_fusion.tabular.parameters import Tuning
@@ -20,10 +20,11 @@ Training = tuple[int, int]
 
 @dataclass(frozen=True)
 class Member:
-    """What fusion reads of a member: its tables of `predictions` and `inner_predictions`."""
+    """What fusion reads of a member: its tables of `predictions` and `inner_predictions`, its own `threshold`."""
 
     predictions: pd.DataFrame
     inner_predictions: pd.DataFrame
+    threshold: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ def fuse_out_of_fold(
     """Fuse members fold by fold, in `trainings` or else in all that they share.
 
     The order of rows and of members does not matter. In each outer fold the fusion is fitted on the cases for which
-    every member has an inner prediction, and applied to the members' predictions of the fold's test cases. `patients`
-    gives the patient_id of each case_id.
+    every member has an inner prediction, and applied to the members' predictions of the fold's test cases; one that is
+    not calibrated learns nothing, nor may its members. `patients` gives the patient_id of each case_id.
     """
     names = sorted(members)
     columns = [f"p_{name}" for name in classes]
@@ -72,7 +73,10 @@ def fuse_out_of_fold(
         positions = cases["label"].map(code).to_numpy()
         groups = patient_of.loc[cases["case_id"]].to_numpy()
         of_training = derived_seed(seed, key[0] + 1, key[1] + 1)
-        fitted, calibrated = fit_fusion(fusion, inner, positions, groups, tuning, of_training)
+        if fusion.calibrated:
+            fitted, calibrated = fit_fusion(fusion, inner, positions, groups, tuning, of_training)
+        else:
+            fitted, calibrated = as_it_is(inner, np.array([members[name].threshold for name in names]))
         inner_outputs.append(_table(cases, key, columns, calibrated))
         settled.append({"repeat": key[0], "fold": key[1], **fitted.rule.settled(names)})
         if key != (REFIT, REFIT):

@@ -95,6 +95,10 @@ def configured_models(parameters: Mapping[str, Any]) -> dict[str, dict[str, Mode
     for name, entry in every.items():
         if isinstance(entry, LateFusion):
             _check_named(entry.members, every, f"{name} has the member", "which no entry among the models has")
+            if not entry.calibrated:
+                as_they_are = [member for member in every if not getattr(every[member], "calibrated", True)]
+                what = "which learns from this cohort: it can't be averaged with `calibrated: false`"
+                _check_named(entry.members, as_they_are, f"{name} has the member", what)
         if isinstance(entry, TabularModel) and entry.network is not None:
             what = "which is no network over images alone"
             _check_named([entry.network], networks, f"{name} reads the embeddings of", what)

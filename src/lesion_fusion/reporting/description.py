@@ -94,7 +94,7 @@ def describe(parameters: Mapping[str, Any]) -> Description:
         return Description(
             what=f"late fusion, {words(rule)}{stacker}",
             sees=f"the probabilities of {listing(list(parameters['members']))}",
-            tuned=SETTLED[rule],
+            tuned=SETTLED[rule] if parameters["calibrated"] else "nothing",
             tried=1,
             settled=MEANING[rule],
         )

@@ -31,8 +31,11 @@ def fuse_late(
     """
     names = sorted(parameters.members)
     places = [3 * parameters.members.index(name) for name in names]
-    members = {name: Member(*of_members[at : at + 2]) for name, at in zip(names, places, strict=True)}
     fitted = {name: of_members[at + 2] for name, at in zip(names, places, strict=True)}
+    members = {
+        name: Member(of_members[at], of_members[at + 1], fitted[name].threshold)
+        for name, at in zip(names, places, strict=True)
+    }
 
     trainings = common_trainings(members)
     groups = dict.fromkeys([tuple(names), *(answering(fitted, given) for given in GIVEN)])
