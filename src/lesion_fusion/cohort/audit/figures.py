@@ -107,8 +107,7 @@ def birads_figure(birads: Rows) -> Figure:
             textcoords="offset points",
             ha="center",
         )
-    axes.set(xlabel="Category (above the bars: malignant share)", ylabel="Cases")
-    axes.margins(y=0.15)
+    axes.set(xlabel="Category (above the bars: malignant share)", ylabel="Cases", ylim=(0, 1.15 * bottom.max()))
     axes.grid(visible=False, axis="x")
     axes.legend(loc="best")
     return figure
