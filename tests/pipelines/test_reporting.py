@@ -213,6 +213,11 @@ def test_synthetic_cohorts_are_marked_and_others_are_not(toy: ToyStudy, outputs:
     assert "These are not patients" not in page_of(toy, outputs, **{"params:report": parameters})
 
 
+def test_a_step_shows_what_it_is_worth_in_decisions(html: str) -> None:
+    assert "Net benefit, difference" in html
+    assert "Net benefit is that of" in html
+
+
 def test_the_page_says_what_identifies_the_study_and_nothing_of_the_day(html: str) -> None:
     for text in ("c0ffee", "f01d5", "kedro run --params seed=1"):
         assert text in html
@@ -257,6 +262,9 @@ def test_three_classes_are_reported_without_what_only_two_have(tmp_path: Path) -
     html = run_stage(toy_study(target="three_class", n=120), tmp_path)["report"]
     assert "malignant against all others" in html
     assert "Calibration slope" not in html
+    assert "What each step adds" in html
+    assert "Net benefit, difference" not in html
+    assert "Net benefit is that of" not in html
     assert "The class of the highest probability" in html
 
 
