@@ -27,7 +27,7 @@ def combinations_figure(table: pd.DataFrame, title: str = "AUROC, 95 % interval"
     axes.axhline(0.5, color=REFERENCE, linestyle=":", linewidth=1.2)
     axes.set_xticks(range(len(backbones)), backbones)
     axes.set_xlim(-0.6, len(backbones) - 0.4)
-    axes.set_ylabel("auroc   (dotted: chance)")
+    axes.set_ylabel("AUROC   (dotted: chance)")
     axes.grid(visible=False, axis="x")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
