@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.io import DatasetError
 from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.cohort.folds import make_folds
@@ -85,6 +86,14 @@ def test_what_does_not_fit_is_said():
         transferred(source=Seeing(), images=(ImageInput(size=64), np.zeros((24, 64, 64, 2), dtype="uint8")))
 
 
-def test_a_model_that_is_not_there_is_told_with_the_command_that_makes_it(tmp_path):
-    with pytest.raises(Exception, match="imaging_models"):
-        ModelBundleDataset(filepath=str(tmp_path / "none")).load()
+@pytest.mark.parametrize(
+    ("model", "command"),
+    [
+        ("imaging.descriptors_svm", "kedro run --pipeline imaging_models` .* `--env bus_bra`"),
+        ("pretraining.small_cnn", "kedro run --pipeline pretraining` .* `--env bus_bra`"),
+        ("fusion.late_mean", "kedro run --pipeline fusion` .* `--env bus_bra`"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told_with_the_command_that_makes_it(tmp_path, model: str, command: str):
+    with pytest.raises(DatasetError, match=command):
+        ModelBundleDataset(filepath=str(tmp_path / "bus-bra" / model)).load()
