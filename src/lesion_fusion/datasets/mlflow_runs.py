@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Mapping
-from importlib.metadata import version
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import mlflow
+import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
+from mlflow.entities import Metric
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
@@ -20,7 +24,8 @@ import lesion_fusion
 from lesion_fusion.evaluation.promotion import Champion
 
 if TYPE_CHECKING:
-    from lesion_fusion.models.run_record import RunRecord
+    from lesion_fusion.models.base import FittedModel
+    from lesion_fusion.models.domain import Domain
 
 _TYPES = {float: DataType.double, str: DataType.string, bool: DataType.boolean}
 
@@ -43,64 +48,106 @@ _SERVING_PACKAGES = (
     "scipy",
     "skops",
 )
+# MLflow refuses more in one call.
+MAX_METRICS_PER_BATCH = 1000
 _BACKEND_PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "torch", "xgboost-cpu", "xgboost")
 
 
-class MlflowChildRunDataset(AbstractDataset["RunRecord", dict[str, str]]):
-    """Saves a `RunRecord` as a child of the active run; loads a reference to what was saved.
+@dataclass(frozen=True)
+class RunRecord:
+    """What the tracked run of one model shows.
 
-    It never exists beforehand: a new parent run gets child runs of its own, of reused results too, so that the runs of
-    two parents can be compared. `model` (`<family>.<model>`) and `cohort` find the last run of an earlier session, for
-    one that runs the stage of fusion alone.
+    `histories` maps a metric to values by step; `plots` (PNG) and `tables` are named files; `note` is what the run's
+    page says in words.
     """
 
-    def __init__(self, *, model: str, cohort: str, metadata: dict[str, Any] | None = None) -> None:
-        self._model = model
+    family: str
+    name: str
+    tags: dict[str, str]
+    parameters: dict[str, str]
+    metrics: dict[str, float]
+    model: FittedModel
+    domain: Domain
+    input_example: pd.DataFrame
+    note: str = ""
+    histories: dict[str, dict[int, float]] = field(default_factory=dict)
+    plots: dict[str, bytes] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        """`<family>.<model>`."""
+        return f"{self.family}.{self.name}"
+
+
+class MlflowRunsDataset(AbstractDataset[list[RunRecord], dict[str, dict[str, str]]]):
+    """Saves the runs of a family's models as children of the active run; loads references to them by model.
+
+    They never exist beforehand: a new parent run gets child runs of its own, of reused results too, so that the runs of
+    two parents can be compared. `family` and `cohort` find the last runs of an earlier session, for one that runs the
+    stage of fusion alone.
+    """
+
+    def __init__(self, *, family: str, cohort: str, metadata: dict[str, Any] | None = None) -> None:
+        self._family = family
         self._cohort = cohort
-        self._reference: dict[str, str] | None = None
+        self._references: dict[str, dict[str, str]] | None = None
         self.metadata = metadata
 
-    def load(self) -> dict[str, str]:
-        """Return the reference of the run saved in this session, or else of the last one."""
-        return self._reference or self._last_reference()
+    def load(self) -> dict[str, dict[str, str]]:
+        """Return the references of the runs saved in this session, or otherwise of each model's last one."""
+        return self._last_references() if self._references is None else self._references
 
-    def _last_reference(self) -> dict[str, str]:
-        family, _, name = self._model.partition(".")
+    def _last_references(self) -> dict[str, dict[str, str]]:
         found = mlflow.search_runs(
-            filter_string=f"tags.family = '{family}' and tags.model = '{name}' and tags.cohort = '{self._cohort}'",
+            filter_string=f"tags.family = '{self._family}' and tags.cohort = '{self._cohort}'",
             order_by=["attributes.start_time DESC"],
-            max_results=1,
             output_format="list",
         )
-        outputs = found[0].outputs.model_outputs if found and found[0].outputs else []
-        if not outputs:
-            raise DatasetError(f"No run of {self._model} on {self._cohort} was tracked: run without --tags.")
-        return _reference(self._model, found[0].info.run_id, f"models:/{outputs[0].model_id}", found[0].data.tags)
+        references: dict[str, dict[str, str]] = {}
+        for run in found:
+            name = f"{self._family}.{run.data.tags['model']}"
+            outputs = run.outputs.model_outputs if run.outputs else []
+            if outputs and name not in references:
+                references[name] = _reference(name, run.info.run_id, f"models:/{outputs[0].model_id}", run.data.tags)
+        if not references:
+            raise DatasetError(f"No run of a {self._family} model on {self._cohort} was tracked: run without --tags.")
+        return references
 
-    def save(self, data: RunRecord) -> None:
-        """Write the run: tags, parameters, metrics, histories, figures, tables and the servable model."""
-        with mlflow.start_run(run_name=data.full_name, nested=True) as run:
-            mlflow.set_tags({"family": data.family, "model": data.name, **_package_tags(), **data.tags})
-            mlflow.set_tag(MLFLOW_RUN_NOTE, data.note)
-            mlflow.log_params(data.parameters)
-            for name, values in data.histories.items():
-                for step, value in values.items():
-                    mlflow.log_metric(name, value, step=step)
-            with tempfile.TemporaryDirectory() as workshop:
-                for name, figure in data.figures.items():
-                    (Path(workshop) / name).write_bytes(figure)
-                for name, table in data.tables.items():
-                    table.to_csv(Path(workshop) / name, index=False)
-                mlflow.log_artifacts(workshop)
-            logged = _log_model(data)
-            mlflow.log_metrics(data.metrics, model_id=logged.model_id)
-            self._reference = _reference(data.full_name, run.info.run_id, logged.model_uri, data.tags)
+    def save(self, data: list[RunRecord]) -> None:
+        """Write each run: tags, parameters, metrics, histories, plots, tables and the servable model."""
+        self._references = {record.full_name: _log_run(record) for record in data}
 
     def _describe(self) -> dict[str, Any]:
-        return {"model": self._model, "cohort": self._cohort}
+        return {"family": self._family, "cohort": self._cohort}
 
     def _exists(self) -> bool:
         return False
+
+
+def _log_run(record: RunRecord) -> dict[str, str]:
+    """Write a child run; return where its model is."""
+    with mlflow.start_run(run_name=record.full_name, nested=True) as run:
+        mlflow.set_tags({"family": record.family, "model": record.name, **_package_tags(), **record.tags})
+        mlflow.set_tag(MLFLOW_RUN_NOTE, record.note)
+        mlflow.log_params(record.parameters)
+        now = int(time.time() * 1000)
+        steps = [
+            Metric(name, value, now, step)
+            for name, values in record.histories.items()
+            for step, value in values.items()
+        ]
+        for start in range(0, len(steps), MAX_METRICS_PER_BATCH):
+            MlflowClient().log_batch(run.info.run_id, metrics=steps[start : start + MAX_METRICS_PER_BATCH])
+        with tempfile.TemporaryDirectory() as workshop:
+            for name, plot in record.plots.items():
+                (Path(workshop) / name).write_bytes(plot)
+            for name, table in record.tables.items():
+                table.to_csv(Path(workshop) / name, index=False)
+            mlflow.log_artifacts(workshop)
+        logged = _log_model(record)
+        mlflow.log_metrics(record.metrics, model_id=logged.model_id)
+    return _reference(record.full_name, run.info.run_id, logged.model_uri, record.tags)
 
 
 def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> dict[str, str]:
@@ -111,7 +158,7 @@ def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str])
 
 def _log_model(data: RunRecord) -> Any:
     # Imported here: these bring scikit-learn and the networks' code along, which a run without models does without.
-    from lesion_fusion.models.bundle import save_bundle
+    from lesion_fusion.models.base import save_model
     from lesion_fusion.serving import entry_path
     from lesion_fusion.serving.schema import answer_fields, request_fields
 
@@ -120,7 +167,7 @@ def _log_model(data: RunRecord) -> Any:
     given = [ColSpec(_TYPES[kind], name, required=False) for name, kind in answer_fields(data.model).items()]
     with tempfile.TemporaryDirectory() as workshop:
         bundle = Path(workshop) / "bundle"
-        save_bundle(data.model, bundle)
+        save_model(data.model, bundle)
         data.domain.save(bundle)
         return mlflow.pyfunc.log_model(
             name=data.full_name.replace(".", "-"),
@@ -136,8 +183,6 @@ def _log_model(data: RunRecord) -> Any:
 
 def _requirements() -> list[str]:
     """Return the serving environment's packages at the versions in use."""
-    from importlib.metadata import PackageNotFoundError
-
     found = []
     for name in (*_SERVING_PACKAGES, *_BACKEND_PACKAGES):
         try:

@@ -1,1 +1,28 @@
-"""Fitted models of every family, with one way to ask them for probabilities and one way to store them."""
+"""The kinds of model: one file each, and here one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lesion_fusion.models.base import ModelParameters
+from lesion_fusion.models.classifier import Classifier
+from lesion_fusion.models.joint import Joint
+from lesion_fusion.models.late import Late
+from lesion_fusion.models.network import Network
+from lesion_fusion.models.pretraining import Pretraining
+from lesion_fusion.models.transferred import Transferred
+
+# By what an entry in `conf/` says under `kind`.
+KINDS: dict[str, type[ModelParameters]] = {
+    "classifier": Classifier,
+    "network": Network,
+    "joint": Joint,
+    "late": Late,
+    "transferred": Transferred,
+}
+
+
+def stored_parameters(values: Mapping[str, Any]) -> ModelParameters:
+    """Return a model's entry as it was stored with the model: its values as JSON, `kind` among them."""
+    return (KINDS | {"pretraining": Pretraining})[values["kind"]].model_validate(values)

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.models.field_shifts import field_shifts
-from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.models.base import FittedModel
 from lesion_fusion.parameters import Parameters
 
 DOMAIN = "domain.json"
@@ -73,7 +72,7 @@ class Domain(BaseModel):
             fewest_fields=max(1, min(rules.fewest_record_fields, int(given.min()))),
             numbers=_ranges(cases, numbers, rules),
             descriptors=_ranges(image_descriptors, default_names() if model.uses_descriptors else [], rules),
-            field_shifts=field_shifts(model, cases, image_descriptors),
+            field_shifts=model.field_shifts(cases, image_descriptors),
         )
 
     @classmethod

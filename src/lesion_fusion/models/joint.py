@@ -1,36 +1,183 @@
-"""A fitted network over image and record together, with its calibration."""
+"""The kind `joint`: a network of two branches, image and record, trained end to end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pandas as pd
+from pydantic import Field, PositiveInt, field_validator
 
-from lesion_fusion.fusion.paired_inputs import PairedRows, record_vectors
+from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
+from lesion_fusion.cohort.schema import COLUMN, Kind
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.models.inputs import CaseInputs
-from lesion_fusion.tabular.calibration import Calibration, log_odds
+from lesion_fusion.models.base import CaseInputs, Description, ModelName, TrainedModel
+from lesion_fusion.datasets.finished_folds import FinishedFolds
+from lesion_fusion.models.network import (
+    FittedNetwork,
+    Network,
+    epochs_text,
+    registered_weights,
+    train_in_repeats,
+    trained_network,
+    training_text,
+    with_weights,
+)
+from lesion_fusion.notation import words
+from lesion_fusion.tabular.calibration import log_odds
+from lesion_fusion.tabular.encoding import CategoryIndicators
+from lesion_fusion.tabular.parameters import Tuning
+
+JOINTS = {"gated": "gates", "attention": "attention", "concatenation": "a dense layer"}
+
+
+class Joint(Network):
+    """A network of two branches: `network` over the images, dense layers of `record_units` over the record.
+
+    `fusion` is how they are joined (see `models.joint_network`). `predictors` are the roles of the record's columns
+    that it sees; without it, the study's.
+    """
+
+    kind: Literal["joint"] = "joint"  # type: ignore[assignment]
+    # Its embeddings hold the record already.
+    embeds_images: ClassVar[bool] = False
+
+    fusion: Literal["gated", "attention", "concatenation"]
+    record_units: tuple[PositiveInt, ...] = Field(default=(32, 16), min_length=1)
+    predictors: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @field_validator("network")
+    @classmethod
+    def _trained_end_to_end(cls, network: NetworkParameters) -> NetworkParameters:
+        if network.regime == "frozen":
+            raise ValueError("a joint network is trained end to end: take regime scratch, or fine_tune from weights")
+        return network
+
+    @field_validator("predictors")
+    @classmethod
+    def _may_predict(cls, roles: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        predictor_columns(roles or ())
+        return roles
+
+    @property
+    def network_settings(self) -> dict[str, Any] | None:
+        """None: it sees the record too, and is not compared with networks over images alone."""
+        return None
+
+    def inputs(self, model: ModelName) -> dict[str, str]:
+        """Return the datasets that training reads."""
+        return {
+            "tuning": "params:tuning",
+            "cases": "study_cases",
+            "folds": "folds",
+            "lesion_images": f"lesion_images.{self.image_input}",
+            "image_input": f"params:preprocessing.image_inputs.{self.image_input}",
+            "finished_folds": f"{model.full}.finished_folds",
+            **registered_weights(self.network),
+        }
+
+    def describe(self) -> Description:
+        """Return the network in words."""
+        joined = f"joined with a network of the record by {JOINTS[self.fusion]}"
+        return Description(
+            what=f"network {self.network.backbone}, {training_text(self.network)}, {joined}",
+            sees=f"the record and the image ({words(self.image_input)})",
+            tuned=epochs_text(self.network),
+        )
+
+
+def train(
+    parameters: Joint,
+    study: Study,
+    tuning: Tuning,
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    lesion_images: np.ndarray,
+    image_input: ImageInput,
+    finished_folds: FinishedFolds,
+    registered_weights: Path | None = None,
+    *,
+    model: ModelName,
+) -> TrainedModel:
+    """Train a joint network out of fold and on all cases; arguments as in `models.network.train`."""
+    # Imported here: keras takes seconds to import, and the clinical stage does without it.
+    from lesion_fusion.models.joint_network import build_joint_network
+
+    parameters = with_weights(parameters, registered_weights)
+    columns = study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
+    assert_no_leak(columns, study.protocol)
+    vectors = record_vectors(cases, columns)
+    build = partial(
+        build_joint_network,
+        parameters.network,
+        image_input.shape,
+        vectors.shape[1],
+        len(study.classes),
+        parameters.record_units,
+        parameters.fusion,
+    )
+    inputs = PairedRows(lesion_images, vectors)
+    result = train_in_repeats(inputs, cases, folds, parameters, tuning, study, finished_folds, build)
+    return trained_network(result, parameters, partial(FittedJoint, record_columns=columns), image_input, study, model)
+
+
+Joint.train = staticmethod(train)
 
 
 @dataclass(frozen=True)
-class FittedJoint:
-    """Implements `models.inputs.FittedModel` for a joint network over lesion images and the record."""
+class PairedRows:
+    """Images (n, height, width, channels), read on demand, and beside them one vector per case (n, d)."""
 
-    family: str
-    name: str
-    classes: tuple[str, ...]
-    threshold: float
-    network: Any
-    image_input: ImageInput
-    record_columns: tuple[str, ...]
-    calibration: Calibration
-    uses_descriptors: bool = False
+    images: Any
+    vectors: np.ndarray
 
     @property
-    def image_inputs(self) -> tuple[ImageInput, ...]:
-        """How images must be prepared."""
-        return (self.image_input,)
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the images."""
+        return tuple(self.images.shape)
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        return self.images[rows], self.vectors[rows]
+
+
+def record_vectors(cases: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Return the record's `columns` as numbers for a network, float32 (n, d), row i = row i of `cases`.
+
+    Categories become `tabular.encoding.CategoryIndicators`. A number is scaled so that the schema's range is six
+    standard deviations about its middle; a missing number is put in the middle, with an indicator. Nothing is fitted:
+    the same record is the same vector in every fold and when it is served.
+    """
+    numbers = [name for name in columns if COLUMN[name].kind is Kind.NUMBER]
+    categories = [name for name in columns if COLUMN[name].kind is not Kind.NUMBER]
+    blocks = [_scaled(cases[name], name) for name in numbers]
+    blocks.append(CategoryIndicators().fit_transform(cases[categories]))
+    return np.hstack(blocks).astype("float32")
+
+
+def _scaled(cells: pd.Series, name: str) -> np.ndarray:
+    low, high = COLUMN[name].low, COLUMN[name].high
+    assert low is not None
+    assert high is not None
+    values = cells.to_numpy(dtype="float64", na_value=np.nan)
+    scaled = (values - (low + high) / 2) / ((high - low) / 6)
+    missing = np.isnan(values)
+    return np.column_stack([np.where(missing, 0.0, scaled), missing])
+
+
+@dataclass(frozen=True)
+class FittedJoint(FittedNetwork):
+    """A fitted network over lesion images and the record together, with its calibration."""
+
+    kind: ClassVar[str] = "joint"
 
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""

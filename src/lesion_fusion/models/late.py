@@ -1,28 +1,380 @@
-"""Several fitted models whose probabilities are joined, also where some of them can't answer."""
+"""The kind `late`: the probabilities of several models joined by a rule, also where some of them can't answer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator, model_validator
+from scipy.special import logit
 
-from lesion_fusion.fusion.fitting import FittedFusion
+from lesion_fusion.cohort.folds import derived_seed, inner_folds
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.targets import SmallCohortError
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.models.inputs import CaseInputs, FittedModel
-from lesion_fusion.models.needs import Need, can_answer
-from lesion_fusion.tabular.calibration import Calibration
+from lesion_fusion.models.base import (
+    GIVEN,
+    WITHOUT,
+    CaseInputs,
+    Description,
+    FittedBase,
+    FittedModel,
+    ModelName,
+    ModelParameters,
+    Need,
+    TrainedModel,
+    calibration_from_json,
+    calibration_to_json,
+    find_trained,
+    identified,
+    load_model,
+    number_from_json,
+    number_to_json,
+    save_model,
+    source_dataset,
+)
+from lesion_fusion.models.classifier import classifier_name
+from lesion_fusion.models.late_rules import RULES, FittedRule, Mean, RuleName, fit_rule, load_rule
+from lesion_fusion.notation import listing, words
+from lesion_fusion.tabular.calibration import Calibration, decision_threshold
+from lesion_fusion.tabular.classifiers import CLASSIFIERS
+from lesion_fusion.tabular.out_of_fold import REFIT
+from lesion_fusion.tabular.parameters import Tuning
+
+_PLACE = ["repeat", "fold", "case_id"]
+
+# An outer fold of a repeat, or twice `REFIT`.
+Training = tuple[int, int]
+
+
+class Late(ModelParameters):
+    """`members`: names of models (`<family>.<model>`), in any order. `rule`: how their probabilities are joined.
+
+    `mean`: the mean probability. `majority_vote`: the share of members that decide for a class, equal shares in the
+    order of the mean probability. `weighted`: a weighted mean of log probabilities. `stacking`: `classifier`, trained
+    on the members' log-odds. What a rule learns, it learns inside each training fold, where calibration and threshold
+    are fitted too. A fusion that is not `calibrated`, of models that learn nothing of this cohort, is their mean as it
+    is and decides at the mean of their thresholds.
+    """
+
+    kind: Literal["late"] = "late"
+    members: tuple[str, ...] = Field(min_length=2)
+    rule: RuleName = "mean"
+    classifier: str | None = None
+    calibrated: bool = True
+
+    @field_validator("members")
+    @classmethod
+    def _each_once(cls, members: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in members if members.count(name) > 1})
+        if twice:
+            raise ValueError(f"a member counts once; named more often: {', '.join(twice)}")
+        return members
+
+    @model_validator(mode="after")
+    def _learns_nothing_uncalibrated(self) -> Late:
+        if not self.calibrated and self.rule != "mean":
+            raise ValueError(
+                f"the rule {self.rule} learns from this cohort and is calibrated; only the rule mean need not be"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _stacks_with_a_classifier(self) -> Late:
+        known = ", ".join(sorted(CLASSIFIERS))
+        if (self.rule == "stacking") != (self.classifier is not None):
+            raise ValueError(f"the rule stacking, and no other, needs a `classifier`: one of {known}")
+        if self.classifier is not None and self.classifier not in CLASSIFIERS:
+            raise ValueError(f"no classifier is called {self.classifier!r}; there are: {known}")
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Its members."""
+        return self.members
+
+    def inputs(self, model: ModelName) -> dict[str, str]:
+        """Return the datasets that training reads: the members, each by itself or by its family."""
+        sources = dict.fromkeys(source_dataset(member, model) for member in sorted(self.members))
+        return {"tuning": "params:tuning", "cases": "study_cases", **{source: source for source in sources}}
+
+    def faults(self, entries: Mapping[str, ModelParameters]) -> list[str]:
+        """Return what is wrong with this entry: missing members, members that learn, fusions that are each other's."""
+        there = ", ".join(entries)
+        found = [
+            f"has the member {name}, which is not among the models. There are: {there}"
+            for name in self.members
+            if name not in entries
+        ]
+        if not self.calibrated:
+            found += [
+                f"has the member {name}, which learns from this cohort: it can't be averaged with `calibrated: false`"
+                for name in self.members
+                if name in entries and getattr(entries[name], "calibrated", True)
+            ]
+        try:
+            TopologicalSorter({name: entry.reads for name, entry in entries.items()}).prepare()
+        except CycleError as error:
+            cycle = error.args[1]
+            if self in [entries[name] for name in cycle if name in entries]:
+                found.append(f"can't be a member of itself: {' is a member of '.join(cycle)}")
+        return found
+
+    def describe(self) -> Description:
+        """Return the fusion in words."""
+        rule = RULES[self.rule]
+        stacker = f" by {classifier_name(self.classifier)}" if self.classifier else ""
+        return Description(
+            what=f"late fusion, {words(self.rule)}{stacker}",
+            sees=f"the probabilities of {listing(list(self.members))}",
+            tuned=rule.learns if self.calibrated else "nothing",
+            settled=rule.settled_text,
+        )
 
 
 @dataclass(frozen=True)
-class FittedLateFusion:
-    """Implements `models.inputs.FittedModel` for a late fusion of `members`, each under its `<family>.<model>`.
+class FittedFusion:
+    """A rule with its calibration and decision threshold."""
+
+    rule: FittedRule
+    calibration: Calibration
+    threshold: float
+
+    def probabilities(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return calibrated joint probabilities, shape (n, k), of members' probabilities, shape (members, n, k)."""
+        return self.calibration.probabilities(self.rule.scores(probabilities))
+
+    def store(self, stacker: Path) -> dict[str, Any]:
+        """Return the fusion as JSON takes it; the estimator of a stacking is written to the file `stacker`."""
+        return {
+            "rule": self.rule.store(stacker),
+            "calibration": calibration_to_json(self.calibration),
+            "threshold": number_to_json(self.threshold),
+        }
+
+    @classmethod
+    def load(cls, values: Mapping[str, Any], folder: Path) -> Self:
+        """Return the fusion that `store` wrote into `folder`."""
+        return cls(
+            load_rule(values["rule"], folder),
+            calibration_from_json(values["calibration"]),
+            number_from_json(values["threshold"]),
+        )
+
+
+def fit_fusion(
+    parameters: Late, probabilities: np.ndarray, labels: np.ndarray, groups: np.ndarray, tuning: Tuning, seed: int
+) -> tuple[FittedFusion, np.ndarray]:
+    """Return the fusion fitted on the members' inner predictions, and its own probabilities (n, k) of these cases.
+
+    `probabilities` (members, n, k) are of cases that no member saw, `labels` (n,) positions of classes, `groups` (n,)
+    patients. The rule is fitted on all cases; calibration and threshold on scores of rules fitted without the case, by
+    cross-validation grouped by patient, because a rule is too sure of a case that it learned from. Raises
+    `SmallCohortError` where a class has fewer than two patients.
+    """
+    n_classes = probabilities.shape[2]
+    if any(len(np.unique(groups[labels == k])) < 2 for k in range(n_classes)):
+        raise SmallCohortError(
+            f"A late fusion learns from cases that all its members ({', '.join(parameters.members)}) predicted inside "
+            "the training folds, and needs two patients of each class among them. Leave out the member that predicts "
+            "few, such as a network with a small validation part, or use a larger cohort."
+        )
+    sensitivity, rule_of = tuning.decision.minimum_sensitivity, (parameters.rule, parameters.classifier)
+    rule = fit_rule(*rule_of, probabilities, labels, sensitivity, seed)
+    scores = np.empty_like(rule.scores(probabilities))
+    for train, test in inner_folds(labels, groups, tuning.inner_folds, seed):
+        without = fit_rule(*rule_of, probabilities[:, train], labels[train], sensitivity, seed)
+        scores[test] = without.scores(probabilities[:, test])
+    calibration = Calibration.fit(scores, labels, n_classes)
+    calibrated = calibration.probabilities(scores)
+    return FittedFusion(rule, calibration, decision_threshold(calibrated, labels, sensitivity)), calibrated
+
+
+def uncalibrated_mean(probabilities: np.ndarray, thresholds: np.ndarray) -> tuple[FittedFusion, np.ndarray]:
+    """Return the mean for which nothing is fitted, and its probabilities (n, k) of the cases.
+
+    `probabilities` (members, n, k); `thresholds` (members,), at whose mean it decides.
+    """
+    fusion = FittedFusion(Mean(), Calibration.identity(probabilities.shape[2]), float(thresholds.mean()))
+    return fusion, fusion.probabilities(probabilities)
+
+
+@dataclass(frozen=True)
+class Member:
+    """What fusion reads of a member: its tables of `predictions` and `inner_predictions`, its own `threshold`."""
+
+    predictions: pd.DataFrame
+    inner_predictions: pd.DataFrame
+    threshold: float = float("nan")
+
+
+@dataclass(frozen=True)
+class LateResult:
+    """Result of a late fusion out of fold.
+
+    `predictions` and `inner_predictions` as of any model; `settled`: repeat, fold, what the rule settled for each
+    member, in a column of its name; `fitted`: the fusion of the members refitted on all cases.
+    """
+
+    predictions: pd.DataFrame
+    inner_predictions: pd.DataFrame
+    settled: pd.DataFrame
+    fitted: FittedFusion
+
+
+def common_trainings(members: Mapping[str, Member]) -> list[Training]:
+    """Return the outer folds of the repeats that all members cover."""
+    return sorted(set.intersection(*(set(_by_training(member.predictions)) for member in members.values())))
+
+
+def fuse_out_of_fold(
+    members: Mapping[str, Member],
+    patients: pd.DataFrame,
+    classes: tuple[str, ...],
+    parameters: Late,
+    tuning: Tuning,
+    seed: int,
+    trainings: Sequence[Training] | None = None,
+) -> LateResult:
+    """Fuse members fold by fold, in `trainings` or otherwise in all that they share.
+
+    The order of rows and of members does not matter. In each outer fold the fusion is fitted on the cases for which
+    every member has an inner prediction, and applied to the members' predictions of the fold's test cases; one that is
+    not calibrated learns nothing. `patients` gives the patient_id of each case_id.
+    """
+    names = sorted(members)
+    columns = [f"p_{name}" for name in classes]
+    code = {name: i for i, name in enumerate(classes)}
+    patient_of = patients.set_index("case_id")["patient_id"]
+    tested = [_by_training(members[name].predictions) for name in names]
+    inside = [_by_training(members[name].inner_predictions) for name in names]
+    outputs, inner_outputs, settled = [], [], []
+    for key in [*(common_trainings(members) if trainings is None else trainings), (REFIT, REFIT)]:
+        inner, cases = _aligned([tables[key] for tables in inside], columns)
+        if parameters.calibrated:
+            positions = cases["label"].map(code).to_numpy()
+            groups = patient_of.loc[cases["case_id"]].to_numpy()
+            training_seed = derived_seed(seed, key[0] + 1, key[1] + 1)
+            fitted, calibrated = fit_fusion(parameters, inner, positions, groups, tuning, training_seed)
+        else:
+            fitted, calibrated = uncalibrated_mean(inner, np.array([members[name].threshold for name in names]))
+        inner_outputs.append(_table(cases, key, columns, calibrated))
+        settled.append({"repeat": key[0], "fold": key[1], **fitted.rule.settled(names)})
+        if key != (REFIT, REFIT):
+            test, cases = _aligned([tables[key] for tables in tested], columns)
+            table = _table(cases, key, columns, fitted.probabilities(test))
+            outputs.append(table.assign(threshold=fitted.threshold))
+    return LateResult(
+        predictions=pd.concat(outputs, ignore_index=True),
+        inner_predictions=pd.concat(inner_outputs, ignore_index=True),
+        settled=pd.DataFrame(settled),
+        fitted=fitted,
+    )
+
+
+def _by_training(table: pd.DataFrame) -> dict[Training, pd.DataFrame]:
+    places = table[["repeat", "fold"]].drop_duplicates().to_numpy(dtype=int).tolist()
+    return {(repeat, fold): table[(table["repeat"] == repeat) & (table["fold"] == fold)] for repeat, fold in places}
+
+
+def _aligned(tables: Sequence[pd.DataFrame], columns: list[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return probabilities (members, n, k) of the cases in all tables, by case_id, and their case_id and label."""
+    indexed = [table.set_index("case_id") for table in tables]
+    common = sorted(set(indexed[0].index).intersection(*(table.index for table in indexed[1:])))
+    stacked = np.stack([table.loc[common, columns].to_numpy(dtype="float64") for table in indexed])
+    return stacked, indexed[0].loc[common, ["label"]].reset_index()
+
+
+def _table(cases: pd.DataFrame, key: Training, columns: list[str], probabilities: np.ndarray) -> pd.DataFrame:
+    table = cases.assign(**{name: probabilities[:, i] for i, name in enumerate(columns)})
+    table.insert(0, "repeat", key[0])
+    table.insert(1, "fold", key[1])
+    return table
+
+
+def train(
+    parameters: Late, study: Study, tuning: Tuning, cases: pd.DataFrame, *, model: ModelName, **sources: Any
+) -> TrainedModel:
+    """Fuse the members' predictions; `sources` holds the trained members.
+
+    The reduced predictions are those of the members that remain where a part of the case is missing: in the same folds,
+    fused anew in each. They have the columns of predictions and `without`.
+    """
+    trained = {name: find_trained(sources, name) for name in sorted(parameters.members)}
+    fitted = {name: one.model for name, one in trained.items()}
+    members = {
+        name: Member(one.predictions, one.inner_predictions, fitted[name].threshold) for name, one in trained.items()
+    }
+    trainings = common_trainings(members)
+    groups = dict.fromkeys([tuple(fitted), *(answering(fitted, given) for given in GIVEN)])
+    fused = {
+        group: fuse_out_of_fold(
+            {name: members[name] for name in group}, cases, study.classes, parameters, tuning, study.seed, trainings
+        )
+        for group in groups
+        if len(group) > 1
+    }
+    whole = fused[tuple(fitted)]
+    tested = {group: (fused.get(group) or members[group[0]]).predictions for group in groups if group}
+    answers = {need: answering(fitted, given) for need, given in WITHOUT.items()}
+    return TrainedModel(
+        parameters=parameters,
+        predictions=identified(whole.predictions, study.protocol, model),
+        inner_predictions=identified(whole.inner_predictions, study.protocol, model),
+        training_log=whole.settled,
+        model=FittedLate(
+            family=model.family,
+            name=model.name,
+            classes=study.classes,
+            members=fitted,
+            fusions={group: result.fitted for group, result in fused.items()},
+            shifts={group: _shift(table, whole.predictions, study.classes[-1]) for group, table in tested.items()},
+        ),
+        reduced_predictions=identified(
+            _reduced_predictions(answers, tested, whole.predictions), study.protocol, model
+        ),
+    )
+
+
+Late.train = staticmethod(train)
+
+
+def _reduced_predictions(
+    answers: Mapping[Need, tuple[str, ...]], tested: Mapping[tuple[str, ...], pd.DataFrame], whole: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the predictions of the members that answer without each part; no rows for a part that all need."""
+    tables = [
+        tested[group].merge(whole[_PLACE], on=_PLACE)[whole.columns].assign(without=str(need))
+        for need, group in answers.items()
+        if group
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else whole.iloc[:0].assign(without="")
+
+
+def _shift(reduced: pd.DataFrame, whole: pd.DataFrame, positive: str) -> float:
+    """Return the root mean square difference of two models' out-of-fold log-odds of the positive class."""
+    column = f"p_{positive}"
+    both = reduced.merge(whole, on=_PLACE, suffixes=("_reduced", "_whole"))
+    odds = both[[f"{column}_reduced", f"{column}_whole"]].to_numpy().clip(1e-6, 1 - 1e-6)
+    return float(np.sqrt(np.square(np.diff(logit(odds), axis=1)).mean()))
+
+
+@dataclass(frozen=True)
+class FittedLate(FittedBase):
+    """A late fusion of `members`, each under its `<family>.<model>`.
 
     `fusions` has the rule, calibration and threshold for all members, and for each smaller set of them that answers
     alone where a part of the case is missing; keys are names of members in the order of `members`. `shifts`: how far
     the answer of all members lies from that of each such set, out of fold, as a root mean square of log-odds.
     """
+
+    kind: ClassVar[str] = "late"
 
     family: str
     name: str
@@ -48,7 +400,7 @@ class FittedLateFusion:
 
     @property
     def record_columns(self) -> tuple[str, ...]:
-        """The columns any member reads."""
+        """The columns that any member reads."""
         return tuple(dict.fromkeys(chain.from_iterable(member.record_columns for member in self.members.values())))
 
     @property
@@ -74,30 +426,65 @@ class FittedLateFusion:
             )
         )
 
+    def reduced(self, given: Set[Need]) -> FittedModel | None:
+        """Return what answers: itself, the members that can answer as the fusion fitted for them, or a single one."""
+        if self.can_answer(given):
+            return self
+        names = answering(self.members, given)
+        if len(names) < 2:
+            return self.members[names[0]] if names else None
+        return replace(self, members={name: self.members[name] for name in names})
+
+    def shift(self, given: Set[Need]) -> float:
+        """Return how far the answer to the whole case may lie from that of `reduced`: a standard deviation, log-odds."""
+        return 0.0 if self.can_answer(given) else self.shifts[answering(self.members, given)]
+
+    def unused(self, given: Set[Need]) -> list[str]:
+        """Return the members that can't answer where this much is given."""
+        able = answering(self.members, given)
+        return [name for name in self.members if name not in able]
+
+    def answered_from_record(self, records: Callable[[Sequence[str]], pd.DataFrame]) -> dict[str, np.ndarray]:
+        """Return probabilities (n, k) of the members that read the record alone, by name."""
+        return {
+            name: member.probabilities(CaseInputs(records(member.record_columns)))
+            for name, member in self.members.items()
+            if member.needs == {Need.RECORD}
+        }
+
+    def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
+        """Return the largest shift among the members, which joined answers hardly exceed."""
+        found: dict[str, float] = {}
+        for member in self.members.values():
+            for name, shift in member.field_shifts(cases, image_descriptors).items():
+                found[name] = max(shift, found.get(name, 0.0))
+        return found
+
+    def store(self, folder: Path) -> dict[str, Any]:
+        """Write each member into a folder of its own; return the fusions."""
+        places = {name: f"member_{i}" for i, name in enumerate(self.members)}
+        for name, member in self.members.items():
+            save_model(member, folder / places[name])
+        return {
+            "members": places,
+            "fusions": [
+                {"members": list(names), **fusion.store(folder / f"stacker_{i}.skops")}
+                for i, (names, fusion) in enumerate(self.fusions.items())
+            ],
+            "shifts": [{"members": list(names), "log_odds": value} for names, value in self.shifts.items()],
+        }
+
+    @classmethod
+    def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
+        """Return the fusion that `store` wrote."""
+        return cls(
+            **{name: value for name, value in common.items() if name != "threshold"},
+            members={name: load_model(folder / place) for name, place in values["members"].items()},
+            fusions={tuple(one["members"]): FittedFusion.load(one, folder) for one in values["fusions"]},
+            shifts={tuple(one["members"]): float(one["log_odds"]) for one in values["shifts"]},
+        )
+
 
 def answering(members: Mapping[str, FittedModel], given: Set[Need]) -> tuple[str, ...]:
     """Return the names of the members that can answer where this much is given of a case, in their order."""
-    return tuple(name for name, member in members.items() if can_answer(member, given))
-
-
-def reduced(model: FittedModel, given: Set[Need]) -> FittedModel | None:
-    """Return what answers for `model` where this much is given of a case; None where nothing can.
-
-    The model itself if it needs no more. Else of a late fusion the members that can answer: one by itself, several as
-    the fusion that was fitted for them.
-    """
-    if can_answer(model, given):
-        return model
-    if not isinstance(model, FittedLateFusion):
-        return None
-    names = answering(model.members, given)
-    if len(names) < 2:
-        return model.members[names[0]] if names else None
-    return replace(model, members={name: model.members[name] for name in names})
-
-
-def shift(model: FittedModel, given: Set[Need]) -> float:
-    """Return how far the answer to the whole case may lie from that of `reduced`, a standard deviation of log-odds."""
-    if not isinstance(model, FittedLateFusion) or can_answer(model, given):
-        return 0.0
-    return model.shifts[answering(model.members, given)]
+    return tuple(name for name, member in members.items() if member.can_answer(given))

@@ -1,20 +1,371 @@
-"""A fitted network with its calibration."""
+"""The kind `network`: a Keras network over lesion images."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
+import pandas as pd
+from pydantic import Field
 
+from lesion_fusion.cohort.folds import derived_seed
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.npy import RowStream
+from lesion_fusion.imaging.attention import attention_table
+from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.models.inputs import CaseInputs
-from lesion_fusion.tabular.calibration import Calibration, log_odds
+from lesion_fusion.imaging.weights import registered_backbone, weights_label
+from lesion_fusion.models.base import (
+    CaseInputs,
+    Description,
+    FittedBase,
+    ModelName,
+    ModelParameters,
+    TrainedModel,
+    calibration_from_json,
+    calibration_to_json,
+    identified,
+    load_network,
+)
+from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
+from lesion_fusion.notation import words
+from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
+from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table
+from lesion_fusion.tabular.parameters import Tuning
+
+NETWORK = "network.keras"
+
+
+class Network(ModelParameters):
+    """A network, the images that it sees, and in how many repeats it is trained.
+
+    `image_input` is a name under `preprocessing.image_inputs`. A network trains for minutes, a classifier for seconds.
+    """
+
+    kind: Literal["network"] = "network"
+    embeds_images: ClassVar[bool] = True
+
+    network: NetworkParameters
+    image_input: str
+    repeats: int = Field(default=1, ge=1)
+
+    @property
+    def image_inputs_read(self) -> tuple[str, ...]:
+        """The images that it sees."""
+        return (self.image_input,)
+
+    @property
+    def sees_image(self) -> bool:
+        """It does."""
+        return True
+
+    @property
+    def network_settings(self) -> dict[str, Any] | None:
+        """Backbone, optimizer, regime, weights and image input."""
+        settings = {name: getattr(self.network, name) for name in ("backbone", "optimizer", "regime", "weights")}
+        return settings | {"image_input": self.image_input}
+
+    @property
+    def backbone_label(self) -> str | None:
+        """Name of what is computed once of the frozen backbone for all networks that share it; None otherwise."""
+        if self.network.regime != "frozen" or self.network.weights is None:
+            return None
+        return f"{self.network.backbone}_{weights_label(self.network.weights)}_{self.image_input}"
+
+    def inputs(self, model: ModelName) -> dict[str, str]:
+        """Return the datasets that training reads."""
+        found = {
+            "tuning": "params:tuning",
+            "cases": "study_cases",
+            "folds": "folds",
+            "lesion_images": f"lesion_images.{self.image_input}",
+            "lesion_masks": f"lesion_masks.{self.image_input}",
+            "image_input": f"params:preprocessing.image_inputs.{self.image_input}",
+            "finished_folds": f"{model.full}.finished_folds",
+            **registered_weights(self.network),
+        }
+        if self.backbone_label is not None:
+            found["backbone_features"] = f"backbone_features.{self.backbone_label}"
+            found["backbone_maps"] = f"backbone_maps.{self.backbone_label}"
+        return found
+
+    def preparations(self) -> dict[str, tuple[Callable[..., Any], list[str]]]:
+        """Return what a frozen backbone makes of all images: features, and the maps that Grad-CAM adds up."""
+        if self.backbone_label is None:
+            return {}
+        read = [f"lesion_images.{self.image_input}", *registered_weights(self.network).values()]
+        return {
+            f"{dataset}.{self.backbone_label}": (with_backbone(compute, self.network), read)
+            for dataset, compute in (("backbone_features", backbone_features), ("backbone_maps", backbone_maps))
+        }
+
+    def describe(self) -> Description:
+        """Return the network in words."""
+        return Description(
+            what=f"network {self.network.backbone}, {training_text(self.network)}",
+            sees=f"the image ({words(self.image_input)})",
+            tuned=epochs_text(self.network),
+        )
+
+
+def train(
+    parameters: Network,
+    study: Study,
+    tuning: Tuning,
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    lesion_images: np.ndarray,
+    lesion_masks: np.ndarray,
+    image_input: ImageInput,
+    finished_folds: FinishedFolds,
+    registered_weights: Path | None = None,
+    backbone_features: np.ndarray | None = None,
+    backbone_maps: np.ndarray | None = None,
+    *,
+    model: ModelName,
+) -> TrainedModel:
+    """Train a network out of fold and on all cases.
+
+    `lesion_images` uint8 (n, height, width, channels) and `lesion_masks` uint8 (n, height, width), row i = case i, were
+    made as `image_input` says. `registered_weights` is the file that weights `registered:<name>` stand for.
+    `backbone_features` and `backbone_maps` are those of a frozen backbone. Class maps and attention are of the last
+    repeat: each case's by the network that did not see it.
+    """
+    # Imported here: keras takes seconds to import, and the clinical stage does without it.
+    from lesion_fusion.imaging.grad_cam import maps_of_heads, maps_out_of_fold
+
+    features = None if backbone_features is None else np.asarray(backbone_features)
+    parameters = with_weights(parameters, registered_weights)
+    result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds, features=features)
+    if backbone_maps is None:
+        class_maps = maps_out_of_fold(result.network, lesion_images, result.folds)
+    else:
+        class_maps = maps_of_heads(backbone_maps, result.folds)
+    explained = last_repeat(result.predictions, cases)
+    return trained_network(
+        result,
+        parameters,
+        FittedNetwork,
+        image_input,
+        study,
+        model,
+        class_maps=class_maps,
+        attention=attention_table(explained, class_maps, lesion_masks),
+    )
+
+
+Network.train = staticmethod(train)
+
+
+def backbone_features(
+    lesion_images: np.ndarray, registered_weights: Path | None = None, *, backbone: str, weights: str
+) -> np.ndarray:
+    """Return float32 (n, d), the pooled features of all images under a backbone that learns nothing here."""
+    from lesion_fusion.imaging.regimes import features_of
+
+    return features_of(backbone, str(registered_weights or weights), lesion_images)
+
+
+def backbone_maps(
+    lesion_images: np.ndarray, registered_weights: Path | None = None, *, backbone: str, weights: str
+) -> RowStream:
+    """Return float16 (n, height, width, d), the feature maps that Grad-CAM adds up, under such a backbone."""
+    from lesion_fusion.imaging.grad_cam import feature_maps
+    from lesion_fusion.imaging.networks import build_network
+
+    network = build_network(backbone, lesion_images.shape[1:], 2, str(registered_weights or weights))
+    shape, rows = feature_maps(network, lesion_images)
+    return RowStream(shape=(len(lesion_images), *shape), dtype="float16", rows=rows)
+
+
+def with_backbone(function: Callable[..., Any], network: NetworkParameters) -> Callable[..., Any]:
+    """Return `function` with the keyword arguments `backbone` and `weights` filled in."""
+
+    @wraps(function)
+    def compute(*args: Any) -> Any:
+        return function(*args, backbone=network.backbone, weights=network.weights)
+
+    return compute
+
+
+def registered_weights(network: NetworkParameters) -> dict[str, str]:
+    """Return the dataset of the registered backbone that a network starts from, as an argument of training."""
+    name = registered_backbone(network.weights)
+    return {} if name is None else {"registered_weights": f"registered_backbone.{name}"}
+
+
+Entry = TypeVar("Entry", bound=Network)
+
+
+def with_weights(parameters: Entry, registered_weights: Path | None) -> Entry:
+    """Return the parameters with the file that weights `registered:<name>` stand for, where there is one."""
+    if registered_weights is None:
+        return parameters
+    network = parameters.network.model_copy(update={"weights": str(registered_weights)})
+    return parameters.model_copy(update={"network": network})
 
 
 @dataclass(frozen=True)
-class FittedNetwork:
-    """Implements `models.inputs.FittedModel` for a Keras network over lesion images."""
+class NetworkResult:
+    """Result of training a network out of fold; `folds` are the `FoldResult`s of the last repeat."""
+
+    predictions: pd.DataFrame
+    inner_predictions: pd.DataFrame
+    training_log: pd.DataFrame
+    embeddings: np.ndarray
+    network: Any
+    calibration: Calibration
+    threshold: float
+    folds: Sequence[Any]
+
+
+def trained_network(
+    result: NetworkResult,
+    parameters: Network,
+    fitted: Callable[..., Any],
+    image_input: ImageInput,
+    study: Study,
+    model: ModelName,
+    **parts: Any,
+) -> TrainedModel:
+    """Return the trained model; `fitted` makes its fitted form from what every fitted network holds."""
+    return TrainedModel(
+        parameters=parameters,
+        predictions=identified(result.predictions, study.protocol, model),
+        inner_predictions=identified(result.inner_predictions, study.protocol, model),
+        training_log=result.training_log,
+        model=fitted(
+            family=model.family,
+            name=model.name,
+            classes=study.classes,
+            threshold=result.threshold,
+            network=result.network,
+            image_input=image_input,
+            calibration=result.calibration,
+        ),
+        embeddings=result.embeddings,
+        **parts,
+    )
+
+
+def train_in_repeats(
+    inputs: Any,
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    parameters: Network,
+    tuning: Tuning,
+    study: Study,
+    finished_folds: FinishedFolds,
+    build: Callable[[], Any] | None = None,
+    features: np.ndarray | None = None,
+) -> NetworkResult:
+    """Train a network out of fold in as many repeats as its parameters say, in the last of them on all cases too.
+
+    `inputs` are its `imaging.batches.Rows`, row i = case i; `build` makes a network other than the one that the
+    parameters name; `features` (n, d) are those of a frozen backbone. Each fold's network stops on a validation part of
+    its training fold; its predictions of that part calibrate it, fix its threshold and are its inner predictions. The
+    network trained on all cases holds nothing out and takes the calibration and threshold of all validation parts
+    together. Folds are kept in `finished_folds` until training is over; those of an interrupted run are reused.
+    """
+    # Imported here: keras takes seconds to import, and the clinical stage does without it.
+    from lesion_fusion.imaging.inference import predict_and_embed
+    from lesion_fusion.imaging.out_of_fold import train_out_of_fold
+
+    classes, sensitivity = study.classes, tuning.decision.minimum_sensitivity
+    labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    groups = cases["patient_id"].to_numpy()
+    design = parameters.model_dump_json(exclude={"network", "repeats", "ablation", "kind"})
+    predictions, inner, log, embeddings, held_out = [], [], [], [], []
+    repeats = min(parameters.repeats, folds["repeat"].nunique())
+    for repeat in range(repeats):
+        fold_of = folds[folds["repeat"] == repeat].set_index("case_id")["fold"].reindex(cases["case_id"]).to_numpy()
+        seed = derived_seed(study.seed, repeat)
+        digest = training_digest(inputs, labels, groups, fold_of, parameters.network, seed, design)
+        last = repeat == repeats - 1
+        trained = train_out_of_fold(
+            inputs,
+            labels,
+            groups,
+            fold_of,
+            len(classes),
+            parameters.network,
+            seed,
+            refit=last,
+            completed=finished_folds.load(digest),
+            on_fold=partial(finished_folds.save, digest),
+            build=build,
+            features=features,
+        )
+        for result in trained.folds:
+            scores, truth = log_odds(result.validation_probabilities), labels[result.validation]
+            calibration = Calibration.fit(scores, truth, len(classes))
+            calibrated = calibration.probabilities(scores)
+            held_out.append((result.validation, scores))
+            tested = calibration.probabilities(log_odds(result.test_probabilities))
+            table = predictions_table(cases.iloc[result.test], repeat, result.fold, classes, tested)
+            predictions.append(table.assign(threshold=decision_threshold(calibrated, truth, sensitivity)))
+            inner.append(predictions_table(cases.iloc[result.validation], repeat, result.fold, classes, calibrated))
+            log.append(pd.DataFrame(result.history).assign(repeat=repeat, fold=result.fold))
+            embeddings.append(result.embeddings)
+        if last:
+            log.append(pd.DataFrame(trained.network_history).assign(repeat=REFIT, fold=REFIT))
+
+    positions = np.concatenate([position for position, _ in held_out])
+    scores = np.concatenate([score for _, score in held_out])
+    calibration = Calibration.fit(scores, labels[positions], len(classes), distinct=len(np.unique(positions)))
+    calibrated = calibration.probabilities(scores)
+    inner.append(_mean_per_case(predictions_table(cases.iloc[positions], REFIT, REFIT, classes, calibrated)))
+    of_all = features if features is not None else predict_and_embed(trained.network, inputs)[1]
+    finished_folds.clear()
+    return NetworkResult(
+        predictions=pd.concat(predictions, ignore_index=True),
+        inner_predictions=pd.concat(inner, ignore_index=True),
+        training_log=pd.concat(log, ignore_index=True),
+        embeddings=np.stack([*embeddings, of_all]),
+        network=trained.network,
+        calibration=calibration,
+        threshold=decision_threshold(calibrated, labels[positions], sensitivity),
+        folds=trained.folds,
+    )
+
+
+def _mean_per_case(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per case: a case held out by several folds' networks gets its mean probability."""
+    keys = ["repeat", "fold", "case_id", "label"]
+    return table.groupby(keys, as_index=False, sort=True).mean()
+
+
+def last_repeat(predictions: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictions of the last repeat, which class maps are made of, in the order of `cases`."""
+    last = predictions[predictions["repeat"] == predictions["repeat"].max()]
+    return last.set_index("case_id").loc[list(cases["case_id"])].reset_index()
+
+
+def training_text(network: NetworkParameters) -> str:
+    """Return how a network is trained, in words."""
+    if network.regime == "scratch":
+        return "trained from random weights"
+    if network.regime == "frozen":
+        return f"a head trained on its frozen features (weights: {network.weights})"
+    head = "a new head first, then " if network.head_epochs else ""
+    layers = "all layers" if network.unfrozen_share == 1 else "its upper blocks"
+    return f"trained on from the weights {network.weights}: {head}{layers}"
+
+
+def epochs_text(network: NetworkParameters) -> str:
+    """Return what is tuned of a network, in words."""
+    return f"epochs, at most {network.epochs} ({network.optimizer}, batches of {network.batch_size})"
+
+
+@dataclass(frozen=True)
+class FittedNetwork(FittedBase):
+    """A fitted network over lesion images, with its calibration."""
+
+    kind: ClassVar[str] = "network"
 
     family: str
     name: str
@@ -37,3 +388,23 @@ class FittedNetwork:
 
         probabilities, _ = predict_and_embed(self.network, inputs.images(self.image_input))
         return self.calibration.probabilities(log_odds(probabilities))
+
+    def store(self, folder: Path) -> dict[str, Any]:
+        """Write the network; return its calibration and what it sees."""
+        self.network.save(folder / NETWORK)
+        return {
+            "calibration": calibration_to_json(self.calibration),
+            "image_input": self.image_input.model_dump(),
+            "record_columns": list(self.record_columns),
+        }
+
+    @classmethod
+    def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
+        """Return the network that `store` wrote."""
+        return cls(
+            **common,
+            calibration=calibration_from_json(values["calibration"]),
+            network=load_network(folder / NETWORK),
+            image_input=ImageInput(**values["image_input"]),
+            record_columns=tuple(values["record_columns"]),
+        )

@@ -12,12 +12,10 @@ import pandas as pd
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.lesion_image import lesion_image
+from lesion_fusion.models.base import CaseInputs, FittedModel, Need
 from lesion_fusion.models.domain import Domain
-from lesion_fusion.models.inputs import CaseInputs, FittedModel
-from lesion_fusion.models.late import FittedLateFusion, answering, reduced, shift
-from lesion_fusion.models.needs import Need, needs_of
 from lesion_fusion.serving.request import Record, Request, parse_request
-from lesion_fusion.serving.schema import CASE, looks_at_image
+from lesion_fusion.serving.schema import CASE
 from lesion_fusion.serving.usable import Usable, usable
 
 
@@ -33,26 +31,27 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
     request = parse_request(
         rows,
         model.record_columns,
-        looks_at_image(model),
-        meanwhile=lambda records: answered.update(_answers_from_record(model, records)),
+        Need.IMAGE in model.needs,
+        meanwhile=lambda records: answered.update(
+            model.answered_from_record(lambda columns: _record_table(columns, records))
+        ),
     )
-    needs = needs_of(model)
     judged = [
-        usable(record, image, mask, needs, domain)
+        usable(record, image, mask, model.needs, domain)
         for record, image, mask in zip(request.records, request.images, request.masks, strict=True)
     ]
     found: list[dict[str, Any]] = [{} for _ in judged]
     # Cases that give the same parts are answered together: a network takes a batch in little more time than a case.
     for parts in dict.fromkeys(frozenset(case.parts) for case in judged):
         members = [i for i, case in enumerate(judged) if case.parts == parts]
-        able = reduced(model, parts)
+        able = model.reduced(parts)
         reasons = [_reason(model, able, parts, judged[i]) for i in members]
         if able is None:
             answers = [_withheld(model, reason) for reason in reasons]
         else:
             there = {name: probabilities[members] for name, probabilities in answered.items()}
             inputs = replace(_inputs(able, request, members, judged), answered=there)
-            apart = np.hypot(shift(model, parts), [_shift_of_fields(able, domain, request.records[i]) for i in members])
+            apart = np.hypot(model.shift(parts), [_shift_of_fields(able, domain, request.records[i]) for i in members])
             answers = _answers(able, inputs, reasons, domain.rules.confidence, apart)
         for i, said in zip(members, answers, strict=True):
             found[i] = said | {"version": version}
@@ -68,24 +67,13 @@ def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:
     return [positive if p >= model.threshold else negative for p in probabilities[:, -1]]
 
 
-def _answers_from_record(model: FittedModel, records: Sequence[Record]) -> dict[str, np.ndarray]:
-    """Return the probabilities (n, k) of those members of a late fusion that read the record alone, by name."""
-    if not isinstance(model, FittedLateFusion):
-        return {}
-    return {
-        name: member.probabilities(CaseInputs(_record_table(member, records)))
-        for name, member in model.members.items()
-        if needs_of(member) == {Need.RECORD}
-    }
-
-
 def _answers(
     able: FittedModel, inputs: CaseInputs, reasons: Sequence[str], confidence: float, apart: np.ndarray
 ) -> list[dict[str, Any]]:
     probabilities = able.probabilities(inputs)
     intervals = able.calibration.interval(probabilities, confidence, apart)
     threshold = None if math.isnan(able.threshold) else able.threshold
-    parts = ", ".join(need for need in Need if need in needs_of(able))
+    parts = ", ".join(need for need in Need if need in able.needs)
     return [
         {
             **{f"p_{name}": float(p) for name, p in zip(able.classes, row, strict=True)},
@@ -97,7 +85,7 @@ def _answers(
             "abstained": False,
             "reason": reason,
             "parts": parts,
-            "model": f"{able.family}.{able.name}",
+            "model": able.full_name,
         }
         for row, (low, high), decision, reason in zip(
             probabilities, intervals, decisions(able, probabilities), reasons, strict=True
@@ -118,7 +106,7 @@ def _withheld(model: FittedModel, reason: str) -> dict[str, Any]:
         "abstained": True,
         "reason": reason,
         "parts": "",
-        "model": f"{model.family}.{model.name}",
+        "model": model.full_name,
     }
 
 
@@ -127,14 +115,12 @@ def _reason(model: FittedModel, able: FittedModel | None, parts: frozenset[Need]
         return ""
     why = "; ".join(case.reasons.values())
     if able is None:
-        return f"{why}; {model.family}.{model.name} can't answer without"
-    assert isinstance(model, FittedLateFusion)
-    unused = [name for name in model.members if name not in answering(model.members, parts)]
-    return f"{why}; not used: {', '.join(unused)}"
+        return f"{why}; {model.full_name} can't answer without"
+    return f"{why}; not used: {', '.join(model.unused(parts))}"
 
 
 def _inputs(model: FittedModel, request: Request, members: Sequence[int], judged: Sequence[Usable]) -> CaseInputs:
-    cases = _record_table(model, [request.records[i] for i in members])
+    cases = _record_table(model.record_columns, [request.records[i] for i in members])
     descriptors = None
     if model.uses_descriptors:
         found = [described for i in members if (described := judged[i].descriptors) is not None]
@@ -153,12 +139,12 @@ def _inputs(model: FittedModel, request: Request, members: Sequence[int], judged
     return CaseInputs(cases, descriptors, images)
 
 
-def _record_table(model: FittedModel, records: Sequence[Record]) -> pd.DataFrame:
-    """Return case_id and the record's columns that a model reads."""
+def _record_table(record_columns: Sequence[str], records: Sequence[Record]) -> pd.DataFrame:
+    """Return case_id and these columns of the records."""
     columns = {
         name: np.array(
             [record[name] for record in records], dtype="float64" if COLUMN[name].kind is Kind.NUMBER else object
         )
-        for name in model.record_columns
+        for name in record_columns
     }
     return pd.DataFrame({CASE: [f"row {i}" for i in range(len(records))]} | columns)

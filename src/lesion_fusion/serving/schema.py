@@ -7,8 +7,7 @@ import base64
 import pandas as pd
 
 from lesion_fusion.cohort.synthetic import parse_cohort, render_images, render_masks
-from lesion_fusion.models.inputs import FittedModel
-from lesion_fusion.models.needs import Need, needs_of
+from lesion_fusion.models.base import FittedModel, Need
 
 CASE = "case_id"
 IMAGE = "image_png"
@@ -17,7 +16,7 @@ MASK = "tumor_mask_png"
 
 def request_fields(model: FittedModel) -> list[str]:
     """Return the fields `model` reads: the record's columns, and image and mask (base64 PNG) where it uses them."""
-    return [CASE, *model.record_columns, *([IMAGE, MASK] if looks_at_image(model) else [])]
+    return [CASE, *model.record_columns, *([IMAGE, MASK] if Need.IMAGE in model.needs else [])]
 
 
 def answer_fields(model: FittedModel) -> dict[str, type]:
@@ -32,15 +31,10 @@ def answer_fields(model: FittedModel) -> dict[str, type]:
     }
 
 
-def looks_at_image(model: FittedModel) -> bool:
-    """Return whether the model looks at the image."""
-    return Need.IMAGE in needs_of(model)
-
-
 def example_request(cases: pd.DataFrame, model: FittedModel) -> pd.DataFrame:
     """Return a request of one row: the record of the first case, and a phantom for its image and outline."""
     example = cases.iloc[[0]][[CASE, *model.record_columns]].reset_index(drop=True)
-    if looks_at_image(model):
+    if Need.IMAGE in model.needs:
         phantom = parse_cohort({"cases": 8, "normal_cases": 0, "min_side": 180, "max_side": 180, "seed": 0})
         images, masks = render_images(phantom), render_masks(phantom)
         example[IMAGE] = base64.b64encode(images["case001.png"]()).decode()

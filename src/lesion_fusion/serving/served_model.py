@@ -12,9 +12,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 import lesion_fusion
-from lesion_fusion.models.bundle import load_bundle
 from lesion_fusion.models.domain import Domain
-from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.models.base import FittedModel, load_model
 from lesion_fusion.serving.answer import answer
 from lesion_fusion.serving.request import RequestError
 
@@ -48,7 +47,7 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Load the bundle, and read which registered version this is."""
         bundle = Path(context.artifacts[BUNDLE])
-        self._model = load_bundle(bundle)
+        self._model = load_model(bundle)
         self._domain = Domain.load(bundle)
         self._version = _registered_version(bundle)
 

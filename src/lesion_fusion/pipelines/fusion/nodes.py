@@ -1,85 +1,65 @@
-"""Nodes of fusion's last step: all models of all families side by side."""
+"""Nodes of fusion's last steps: all models of all families side by side."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
-from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.candidates import keep_candidates
+from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.missing_modality import missing_modality
 from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
-from lesion_fusion.models.needs import Need
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.models.base import Family, Need, Trained
+
+
+def all_models(*families: Family) -> dict[str, Trained]:
+    """Return the models of all families by `<family>.<model>`."""
+    return {name: trained for family in families for name, trained in family.models.items()}
+
+
+def on_leaderboard(*families: Family) -> dict[str, Trained]:
+    """Return the models of all families that are no ablation."""
+    return {name: trained for family in families for name, trained in family.on_leaderboard().items()}
 
 
 def build_leaderboard(
-    cases: pd.DataFrame, candidates: pd.DataFrame, evaluation: Evaluation, study: Study, *predictions: pd.DataFrame
+    clinical: Family, imaging: Family, fusion: Family, candidates: pd.DataFrame, judge: Judge, evaluation: Evaluation
 ) -> pd.DataFrame:
-    """Return the leaderboard of the models whose predictions are given, with which of them are kept."""
-    return leaderboard(
-        predictions,
-        cases[["case_id", "patient_id"]],
-        evaluation.baseline,
-        evaluation.resamples,
-        evaluation.confidence,
-        study.seed,
-        list(lost_candidates(candidates)),
-    )
+    """Return the leaderboard, which also says of each candidate whether it is kept."""
+    predictions = [trained.predictions for trained in on_leaderboard(clinical, imaging, fusion).values()]
+    return leaderboard(predictions, judge, evaluation.baseline, list(lost_candidates(candidates)))
 
 
 def compare_as_planned(
-    cases: pd.DataFrame,
-    comparisons: PlannedComparisons,
-    evaluation: Evaluation,
-    study: Study,
-    *predictions: pd.DataFrame,
+    clinical: Family, imaging: Family, fusion: Family, judge: Judge, comparisons: PlannedComparisons
 ) -> pd.DataFrame:
-    """Return the comparisons named in the parameters, from the predictions of the models they name."""
-    return planned_comparisons(
-        predictions,
-        comparisons,
-        cases[["case_id", "patient_id"]],
-        evaluation.resamples,
-        evaluation.confidence,
-        study.seed,
-    )
+    """Return the comparisons named in the parameters."""
+    models = all_models(clinical, imaging, fusion)
+    return planned_comparisons([models[name].predictions for name in comparisons.models], comparisons, judge)
 
 
-def judge_candidates(cases: pd.DataFrame, evaluation: Evaluation, study: Study, *candidates: Any) -> pd.DataFrame:
-    """Return which candidates are kept; `candidates` are, one after the other: parameters, predictions, and those of
-    the model that it must beat.
-    """
-    names = [f"{table['family'].iloc[0]}.{table['model'].iloc[0]}" for table in candidates[1::3]]
-    return keep_candidates(
-        [*candidates[1::3], *candidates[2::3]],
-        {name: parameters.must_beat for name, parameters in zip(names, candidates[0::3], strict=True)},
-        cases[["case_id", "patient_id"]],
-        evaluation.resamples,
-        evaluation.confidence,
-        study.seed,
-    )
+def evaluate_candidates(clinical: Family, imaging: Family, fusion: Family, judge: Judge) -> pd.DataFrame:
+    """Return which candidates are kept: models that must beat another one."""
+    models = all_models(clinical, imaging, fusion)
+    must_beat = {
+        name: trained.parameters.must_beat
+        for name, trained in on_leaderboard(clinical, imaging, fusion).items()
+        if trained.parameters.must_beat is not None
+    }
+    named = dict.fromkeys([*must_beat, *must_beat.values()])
+    return keep_candidates([models[name].predictions for name in named], must_beat, judge)
 
 
-def judge_missing_modality(
-    cases: pd.DataFrame, evaluation: Evaluation, study: Study, *tables: pd.DataFrame
-) -> pd.DataFrame:
-    """Return what the fusions are worth without image and without record.
-
-    `tables` are their predictions and, told by the column `without`, the reduced predictions of those that have them.
-    """
-    reduced = [table for table in tables if "without" in table]
-    return missing_modality(
-        [table for table in tables if "without" not in table],
-        {f"{table['family'].iloc[0]}.{table['model'].iloc[0]}": table for table in reduced if len(table)},
-        [Need.IMAGE, Need.RECORD],
-        cases[["case_id", "patient_id"]],
-        evaluation.resamples,
-        evaluation.confidence,
-        study.seed,
-    )
+def evaluate_missing_modality(fusion: Family, judge: Judge) -> pd.DataFrame:
+    """Return what the fusions achieve without image and without record."""
+    models = fusion.on_leaderboard()
+    reduced = {
+        name: trained.reduced_predictions
+        for name, trained in models.items()
+        if trained.reduced_predictions is not None and len(trained.reduced_predictions)
+    }
+    predictions = [trained.predictions for trained in models.values()]
+    return missing_modality(predictions, reduced, [Need.IMAGE, Need.RECORD], judge)
 
 
 def lost_candidates(candidates: pd.DataFrame) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,13 +13,13 @@ import pandas as pd
 from lesion_fusion.cohort.roles import ForbiddenPredictorError, assert_no_leak
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.served_answers import Answered
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
 from lesion_fusion.imaging.inspection import Files
-from lesion_fusion.models.inputs import CaseInputs, FittedModel
-from lesion_fusion.pipelines.fusion.nodes import lost_candidates
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.models.base import CaseInputs, Family, FittedModel, Need
+from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors, make_lesion_images
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK, looks_at_image
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK
 
 REGISTERED_NAME = "lesion-{family}"
 SMOKE_CASES_PER_CLASS = 2
@@ -41,10 +41,12 @@ def nominate(
     study_tags: dict[str, str],
     rule: PromotionRule,
     evaluation: Evaluation,
-    *tracked_runs: dict[str, str],
+    clinical_runs: dict[str, dict[str, str]],
+    imaging_runs: dict[str, dict[str, str]],
+    fusion_runs: dict[str, dict[str, str]],
 ) -> list[Nomination]:
-    """Return which model each family puts forward, by the figures on the leaderboard."""
-    runs = {run["model"]: run for run in tracked_runs}
+    """Return which model each family puts forward, by the metrics on the leaderboard."""
+    runs = clinical_runs | imaging_runs | fusion_runs
     of_family = {name.removeprefix("lesion-"): champion for name, champion in champions.items()}
     needs = {name: [need for need in run.get("needs", "").split(", ") if need] for name, run in runs.items()}
     decisions = decide(board, of_family, study_tags, rule, needs, evaluation.baseline, lost_candidates(candidates))
@@ -53,7 +55,9 @@ def nominate(
 
 def make_smoke_test(
     nominations: Sequence[Nomination],
-    fitted_models: Mapping[str, Callable[[], FittedModel]],
+    clinical: Family,
+    imaging: Family,
+    fusion: Family,
     cases: pd.DataFrame,
     raw_images: Files,
     raw_masks: Files,
@@ -66,10 +70,11 @@ def make_smoke_test(
     """
     outlined = cases[cases["tumor_mask_file"].notna()]
     few = outlined.groupby("label", sort=True).head(SMOKE_CASES_PER_CLASS).reset_index(drop=True)
+    models = all_models(clinical, imaging, fusion)
     requests, expected, leaks = {}, {}, {}
     for nomination in nominations:
         decision, uri = nomination.decision, nomination.run["model_uri"]
-        model = fitted_models[f"{decision.family}.{decision.model}"]()
+        model = models[f"{decision.family}.{decision.model}"].model
         requests[uri] = _request(few, model, raw_images, raw_masks)
         expected[uri] = model.probabilities(_prepared(few, model, raw_images, raw_masks))
         leaks[uri] = _leaks(model, study.protocol)
@@ -106,7 +111,7 @@ def promote(
 
 def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Files) -> pd.DataFrame:
     rows = cases[[CASE, *model.record_columns]].astype(object)
-    if looks_at_image(model):
+    if Need.IMAGE in model.needs:
         rows[IMAGE] = [base64.b64encode(raw_images[name]()).decode() for name in cases["image_file"]]
         rows[MASK] = [base64.b64encode(raw_masks[name]()).decode() for name in cases["tumor_mask_file"]]
     return rows.where(rows.notna(), None)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from kedro.pipeline import Pipeline
 
-from lesion_fusion.parameters import ModelParameters
-from lesion_fusion.pipelines.model.pipeline import family_pipeline
+from lesion_fusion.models.base import ModelParameters
+from lesion_fusion.pipelines.family.pipeline import family_pipeline
 
 
-def create_pipeline(models: Mapping[str, ModelParameters]) -> Pipeline:
+def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
     """Return the stage `imaging_models`, from the entries under `imaging` in the parameters."""
-    return family_pipeline("imaging", "imaging_models", models)
+    return family_pipeline("imaging", "imaging_models", entries)

@@ -7,26 +7,32 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesion_fusion.evaluation.figures.combination_figures import combinations_figure, training_curves_figure
-from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison
+from lesion_fusion.models.base import Family
+from lesion_fusion.pipelines.network_comparison.combinations import FAMILY, NetworkComparison
+from lesion_fusion.plots.combinations import combination_curves_plot, combinations_plot
 from lesion_fusion.tabular.out_of_fold import REFIT
 
 COLUMNS = ["backbone", "optimizer", "auroc", "auroc_low", "auroc_high", "epochs", "best_epoch", "left_out"]
 
 
-def tabulate_combinations(comparison: NetworkComparison, *parts: Any) -> pd.DataFrame:
-    """Return a row a combination: AUROC with its interval, epochs trained and kept (medians of the folds).
+def tabulate_combinations(
+    comparison: NetworkComparison, family: Family, evaluated: dict[str, dict[str, Any]]
+) -> pd.DataFrame:
+    """Return a row per combination: AUROC with its interval, epochs trained and kept (medians of the folds).
 
-    `parts` are the metrics of the combinations that were trained, then their training logs. `left_out` is the reason
-    why a combination was not trained.
+    `left_out` is the reason why a combination was not trained.
     """
-    trained = comparison.trained
-    metrics, logs = dict(zip(trained, parts, strict=False)), dict(zip(trained, parts[len(trained) :], strict=True))
     rows = []
     for name, (backbone, optimizer) in comparison.names.items():
-        row = {"backbone": backbone, "optimizer": optimizer, "left_out": comparison.left_out.get(name, "")}
-        if name in logs:
-            auroc, folds = metrics[name]["auroc"], logs[name][logs[name]["fold"] != REFIT].groupby(["repeat", "fold"])
+        row: dict[str, Any] = {
+            "backbone": backbone,
+            "optimizer": optimizer,
+            "left_out": comparison.left_out.get(name, ""),
+        }
+        full = f"{FAMILY}.{name}"
+        if full in family.models:
+            auroc = evaluated[full]["metrics"]["auroc"]
+            folds = _outer_folds(family, full).groupby(["repeat", "fold"])
             row |= {"auroc": auroc["estimate"], "auroc_low": auroc["low"], "auroc_high": auroc["high"]}
             row |= {
                 "epochs": folds["epoch"].max().median(),
@@ -36,15 +42,19 @@ def tabulate_combinations(comparison: NetworkComparison, *parts: Any) -> pd.Data
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def draw_combinations(comparison: NetworkComparison, table: pd.DataFrame, *logs: pd.DataFrame) -> tuple[Figure, Figure]:
-    """Return the figures: AUROC by backbone and optimizer, and validation loss epoch by epoch."""
-    of_name = dict(zip(comparison.trained, logs, strict=True))
+def draw_combinations(comparison: NetworkComparison, table: pd.DataFrame, family: Family) -> tuple[Figure, Figure]:
+    """Return the plots: AUROC by backbone and optimizer, and validation loss epoch by epoch."""
     curves = [
-        of_name[name][of_name[name]["fold"] != REFIT].assign(backbone=backbone, optimizer=optimizer)
+        _outer_folds(family, f"{FAMILY}.{name}").assign(backbone=backbone, optimizer=optimizer)
         for name, (backbone, optimizer) in comparison.names.items()
-        if name in of_name
+        if f"{FAMILY}.{name}" in family.models
     ]
-    return combinations_figure(table), training_curves_figure(pd.concat(curves, ignore_index=True))
+    return combinations_plot(table), combination_curves_plot(pd.concat(curves, ignore_index=True))
+
+
+def _outer_folds(family: Family, name: str) -> pd.DataFrame:
+    log = family.models[name].training_log
+    return log[log["fold"] != REFIT]
 
 
 def _best_epoch(log: pd.DataFrame) -> float:

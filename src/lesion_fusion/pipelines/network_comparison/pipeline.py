@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.parameters import ModelParameters
-from lesion_fusion.pipelines.model.pipeline import family_pipeline
+from lesion_fusion.models.base import ModelParameters
+from lesion_fusion.pipelines.family.pipeline import family_pipeline
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY
 from lesion_fusion.pipelines.network_comparison.nodes import draw_combinations, tabulate_combinations
 
@@ -15,28 +15,25 @@ STAGE = "network_comparison"
 
 
 def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
-    """Return the stage `network_comparison`: the combinations' entries as models, a table and figures of them.
+    """Return the stage `network_comparison`: the combinations' entries as models, a table and plots of them.
 
     Without entries, where the parameters' group is null, nothing.
     """
     if not entries:
         return Pipeline([])
-    logs = [f"{FAMILY}.{name}.training_log" for name in entries]
-    side_by_side = Pipeline(
-        [
-            Node(
-                tabulate_combinations,
-                ["params:network_comparison", *(f"{FAMILY}.{name}.metrics" for name in entries), *logs],
-                "network_comparison",
-                name="tabulate_combinations",
-            ),
-            Node(
-                draw_combinations,
-                ["params:network_comparison", "network_comparison", *logs],
-                ["network_comparison_figure", "network_comparison_curves"],
-                name="draw_combinations",
-            ),
-        ],
-        tags=STAGE,
-    )
-    return family_pipeline(FAMILY, STAGE, entries) + side_by_side
+    models, metrics = f"{FAMILY}_models", f"{FAMILY}_metrics"
+    side_by_side = [
+        Node(
+            tabulate_combinations,
+            ["params:network_comparison", models, metrics],
+            "network_comparison",
+            name="tabulate_combinations",
+        ),
+        Node(
+            draw_combinations,
+            ["params:network_comparison", "network_comparison", models],
+            ["network_comparison_plot", "network_comparison_curves_plot"],
+            name="draw_combinations",
+        ),
+    ]
+    return family_pipeline(FAMILY, STAGE, entries) + Pipeline(side_by_side, tags=STAGE)

@@ -12,6 +12,7 @@ from lesion_fusion.cohort.folds import folds_digest, make_folds
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.datasets.npy import RowStream
+from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.imaging.case_files import read_cases, read_masks
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
 from lesion_fusion.imaging.inspection import Files
@@ -69,6 +70,11 @@ def make_image_descriptors(cases: pd.DataFrame, raw_images: Files, raw_masks: Fi
     table = pd.DataFrame(rows, columns=[descriptor.name for descriptor in DESCRIPTORS], dtype="float64")
     table.insert(0, "case_id", cases["case_id"].to_numpy())
     return table
+
+
+def make_judge(cases: pd.DataFrame, evaluation: Evaluation, study: Study) -> Judge:
+    """Return what all models are judged with: the same patients, resamples, confidence and seed."""
+    return evaluation.judge(cases, study.seed)
 
 
 def tag_study(study_tags: dict[str, str]) -> dict[str, str]:

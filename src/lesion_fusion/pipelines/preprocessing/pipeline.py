@@ -9,6 +9,7 @@ from kedro.pipeline import Node, Pipeline
 from lesion_fusion.pipelines.preprocessing.nodes import (
     describe_study,
     make_image_descriptors,
+    make_judge,
     make_lesion_images,
     make_lesion_masks,
     select_study_cases,
@@ -45,6 +46,7 @@ def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
             ),
             Node(
                 make_image_descriptors,
+    make_judge,
                 ["study_cases", "raw_images", "raw_masks"],
                 "image_descriptors",
                 name="make_image_descriptors",
@@ -56,6 +58,7 @@ def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
                 name="describe_study",
             ),
             Node(tag_study, "study_tags", "tracked_study", name="tag_study"),
+            Node(make_judge, ["study_cases", "params:evaluation", "params:study"], "judge", name="make_judge"),
         ],
         tags="preprocessing",
     )

@@ -6,22 +6,47 @@ The scores are on a scale that a logistic map turns into probabilities, as those
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted
 
-from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.fusion.stackers import make_stacker
+from lesion_fusion.models.base import number_from_json, number_to_json
 from lesion_fusion.tabular.calibration import class_scores, decision_threshold, log_odds
+from lesion_fusion.tabular.classifiers import CLASSIFIERS
+
+RuleName = Literal["mean", "majority_vote", "weighted", "stacking"]
 
 _FLOOR = 1e-6
 
+# Settings of a stacker: few inputs, each already a prediction, need little and slow learning. Fixed, not tuned;
+# classifiers without an entry keep their settings. Leaves of a twentieth of the cases and more don't
+# follow single cases. Boosting starts from a logistic regression: by itself it follows the linear truth in steps, which
+# costs it AUROC and lets an uninformative member in.
+STACKER_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "adaboost": {"n_estimators": 50, "learning_rate": 0.1},
+    "decision_tree": {"max_depth": 3, "min_samples_leaf": 0.05},
+    "extra_trees": {"n_estimators": 100, "min_samples_leaf": 0.05},
+    "gradient_boosting": {"n_estimators": 30, "learning_rate": 0.05, "max_depth": 1, "min_samples_leaf": 0.05},
+    "logistic_regression": {"C": 1.0},
+    "mlp": {"hidden_layer_sizes": (8,), "alpha": 1.0},
+    "random_forest": {"n_estimators": 100, "min_samples_leaf": 0.05},
+    "xgboost": {"n_estimators": 30, "learning_rate": 0.05, "max_depth": 1, "min_child_weight": 2.0},
+}
+
 
 class FittedRule(Protocol):
-    """A rule whose parameters are settled."""
+    """A fitted rule; `learns` says in words what it learns inside a training fold, `settled_text` what `settled` gives."""
+
+    name: ClassVar[str]
+    learns: ClassVar[str]
+    settled_text: ClassVar[str]
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         """Return joint scores, shape (n, d), of members' probabilities, shape (members, n, k)."""
@@ -29,10 +54,17 @@ class FittedRule(Protocol):
     def settled(self, members: Sequence[str]) -> dict[str, float]:
         """Return what was settled for each member, by name; empty where no one number says it."""
 
+    def store(self, stacker: Path) -> dict[str, Any]:
+        """Return the rule as JSON takes it; an estimator is written to the file `stacker`."""
+
 
 @dataclass(frozen=True)
 class Mean:
     """The mean probability; nothing is learned."""
+
+    name: ClassVar[str] = "mean"
+    learns: ClassVar[str] = "nothing"
+    settled_text: ClassVar[str] = ""
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         """Return log-odds of the mean."""
@@ -42,6 +74,10 @@ class Mean:
         """Return the members' equal shares."""
         return dict.fromkeys(members, 1 / len(members))
 
+    def store(self, stacker: Path) -> dict[str, Any]:  # noqa: ARG002
+        """Return the rule's name."""
+        return {"kind": self.name}
+
 
 @dataclass(frozen=True)
 class Weighted:
@@ -49,6 +85,10 @@ class Weighted:
 
     Genest and Zidek 1986, "Combining probability distributions", doi:10.1214/ss/1177013825.
     """
+
+    name: ClassVar[str] = "weighted"
+    learns: ClassVar[str] = "the members' weights"
+    settled_text: ClassVar[str] = "the members' weights"
 
     weights: np.ndarray
 
@@ -66,6 +106,10 @@ class Weighted:
         """Return the weights."""
         return dict(zip(members, self.weights.tolist(), strict=True))
 
+    def store(self, stacker: Path) -> dict[str, Any]:  # noqa: ARG002
+        """Return the weights."""
+        return {"kind": self.name, "weights": self.weights.tolist()}
+
 
 @dataclass(frozen=True)
 class MajorityVote:
@@ -74,6 +118,10 @@ class MajorityVote:
     `thresholds` (members,): from which probability of the last class on a member votes for it. Of more than two classes
     they are NaN, and a member votes for its most probable class.
     """
+
+    name: ClassVar[str] = "majority_vote"
+    learns: ClassVar[str] = "the thresholds at which members vote"
+    settled_text: ClassVar[str] = "the members' thresholds"
 
     thresholds: np.ndarray
 
@@ -95,6 +143,10 @@ class MajorityVote:
         """Return the thresholds of two classes."""
         return {} if np.isnan(self.thresholds).any() else dict(zip(members, self.thresholds.tolist(), strict=True))
 
+    def store(self, stacker: Path) -> dict[str, Any]:  # noqa: ARG002
+        """Return the thresholds."""
+        return {"kind": self.name, "thresholds": [number_to_json(value) for value in self.thresholds.tolist()]}
+
 
 @dataclass(frozen=True)
 class Stacking:
@@ -102,6 +154,12 @@ class Stacking:
 
     Wolpert 1992, "Stacked generalization", doi:10.1016/S0893-6080(05)80023-1.
     """
+
+    name: ClassVar[str] = "stacking"
+    learns: ClassVar[str] = "nothing; the stacker's settings are fixed"
+    settled_text: ClassVar[str] = (
+        "coefficients of the members' log-odds; of boosting those it starts from; of a forest importances"
+    )
 
     estimator: Any
 
@@ -117,6 +175,58 @@ class Stacking:
             return {}
         return dict(zip(members, np.ravel(found).astype(float).tolist(), strict=True))
 
+    def store(self, stacker: Path) -> dict[str, Any]:
+        """Write the classifier; return the name of its file."""
+        dump_estimator(self.estimator, stacker)
+        return {"kind": self.name, "estimator": stacker.name}
+
+
+RULES: Mapping[str, type[FittedRule]] = {rule.name: rule for rule in (Mean, MajorityVote, Weighted, Stacking)}
+
+
+def load_rule(values: Mapping[str, Any], folder: Path) -> FittedRule:
+    """Return the rule that its `store` wrote into `folder`."""
+    if values["kind"] == Stacking.name:
+        return Stacking(load_estimator(folder / values["estimator"]))
+    if values["kind"] == Weighted.name:
+        return Weighted(np.asarray(values["weights"]))
+    if values["kind"] == MajorityVote.name:
+        return MajorityVote(np.array([number_from_json(value) for value in values["thresholds"]]))
+    return Mean()
+
+
+class LogisticThenXGBoost(ClassifierMixin, BaseEstimator):
+    """XGBoost that starts from the log-odds of a logistic regression, as scikit-learn's boosting can by itself.
+
+    Input: float (n, d); labels: positions of classes, each of which occurs.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> LogisticThenXGBoost:
+        """Fit the logistic regression, then the trees on what it leaves."""
+        self.classes_ = np.unique(y)
+        self.init_ = LogisticRegression(max_iter=2000).fit(X, y)
+        self.trees_ = CLASSIFIERS["xgboost"](self.seed).set_params(**STACKER_SETTINGS["xgboost"])
+        self.trees_.fit(X, y, base_margin=self.init_.decision_function(X))
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return probabilities, shape (n, k)."""
+        check_is_fitted(self)
+        return self.trees_.predict_proba(X, base_margin=self.init_.decision_function(X))
+
+
+def make_stacker(classifier: str, seed: int) -> ClassifierMixin:
+    """Return an unfitted stacker, by the name of its classifier."""
+    if classifier == "xgboost":
+        return LogisticThenXGBoost(seed)
+    made = CLASSIFIERS[classifier](seed).set_params(**STACKER_SETTINGS.get(classifier, {}))
+    if classifier == "gradient_boosting":
+        made.set_params(init=LogisticRegression(max_iter=2000))
+    return made
+
 
 def stacked_features(probabilities: np.ndarray) -> np.ndarray:
     """Return log-odds of all members side by side, shape (n, members * (k - 1)), of (members, n, k)."""
@@ -124,21 +234,26 @@ def stacked_features(probabilities: np.ndarray) -> np.ndarray:
 
 
 def fit_rule(
-    fusion: LateFusion, probabilities: np.ndarray, labels: np.ndarray, minimum_sensitivity: float, seed: int
+    rule: RuleName,
+    classifier: str | None,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    minimum_sensitivity: float,
+    seed: int,
 ) -> FittedRule:
     """Fit a rule on probabilities, shape (members, n, k), of cases that no member saw.
 
-    `labels` (n,) are positions of classes, each of which must occur. `minimum_sensitivity` fixes the thresholds at
+    `classifier` is that of a stacking. `labels` (n,) are positions of classes, each of which must occur. `minimum_sensitivity` fixes the thresholds at
     which members vote, `seed` the randomness of a stacker.
     """
-    if fusion.rule == "mean":
+    if rule == "mean":
         return Mean()
-    if fusion.rule == "majority_vote":
+    if rule == "majority_vote":
         return MajorityVote(np.array([decision_threshold(p, labels, minimum_sensitivity) for p in probabilities]))
-    if fusion.rule == "weighted":
+    if rule == "weighted":
         return Weighted(_pool_weights(probabilities, labels))
-    assert fusion.classifier is not None
-    return Stacking(make_stacker(fusion.classifier, seed).fit(stacked_features(probabilities), labels))
+    assert classifier is not None
+    return Stacking(make_stacker(classifier, seed).fit(stacked_features(probabilities), labels))
 
 
 def _pool_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

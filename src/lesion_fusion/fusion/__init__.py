@@ -1,1 +1,0 @@
-"""How record and image are joined."""

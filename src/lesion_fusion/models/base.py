@@ -1,0 +1,475 @@
+"""What all kinds of model share: their parameters, what training hands on, the fitted form and how it is stored.
+
+A kind of model is one file beside this one. It holds the kind's parameters (a `ModelParameters`), its `train` function,
+its fitted form (a `FittedBase`) and how that is stored, loaded and described. `models/__init__.py` lists the kinds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.cohort.schema import COLUMN, Kind
+from lesion_fusion.errors import MendableError
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.parameters import Parameters
+from lesion_fusion.tabular.calibration import Calibration, log_odds
+
+DESCRIPTION = "model.json"
+
+# Enough cases to measure a root mean square; every field is one more pass of the model over them.
+MOST_CASES = 500
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """Family and name of a model; together `<family>.<model>`, the prefix of its datasets."""
+
+    family: str
+    name: str
+
+    @classmethod
+    def parse(cls, full: str) -> ModelName:
+        """Return the name written `<family>.<model>`."""
+        family, _, name = full.partition(".")
+        return cls(family, name)
+
+    @property
+    def full(self) -> str:
+        """`<family>.<model>`."""
+        return f"{self.family}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model in words: what it is, what it sees, what was tuned, and how many configurations each training tried.
+
+    `settled` says what the numbers of a fold mean where their names do not.
+    """
+
+    what: str
+    sees: str
+    tuned: str
+    tried: int = 1
+    settled: str = ""
+
+
+class ModelParameters(Parameters):
+    """Base of every model's entry in `conf/`.
+
+    An `ablation` is evaluated and compared but does not stand on the leaderboard. A model with `must_beat`
+    (`<family>.<model>`) is kept only if the paired test shows that it is better than that one. A model that is not
+    `enabled` is left out, as is one set to null.
+    """
+
+    ablation: bool = False
+    enabled: bool = True
+    must_beat: str | None = None
+
+    # The kind's training, a function of `inputs` and of what `reads` names.
+    train: ClassVar[Callable[..., Trained]]
+    # Whether training keeps the feature table that SHAP values are computed from.
+    explainable: ClassVar[bool] = False
+    # Whether it is a network over images alone, whose embeddings a classifier may read.
+    embeds_images: ClassVar[bool] = False
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Other models whose results its training reads, `<family>.<model>`."""
+        return ()
+
+    @property
+    def image_inputs_read(self) -> tuple[str, ...]:
+        """Names under `preprocessing.image_inputs` whose images its training reads."""
+        return ()
+
+    @property
+    def sees_image(self) -> bool:
+        """Whether it reads an image, or what was measured in one, itself."""
+        return False
+
+    @property
+    def network_settings(self) -> dict[str, Any] | None:
+        """Settings by which networks over images alone are compared; None for other kinds."""
+        return None
+
+    def inputs(self, model: ModelName) -> dict[str, str]:
+        """Return the datasets that `train` reads, by the name of its argument and in the order of its signature.
+
+        Beside them it reads its own parameters and the study's, as its first two arguments.
+        """
+        raise NotImplementedError
+
+    def preparations(self) -> dict[str, tuple[Callable[..., Any], list[str]]]:
+        """Return what must be computed once before training: {dataset: (function, its inputs)}."""
+        return {}
+
+    def faults(self, entries: Mapping[str, ModelParameters]) -> list[str]:
+        """Return what is wrong with this entry beside the others, `entries` by `<family>.<model>`; a clause each."""
+        return [
+            f"reads {name}, which is not among the models. There are: {', '.join(entries)}"
+            for name in self.reads
+            if name not in entries
+        ]
+
+    def describe(self) -> Description:
+        """Return the model in words."""
+        raise NotImplementedError
+
+
+class Trained(Protocol):
+    """Result of training one model, in memory or read part by part from its folder.
+
+    `predictions`, `inner_predictions`, `training_log`: see `tabular.out_of_fold`. Parts that a kind does not have are
+    None: `importance` (repeat, fold, column, drop), `features` (feature table of the model refitted on all cases),
+    `reduced_predictions` (with a column `without`: predictions of what is left of a late fusion without a part of the
+    case), `embeddings` float32 (trainings, n, d), `class_maps` (n, h, w, k) and `attention` of the last repeat.
+    """
+
+    @property
+    def parameters(self) -> ModelParameters: ...  # noqa: D102
+    @property
+    def predictions(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def inner_predictions(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def training_log(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def model(self) -> FittedModel: ...  # noqa: D102
+    @property
+    def importance(self) -> pd.DataFrame | None: ...  # noqa: D102
+    @property
+    def features(self) -> pd.DataFrame | None: ...  # noqa: D102
+    @property
+    def reduced_predictions(self) -> pd.DataFrame | None: ...  # noqa: D102
+    @property
+    def embeddings(self) -> np.ndarray | None: ...  # noqa: D102
+    @property
+    def class_maps(self) -> np.ndarray | None: ...  # noqa: D102
+    @property
+    def attention(self) -> pd.DataFrame | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A `Trained` in memory, as a kind's `train` returns it."""
+
+    parameters: ModelParameters
+    predictions: pd.DataFrame
+    inner_predictions: pd.DataFrame
+    training_log: pd.DataFrame
+    model: FittedModel
+    importance: pd.DataFrame | None = None
+    features: pd.DataFrame | None = None
+    reduced_predictions: pd.DataFrame | None = None
+    embeddings: np.ndarray | None = None
+    class_maps: np.ndarray | None = None
+    attention: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a stage hands on: its trained models by `<family>.<model>`, in the order of the configuration."""
+
+    models: Mapping[str, Trained]
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Predictions of all models, one table below the other."""
+        tables = [trained.predictions for trained in self.models.values()]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def on_leaderboard(self) -> dict[str, Trained]:
+        """Return the models that are no ablation."""
+        return {name: trained for name, trained in self.models.items() if not trained.parameters.ablation}
+
+
+def find_trained(sources: Mapping[str, Any], name: str) -> Trained:
+    """Return a model from what a training was given: itself, or the family that holds it (see `source_dataset`)."""
+    found: Trained = sources[f"{name}.trained"] if f"{name}.trained" in sources else None
+    return found if found is not None else sources[f"{ModelName.parse(name).family}_models"].models[name]
+
+
+def source_dataset(name: str, reader: ModelName) -> str:
+    """Return the dataset by which the model `reader` reads the model called `name`.
+
+    A model of its own family is read by itself, one of another family through what that stage hands on.
+    """
+    family = ModelName.parse(name).family
+    return f"{name}.trained" if family == reader.family else f"{family}_models"
+
+
+def identified(table: pd.DataFrame, protocol: str, model: ModelName) -> pd.DataFrame:
+    """Return a table of predictions with protocol, family and model as its first columns."""
+    named = pd.DataFrame({"protocol": protocol, "family": model.family, "model": model.name}, index=table.index)
+    return pd.concat([named, table], axis=1)
+
+
+class Need(StrEnum):
+    """A part of a case: the patient's record, the B-mode image, the outline of the lesion in it."""
+
+    RECORD = "record"
+    IMAGE = "image"
+    MASK = "mask"
+
+
+# What is left of a case without each part; an outline without its image is of no use.
+WITHOUT: dict[Need, frozenset[Need]] = {
+    Need.IMAGE: frozenset({Need.RECORD}),
+    Need.RECORD: frozenset({Need.IMAGE, Need.MASK}),
+    Need.MASK: frozenset({Need.RECORD, Need.IMAGE}),
+}
+
+# All combinations of parts that a request can give and be answered: all, all but one, the image alone.
+GIVEN: tuple[frozenset[Need], ...] = (frozenset(Need), *WITHOUT.values(), frozenset({Need.IMAGE}))
+
+
+@dataclass(frozen=True)
+class CaseInputs:
+    """Cases as models see them, row i of each part = case i.
+
+    `cases`: case_id and the record's columns. `image_descriptors`: case_id and the descriptors, or None where no model
+    asks for them. `lesion_images`: for each image input that a model asks for, uint8 (n, height, width, channels).
+    `answered`: probabilities (n, k) of those members of a late fusion that have answered already, by name.
+    """
+
+    cases: pd.DataFrame
+    image_descriptors: pd.DataFrame | None = None
+    lesion_images: Mapping[ImageInput, np.ndarray] = field(default_factory=dict)
+    answered: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def images(self, image_input: ImageInput) -> np.ndarray:
+        """Return the images as `image_input` says; raises ValueError where they were not prepared."""
+        if image_input not in self.lesion_images:
+            raise ValueError(f"This model has a network, which needs lesion images: {image_input}.")
+        return self.lesion_images[image_input]
+
+
+class FittedModel(Protocol):
+    """A fitted, calibrated model.
+
+    `classes` are in the order of the probabilities' columns, the positive one last. `threshold` is the probability of
+    the positive class from which on the decision is positive (NaN for more than two classes). `record_columns` are the
+    columns of the record it reads; `uses_descriptors` and `image_inputs` say what it needs of the image.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def family(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def classes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def threshold(self) -> float: ...  # noqa: D102
+    @property
+    def calibration(self) -> Calibration: ...  # noqa: D102
+    @property
+    def record_columns(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def uses_descriptors(self) -> bool: ...  # noqa: D102
+    @property
+    def image_inputs(self) -> tuple[ImageInput, ...]: ...  # noqa: D102
+    @property
+    def full_name(self) -> str: ...  # noqa: D102
+    @property
+    def needs(self) -> frozenset[Need]: ...  # noqa: D102
+    @property
+    def efforts(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def probabilities(self, inputs: CaseInputs) -> np.ndarray:
+        """Return calibrated probabilities, shape (n, k), rows summing to 1."""
+
+    def can_answer(self, given: Set[Need]) -> bool:
+        """Return whether what is `given` of a case is enough."""
+
+    def reduced(self, given: Set[Need]) -> FittedModel | None:
+        """Return what answers for this model where this much is given of a case; None where nothing can."""
+
+    def shift(self, given: Set[Need]) -> float:
+        """Return how far the answer to the whole case may lie from that of `reduced`: a standard deviation, log-odds."""
+
+    def unused(self, given: Set[Need]) -> list[str]:
+        """Return the members that can't answer where this much is given."""
+
+    def answered_from_record(self, records: Callable[[Sequence[str]], pd.DataFrame]) -> dict[str, np.ndarray]:
+        """Return probabilities (n, k) of the members that read the record alone, by name.
+
+        `records` gives a table of the columns named.
+        """
+
+    def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
+        """Return by how much each field of the record moves the answer; see `FittedBase.field_shifts`."""
+
+    def store(self, folder: Path) -> dict[str, Any]:
+        """Write the model's own files into `folder` and return what `load` must know, as JSON takes it."""
+
+
+class FittedBase:
+    """What fitted models of all kinds share; a kind's class implements the rest of `FittedModel`."""
+
+    kind: ClassVar[str]
+    kinds: ClassVar[dict[str, type[FittedBase]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Register the kind under its name, by which a stored model is loaded."""
+        super().__init_subclass__()
+        FittedBase.kinds[cls.kind] = cls
+
+    @classmethod
+    @abstractmethod
+    def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
+        """Return the model that `store` wrote; `common` holds family, name, classes and threshold."""
+
+    @property
+    def full_name(self: FittedModel) -> str:
+        """`<family>.<model>`."""
+        return f"{self.family}.{self.name}"
+
+    @property
+    def needs(self: FittedModel) -> frozenset[Need]:
+        """The parts of a case that it can't answer without; single fields of a record may be missing."""
+        found = set()
+        if self.record_columns:
+            found.add(Need.RECORD)
+        if self.uses_descriptors or self.image_inputs:
+            found.add(Need.IMAGE)
+        if self.uses_descriptors or any(image_input.needs_mask for image_input in self.image_inputs):
+            found.add(Need.MASK)
+        return frozenset(found)
+
+    @property
+    def efforts(self: FittedModel) -> tuple[str, ...]:
+        """What a site must have to use it: the roles of the record's columns, `image`, `mask`."""
+        roles = dict.fromkeys(COLUMN[name].role.value for name in self.record_columns)
+        return (*roles, *(need.value for need in Need if need in self.needs - {Need.RECORD}))
+
+    def can_answer(self: FittedModel, given: Set[Need]) -> bool:
+        """Return whether what is `given` of a case is enough."""
+        return self.needs <= given
+
+    def reduced(self: FittedModel, given: Set[Need]) -> FittedModel | None:
+        """Return the model itself where it can answer, otherwise None."""
+        return self if self.can_answer(given) else None
+
+    def shift(self, given: Set[Need]) -> float:  # noqa: ARG002
+        """Return 0: a model that answers at all answers from the whole of what it needs."""
+        return 0.0
+
+    def unused(self, given: Set[Need]) -> list[str]:  # noqa: ARG002
+        """Return no member: it has none."""
+        return []
+
+    def answered_from_record(self, records: Callable[[Sequence[str]], pd.DataFrame]) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """Return nothing: it has no members."""
+        return {}
+
+    def field_shifts(self: FittedModel, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
+        """Return, for each record column, the root mean square by which the log-odds move when its cell is blanked.
+
+        Taken over records drawn column by column from `cases`, those that have the cell: the model may know a training
+        case by heart, but not a drawn one. The image descriptors are drawn as a whole. Empty for a model that reads
+        images beside the record: the effect of its fields is not known.
+        """
+        if self.image_inputs or not self.record_columns:
+            return {}
+        rng = np.random.default_rng(0)
+        some = cases.iloc[:MOST_CASES].reset_index(drop=True)
+        drawn = some.assign(**{name: some[name].to_numpy()[rng.permutation(len(some))] for name in self.record_columns})
+        descriptors = image_descriptors.assign(case_id=rng.permutation(image_descriptors["case_id"].to_numpy()))
+        whole = log_odds(self.probabilities(CaseInputs(drawn, descriptors)))[:, -1]
+        shifts = {}
+        for name in self.record_columns:
+            held = drawn[name].notna().to_numpy()
+            if held.any():
+                dtype = "float64" if COLUMN[name].kind is Kind.NUMBER else "str"
+                blanked = drawn.assign(**{name: pd.Series([None] * len(drawn), dtype=dtype)})
+                moved = log_odds(self.probabilities(CaseInputs(blanked, descriptors)))[:, -1] - whole
+                shifts[name] = float(np.sqrt(np.square(moved[held]).mean()))
+        return shifts
+
+
+class UntrustedModelError(MendableError, ValueError):
+    """A stored model holds types, or is of a kind, that this package never writes."""
+
+
+def save_model(model: FittedModel, folder: Path) -> None:
+    """Write a fitted model into `folder`, which is made: `model.json` and plain files beside it, none of them a pickle.
+
+    Scikit-learn estimators are stored in skops' format, which names every type it holds and builds none that is not
+    trusted; networks in Keras' `.keras` format, loaded in safe mode; members of a late fusion in folders of their own.
+    """
+    folder.mkdir(parents=True)
+    description = {
+        "kind": model.kind,
+        "family": model.family,
+        "name": model.name,
+        "classes": list(model.classes),
+        "threshold": number_to_json(model.threshold),
+        **model.store(folder),
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+
+
+def load_model(folder: Path) -> FittedModel:
+    """Read the model that `save_model` wrote; raises `UntrustedModelError` for one that it never wrote."""
+    values = json.loads((folder / DESCRIPTION).read_text())
+    kind = FittedBase.kinds.get(values["kind"])
+    if kind is None:
+        raise UntrustedModelError(f"{folder / DESCRIPTION} names the kind {values['kind']!r}, which does not exist here.")
+    common = {
+        "family": values["family"],
+        "name": values["name"],
+        "classes": tuple(values["classes"]),
+        "threshold": number_from_json(values["threshold"]),
+    }
+    loaded: Any = kind.load(common, values, folder)
+    return loaded
+
+
+def load_network(path: Path) -> Any:
+    """Return the Keras network in a `.keras` file."""
+    # The package's own layers register themselves when this module is imported.
+    import lesion_fusion.imaging.networks  # noqa: F401
+    from lesion_fusion.imaging.keras_backend import keras
+
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def calibration_to_json(calibration: Calibration) -> dict[str, Any]:
+    """Return a calibration as JSON takes it."""
+    return {
+        "slope": calibration.slope.tolist(),
+        "intercept": calibration.intercept.tolist(),
+        "covariance": None if calibration.covariance is None else calibration.covariance.tolist(),
+    }
+
+
+def calibration_from_json(values: Mapping[str, Any]) -> Calibration:
+    """Return the calibration that `calibration_to_json` wrote."""
+    covariance = values["covariance"]
+    return Calibration(
+        np.asarray(values["slope"]),
+        np.asarray(values["intercept"]),
+        None if covariance is None else np.asarray(covariance),
+    )
+
+
+def number_to_json(value: float) -> float | None:
+    """Return a number as JSON takes it: None for NaN."""
+    return None if math.isnan(value) else value
+
+
+def number_from_json(value: float | None) -> float:
+    """Return the number that `number_to_json` wrote."""
+    return math.nan if value is None else float(value)

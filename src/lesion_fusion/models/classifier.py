@@ -1,0 +1,316 @@
+"""The kind `classifier`: a classifier over a feature table of record, image descriptors, embeddings or pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.study_journal import StudyJournal
+from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.pixels import reduced_pixels
+from lesion_fusion.models.base import (
+    CaseInputs,
+    Description,
+    FittedBase,
+    ModelName,
+    ModelParameters,
+    TrainedModel,
+    calibration_from_json,
+    calibration_to_json,
+    find_trained,
+    identified,
+    load_network,
+    source_dataset,
+)
+from lesion_fusion.notation import listing, words
+from lesion_fusion.tabular.calibration import Calibration, class_scores
+from lesion_fusion.tabular.encoding import encode
+from lesion_fusion.tabular.features import DESCRIPTOR_PREFIX, feature_table
+from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
+from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
+
+ESTIMATOR = "estimator.skops"
+NETWORK = "network.keras"
+
+# Image descriptors are many and correlated: their importance is that of what they describe.
+IMPORTANCE_GROUPS = {f"{DESCRIPTOR_PREFIX}{one.name}": f"image: {one.group}" for one in DESCRIPTORS}
+
+# Names that are more than their words.
+NAMES = {
+    "adaboost": "AdaBoost",
+    "k_nearest_neighbours": "k-nearest neighbours",
+    "mlp": "multilayer perceptron",
+    "svm_rbf": "SVM with RBF kernel",
+    "xgboost": "XGBoost",
+}
+VIEWS = {
+    "record": "the record",
+    "record_representation": "a representation of the record learned by a perceptron",
+    "image_descriptors": "the image descriptors",
+    "embeddings": "a network's embeddings",
+    "pixels": "the image's pixels, averaged over areas",
+}
+
+
+class Classifier(ModelParameters, ClassifierParameters):
+    """A classifier over a feature table; see `ClassifierParameters`.
+
+    `network` names the model whose embeddings it reads, `image_input` the images whose pixels it reads: a name under
+    `preprocessing.image_inputs`.
+    """
+
+    kind: Literal["classifier"] = "classifier"
+    explainable: ClassVar[bool] = True
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The network whose embeddings it reads."""
+        return () if self.network is None else (self.network,)
+
+    @property
+    def image_inputs_read(self) -> tuple[str, ...]:
+        """The image input whose pixels it reads."""
+        return () if self.image_input is None else (self.image_input,)
+
+    @property
+    def sees_image(self) -> bool:
+        """Whether image descriptors, embeddings or pixels are among its views."""
+        return not {"image_descriptors", "embeddings", "pixels"}.isdisjoint(self.views)
+
+    def inputs(self, model: ModelName) -> dict[str, str]:
+        """Return the datasets that training reads; a model that is searched keeps its studies in a journal."""
+        found = {"tuning": "params:tuning", "cases": "study_cases", "folds": "folds"}
+        found["image_descriptors"] = "image_descriptors"
+        if self.search is not None:
+            found["journal"] = f"{model.full}.studies"
+        if self.image_input is not None:
+            found["lesion_images"] = f"lesion_images.{self.image_input}"
+            found["image_input"] = f"params:preprocessing.image_inputs.{self.image_input}"
+        if self.network is not None:
+            found |= {(source := source_dataset(self.network, model)): source}
+        return found
+
+    def faults(self, entries: Mapping[str, ModelParameters]) -> list[str]:
+        """Return what is wrong with this entry: a network that does not exist or is not one over images alone."""
+        networks = [name for name, entry in entries.items() if entry.embeds_images]
+        return [
+            f"reads the embeddings of {name}, which is no network over images alone. "
+            f"There are: {', '.join(networks) or 'none'}"
+            for name in self.reads
+            if name not in networks
+        ]
+
+    def describe(self) -> Description:
+        """Return the classifier in words."""
+        seen = listing([VIEWS[view] for view in self.views])
+        tuned, tried = self._tried()
+        return Description(
+            what=classifier_name(self.classifier),
+            sees=f"{seen} ({self.network})" if self.network else seen,
+            tuned=tuned,
+            tried=tried,
+        )
+
+    def _tried(self) -> tuple[str, int]:
+        """Return the grid or the searched space in words, and how many points of it each training tries."""
+        if self.search:
+            ranges = [f"{name}: {dimension.describe()}" for name, dimension in self.search.space.items()]
+            return f"{'; '.join(ranges)} (searched by Optuna)", self.search.trials
+        values = [f"{name}: {', '.join(map(value_text, values))}" for name, values in self.grid.items()]
+        return "; ".join(values) or "nothing", prod(len(values) for values in self.grid.values())
+
+
+def classifier_name(name: str) -> str:
+    """Return a classifier's name in words."""
+    return NAMES.get(name, words(name))
+
+
+def train(
+    parameters: Classifier,
+    study: Study,
+    tuning: Tuning,
+    cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    image_descriptors: pd.DataFrame,
+    journal: StudyJournal | None = None,
+    lesion_images: np.ndarray | None = None,
+    image_input: ImageInput | None = None,
+    *,
+    model: ModelName,
+    **sources: Any,
+) -> TrainedModel:
+    """Evaluate a classifier on every outer fold and refit it on all cases.
+
+    `lesion_images` (n, height, width, channels), row i = case i, and `image_input`, how they were made, are given to a
+    model that reads pixels. `sources` holds the network whose embeddings it reads. Raises ForbiddenPredictorError where
+    a column may not predict.
+    """
+    columns = record_columns(parameters, study)
+    pixels = None if lesion_images is None else reduced_pixels(lesion_images, parameters.pixel_edge)
+    network = find_trained(sources, parameters.network) if parameters.network else None
+    embeddings = network.embeddings if network else None
+
+    def features(repeat: int, fold: int) -> pd.DataFrame:
+        # Embeddings are those of the network of this fold, which saw none of the cases tested in it.
+        seen = None if embeddings is None else np.asarray(embeddings[_training(folds, len(embeddings), repeat, fold)])
+        return feature_table(parameters.views, cases, columns, image_descriptors, default_names(), seen, pixels)
+
+    covered = folds if embeddings is None else _covered(folds, len(embeddings))
+    whole = features(REFIT, REFIT)
+    assert_no_leak(whole.columns, study.protocol)
+    result = evaluate_nested(
+        features if embeddings is not None else lambda *_: whole,
+        cases,
+        covered,
+        study.classes,
+        parameters,
+        tuning,
+        study.seed,
+        IMPORTANCE_GROUPS,
+        journal,
+    )
+    network_model: Any = network.model if network else None
+    return TrainedModel(
+        parameters=parameters,
+        predictions=identified(result.predictions, study.protocol, model),
+        inner_predictions=identified(result.inner_predictions, study.protocol, model),
+        training_log=result.grid_scores,
+        model=FittedClassifier(
+            family=model.family,
+            name=model.name,
+            classes=study.classes,
+            threshold=result.refit.threshold,
+            views=parameters.views,
+            record_columns=columns if parameters.sees_record else (),
+            descriptor_names=tuple(default_names()) if "image_descriptors" in parameters.views else (),
+            estimator=result.refit.estimator,
+            calibration=result.refit.calibration,
+            network=network_model.network if network_model else None,
+            image_input=network_model.image_input if network_model else None,
+            pixel_input=image_input,
+            pixel_edge=parameters.pixel_edge if image_input else None,
+        ),
+        importance=result.permutation_importance,
+        features=whole,
+    )
+
+
+Classifier.train = staticmethod(train)
+
+
+def record_columns(parameters: Classifier, study: Study) -> tuple[str, ...]:
+    """Return the record's columns that a classifier may see: of its own roles, or of the study's."""
+    return study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
+
+
+def _covered(folds: pd.DataFrame, trainings: int) -> pd.DataFrame:
+    """Return the rows of `folds` in whose repeats a network of that many trainings was trained.
+
+    A network's embeddings have shape (trainings, n, d): the trainings are the outer folds by repeat and fold, for the
+    first repeats (a network may be trained in fewer than there are), and last the training on all cases.
+    """
+    return folds[folds["repeat"] < (trainings - 1) // folds["fold"].nunique()]
+
+
+def _training(folds: pd.DataFrame, trainings: int, repeat: int, fold: int) -> int:
+    """Return the position of an outer fold among a network's trainings; the last one for `REFIT`."""
+    return trainings - 1 if repeat == REFIT else repeat * folds["fold"].nunique() + fold
+
+
+@dataclass(frozen=True)
+class FittedClassifier(FittedBase):
+    """A fitted classifier; its embeddings, if it uses any, come from a network that it carries along.
+
+    `network` and `image_input`: the network whose embeddings it reads, and the images that this one sees;
+    `pixel_input`: the images whose pixels it reads, averaged to a square of `pixel_edge`.
+    """
+
+    kind: ClassVar[str] = "classifier"
+
+    family: str
+    name: str
+    classes: tuple[str, ...]
+    threshold: float
+    views: tuple[str, ...]
+    record_columns: tuple[str, ...]
+    descriptor_names: tuple[str, ...]
+    estimator: Pipeline
+    calibration: Calibration
+    network: Any = None
+    image_input: ImageInput | None = None
+    pixel_input: ImageInput | None = None
+    pixel_edge: int | None = None
+
+    @property
+    def uses_descriptors(self) -> bool:
+        """Whether it needs image descriptors."""
+        return "image_descriptors" in self.views
+
+    @property
+    def image_inputs(self) -> tuple[ImageInput, ...]:
+        """How images must be prepared: for the network whose embeddings it reads, for the pixels it reads."""
+        return tuple(one for one in (self.image_input, self.pixel_input) if one is not None)
+
+    def probabilities(self, inputs: CaseInputs) -> np.ndarray:
+        """Return calibrated probabilities, shape (n, k)."""
+        embeddings = pixels = None
+        if self.image_input is not None:
+            # Imported here: keras takes seconds to import, and most classifiers need no network.
+            from lesion_fusion.imaging.inference import predict_and_embed
+
+            _, embeddings = predict_and_embed(self.network, inputs.images(self.image_input))
+        if self.pixel_input is not None and self.pixel_edge is not None:
+            pixels = reduced_pixels(inputs.images(self.pixel_input), self.pixel_edge)
+        table = feature_table(
+            self.views,
+            inputs.cases,
+            self.record_columns,
+            inputs.image_descriptors,
+            self.descriptor_names,
+            embeddings,
+            pixels,
+        )
+        encoder, classifier = self.estimator["encode"], self.estimator["classify"]
+        return self.calibration.probabilities(class_scores(classifier, encode(encoder, table)))
+
+    def store(self, folder: Path) -> dict[str, Any]:
+        """Write the estimator, and the network if there is one; return the rest."""
+        dump_estimator(self.estimator, folder / ESTIMATOR)
+        if self.network is not None:
+            self.network.save(folder / NETWORK)
+        return {
+            "calibration": calibration_to_json(self.calibration),
+            "views": list(self.views),
+            "record_columns": list(self.record_columns),
+            "descriptor_names": list(self.descriptor_names),
+            "image_input": self.image_input.model_dump() if self.image_input else None,
+            "pixel_input": self.pixel_input.model_dump() if self.pixel_input else None,
+            "pixel_edge": self.pixel_edge,
+        }
+
+    @classmethod
+    def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
+        """Return the classifier that `store` wrote."""
+        image_input, pixel_input = values["image_input"], values["pixel_input"]
+        return cls(
+            **common,
+            calibration=calibration_from_json(values["calibration"]),
+            views=tuple(values["views"]),
+            record_columns=tuple(values["record_columns"]),
+            descriptor_names=tuple(values["descriptor_names"]),
+            estimator=load_estimator(folder / ESTIMATOR),
+            network=load_network(folder / NETWORK) if (folder / NETWORK).exists() else None,
+            image_input=ImageInput(**image_input) if image_input else None,
+            pixel_input=ImageInput(**pixel_input) if pixel_input else None,
+            pixel_edge=values["pixel_edge"],
+        )

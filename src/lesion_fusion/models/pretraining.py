@@ -1,0 +1,155 @@
+"""The kind `pretraining`: networks for others to start from, trained on a cohort of their own and averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from lesion_fusion.cohort.folds import derived_seed
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
+from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.weights import registered_backbone
+from lesion_fusion.models.base import Description, ModelName, ModelParameters, TrainedModel, identified
+from lesion_fusion.models.network import FittedNetwork, epochs_text, training_text
+from lesion_fusion.notation import words
+from lesion_fusion.tabular.calibration import Calibration, log_odds
+from lesion_fusion.tabular.out_of_fold import predictions_table
+
+
+class Pretraining(ModelParameters):
+    """Networks to train for others to start from, averaged.
+
+    Member i is trained without the i-th of `folds` parts of the patients and evaluated on it: with as many members as
+    folds, every patient is held out once.
+    """
+
+    kind: Literal["pretraining"] = "pretraining"
+    network: NetworkParameters
+    image_input: str
+    folds: int = Field(default=5, ge=2)
+    members: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _a_fold_for_each_member(self) -> Self:
+        if self.members > self.folds:
+            raise ValueError(f"members is {self.members}, but each is evaluated on a fold of its own of {self.folds}.")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_by_itself(self) -> Self:
+        if registered_backbone(self.network.weights) is not None:
+            raise ValueError(
+                f"a network is not pretrained from another of this pipeline ({self.network.weights}); take regime "
+                'scratch, "imagenet" or a file.'
+            )
+        return self
+
+    @property
+    def image_inputs_read(self) -> tuple[str, ...]:
+        """The images that the networks see."""
+        return (self.image_input,)
+
+    @property
+    def sees_image(self) -> bool:
+        """It does."""
+        return True
+
+    def inputs(self, model: ModelName) -> dict[str, str]:
+        """Return the datasets that training reads."""
+        return {
+            "cases": "study_cases",
+            "evaluation_copies": "evaluation_copies",
+            "lesion_images": f"lesion_images.{self.image_input}",
+            "image_input": f"params:preprocessing.image_inputs.{self.image_input}",
+            "finished_folds": f"{model.full}.finished_folds",
+        }
+
+    def describe(self) -> Description:
+        """Return the networks in words."""
+        return Description(
+            what=f"average of {self.members} networks {self.network.backbone}, {training_text(self.network)}",
+            sees=f"the image ({words(self.image_input)})",
+            tuned=epochs_text(self.network),
+        )
+
+
+@dataclass(frozen=True)
+class PretrainedBackbone:
+    """A Keras network with what its registered version states: cohort, held-out AUROC, excluded cases, image input."""
+
+    network: Any
+    tags: dict[str, str]
+
+
+def train(
+    parameters: Pretraining,
+    study: Study,
+    cases: pd.DataFrame,
+    evaluation_copies: pd.DataFrame,
+    lesion_images: np.ndarray,
+    image_input: ImageInput,
+    finished_folds: FinishedFolds,
+    *,
+    model: ModelName,
+) -> TrainedModel:
+    """Train the members; predictions are of the patients that a member did not see.
+
+    A patient with an image in `evaluation_copies` is left out altogether. Nothing is calibrated: the probabilities are
+    a member's own, under class weights, and 0.5 is the threshold. Members are kept in `finished_folds` until all are
+    there; those of an interrupted run are reused. Raises SmallCohortError where too few patients remain.
+    """
+    # Imported here: keras takes seconds to import.
+    from lesion_fusion.imaging.pretraining import held_out_folds, pretrain
+
+    classes, seed = study.classes, derived_seed(study.seed)
+    labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    groups = cases["patient_id"].to_numpy()
+    allowed = ~cases["patient_id"].isin(evaluation_copies["patient_id"]).to_numpy()
+    held_out = np.full(len(cases), -1)
+    held_out[allowed] = held_out_folds(labels[allowed], groups[allowed], parameters.folds, seed)
+    digest = training_digest(lesion_images, labels, groups, held_out, parameters.network, seed)
+    trained = pretrain(
+        lesion_images,
+        labels,
+        held_out,
+        len(classes),
+        parameters.network,
+        parameters.members,
+        seed,
+        completed=finished_folds.load(digest),
+        on_member=partial(finished_folds.save, digest),
+    )
+    finished_folds.clear()
+    threshold = 0.5 if len(classes) == 2 else float("nan")
+    uncalibrated = Calibration.identity(len(classes))
+    tables, log = [], []
+    for member in trained.members:
+        probabilities = uncalibrated.probabilities(log_odds(member.test_probabilities))
+        tables.append(predictions_table(cases.iloc[member.test], 0, member.fold, classes, probabilities))
+        log.append(pd.DataFrame(member.history).assign(repeat=0, fold=member.fold))
+    predictions = identified(pd.concat(tables, ignore_index=True), study.protocol, model)
+    return TrainedModel(
+        parameters=parameters,
+        predictions=predictions.assign(threshold=threshold),
+        inner_predictions=predictions.iloc[:0],
+        training_log=pd.concat(log, ignore_index=True),
+        model=FittedNetwork(
+            family=model.family,
+            name=model.name,
+            classes=classes,
+            threshold=threshold,
+            network=trained.network,
+            image_input=image_input,
+            calibration=uncalibrated,
+        ),
+    )
+
+
+Pretraining.train = staticmethod(train)

@@ -1,0 +1,72 @@
+"""The pipeline of a family of models: train each, collect them, evaluate, draw and track all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from lesion_fusion.models.base import ModelName, ModelParameters
+from lesion_fusion.pipelines.family.nodes import collect, draw_family, evaluate_family, gather_runs
+
+
+def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParameters]) -> Pipeline:
+    """Return the pipeline of a family, tagged `stage`; `entries` are its models by their names in the configuration.
+
+    Every node but `train` has the same inputs whatever the models are.
+    """
+    names = {name: ModelName(family, name) for name in entries}
+    models, metrics, plots, runs = (f"{family}_{part}" for part in ("models", "metrics", "plots", "runs"))
+    nodes = [
+        *(node for name, entry in entries.items() for node in _training_nodes(names[name], entry)),
+        Node(
+            collect,
+            {name.full: f"{name.full}.trained" for name in names.values()},
+            models,
+            name="collect",
+            namespace=family,
+        ),
+        Node(evaluate_family, [models, "judge"], metrics, name="evaluate", namespace=family),
+        Node(
+            draw_family,
+            [models, metrics, "judge", "study_cases", "raw_images", "raw_masks"],
+            plots,
+            name="draw",
+            namespace=family,
+        ),
+        Node(
+            gather_runs,
+            [models, metrics, plots, "study_cases", "image_descriptors", "study_tags", "params:serving"],
+            runs,
+            name="track",
+            namespace=family,
+        ),
+    ]
+    return Pipeline(nodes, tags=stage)
+
+
+def _training_nodes(model: ModelName, entry: ModelParameters) -> list[Node]:
+    """Return the model's `train` node, after what must be computed once before it."""
+    before = [
+        Node(compute, inputs, dataset, name=dataset, namespace=model.family)
+        for dataset, (compute, inputs) in entry.preparations().items()
+    ]
+    inputs = {"parameters": f"params:{model.full}", "study": "params:study", **entry.inputs(model)}
+    train = Node(for_model(type(entry).train, model), inputs, f"{model.full}.trained", name="train", namespace=model.full)
+    return [*before, train]
+
+
+def for_model(function: Callable[..., Any], model: ModelName) -> Callable[..., Any]:
+    """Return `function` with its keyword argument `model` filled in.
+
+    Unlike `functools.partial` the result keeps its type hints, by which Kedro validates parameters, and its module, by
+    which a changed kind of model makes stored results of that kind out of date.
+    """
+
+    @wraps(function)
+    def train(**inputs: Any) -> Any:
+        return function(**inputs, model=model)
+
+    return train

@@ -1,1 +1,0 @@
-"""The modular pipeline of one model, used once a model under a namespace `<family>.<model>`."""
