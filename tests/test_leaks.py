@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import lesion_fusion.tabular.out_of_fold as nested
 from lesion_fusion.cohort.folds import inner_folds, make_folds, outer_splits
 from lesion_fusion.cohort.study import Study as StudyParameters
-from lesion_fusion.evaluation.summary import summary
+from lesion_fusion.evaluation.judge import summary
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.fusion.out_of_fold import LateResult, Member, fuse_out_of_fold
 from lesion_fusion.fusion.rules import fit_rule

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import sklearn.metrics as sk
 
-from lesion_fusion.evaluation import bootstrap
-from lesion_fusion.evaluation.bootstrap import (
+from lesion_fusion.statistics import bootstrap
+from lesion_fusion.statistics.bootstrap import (
     band,
     difference_p_value,
     interval,
@@ -16,7 +16,7 @@ from lesion_fusion.evaluation.bootstrap import (
 )
 from lesion_fusion.evaluation.metrics import weighted_auroc
 from lesion_fusion.evaluation.predictions import as_arrays, patient_ids
-from lesion_fusion.evaluation.summary import summary
+from lesion_fusion.evaluation.judge import summary
 
 from .tables import binary_predictions, one_case_each, simulated
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as numpy_arrays
 from sklearn.linear_model import LogisticRegression
 
-from lesion_fusion.evaluation import weighted
+from lesion_fusion.statistics import weighted
 from lesion_fusion.evaluation.metrics import point_metrics, weighted_metrics
 from lesion_fusion.evaluation.predictions import as_arrays
-from lesion_fusion.evaluation.summary import per_fold
+from lesion_fusion.evaluation.judge import per_fold
 
 from .tables import binary_predictions, simulated, three_class_predictions
 

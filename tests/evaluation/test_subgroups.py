@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.evaluation.subgroups import subgroup_levels, subgroup_table
-from lesion_fusion.evaluation.summary import summary
+from lesion_fusion.evaluation.judge import summary
 
 from .tables import binary_predictions, one_case_each, simulated, three_class_predictions
 

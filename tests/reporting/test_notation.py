@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesion_fusion.reporting.notation import (
+from lesion_fusion.notation import (
     METRICS,
     TABULATED,
     Estimate,

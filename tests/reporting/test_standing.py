@@ -5,7 +5,7 @@ import pytest
 
 from lesion_fusion.reporting.family_table import family_table
 from lesion_fusion.reporting.limitations import limitations
-from lesion_fusion.reporting.notation import METRICS
+from lesion_fusion.notation import METRICS
 from lesion_fusion.reporting.standing import Verdict, best_of_families, places, verdict
 from tests.reporting.toy import CLINICAL, FINDING, FUSION, IMAGING, PARAMETERS, toy_study
 

@@ -7,12 +7,15 @@ from typing import Any
 import pandas as pd
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.candidates import keep_candidates
+from lesion_fusion.evaluation.comparisons import (
+    PlannedComparisons,
+    keep_candidates,
+    missing_modality,
+    planned_comparisons,
+)
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.leaderboard import leaderboard
-from lesion_fusion.evaluation.missing_modality import missing_modality
-from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.models.needs import Need
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 
 
 def build_leaderboard(
@@ -20,13 +23,7 @@ def build_leaderboard(
 ) -> pd.DataFrame:
     """Return the leaderboard of the models whose predictions are given, with which of them are kept."""
     return leaderboard(
-        predictions,
-        cases[["case_id", "patient_id"]],
-        evaluation.baseline,
-        evaluation.resamples,
-        evaluation.confidence,
-        study.seed,
-        list(lost_candidates(candidates)),
+        predictions, evaluation.judge(cases, study.seed), evaluation.baseline, list(lost_candidates(candidates))
     )
 
 
@@ -38,14 +35,7 @@ def compare_as_planned(
     *predictions: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return the comparisons named in the parameters, from the predictions of the models they name."""
-    return planned_comparisons(
-        predictions,
-        comparisons,
-        cases[["case_id", "patient_id"]],
-        evaluation.resamples,
-        evaluation.confidence,
-        study.seed,
-    )
+    return planned_comparisons(predictions, comparisons, evaluation.judge(cases, study.seed))
 
 
 def judge_candidates(cases: pd.DataFrame, evaluation: Evaluation, study: Study, *candidates: Any) -> pd.DataFrame:
@@ -56,10 +46,7 @@ def judge_candidates(cases: pd.DataFrame, evaluation: Evaluation, study: Study, 
     return keep_candidates(
         [*candidates[1::3], *candidates[2::3]],
         {name: parameters.must_beat for name, parameters in zip(names, candidates[0::3], strict=True)},
-        cases[["case_id", "patient_id"]],
-        evaluation.resamples,
-        evaluation.confidence,
-        study.seed,
+        evaluation.judge(cases, study.seed),
     )
 
 
@@ -75,10 +62,7 @@ def judge_missing_modality(
         [table for table in tables if "without" not in table],
         {f"{table['family'].iloc[0]}.{table['model'].iloc[0]}": table for table in reduced if len(table)},
         [Need.IMAGE, Need.RECORD],
-        cases[["case_id", "patient_id"]],
-        evaluation.resamples,
-        evaluation.confidence,
-        study.seed,
+        evaluation.judge(cases, study.seed),
     )
 
 

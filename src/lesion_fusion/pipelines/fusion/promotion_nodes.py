@@ -13,11 +13,11 @@ import pandas as pd
 from lesion_fusion.cohort.roles import ForbiddenPredictorError, assert_no_leak
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.served_answers import Answered
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
 from lesion_fusion.imaging.inspection import Files
 from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.pipelines.fusion.nodes import lost_candidates
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors, make_lesion_images
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK, looks_at_image
 

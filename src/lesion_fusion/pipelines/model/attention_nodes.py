@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.evaluation.attention import attention_summary
+from lesion_fusion.evaluation.attention import GROUPS, attention_summary, gallery_cases
 from lesion_fusion.evaluation.figures.network_figures import attention_figure, training_curves_figure
 from lesion_fusion.evaluation.figures.picture_figures import Picture, picture_grid
-from lesion_fusion.evaluation.gallery import GROUPS, gallery_cases
+from lesion_fusion.evaluation.judge import Evaluation, Summary
 from lesion_fusion.evaluation.predictions import class_names
 from lesion_fusion.imaging.attention import attention_table, heat_map
 from lesion_fusion.imaging.case_files import read_cases
@@ -26,7 +26,7 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.run_record import RunRecord
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, Summary, gather_run
+from lesion_fusion.pipelines.model.evaluation_nodes import gather_run
 from lesion_fusion.pipelines.model.naming import ModelName
 
 PICTURE = 192
@@ -46,8 +46,7 @@ def summarise_attention(
     attention: pd.DataFrame, cases: pd.DataFrame, evaluation: Evaluation, study: Study
 ) -> pd.DataFrame:
     """Return the medians of the attention by class, each with its interval."""
-    patients = cases[["case_id", "patient_id"]]
-    return attention_summary(attention, patients, evaluation.resamples, evaluation.confidence, study.seed)
+    return attention_summary(attention, evaluation.judge(cases, study.seed))
 
 
 def draw_attention(

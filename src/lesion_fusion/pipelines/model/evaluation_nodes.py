@@ -6,46 +6,33 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import Field
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.confusion import confusion_table
-from lesion_fusion.evaluation.curves import calibration_curve, roc_curve
+from lesion_fusion.evaluation.curves import calibration_curve, confusion_table, roc_curve
 from lesion_fusion.evaluation.figures.curve_figures import calibration_figure, roc_figure
 from lesion_fusion.evaluation.figures.table_figures import confusion_matrix_figure, importance_figure
-from lesion_fusion.evaluation.summary import per_fold, summary
+from lesion_fusion.evaluation.judge import Evaluation, Summary, per_fold, summary
 from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.needs import efforts_of
 from lesion_fusion.models.run_record import RunRecord
-from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.serving.schema import example_request
 from lesion_fusion.tabular.importance import importance_summary
 from lesion_fusion.tabular.out_of_fold import REFIT
 from lesion_fusion.tabular.tuning_results import best_points
 
-Summary = dict[str, dict[str, float]]
-
-
-class Evaluation(Parameters):
-    """Bootstrap resamples over patients, confidence of the intervals, and the simple baseline (`<family>.<model>`)."""
-
-    resamples: int = Field(default=2000, ge=200)
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    baseline: str
-
 
 def summarise(predictions: pd.DataFrame, cases: pd.DataFrame, evaluation: Evaluation, study: Study) -> Summary:
     """Return the model's figures, pooled out of fold, each with its interval."""
-    return summary(predictions, _patients(cases), evaluation.resamples, evaluation.confidence, study.seed)
+    return summary(predictions, evaluation.judge(cases, study.seed))
 
 
 def draw_figures(
     predictions: pd.DataFrame, cases: pd.DataFrame, evaluation: Evaluation, study: Study, *, model: ModelName
 ) -> tuple[Figure, Figure, Figure]:
     """Return the model's ROC curve, calibration curve and confusion matrix."""
-    options = (predictions, _patients(cases), evaluation.resamples, evaluation.confidence, study.seed)
+    options = (predictions, evaluation.judge(cases, study.seed))
     return (
         roc_figure({model.full: roc_curve(*options)}, title=f"ROC curve\n{model.full}"),
         calibration_figure({model.full: calibration_curve(*options)}, title=f"Calibration\n{model.full}"),
@@ -144,7 +131,3 @@ def _histories(training_log: pd.DataFrame, predictions: pd.DataFrame) -> dict[st
                 if len(values):
                     histories[f"{place}/{name}"] = dict(zip(values["epoch"].astype(int), values[name], strict=True))
     return histories
-
-
-def _patients(cases: pd.DataFrame) -> pd.DataFrame:
-    return cases[["case_id", "patient_id"]]

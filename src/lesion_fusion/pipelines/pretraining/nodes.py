@@ -12,13 +12,13 @@ from pydantic import Field, model_validator
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
+from lesion_fusion.evaluation.judge import Summary
 from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.weights import registered_backbone
 from lesion_fusion.models.backbone import PretrainedBackbone
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.parameters import Parameters
-from lesion_fusion.pipelines.model.evaluation_nodes import Summary
 from lesion_fusion.pipelines.model.finished_folds import training_digest
 from lesion_fusion.pipelines.model.naming import ModelName, identified
 from lesion_fusion.tabular.calibration import Calibration, log_odds
