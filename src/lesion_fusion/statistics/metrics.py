@@ -60,8 +60,8 @@ class Metric:
     """A number that describes a model's predictions.
 
     `value` gives it (b,) under weights; `perfect` is its value for a perfect model; `digits` are its decimal places.
-    `share_of` says of a share which cases (n,) it is a share of. A metric `of_two_classes` is not given for more; those not `tabulated` stand in a model's own section, not in its family's
-    table.
+    `share_of` says of a share which cases (n,) it is a share of. A metric `of_two_classes` is not given for more; one
+    that is not `tabulated` stands in a model's own section, not in the table of its family.
     """
 
     label: str
