@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from lesion_fusion.evaluation.attention import GROUPS, gallery_cases
 from lesion_fusion.evaluation.figures.network_figures import attention_figure, training_curves_figure
 from lesion_fusion.evaluation.figures.picture_figures import Picture, picture_grid
-from lesion_fusion.evaluation.gallery import GROUPS, gallery_cases
 
 from .tables import binary_predictions, simulated
 

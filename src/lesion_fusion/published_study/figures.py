@@ -56,7 +56,7 @@ def shortcuts_figure(shortcuts: pd.DataFrame, metrics: Sequence[str] = ("accurac
             _intervals(axes, table, "adds", at, colour, "o", f"{family}.{model}")
         axes.axvline(0, color=REFERENCE, linewidth=1)
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.set(title=f"{METRICS[metric]}, added", xlabel="with the shortcut less leak-free")
+        axes.set(title=f"{METRICS[metric].label}, added", xlabel="with the shortcut less leak-free")
         axes.grid(visible=False, axis="y")
     panels[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     panels[0].set_ylim(len(names) - 0.5, -0.5)
@@ -70,7 +70,7 @@ def luck_figure(luck: pd.DataFrame, comparison: pd.DataFrame, metric: str = "acc
     table = luck[luck["metric"] == metric]
     models = list(dict.fromkeys(zip(table["family"], table["model"], strict=True)))
     names = pd.Series([f"{family}.{model}" for family, model in models], dtype="str")
-    figure, axes = _rows(names, f"{METRICS[metric]} of single test sets", 0.5)
+    figure, axes = _rows(names, f"{METRICS[metric].label} of single test sets", 0.5)
     for at, (family, model) in enumerate(models):
         of_model = table[(table["family"] == family) & (table["model"] == model)].sort_values("test_set")
         values = of_model["value"].to_numpy()

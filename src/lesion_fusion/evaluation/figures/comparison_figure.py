@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesion_fusion.evaluation.comparisons import difference_in_words
 from lesion_fusion.evaluation.figures.style import COLOURS, REFERENCE, styled
+from lesion_fusion.notation import Estimate, difference
 
 # Characters of a row's label before it goes on in the next line.
 LABEL_WIDTH = 34
@@ -18,7 +18,7 @@ LABEL_WIDTH = 34
 
 @styled
 def comparison_figure(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """Draw `evaluation.planned_comparisons`: AUROC with its interval, and the difference to each row's reference.
+    """Draw `planned_comparisons`: AUROC with its interval, and the difference to each row's reference.
 
     `titles` maps a group to its panel's title; the panels stand in the order of the table.
     """
@@ -35,7 +35,8 @@ def comparison_figure(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
             axes.plot([row["auroc"]], [at], "o", color=colour, markersize=7)
             text = f"{row['auroc']:.3f}"
             if np.isfinite(row["difference"]):
-                text += "   " + difference_in_words(row["difference"], row["difference_low"], row["difference_high"])
+                found = Estimate(row["difference"], row["difference_low"], row["difference_high"])
+                text += f"   {difference(found)}"
             axes.annotate(text, (1.01, at), xycoords=("axes fraction", "data"), va="center", fontsize=9.5)
         axes.set_yticks(range(len(rows)), [fill(what, LABEL_WIDTH) for what in rows["what"]])
         axes.set_ylim(len(rows) - 0.5, -0.5)
