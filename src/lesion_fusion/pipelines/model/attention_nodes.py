@@ -13,8 +13,6 @@ from matplotlib.figure import Figure
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.attention import attention_summary
-from lesion_fusion.evaluation.figures.network_figures import attention_figure, training_curves_figure
-from lesion_fusion.evaluation.figures.picture_figures import Picture, picture_grid
 from lesion_fusion.evaluation.gallery import GROUPS, gallery_cases
 from lesion_fusion.evaluation.predictions import class_names
 from lesion_fusion.imaging.attention import attention_table, heat_map
@@ -28,6 +26,8 @@ from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.run_record import RunRecord
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, Summary, gather_run
 from lesion_fusion.pipelines.model.naming import ModelName
+from lesion_fusion.plots.networks import attention_plot, training_plot
+from lesion_fusion.plots.pictures import Picture, picture_grid
 
 PICTURE = 192
 """Edge of a picture in the gallery, pixels: finer than what the network sees."""
@@ -55,12 +55,12 @@ def draw_attention(
 ) -> Figure:
     """Return each case's share of attention inside the lesion against the lesion's share of the area."""
     title = f"Attention inside the lesion, {model.full}"
-    return attention_figure(attention, attention_by_class, study.classes, title)
+    return attention_plot(attention, attention_by_class, study.classes, title)
 
 
 def draw_training_curves(training_log: pd.DataFrame, *, model: ModelName) -> Figure:
     """Return how the network learned, as means over its folds."""
-    return training_curves_figure(training_log, title=f"Training, {model.full}: mean over the folds")
+    return training_plot(training_log, title=f"Training, {model.full}: mean over the folds")
 
 
 def draw_gallery(

@@ -11,8 +11,6 @@ from pydantic import Field
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.confusion import confusion_table
 from lesion_fusion.evaluation.curves import calibration_curve, roc_curve
-from lesion_fusion.evaluation.figures.curve_figures import calibration_figure, roc_figure
-from lesion_fusion.evaluation.figures.table_figures import confusion_matrix_figure, importance_figure
 from lesion_fusion.evaluation.summary import per_fold, summary
 from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.inputs import FittedModel
@@ -20,6 +18,9 @@ from lesion_fusion.models.needs import efforts_of
 from lesion_fusion.models.run_record import RunRecord
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.naming import ModelName
+from lesion_fusion.plots.classes import confusion_matrix_plot
+from lesion_fusion.plots.curves import calibration_plot, roc_plot
+from lesion_fusion.plots.forest import importance_plot
 from lesion_fusion.serving.schema import example_request
 from lesion_fusion.tabular.importance import importance_summary
 from lesion_fusion.tabular.out_of_fold import REFIT
@@ -47,9 +48,9 @@ def draw_figures(
     """Return the model's ROC curve, calibration curve and confusion matrix."""
     options = (predictions, _patients(cases), evaluation.resamples, evaluation.confidence, study.seed)
     return (
-        roc_figure({model.full: roc_curve(*options)}, title=f"ROC curve\n{model.full}"),
-        calibration_figure({model.full: calibration_curve(*options)}, title=f"Calibration\n{model.full}"),
-        confusion_matrix_figure(confusion_table(*options), title=f"Confusion matrix\n{model.full}"),
+        roc_plot({model.full: roc_curve(*options)}, title=f"ROC curve\n{model.full}"),
+        calibration_plot({model.full: calibration_curve(*options)}, title=f"Calibration\n{model.full}"),
+        confusion_matrix_plot(confusion_table(*options), title=f"Confusion matrix\n{model.full}"),
     )
 
 
@@ -59,7 +60,7 @@ def draw_importance(
     """Return how much the score drops when a column is shuffled among the test cases."""
     score = "AUROC" if len(study.classes) == 2 else "log likelihood"
     summarised = importance_summary(permutation_importance, evaluation.confidence)
-    return importance_figure(summarised, score, title=f"Permutation importance, {model.full}")
+    return importance_plot(summarised, score, title=f"Permutation importance, {model.full}")
 
 
 def gather_run(

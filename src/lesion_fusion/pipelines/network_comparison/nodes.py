@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesion_fusion.evaluation.figures.combination_figures import combinations_figure, training_curves_figure
 from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison
+from lesion_fusion.plots.networks import combinations_plot, validation_loss_plot
 from lesion_fusion.tabular.out_of_fold import REFIT
 
 COLUMNS = ["backbone", "optimizer", "auroc", "auroc_low", "auroc_high", "epochs", "best_epoch", "left_out"]
@@ -44,7 +44,7 @@ def draw_combinations(comparison: NetworkComparison, table: pd.DataFrame, *logs:
         for name, (backbone, optimizer) in comparison.names.items()
         if name in of_name
     ]
-    return combinations_figure(table), training_curves_figure(pd.concat(curves, ignore_index=True))
+    return combinations_plot(table), validation_loss_plot(pd.concat(curves, ignore_index=True))
 
 
 def _best_epoch(log: pd.DataFrame) -> float:
