@@ -42,7 +42,7 @@ def leaderboard_plot(
         f"{name}   {str(rank).rjust(width, FIGURE_SPACE)}" for rank, name in zip(table["rank"], names, strict=True)
     ]
     figure, axes = _row_axes(labels, title)
-    for y, row in table.iterrows():
+    for y, (_, row) in enumerate(table.iterrows()):
         colour = FAMILY_COLOURS.get(row["family"], COLOURS[-1])
         _draw_row(axes, y, row, metric, colour, filled=bool(row["rank"] == 1))
     if (names == baseline).any():
@@ -83,9 +83,9 @@ def comparisons_plot(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     height = 0.6 + sum(0.52 * count + 1.0 for count in counts)
     figure, panels = new_panels(11, height, len(heights), 1, sharex=True, height_ratios=heights)
     for axes, group, colour in zip(panels, groups, COLOURS * len(groups), strict=False):
-        rows = table[table["group"] == group].reset_index(drop=True)
-        draw_intervals(axes, rows.index, rows["auroc"], rows["low"], rows["high"], colour, size=7)
-        for y, row in rows.iterrows():
+        rows = table[table["group"] == group]
+        draw_intervals(axes, np.arange(len(rows)), rows["auroc"], rows["low"], rows["high"], colour, size=7)
+        for y, (_, row) in enumerate(rows.iterrows()):
             text = f"{row['auroc']:.3f}"
             if np.isfinite(row["difference"]):
                 text += "   " + difference_in_words(row["difference"], row["difference_low"], row["difference_high"])

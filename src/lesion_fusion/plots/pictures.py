@@ -53,14 +53,13 @@ def picture_grid(
         text_size: of the text above a picture, points.
     """
     columns = columns or {}
-    width = max(len(pictures) for _, pictures in rows)
     texts = [max((p.text.count("\n") + 1 for p in pictures if p and p.text), default=0) for _, pictures in rows]
     # Inches: room for the rows' texts, the title and the headings, and a line of text above a picture.
     gap, line = 0.06, 0.165 * text_size / 8.5
     left = 0.35 if any(name for name, _ in rows) else gap
     top = 0.62 if any(heading.strip() for heading in columns) else 0.4 if title else gap
     heights = [side + line * lines + gap for lines in texts]
-    size = (left + width * (side + gap), top + sum(heights))
+    size = (left + max(len(pictures) for _, pictures in rows) * (side + gap), top + sum(heights))
     figure = Figure(figsize=size)
     figure.text(0.08 / size[0], 1 - 0.08 / size[1], title, weight="bold", fontsize=12, va="top")
     first = 0
