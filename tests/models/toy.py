@@ -23,7 +23,7 @@ from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table
 
 CLASSES = ("benign", "malignant")
 RECORD = predictor_columns(("metadata", "descriptors"))

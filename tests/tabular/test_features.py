@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table
 
 CASES = pd.DataFrame({"case_id": ["c", "a", "b"], "age": [3.0, 1.0, 2.0], "halo": ["yes", "no", "no"]})
 DESCRIPTORS = pd.DataFrame({"case_id": ["b", "c"], "halo": [0.2, 0.3], "area": [20.0, 30.0]})

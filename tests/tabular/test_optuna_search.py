@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.tabular.optuna_search import Trial, search_points
-from lesion_fusion.tabular.search_space import Dimension, Search
+from lesion_fusion.tabular.parameters import Dimension, Search
 
 SPACE = {
     "rate": Dimension(low=0.01, high=1.0, log=True),

@@ -11,8 +11,8 @@ from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.tabular import optuna_search
 from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel
-from lesion_fusion.tabular.search_space import Search
-from lesion_fusion.tabular.search_tuning import study_name, tune_by_search
+from lesion_fusion.tabular.parameters import Search
+from lesion_fusion.tabular.tuning import study_name, tune_by_search
 from lesion_fusion.tabular.tuning import TunedClassifier, tune
 from tests.tabular.toy import CLASSES, TREE, TUNING, Study, toy_study
 

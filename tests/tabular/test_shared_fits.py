@@ -15,7 +15,7 @@ from lesion_fusion.tabular.calibration import response
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, takes_weights
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.parameters import TabularModel
-from lesion_fusion.tabular.shared_fits import grid_responses
+from lesion_fusion.tabular.search import grid_responses
 from lesion_fusion.tabular.training_rows import TrainingRows
 from lesion_fusion.tabular.trees import ForestGrower
 from lesion_fusion.tabular.tuning import tune

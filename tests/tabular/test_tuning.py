@@ -8,7 +8,7 @@ import pytest
 from lesion_fusion.cohort.folds import inner_folds
 from lesion_fusion.tabular.encoding import encoded_sources, make_encoder
 from lesion_fusion.tabular.parameters import TabularModel
-from lesion_fusion.tabular.shared_fits import grid_responses
+from lesion_fusion.tabular.search import grid_responses
 from lesion_fusion.tabular.training_rows import Training, TrainingRows
 from lesion_fusion.tabular.tuning import TunedClassifier, tune
 from tests.tabular.toy import LINEAR, TREE, TUNING, toy_study

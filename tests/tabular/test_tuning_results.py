@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.tabular.tuning_results import best_points
+from lesion_fusion.tabular.tuning import best_points
 
 
 def test_points_of_a_grid_are_averaged_over_trainings():

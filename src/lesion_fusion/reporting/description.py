@@ -11,7 +11,7 @@ import pandas as pd
 
 from lesion_fusion.evaluation.summary import per_fold
 from lesion_fusion.reporting.notation import listing, number, words
-from lesion_fusion.tabular.tuning_results import BOOKKEEPING, best_points
+from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
 
 # Names that are more than their words.
 CLASSIFIERS = {

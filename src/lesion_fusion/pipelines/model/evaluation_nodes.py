@@ -23,7 +23,7 @@ from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.serving.schema import example_request
 from lesion_fusion.tabular.importance import importance_summary
 from lesion_fusion.tabular.out_of_fold import REFIT
-from lesion_fusion.tabular.tuning_results import best_points
+from lesion_fusion.tabular.tuning import best_points
 
 Summary = dict[str, dict[str, float]]
 

@@ -16,7 +16,7 @@ from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.embeddings import embedding_position, folds_with_embeddings
 from lesion_fusion.pipelines.model.naming import ModelName, identified
-from lesion_fusion.tabular.features import DESCRIPTOR_PREFIX, feature_table
+from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, feature_table
 from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 from lesion_fusion.tabular.pooling import PooledCases

@@ -17,7 +17,7 @@ from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.tabular_nodes import IMPORTANCE_GROUPS
 from lesion_fusion.reporting import panels
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table
 
 COLUMNS = ["model", "case_id", "label", "column", "value", "contribution", "base", "exact"]
 
