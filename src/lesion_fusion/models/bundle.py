@@ -26,24 +26,20 @@ from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.models.transferred import FittedTransferred
 from lesion_fusion.tabular.calibration import Calibration
+from lesion_fusion.tabular.classifiers import foreign_types
 
 DESCRIPTION = "model.json"
 ESTIMATOR = "estimator.skops"
 NETWORK = "network.keras"
 SOURCE = "source"
 
-# Types beyond skops' own list that our estimators are made of; a bundle with any other is refused.
+# Types beyond skops' own list that our estimators are made of, besides those of the classifiers in the table.
 TRUSTED_TYPES = (
     "lesion_fusion.fusion.stackers.LogisticThenXGBoost",
     "lesion_fusion.tabular.encoding.CategoryIndicators",
+    "lesion_fusion.tabular.encoding.Reduction",
     "lesion_fusion.tabular.representation.LearnedRepresentation",
     "numpy.dtype",
-    "sklearn.metrics._dist_metrics.EuclideanDistance64",
-    "sklearn.neighbors._kd_tree.KDTree",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.tree._tree.Tree",
-    "xgboost.core.Booster",
-    "xgboost.sklearn.XGBClassifier",
 )
 
 
@@ -162,13 +158,14 @@ def load_bundle(folder: Path) -> FittedModel:
 
 
 def _load_estimator(path: Path) -> Any:
-    foreign = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
+    found = set(skops.io.get_untrusted_types(file=path))
+    foreign = foreign_types(found - set(TRUSTED_TYPES))
     if foreign:
         raise UntrustedBundleError(
             f"{path} holds types that this package never writes: {', '.join(foreign)}. It is not loaded: "
             "write the model anew with `kedro run`."
         )
-    return skops.io.load(path, trusted=list(TRUSTED_TYPES))
+    return skops.io.load(path, trusted=sorted(found))
 
 
 def _load_network(path: Path) -> Any:

@@ -12,8 +12,7 @@ from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.models.inputs import CaseInputs
 from lesion_fusion.tabular.calibration import Calibration, class_scores
-from lesion_fusion.tabular.encoding import encode
-from lesion_fusion.tabular.encoding import feature_table
+from lesion_fusion.tabular.encoding import encode, feature_table
 
 
 @dataclass(frozen=True)

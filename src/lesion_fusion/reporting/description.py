@@ -118,10 +118,8 @@ def describe(parameters: Mapping[str, Any]) -> Description:
             tried=1,
         )
     tuned, tried = _tried(parameters)
-    other = parameters.get("pooled_with")
-    pooled = f", learning from {other} too" if other else ""
     return Description(
-        what=CLASSIFIERS.get(parameters["classifier"], words(parameters["classifier"])) + pooled,
+        what=CLASSIFIERS.get(parameters["classifier"], words(parameters["classifier"])),
         sees=listing([VIEWS[view] for view in parameters["views"]]) + (f" ({network})" if network else ""),
         tuned=tuned,
         tried=tried,

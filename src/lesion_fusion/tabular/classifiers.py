@@ -85,7 +85,7 @@ def _toy_fit(name: str, values: Mapping[str, Any], n_classes: int = 2) -> Any:
     classifier = CLASSIFIERS[name](0).set_params(**values)
     settings = classifier.get_params()
     lengths = {key: settings.get(key) for key in ("n_estimators", "max_iter")}
-    few = {key: 1 for key, value in lengths.items() if value is None and key == "n_estimators" or _above_one(value)}
+    few = {key: 1 for key, value in lengths.items() if (value is None and key == "n_estimators") or _above_one(value)}
     labels = np.arange(_TOY_ROWS) % n_classes
     features = np.random.default_rng(0).normal(size=(_TOY_ROWS, 4)) + 3 * labels[:, None]
     with warnings.catch_warnings():

@@ -63,7 +63,9 @@ class Search(Parameters):
 
     def extremes(self) -> list[dict[str, Any]]:
         """Return points that hold each bound or choice once, beside the first of each other hyperparameter."""
-        ends = {name: list(dimension.choices or (dimension.low, dimension.high)) for name, dimension in self.space.items()}
+        ends = {
+            name: list(dimension.choices or (dimension.low, dimension.high)) for name, dimension in self.space.items()
+        }
         return each_value_once(ends)
 
 
@@ -177,6 +179,7 @@ class Tuning(Parameters):
     inner_folds: int = Field(default=5, ge=2)
     decision: DecisionRule = DecisionRule()
     n_jobs: int = Field(default=1, ge=1)
+
 
 def of_classifier(point: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hyperparameters of a point that are the classifier's own."""

@@ -23,12 +23,7 @@ from lesion_fusion.pipelines.model.network_nodes import (
     train_network,
 )
 from lesion_fusion.pipelines.model.shown_network import SHOWN_OF_NETWORK, showing_nodes
-from lesion_fusion.pipelines.model.tabular_nodes import (
-    train_on_embeddings,
-    train_on_pixels,
-    train_pooled,
-    train_tabular,
-)
+from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings, train_on_pixels, train_tabular
 from lesion_fusion.pipelines.model.transferred_nodes import TransferredModel, transfer
 from lesion_fusion.tabular.parameters import TabularModel
 
@@ -45,15 +40,6 @@ def tabular_model(model: ModelName, stage: str, searched: bool) -> Pipeline:
     inputs = ["study_cases", "folds", "image_descriptors", "params:model", "params:tuning", "params:study"]
     inputs += _studies(searched)
     return judged_model(model, stage, Node(for_model(train_tabular, model), inputs, CLASSIFIER_TRAINED, name="train"))
-
-
-def pooled_model(model: ModelName, stage: str, cohort: str, searched: bool) -> Pipeline:
-    """Return the pipeline of a classifier over image descriptors that also learns from the cohort called `cohort`."""
-    others = [f"pooled.{cohort}.{name}" for name in ("study_cases", "image_descriptors", "evaluation_copies")]
-    inputs = ["study_cases", "folds", "image_descriptors", *others, "params:model", "params:tuning", "params:study"]
-    inputs += _studies(searched)
-    train = Node(for_model(train_pooled, model), inputs, CLASSIFIER_TRAINED, name="train")
-    return judged_model(model, stage, train, outside=set(others))
 
 
 def embedding_model(model: ModelName, stage: str, network: str, searched: bool) -> Pipeline:
@@ -190,8 +176,6 @@ def model_pipeline(model: ModelName, stage: str, parameters: ModelParameters) ->
         return of_kind(model, stage, parameters.image_input, parameters.network)
     assert isinstance(parameters, TabularModel)
     searched = parameters.search is not None
-    if parameters.pooled_with is not None:
-        return pooled_model(model, stage, parameters.pooled_with, searched)
     if parameters.image_input is not None:
         return pixel_model(model, stage, parameters.image_input, searched)
     if parameters.network is not None:

@@ -8,7 +8,6 @@ import pandas as pd
 from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.study_journal import StudyJournal
-from lesion_fusion.errors import MendableError
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.pixels import reduced_pixels
@@ -19,16 +18,11 @@ from lesion_fusion.pipelines.model.naming import ModelName, identified
 from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, feature_table
 from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
-from lesion_fusion.tabular.pooling import PooledCases
 
 Trained = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, FittedTabular, pd.DataFrame]
 
 # Image descriptors are many and alike: their importance is that of what they are about.
 IMPORTANCE_GROUPS = {f"{DESCRIPTOR_PREFIX}{one.name}": f"image: {one.group}" for one in DESCRIPTORS}
-
-
-class PoolingError(MendableError, ValueError):
-    """Another cohort's cases can't be learned from beside this one's."""
 
 
 def train_tabular(
@@ -52,50 +46,6 @@ def train_tabular(
     assert_no_leak(table.columns, study.protocol)
     result = evaluate_nested(
         lambda *_: table, cases, folds, study.classes, parameters, tuning, study.seed, IMPORTANCE_GROUPS, journal
-    )
-    return _outputs(result, parameters, study, model)
-
-
-def train_pooled(
-    cases: pd.DataFrame,
-    folds: pd.DataFrame,
-    image_descriptors: pd.DataFrame,
-    pooled_cases: pd.DataFrame,
-    pooled_image_descriptors: pd.DataFrame,
-    pooled_evaluation_copies: pd.DataFrame,
-    parameters: TabularModel,
-    tuning: Tuning,
-    study: Study,
-    journal: StudyJournal | None = None,
-    *,
-    model: ModelName,
-) -> Trained:
-    """Return the same for a model that also learns from the cases of another cohort.
-
-    Patients of that cohort with an image that is a copy of one of this cohort's are left out. Raises PoolingError where
-    it knows another class.
-    """
-    table = feature_table(parameters.views, cases, (), image_descriptors, default_names())
-    allowed = pooled_cases[~pooled_cases["patient_id"].isin(pooled_evaluation_copies["patient_id"])]
-    foreign = sorted(set(allowed["label"]) - set(study.classes))
-    if foreign:
-        raise PoolingError(
-            f"{parameters.pooled_with} has cases of class {', '.join(foreign)}, and the study tells "
-            f"{', '.join(study.classes)} apart; preprocess it anew with study.target={study.target}."
-        )
-    labels = allowed["label"].map({name: i for i, name in enumerate(study.classes)}).to_numpy()
-    others = feature_table(parameters.views, allowed, (), pooled_image_descriptors, default_names())
-    result = evaluate_nested(
-        lambda *_: table,
-        cases,
-        folds,
-        study.classes,
-        parameters,
-        tuning,
-        study.seed,
-        IMPORTANCE_GROUPS,
-        journal,
-        PooledCases(others, labels),
     )
     return _outputs(result, parameters, study, model)
 
