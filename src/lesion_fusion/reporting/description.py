@@ -9,7 +9,7 @@ import pandas as pd
 
 from lesion_fusion.evaluation.judge import per_fold
 from lesion_fusion.notation import number
-from lesion_fusion.tabular.tuning_results import BOOKKEEPING, best_points
+from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
 
 @dataclass(frozen=True)
 class FoldRow:
