@@ -27,15 +27,14 @@ from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.missing_modality import missing_modality
 from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.summary import summary
-from lesion_fusion.explanation.parameters import Explanation
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
-from lesion_fusion.reporting.panels import as_png
-from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.plots.style import as_png
+from lesion_fusion.reporting.parameters import Explanation, ReportParameters
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.features import feature_table

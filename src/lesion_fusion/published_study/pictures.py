@@ -26,7 +26,7 @@ MASKINGS: tuple[MaskSelection, ...] = ("tumor_and_other", "tumor")
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedRow:
     """A row's image, uint8 (height, width), the lesion's mask (None for a normal case) and other structures' masks."""
 
     image: GrayImage
@@ -36,9 +36,9 @@ class Picture:
 
 def pictures(
     rows: pd.DataFrame, raw_images: Files, raw_masks: Files, alteration: Alteration, seed: int
-) -> Iterator[Picture]:
+) -> Iterator[DecodedRow]:
     """Yield the picture of each of `rows`, copies altered; each copy depends on the seed, its origin and its number."""
-    read: tuple[str, Picture] | None = None
+    read: tuple[str, DecodedRow] | None = None
     for row in records(rows[["origin", "copy", "image_file", "tumor_mask_file", "other_mask_files"]]):
         if read is None or read[0] != row["origin"]:
             read = (row["origin"], _decoded(row, raw_images, raw_masks))
@@ -69,16 +69,16 @@ def look_at(
     return images, table
 
 
-def _decoded(row: Mapping[str, Any], raw_images: Files, raw_masks: Files) -> Picture:
+def _decoded(row: Mapping[str, Any], raw_images: Files, raw_masks: Files) -> DecodedRow:
     image = decode_image(raw_images[row["image_file"]](), row["image_file"])
     tumor, others = (
         [decode_mask(raw_masks[name](), name) for name in split_cell(row[column])]
         for column in ("tumor_mask_file", "other_mask_files")
     )
-    return Picture(image, tumor[0] if tumor else None, others)
+    return DecodedRow(image, tumor[0] if tumor else None, others)
 
 
-def _altered(picture: Picture, alteration: Alteration, rng: np.random.Generator) -> Picture:
+def _altered(picture: DecodedRow, alteration: Alteration, rng: np.random.Generator) -> DecodedRow:
     tumor = [] if picture.tumor is None else [picture.tumor]
     image, masks = altered_copy(picture.image, [*tumor, *picture.others], alteration, rng)
-    return Picture(image, masks[0] if tumor else None, masks[len(tumor) :])
+    return DecodedRow(image, masks[0] if tumor else None, masks[len(tumor) :])

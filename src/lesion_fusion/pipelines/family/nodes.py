@@ -26,11 +26,12 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.network import last_repeat
+from lesion_fusion.plots.classes import confusion_matrix_plot
 from lesion_fusion.plots.curves import calibration_plot, roc_plot
-from lesion_fusion.plots.networks import attention_plot, training_curves_plot
+from lesion_fusion.plots.forest import importance_plot
+from lesion_fusion.plots.networks import attention_plot, training_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.plots.style import as_png
-from lesion_fusion.plots.tables import confusion_matrix_plot, importance_plot
 from lesion_fusion.serving.schema import example_request
 from lesion_fusion.tabular.importance import importance_summary
 from lesion_fusion.tabular.out_of_fold import REFIT
@@ -93,7 +94,7 @@ def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
 def _network_plots(name: str, trained: Trained, attention_by_class: pd.DataFrame) -> dict[str, bytes]:
     classes = class_names(trained.predictions)
     attention = attention_plot(trained.attention, attention_by_class, classes, f"Attention inside the lesion, {name}")
-    curves = training_curves_plot(trained.training_log, title=f"Training, {name}: mean over the folds")
+    curves = training_plot(trained.training_log, title=f"Training, {name}: mean over the folds")
     return {"attention": as_png(attention), "training_curves": as_png(curves)}
 
 

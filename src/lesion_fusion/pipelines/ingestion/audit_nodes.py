@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesion_fusion.cohort.audit import figures
 from lesion_fusion.cohort.audit.cohort_audit import audit
 from lesion_fusion.cohort.audit.masks import Outline, outline
 from lesion_fusion.cohort.audit.parameters import CohortAudit
@@ -16,6 +15,7 @@ from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.inspection import Files
 from lesion_fusion.imaging.png import decode_image, decode_mask
+from lesion_fusion.plots.cohort import ages_plot, birads_plot, classes_plot, missingness_plot
 
 
 def audit_cohort(
@@ -50,13 +50,13 @@ def audit_cohort(
 
 
 def draw_audit(cohort_audit: dict[str, Any]) -> tuple[Figure, Figure, Figure, Figure]:
-    """Return the figures of the audit: classes, ages, BI-RADS categories, missingness."""
+    """Return the plots of the audit: classes, ages, BI-RADS categories, missingness."""
     tables = cohort_audit["tables"]
     return (
-        figures.classes_figure(tables["classes"]),
-        figures.ages_figure(tables["ages"], tables["age_summary"]),
-        figures.birads_figure(tables["birads"]),
-        figures.missingness_figure(tables["missingness"], cohort_audit["alpha"]),
+        classes_plot(tables["classes"]),
+        ages_plot(tables["ages"], tables["age_summary"]),
+        birads_plot(tables["birads"]),
+        missingness_plot(tables["missingness"], cohort_audit["alpha"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Nodes of reporting that draw: figures over all models."""
+"""Nodes of reporting that draw: plots over all models."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from matplotlib.figure import Figure
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.confusion import class_distribution
 from lesion_fusion.evaluation.curves import calibration_curve, decision_curve, risk_distribution, roc_curve
-from lesion_fusion.evaluation.figures import curve_figures, table_figures
 from lesion_fusion.evaluation.reader import reader_decision_curves
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 from lesion_fusion.pipelines.reporting.reader_nodes import READING
-from lesion_fusion.reporting import panels
+from lesion_fusion.plots.classes import class_distribution_plot
+from lesion_fusion.plots.curves import (
+    calibration_panels_plot,
+    decision_curve_plot,
+    risk_distribution_plot,
+    roc_panels_plot,
+)
+from lesion_fusion.plots.forest import leaderboard_plot
+from lesion_fusion.plots.pictures import side_by_side
+from lesion_fusion.plots.style import as_png
 from lesion_fusion.reporting.notation import percent
 from lesion_fusion.reporting.results import FAMILIES, ModelResult, best_results
 from lesion_fusion.reporting.standing import places
@@ -26,27 +34,27 @@ NO_BAND = 1
 
 def draw_class_distribution(cases: pd.DataFrame, study: Study) -> Figure:
     """Return how many of the cases studied each class has."""
-    return table_figures.class_distribution_figure(class_distribution(cases["label"], study.classes))
+    return class_distribution_plot(class_distribution(cases["label"], study.classes))
 
 
 def draw_leaderboard(leaderboard: pd.DataFrame, evaluation: Evaluation) -> Figure:
     """Return the leaderboard as a forest plot."""
     title = f"AUROC, {percent(evaluation.confidence)} interval"
-    return table_figures.leaderboard_figure(leaderboard, evaluation.baseline, title=title)
+    return leaderboard_plot(leaderboard, evaluation.baseline, title=title)
 
 
 def draw_roc_curves(
     results: Sequence[ModelResult], cases: pd.DataFrame, leaderboard: pd.DataFrame, evaluation: Evaluation, study: Study
 ) -> Figure:
     """Return the ROC curves of all models, a panel a family, its best first and with a band."""
-    return panels.roc_panels(_curves(roc_curve, results, cases, leaderboard, evaluation, study))
+    return roc_panels_plot(_curves(roc_curve, results, cases, leaderboard, evaluation, study))
 
 
 def draw_calibration_curves(
     results: Sequence[ModelResult], cases: pd.DataFrame, leaderboard: pd.DataFrame, evaluation: Evaluation, study: Study
 ) -> Figure:
     """Return the calibration curves of all models, a panel a family, its best first and with a band."""
-    return panels.calibration_panels(_curves(calibration_curve, results, cases, leaderboard, evaluation, study))
+    return calibration_panels_plot(_curves(calibration_curve, results, cases, leaderboard, evaluation, study))
 
 
 def draw_decision_curves(
@@ -58,7 +66,7 @@ def draw_decision_curves(
     curves = {result.full: decision_curve(result.predictions, *options) for result in best}
     read = len(study.classes) == 2 and cases["birads"].notna().any()
     reader = reader_decision_curves(cases[READING], study.classes[-1]) if read else None
-    return curve_figures.decision_curve_figure(curves, reader, title="Net benefit, best model of each family")
+    return decision_curve_plot(curves, reader, title="Net benefit, best model of each family")
 
 
 def lay_out_confusion_matrices(
@@ -66,7 +74,7 @@ def lay_out_confusion_matrices(
 ) -> Figure:
     """Return the confusion matrices of the best model of each family side by side."""
     best = best_results(results, places(leaderboard, evaluation.baseline, evaluation.confidence))
-    return panels.side_by_side([result.figures["confusion_matrix"] for result in best])
+    return side_by_side([result.figures["confusion_matrix"] for result in best])
 
 
 def draw_risk_distributions(
@@ -83,8 +91,8 @@ def draw_risk_distributions(
     for decision in promotion:
         name = f"{decision['family']}.{decision['model']}"
         distribution = risk_distribution(by_name[name].predictions, *options)
-        pictures.append(panels.as_png(curve_figures.risk_distribution_figure(distribution, title=name)))
-    return panels.side_by_side(pictures)
+        pictures.append(as_png(risk_distribution_plot(distribution, title=name)))
+    return side_by_side(pictures)
 
 
 def _curves(

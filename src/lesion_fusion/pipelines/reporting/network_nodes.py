@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.evaluation.figures.picture_figures import Picture, picture_grid
 from lesion_fusion.imaging.case_files import read_cases
 from lesion_fusion.imaging.inspection import Files
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.imaging.regions import ImageVariant
+from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.reporting.network_results import network_combinations
 from lesion_fusion.reporting.results import ModelResult, NetworkPictures
 

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.curves import roc_curve
-from lesion_fusion.evaluation.figures.curve_figures import roc_figure
 from lesion_fusion.evaluation.leaderboard import best_of_each_family
 from lesion_fusion.evaluation.reader import compare_to_reader, operating_points, reader_auroc
 from lesion_fusion.evaluation.subgroups import subgroup_levels, subgroup_table
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.plots.curves import roc_plot
 from lesion_fusion.reporting.results import ModelResult
 
 READING = ["case_id", "patient_id", "label", "birads"]
@@ -61,7 +61,7 @@ def draw_against_reader(
     options = (cases[["case_id", "patient_id"]], evaluation.resamples, evaluation.confidence, study.seed)
     curves = {name: roc_curve(chosen[name].predictions, *options) for name in names}
     points = None if reader_points.empty else reader_points
-    return roc_figure(curves, reader_points=points, title="The best of each family and the BI-RADS category")
+    return roc_plot(curves, reader_points=points, title="The best of each family and the BI-RADS category")
 
 
 def look_at_subgroups(

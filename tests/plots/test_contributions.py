@@ -1,4 +1,4 @@
-"""The figure of contributions shows every case of every column, the largest on top."""
+"""The plot of SHAP values shows every case of every column, the largest on top."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.explanation.figures import contribution_figure
+from lesion_fusion.plots.forest import contributions_plot
 
 
 def table() -> pd.DataFrame:
@@ -20,7 +20,7 @@ def table() -> pd.DataFrame:
 
 def test_every_case_is_a_dot_and_the_largest_column_is_on_top():
     before = dict(mpl.rcParams)
-    (axes,) = contribution_figure(table(), "a model").axes
+    (axes,) = contributions_plot(table(), "a model").axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["skin thickening", "age"]
     dots = np.vstack([collection.get_offsets() for collection in axes.collections])
     assert len(dots) == 60
@@ -30,5 +30,5 @@ def test_every_case_is_a_dot_and_the_largest_column_is_on_top():
 
 
 def test_only_so_many_columns_are_shown():
-    (axes,) = contribution_figure(table(), "a model", at_most=1).axes
+    (axes,) = contributions_plot(table(), "a model", at_most=1).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["skin thickening"]

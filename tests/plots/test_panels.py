@@ -1,17 +1,9 @@
 from __future__ import annotations
 
-import io
-
-import matplotlib.image
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.reporting.panels import NAMED_AT_MOST, as_png, roc_panels, side_by_side
-from tests.reporting.toy import picture
-
-
-def pixels(png: bytes) -> np.ndarray:
-    return matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3]
+from lesion_fusion.plots.curves import NAMED_AT_MOST, roc_panels_plot
 
 
 def curve(height: float) -> pd.DataFrame:
@@ -19,24 +11,15 @@ def curve(height: float) -> pd.DataFrame:
     return pd.DataFrame({"false_positive_rate": rates, "sensitivity": rates**height, "low": rates, "high": 1.0})
 
 
-def test_pictures_side_by_side_keep_every_pixel() -> None:
-    left, right = picture(30, 20), picture(24, 40)
-    sheet = pixels(as_png(side_by_side([left, right])))
-    assert sheet.shape == (40, 54, 3)
-    assert np.array_equal(sheet[:20, :30], pixels(left))
-    assert np.array_equal(sheet[:, 30:], pixels(right))
-    assert (sheet[20:, :30] == 1).all()
-
-
 def test_a_panel_a_family_with_every_model_and_a_band_for_the_first() -> None:
-    figure = roc_panels({"clinical": {"a": curve(0.2), "b": curve(0.5)}, "fusion": {"c": curve(0.1)}})
+    figure = roc_panels_plot({"clinical": {"a": curve(0.2), "b": curve(0.5)}, "fusion": {"c": curve(0.1)}})
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["Clinical", "Fusion"]
     assert [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes] == [["a", "b"], ["c"]]
     assert [len(axes.collections) for axes in figure.axes] == [1, 1]
 
 
 def test_models_beyond_the_colours_are_drawn_in_one_gray_and_counted() -> None:
-    (axes,) = roc_panels({"fusion": {f"m{i}": curve(0.2) for i in range(NAMED_AT_MOST + 3)}}).axes
+    (axes,) = roc_panels_plot({"fusion": {f"m{i}": curve(0.2) for i in range(NAMED_AT_MOST + 3)}}).axes
     assert [text.get_text() for text in axes.get_legend().get_texts()][-2:] == [f"m{NAMED_AT_MOST - 1}", "3 more"]
     colours = [line.get_color() for line in axes.lines[1:]]
     assert len(set(colours[:NAMED_AT_MOST])) == NAMED_AT_MOST
@@ -44,7 +27,7 @@ def test_models_beyond_the_colours_are_drawn_in_one_gray_and_counted() -> None:
 
 
 def test_legends_lie_inside_the_figure() -> None:
-    figure = roc_panels({"clinical": {f"a_model_of_a_long_name_{i}": curve(0.2) for i in range(11)}})
+    figure = roc_panels_plot({"clinical": {f"a_model_of_a_long_name_{i}": curve(0.2) for i in range(11)}})
     figure.draw_without_rendering()
     box = figure.axes[0].get_legend().get_window_extent()
     assert box.y0 >= 0

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.explanation.shapley import ShapleyValues, shapley_values
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import make_encoder
+from lesion_fusion.tabular.shapley import ShapleyValues, shapley_values
 from tests.tabular.toy import toy_study
 
 EXACT = ("logistic_regression", "gradient_boosting", "xgboost")
@@ -70,7 +70,7 @@ def test_exact_values_of_a_linear_model_are_coefficient_times_distance_from_the_
 
 def test_a_sampled_model_without_interactions_gets_the_exact_values(monkeypatch: pytest.MonkeyPatch):
     exact = explained("logistic_regression").contributions
-    monkeypatch.setattr("lesion_fusion.explanation.shapley._additive_explainer", lambda *_: None)
+    monkeypatch.setattr("lesion_fusion.tabular.shapley._additive_explainer", lambda *_: None)
     sampled = explained("logistic_regression")
     assert not sampled.exact
     np.testing.assert_allclose(sampled.contributions, exact, atol=1e-9)
