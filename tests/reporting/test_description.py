@@ -4,7 +4,7 @@ import pytest
 
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.targets import study_cases
-from lesion_fusion.evaluation.summary import per_fold
+from lesion_fusion.evaluation.judge import per_fold
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.reporting.description import describe, fold_rows, point_rows
 from lesion_fusion.tabular.search_space import Search

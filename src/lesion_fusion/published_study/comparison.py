@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.published_study.cells import Cell, of_cell
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
@@ -19,8 +20,6 @@ from lesion_fusion.published_study.scores import (
 )
 
 ALL = "all of them"
-# Bootstrap: resamples, confidence, seed.
-Bootstrap = tuple[int, float, int]
 
 
 def comparison_columns(parameters: PaperReproduction) -> dict[str, Cell]:
@@ -36,14 +35,13 @@ def comparison_columns(parameters: PaperReproduction) -> dict[str, Cell]:
 
 def compare_protocols(
     predictions: pd.DataFrame,
-    patients: Mapping[bool, pd.DataFrame],
+    judges: Mapping[bool, Judge],
     parameters: PaperReproduction,
-    bootstrap: Bootstrap,
 ) -> pd.DataFrame:
     """Return a row a model and metric: family, model, metric, published, and each of `comparison_columns`.
 
     Each of the latter has its interval in `<column>_low` and `<column>_high`; NA where it was not evaluated or is not
-    published. `patients`: case_id and patient_id of all rows, by whether the labels are permuted.
+    published. `judges` know the patients of all rows, by whether the labels are permuted.
     """
     rows: list[dict[str, Any]] = []
     for name in parameters.entries:
@@ -51,7 +49,7 @@ def compare_protocols(
         for column, cell in comparison_columns(parameters).items():
             table = of_cell(predictions, name, cell.name)
             if table is not None:
-                found[column] = figures_with_intervals(table, patients[cell.permuted], *bootstrap)
+                found[column] = figures_with_intervals(table, judges[cell.permuted])
         published = parameters.published.figures.get(name, {})
         for metric in METRICS:
             row = {**_named(name), "metric": metric, "published": published.get(metric, np.nan)}
@@ -61,9 +59,7 @@ def compare_protocols(
     return pd.DataFrame(rows)
 
 
-def worth_of_shortcuts(
-    predictions: pd.DataFrame, patients: pd.DataFrame, parameters: PaperReproduction, bootstrap: Bootstrap
-) -> pd.DataFrame:
+def worth_of_shortcuts(predictions: pd.DataFrame, judge: Judge, parameters: PaperReproduction) -> pd.DataFrame:
     """Return what each shortcut adds to the leak-free figures of the models in `compared`, and all of them together.
 
     One row a model, shortcut and metric: family, model, shortcut, metric, leak_free, with_shortcut, adds, and the
@@ -76,8 +72,8 @@ def worth_of_shortcuts(
         assert reference is not None
         baseline = point_figures(reference)
         for shortcut, table in _with_each_shortcut(predictions, name, parameters):
-            values = figures_with_intervals(table, patients, *bootstrap)
-            added = difference_with_intervals(table, reference, patients, *bootstrap)
+            values = figures_with_intervals(table, judge)
+            added = difference_with_intervals(table, reference, judge)
             rows += [
                 {**_named(name), "shortcut": shortcut, "metric": metric, "leak_free": baseline.get(metric, np.nan)}
                 | _with_bounds("with_shortcut", values.get(metric))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.notation import Estimate, listing, number, percent, signed, with_interval, words
 from lesion_fusion.published_study.comparison import ALL, comparison_columns
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
 from lesion_fusion.reporting.answer import Statement
-from lesion_fusion.reporting.notation import Estimate, listing, number, percent, signed, with_interval, words
 
 CHANCE = {2: "one half", 3: "one third"}
 

@@ -18,8 +18,8 @@ from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardSca
 from lesion_fusion.cohort.audit.findings import Finding, finding
 from lesion_fusion.cohort.audit.parameters import CohortAudit
 from lesion_fusion.cohort.folds import derived_seed
-from lesion_fusion.evaluation.comparisons import holm
-from lesion_fusion.evaluation.delong import auroc_covariance, auroc_interval
+from lesion_fusion.statistics.bootstrap import holm
+from lesion_fusion.statistics.delong import auroc_covariance, auroc_interval
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 

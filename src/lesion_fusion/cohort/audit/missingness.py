@@ -12,7 +12,7 @@ from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named
 from lesion_fusion.cohort.audit.parameters import CohortAudit
 from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_of
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.evaluation.comparisons import holm
+from lesion_fusion.statistics.bootstrap import holm
 
 _AUDITED = columns_of(Role.ACQUISITION, Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT, Role.OUTCOME)
 _FIELDS = list(Association.__dataclass_fields__)

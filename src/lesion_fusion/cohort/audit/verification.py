@@ -10,7 +10,7 @@ from lesion_fusion.cohort.audit.association import associate, one_case_a_patient
 from lesion_fusion.cohort.audit.findings import Finding, counted, finding, p_clause
 from lesion_fusion.cohort.audit.parameters import CohortAudit
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.evaluation.comparisons import holm
+from lesion_fusion.statistics.bootstrap import holm
 
 
 def verification_table(cases: pd.DataFrame) -> pd.DataFrame:

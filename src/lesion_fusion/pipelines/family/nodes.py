@@ -10,13 +10,10 @@ import pandas as pd
 
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.datasets.mlflow_runs import RunRecord
-from lesion_fusion.evaluation.attention import attention_summary
-from lesion_fusion.evaluation.confusion import confusion_table
-from lesion_fusion.evaluation.curves import calibration_curve, roc_curve
-from lesion_fusion.evaluation.gallery import GROUPS, gallery_cases
-from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.evaluation.attention import GROUPS, attention_summary, gallery_cases
+from lesion_fusion.evaluation.curves import calibration_curve, confusion_table, roc_curve
+from lesion_fusion.evaluation.judge import Judge, per_fold, summary
 from lesion_fusion.evaluation.predictions import class_names
-from lesion_fusion.evaluation.summary import per_fold, summary
 from lesion_fusion.imaging.attention import heat_map
 from lesion_fusion.imaging.case_files import read_cases
 from lesion_fusion.imaging.inspection import Files

@@ -1,29 +1,26 @@
-"""Nodes that draw the plots of the published study."""
+"""Nodes that draw the study's figures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.confusion import class_distribution, confusion_table
-from lesion_fusion.evaluation.curves import roc_curve
+from lesion_fusion.evaluation.curves import class_distribution, confusion_table, roc_curve
+from lesion_fusion.evaluation.figures.table_figures import class_distribution_figure, confusion_matrix_figure
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.imaging.inspection import Files
 from lesion_fusion.imaging.masks import masked_full, merge_masks
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
-from lesion_fusion.plots.classes import class_distribution_plot, confusion_matrix_plot
-from lesion_fusion.plots.curves import roc_panels_plot
-from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
-from lesion_fusion.plots.published_study import accuracies_plot, luck_plot, shortcuts_plot, training_plot
-from lesion_fusion.plots.style import as_png
+from lesion_fusion.published_study import figures
 from lesion_fusion.published_study.cells import Cell, of_cell
 from lesion_fusion.published_study.comparison import comparison_columns
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.pictures import MASKINGS, pictures
 from lesion_fusion.published_study.protocol import Protocol
+from lesion_fusion.reporting import panels
 
 FIGURES = (
     "paper_classes",
@@ -47,7 +44,7 @@ def draw_classes(rows: pd.DataFrame) -> Figure:
         class_distribution(rows.loc[rows["copy"] == 0, "label"], classes, "as collected"),
         class_distribution(rows["label"], classes, "with altered copies"),
     ]
-    return class_distribution_plot(pd.concat(counts), title="Rows per class")
+    return class_distribution_figure(pd.concat(counts), title="Rows per class")
 
 
 def draw_masking(
@@ -55,20 +52,15 @@ def draw_masking(
 ) -> Figure:
     """Return what the published masking makes of one case of each class: image, masks, masked image."""
     shown = rows[rows["copy"] == 0].sort_values("case_id").drop_duplicates("label")
-    laid_out = []
+    laid_out, titles = [], []
     size = parameters.image_size
     seen = pictures(shown, raw_images, raw_masks, parameters.alteration, study.seed)
     for picture, case_id, label in zip(seen, shown["case_id"], shown["label"], strict=True):
         masks = [mask for mask in (picture.tumor, *picture.others) if mask is not None]
         merged = merge_masks(masks) if masks else np.zeros_like(picture.image, dtype=bool)
-        laid_out.append(
-            [
-                Picture(picture.image, f"{label}, {case_id}"),
-                Picture(merged * np.uint8(255), "masks" if masks else "no mask"),
-                Picture(masked_full(picture.image, masks, size, "black"), "masked"),
-            ]
-        )
-    return _grid(laid_out)
+        laid_out.append([picture.image, merged * np.uint8(255), masked_full(picture.image, masks, size, "black")])
+        titles.append([f"{label}, {case_id}", "masks" if masks else "no mask", "masked"])
+    return figures.pictures_figure(laid_out, titles)
 
 
 def draw_copies(rows: pd.DataFrame, images: np.ndarray) -> Figure:
@@ -78,27 +70,23 @@ def draw_copies(rows: pd.DataFrame, images: np.ndarray) -> Figure:
     if len(copies) == 0:
         copies = np.flatnonzero(rows["copy"] == 1)[:COPIES_SHOWN]
     # Rows are sorted by origin and copy: a first copy stands behind its origin.
-    return _grid(
-        [
-            [Picture(images[place, ..., channel], rows["case_id"].iloc[place]) for place in places]
-            for places in (copies - 1, copies)
-        ]
-    )
+    laid_out = [[images[place, ..., channel] for place in places] for places in (copies - 1, copies)]
+    return figures.pictures_figure(laid_out, [list(rows["case_id"].iloc[places]) for places in (copies - 1, copies)])
 
 
 def draw_accuracies(comparison: pd.DataFrame) -> Figure:
     """Return the accuracy of every model under each protocol."""
-    return accuracies_plot(comparison)
+    return figures.accuracies_figure(comparison)
 
 
 def draw_shortcuts(shortcuts: pd.DataFrame) -> Figure:
     """Return what each shortcut alone adds."""
-    return shortcuts_plot(shortcuts)
+    return figures.shortcuts_figure(shortcuts)
 
 
 def draw_luck(luck: pd.DataFrame, comparison: pd.DataFrame) -> Figure:
     """Return how far single test sets differ."""
-    return luck_plot(luck, comparison)
+    return figures.luck_figure(luck, comparison)
 
 
 def draw_confusion_matrices(
@@ -110,14 +98,12 @@ def draw_confusion_matrices(
     study: Study,
 ) -> tuple[Figure, Figure]:
     """Return the confusion matrices of the best model of each family, as reproduced and leak-free."""
+    judge = evaluation.judge(rows, study.seed)
 
     def draw(cell: Cell) -> Figure:
-        tables = {
-            name: confusion_table(table, rows, evaluation.resamples, evaluation.confidence, study.seed)
-            for name, table in _best(predictions, comparison, cell)
-        }
-        matrices = [confusion_matrix_plot(table, title=name) for name, table in tables.items()]
-        return side_by_side([as_png(matrix) for matrix in matrices])
+        tables = {name: confusion_table(table, judge) for name, table in _best(predictions, comparison, cell)}
+        matrices = [confusion_matrix_figure(table, title=name) for name, table in tables.items()]
+        return panels.side_by_side([panels.as_png(matrix) for matrix in matrices])
 
     columns = comparison_columns(parameters)
     return draw(columns["reproduced"]), draw(columns["leak_free"])
@@ -132,12 +118,12 @@ def draw_roc_curves(
     study: Study,
 ) -> Figure:
     """Return the ROC curves, malignant against all others, of the best model of each family under both protocols."""
+    judge = evaluation.judge(rows, study.seed)
     columns = comparison_columns(parameters)
-    return roc_panels_plot(
+    return panels.roc_panels(
         {
             name.replace("_", "-"): {
-                model: roc_curve(table, rows, evaluation.resamples, evaluation.confidence, study.seed)
-                for model, table in _best(predictions, comparison, columns[name])
+                model: roc_curve(table, judge) for model, table in _best(predictions, comparison, columns[name])
             }
             for name in ("reproduced", "leak_free")
         }
@@ -151,11 +137,7 @@ def draw_training(training_log: pd.DataFrame, parameters: PaperReproduction) -> 
         & (training_log["repeat"] == 0)
         & (training_log["fold"] == 0)
     ]
-    return training_plot({str(name): history for name, history in first.groupby("model", sort=False)})
-
-
-def _grid(rows: Sequence[Sequence[Picture]]) -> Figure:
-    return picture_grid([("", pictures) for pictures in rows], side=2.2, text_size=10)
+    return figures.training_figure({str(name): history for name, history in first.groupby("model", sort=False)})
 
 
 def _best(predictions: pd.DataFrame, comparison: pd.DataFrame, cell: Cell) -> Iterator[tuple[str, pd.DataFrame]]:

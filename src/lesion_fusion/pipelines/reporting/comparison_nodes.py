@@ -1,4 +1,4 @@
-"""Nodes that show the planned comparisons: their plot, and what fusion adds in subgroups."""
+"""Nodes that show the planned comparisons: their figure, and what fusion adds in subgroups."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, subgroup_differences
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.evaluation.comparisons import PlannedComparisons
+from lesion_fusion.evaluation.figures.comparison_figure import comparison_figure
+from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.evaluation.subgroups import subgroup_differences
 from lesion_fusion.pipelines.reporting.reader_nodes import levels_of
-from lesion_fusion.plots.forest import comparisons_plot
 
 
 def draw_comparisons(table: pd.DataFrame, comparisons: PlannedComparisons) -> Figure:
-    """Return the plot of the planned comparisons, one panel per group."""
-    return comparisons_plot(table, {name: group.title for name, group in comparisons.present.items()})
+    """Return the planned comparisons as a figure, a panel a group."""
+    return comparison_figure(table, {name: group.title for name, group in comparisons.present.items()})
 
 
 def compare_in_subgroups(
@@ -41,16 +42,9 @@ def compare_in_subgroups(
         return pd.DataFrame(columns=columns)
     levels = levels_of(cases, image_descriptors)
     levels = levels[levels["variable"] != "verification"]
+    judge = evaluation.judge(cases, study.seed)
     parts = [
-        subgroup_differences(
-            tables[row.model],
-            tables[str(row.reference)],
-            levels,
-            cases[["case_id", "patient_id"]],
-            evaluation.resamples,
-            evaluation.confidence,
-            study.seed,
-        ).assign(what=row.what)
+        subgroup_differences(tables[row.model], tables[str(row.reference)], levels, judge).assign(what=row.what)
         for row in rows
     ]
     return pd.concat(parts, ignore_index=True)[columns]

@@ -1,4 +1,4 @@
-"""How numbers and names are written in the report."""
+"""How numbers and names are written wherever a person reads them."""
 
 from __future__ import annotations
 
@@ -10,52 +10,11 @@ MINUS = "−"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval."""
+    """A number with its interval."""
 
     value: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a figure of the evaluation is called, its value for a perfect model, and its decimal places."""
-
-    label: str
-    perfect: int
-    digits: int = 3
-
-
-METRICS: dict[str, Metric] = {
-    "auroc": Metric("AUROC", 1),
-    "average_precision": Metric("Average precision", 1),
-    "brier": Metric("Brier score", 0),
-    "log_loss": Metric("Log loss", 0),
-    "calibration_slope": Metric("Calibration slope", 1, 2),
-    "calibration_intercept": Metric("Calibration intercept", 0, 2),
-    "expected_calibration_error": Metric("Expected calibration error", 0),
-    "sensitivity": Metric("Sensitivity", 1),
-    "specificity": Metric("Specificity", 1),
-    "ppv": Metric("PPV", 1),
-    "npv": Metric("NPV", 1),
-    "accuracy": Metric("Accuracy", 1),
-    "balanced_accuracy": Metric("Balanced accuracy", 1),
-    "f1": Metric("F1", 1),
-}
-# Those that stand in the tables of the families; the sections of the models have all.
-TABULATED = (
-    "auroc",
-    "average_precision",
-    "brier",
-    "calibration_slope",
-    "calibration_intercept",
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "npv",
-    "accuracy",
-    "f1",
-)
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesion_fusion.evaluation.delong import auroc_covariance, auroc_interval, difference_p_value
+from lesion_fusion.statistics.delong import auroc_covariance, auroc_interval, difference_p_value
 
 # DeLong et al. 1988: 43 patients with ovarian cancer; albumin, total protein, Krebs-Goplerud score and whether surgery
 # succeeded (1) or failed (0). Published areas, errors and tests: SAS/STAT User's Guide, The LOGISTIC Procedure, example

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
-from lesion_fusion.evaluation.weighted import Bools, Floats
+from lesion_fusion.statistics.weighted import Bools, Floats
 
 
 def auroc_covariance(positive: Bools, scores: Sequence[Floats], patients: NDArray[np.str_]) -> tuple[Floats, Floats]:

@@ -1,9 +1,9 @@
-"""Figures of performance under case weights, for many weightings at once.
+"""Metrics under case weights, for many weightings at once: what the registry (`metrics`) and the curves are built of.
 
 A bootstrap resample is a weighting: how often each case was drawn. Every function takes `weights` (n, b): b
-weightings of n cases, floats of whole numbers at least 0, and returns b figures, NaN where a figure is not defined
-(no case of a class, no positive decision, …). Weight 1 for all gives the plain figure; weights give exactly what
-repeating the cases gives.
+weightings of n cases, floats of whole numbers at least 0, and returns b numbers, NaN where one is not defined (no case
+of a class, no positive decision, …). Weight 1 for all gives the plain metric; weights give exactly what repeating the
+cases gives.
 """
 
 from __future__ import annotations
@@ -33,6 +33,17 @@ def ratio(numerator: Floats, denominator: Floats) -> Floats:
 def mean(values: Floats, weights: Floats) -> Floats:
     """Return the weighted mean (b,) of `values` (n,)."""
     return ratio(values @ weights, weights.sum(axis=0))
+
+
+def medians(values: Floats, weights: Floats) -> Floats:
+    """Return the weighted median (b,) of `values` (n,)."""
+    order = np.argsort(values, kind="stable")
+    counted = np.cumsum(weights[order], axis=0)
+    half = counted[-1] / 2
+    # The mean of the two middle values where their number is even.
+    lower, upper = (counted >= half).argmax(axis=0), (counted > half).argmax(axis=0)
+    middle: Floats = (values[order][lower] + values[order][upper]) / 2
+    return middle
 
 
 def cumulative(scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -118,6 +129,17 @@ def _newton(outcome: Floats, log_odds: Floats, weights: Floats, start: Floats) -
         if active.size == 0:
             break
     return found
+
+
+def net_benefit(positive: Bools, probability: Floats, thresholds: Floats, weights: Floats) -> Floats:
+    """Return the net benefit (g, b) of treating the cases whose `probability` (n,) is at least each threshold (g,).
+
+    True positives / n - false positives / n * threshold / (1 - threshold) (Vickers and Elkin 2006,
+    doi:10.1177/0272989X06295361).
+    """
+    odds = (thresholds / (1 - thresholds))[:, None]
+    benefit = np.where(positive, 1.0, -odds) * (probability >= thresholds[:, None])
+    return ratio(benefit @ weights, weights.sum(axis=0))
 
 
 def calibration_slope(positive: Bools, probability: Floats, weights: Floats) -> Floats:
