@@ -426,7 +426,9 @@ def load_model(folder: Path) -> FittedModel:
     values = json.loads((folder / DESCRIPTION).read_text())
     kind = FittedBase.kinds.get(values["kind"])
     if kind is None:
-        raise UntrustedModelError(f"{folder / DESCRIPTION} names the kind {values['kind']!r}, which does not exist here.")
+        raise UntrustedModelError(
+            f"{folder / DESCRIPTION} names the kind {values['kind']!r}, which does not exist here."
+        )
     common = {
         "family": values["family"],
         "name": values["name"],

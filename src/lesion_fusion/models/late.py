@@ -336,9 +336,7 @@ def train(
             fusions={group: result.fitted for group, result in fused.items()},
             shifts={group: _shift(table, whole.predictions, study.classes[-1]) for group, table in tested.items()},
         ),
-        reduced_predictions=identified(
-            _reduced_predictions(answers, tested, whole.predictions), study.protocol, model
-        ),
+        reduced_predictions=identified(_reduced_predictions(answers, tested, whole.predictions), study.protocol, model),
     )
 
 

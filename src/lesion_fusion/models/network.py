@@ -14,6 +14,7 @@ from pydantic import Field
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
 from lesion_fusion.datasets.npy import RowStream
 from lesion_fusion.imaging.attention import attention_table
 from lesion_fusion.imaging.network_parameters import NetworkParameters
@@ -31,7 +32,6 @@ from lesion_fusion.models.base import (
     identified,
     load_network,
 )
-from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
 from lesion_fusion.notation import words
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
 from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table

@@ -104,7 +104,10 @@ def train(
     everyone = np.arange(len(cases))
     calibration, threshold = Calibration.identity(len(study.classes)), source.threshold
     predictions, inner, log = [], [], []
-    for repeat, fold, training, test in [*outer_splits(folds, cases["case_id"]), (REFIT, REFIT, everyone, everyone[:0])]:
+    for repeat, fold, training, test in [
+        *outer_splits(folds, cases["case_id"]),
+        (REFIT, REFIT, everyone, everyone[:0]),
+    ]:
         if parameters.calibrated:
             calibration = Calibration.fit(scores[training], labels[training], len(study.classes))
         calibrated = calibration.probabilities(scores)

@@ -78,8 +78,12 @@ def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
     predictions = trained.predictions
     drawn = {
         "roc_curve": roc_plot({name: roc_curve(predictions, judge)}, title=f"ROC curve\n{name}"),
-        "calibration_curve": calibration_plot({name: calibration_curve(predictions, judge)}, title=f"Calibration\n{name}"),
-        "confusion_matrix": confusion_matrix_plot(confusion_table(predictions, judge), title=f"Confusion matrix\n{name}"),
+        "calibration_curve": calibration_plot(
+            {name: calibration_curve(predictions, judge)}, title=f"Calibration\n{name}"
+        ),
+        "confusion_matrix": confusion_matrix_plot(
+            confusion_table(predictions, judge), title=f"Confusion matrix\n{name}"
+        ),
     }
     if trained.importance is not None:
         score = "AUROC" if len(class_names(predictions)) == 2 else "log likelihood"

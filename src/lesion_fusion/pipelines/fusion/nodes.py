@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lesion_fusion.evaluation.comparisons import (
+    PlannedComparisons,
+    keep_candidates,
+    missing_modality,
+    planned_comparisons,
+)
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.models.base import Family, Need, Trained
