@@ -27,8 +27,7 @@ from lesion_fusion.cohort.roles import predictor_columns
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
 from lesion_fusion.cohort.targets import CLASSES, study_cases
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table, make_encoder
 from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 

@@ -39,8 +39,7 @@ from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.reporting.panels import as_png
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.tabular.calibration import Calibration
-from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table, make_encoder
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 
 CLINICAL, IMAGING, FUSION = "clinical.logistic_regression", "imaging.network", "fusion.late"

@@ -23,8 +23,7 @@ from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_images
 from lesion_fusion.serving.served_model import BUNDLE, ServedModel
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table, make_encoder
 from lesion_fusion.tabular.out_of_fold import evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 from lesion_fusion.tabular.tuning import tune

@@ -12,7 +12,7 @@ from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.published_study.cells import Trial
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.pictures import MASKINGS
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table
 from lesion_fusion.tabular.parameters import TabularModel
 
 

@@ -107,8 +107,6 @@ class PaperReproduction(Parameters):
                 self._check([entry.network], networks, f"{name}.network")
             if isinstance(entry, TabularModel) and entry.image_input is not None:
                 self._check([entry.image_input], [IMAGE_INPUT], f"{name}.image_input")
-            if isinstance(entry, TabularModel) and entry.pooled_with is not None:
-                raise ValueError(f"{name}.pooled_with: the published study knew one cohort; leave it out")
             if isinstance(entry, LateFusion):
                 self._check(entry.members, joined, f"{name}.members")
         return self

@@ -15,9 +15,7 @@ from joblib import Parallel, delayed
 from lesion_fusion.cohort.folds import derived_seed, outer_splits
 from lesion_fusion.tabular.importance import permutation_importance
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
-from lesion_fusion.tabular.pooling import PooledCases
-from lesion_fusion.tabular.search_tuning import tune_by_search
-from lesion_fusion.tabular.tuning import TunedClassifier, tune
+from lesion_fusion.tabular.tuning import TunedClassifier, tune, tune_by_search
 
 logger = logging.getLogger(__name__)
 
@@ -58,15 +56,13 @@ def evaluate_nested(
     seed: int,
     group_of: Mapping[str, str] = MappingProxyType({}),
     journal: StudyJournal | None = None,
-    pooled: PooledCases | None = None,
 ) -> NestedResult:
     """Evaluate a tabular model on every outer fold and refit it on all cases.
 
     `features(repeat, fold)` gives the feature table of all cases as it stands for that outer fold (embeddings differ
     from fold to fold), `features(REFIT, REFIT)` the one for the refitted model; rows in the order of `cases`, which has
     case_id, patient_id, label. Columns with the same name in `group_of` are one in the permutation importance. Searches
-    are kept in `journal`, a study a training. Every training also learns from the cases in `pooled`. The
-    same seed gives the same result for any `n_jobs`.
+    are kept in `journal`, one study per training. The same seed gives the same result for any `n_jobs`.
     """
     labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
     groups = cases["patient_id"].to_numpy()
@@ -79,9 +75,9 @@ def evaluate_nested(
         seed_of_fold = derived_seed(seed, repeat + 1, fold + 1)
         training = (table.iloc[train], labels[train], groups[train], model)
         if model.search:
-            tuned = tune_by_search(*training, model.search, tuning, len(classes), seed_of_fold, journal, pooled)
+            tuned = tune_by_search(*training, model.search, tuning, len(classes), seed_of_fold, journal)
         else:
-            tuned = tune(*training, tuning, len(classes), seed_of_fold, pooled)
+            tuned = tune(*training, tuning, len(classes), seed_of_fold)
         if repeat == REFIT:
             return tuned, np.empty((0, len(classes))), pd.DataFrame()
         tested = table.iloc[test]

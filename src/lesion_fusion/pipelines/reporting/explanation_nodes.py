@@ -11,14 +11,13 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.leaderboard import best_of_each_family
+from lesion_fusion.explanation.figures import contribution_figure
+from lesion_fusion.explanation.parameters import Explanation
 from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.tabular_nodes import IMPORTANCE_GROUPS
-from lesion_fusion.plots.forest import contributions_plot
-from lesion_fusion.plots.pictures import side_by_side
-from lesion_fusion.plots.style import as_png
-from lesion_fusion.reporting.parameters import Explanation
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.reporting import panels
+from lesion_fusion.tabular.encoding import feature_table
 
 COLUMNS = ["model", "case_id", "label", "column", "value", "contribution", "base", "exact"]
 
@@ -39,7 +38,7 @@ def explain_best(
     has seen the cases.
     """
     # Imported here: shap takes seconds to import.
-    from lesion_fusion.tabular.shapley import shapley_values
+    from lesion_fusion.explanation.shapley import shapley_values
 
     rng = np.random.default_rng(study.seed)
     order = rng.permutation(len(cases))
@@ -76,14 +75,14 @@ def explain_best(
 def draw_contributions(shap_values: pd.DataFrame) -> dict[str, bytes]:
     """Return the summary of the SHAP values of each explained model, as PNG pictures."""
     return {
-        str(name): as_png(contributions_plot(table, f"SHAP values, {name}"))
+        str(name): panels.as_png(contribution_figure(table, f"SHAP values, {name}"))
         for name, table in shap_values.groupby("model", sort=False)
     }
 
 
 def lay_out_contributions(shap_summaries: Mapping[str, bytes]) -> Figure:
     """Return the summaries of all explained models side by side."""
-    return side_by_side(list(shap_summaries.values()))
+    return panels.side_by_side(list(shap_summaries.values()))
 
 
 def _chosen(leaderboard: pd.DataFrame, explanation: Explanation, of_models: Mapping[str, Any]) -> list[str]:

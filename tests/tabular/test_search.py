@@ -1,4 +1,4 @@
-"""Shared fits give what fitting every point of a grid alone gives: the same scores, the same choice, the same trees."""
+"""Shared fits give what fitting every point of a grid alone gives: the same scores, the same choice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.pipeline import Pipeline
 
@@ -15,9 +15,8 @@ from lesion_fusion.tabular.calibration import response
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, takes_weights
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.parameters import TabularModel
-from lesion_fusion.tabular.shared_fits import grid_responses
+from lesion_fusion.tabular.search import SharedGridSearchCV, grid_responses
 from lesion_fusion.tabular.training_rows import TrainingRows
-from lesion_fusion.tabular.trees import ForestGrower
 from lesion_fusion.tabular.tuning import tune
 from tests.tabular.toy import TUNING, toy_study
 
@@ -100,26 +99,9 @@ def rows(n: int = 120, n_classes: int = 2) -> TrainingRows:
 def test_a_class_that_is_missing_from_the_rows_is_none_of_those_told_apart(name: str):
     given = rows()
     shifted = TrainingRows(given.features, given.labels + 1)
-    (found,) = grid_responses(name, SEED, [{"n_estimators": 4}], shifted, given.features)
+    (found,) = grid_responses(CLASSIFIERS[name](SEED), [{"n_estimators": 4}], shifted, given.features)
     alone = shifted.fit(CLASSIFIERS[name](SEED).set_params(n_estimators=4))
     np.testing.assert_allclose(found, response(alone, given.features), rtol=1e-12)
-
-
-@pytest.mark.parametrize("name", ["random_forest", "extra_trees"])
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_forest_is_grown_tree_by_tree_as_scikit_learn_grows_it(name: str, n_classes: int):
-    given = rows(n_classes=n_classes)
-    classifier = CLASSIFIERS[name](SEED)
-    grower = ForestGrower(classifier, given.features, given.labels)
-    reused = 0
-    for max_depth in (2, 11, 20, None):
-        theirs = given.fit(classifier.set_params(n_estimators=12, max_depth=max_depth)).estimators_
-        ours = list(grower.trees(12, max_depth))
-        for tree, member in zip(ours, theirs, strict=True):
-            for part in ("feature", "threshold", "children_left", "value"):
-                np.testing.assert_array_equal(getattr(tree, part), getattr(member.tree_, part))
-        reused += sum(max_depth is None or tree.max_depth < max_depth for tree in ours)
-    assert reused > 12
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -129,7 +111,7 @@ def test_weighted_rows_are_weighted_in_shared_fits_too(name: str):
     given = TrainingRows(given.features, given.labels, 1.0 + given.labels)
     grid = list(ParameterGrid(TabularModel(classifier=name, views=("record",), grid=GRIDS[name]).grid))
     test = rows(40).features
-    for point, found in zip(grid, grid_responses(name, SEED, grid, given, test), strict=True):
+    for point, found in zip(grid, grid_responses(CLASSIFIERS[name](SEED), grid, given, test), strict=True):
         alone = given.fit(CLASSIFIERS[name](SEED).set_params(**point))
         np.testing.assert_allclose(found, response(alone, test), rtol=1e-12, atol=1e-12)
 
@@ -138,18 +120,55 @@ def test_a_boosting_that_ends_early_is_read_off_at_its_end():
     given = rows()
     separable = TrainingRows(given.features, (given.features[:, 3] > 0).astype(int))
     grid = [{"n_estimators": 3}, {"n_estimators": 30}]
-    found = grid_responses("adaboost", SEED, grid, separable, given.features)
+    found = grid_responses(CLASSIFIERS["adaboost"](SEED), grid, separable, given.features)
     for point, margins in zip(grid, found, strict=True):
         alone = separable.fit(CLASSIFIERS["adaboost"](SEED).set_params(**point))
         assert len(alone.estimators_) == 1
         np.testing.assert_array_equal(margins, response(alone, given.features))
 
 
-def test_a_grid_over_a_forests_size_costs_the_largest_alone(monkeypatch: pytest.MonkeyPatch):
-    grown = []
-    original = ForestGrower._tree
-    monkeypatch.setattr(ForestGrower, "_tree", lambda self, *given: grown.append(given) or original(self, *given))
-    monkeypatch.setattr(RandomForestClassifier, "fit", None)
-    monkeypatch.setattr(ExtraTreesClassifier, "fit", None)
-    grid_responses("random_forest", SEED, [{"n_estimators": n} for n in (3, 10, 5)], rows(), rows(40).features)
-    assert len(grown) == 10
+def test_a_grid_over_a_forests_size_and_ample_depths_costs_one_fit_of_the_largest(monkeypatch: pytest.MonkeyPatch):
+    fitted = []
+    original = RandomForestClassifier.fit
+
+    def counted(forest: RandomForestClassifier, *given: Any, **more: Any) -> RandomForestClassifier:
+        fitted.append((forest.n_estimators, forest.max_depth))
+        return original(forest, *given, **more)
+
+    monkeypatch.setattr(RandomForestClassifier, "fit", counted)
+    grid = list(ParameterGrid({"n_estimators": [3, 10, 5], "max_depth": [2, 100, None]}))
+    grid_responses(RandomForestClassifier(random_state=SEED), grid, rows(), rows(40).features)
+    assert fitted == [(10, None), (10, 2)]
+
+
+@pytest.mark.parametrize(
+    "refit", [True, lambda results: int(np.argmin(results["mean_test_score"]))], ids=["best", "worst"]
+)
+@pytest.mark.parametrize("name", ["random_forest", "svm_rbf"])
+def test_it_stands_in_the_place_of_scikit_learns_search(name: str, refit: Any):
+    study = toy_study(90, signal=0.5, seed=1)
+    encoder = make_encoder(list(study.features.columns), 16)
+    pipeline = Pipeline([("encode", encoder), ("classify", CLASSIFIERS[name](SEED))])
+    grid = {
+        **{f"classify__{key}": values for key, values in GRIDS[name].items()},
+        "encode__transformer_weights": [None, {"descriptors": 0.3}],
+    }
+    ours = SharedGridSearchCV(pipeline, grid, cv=3, refit=refit).fit(study.features, study.positions())
+    theirs = GridSearchCV(pipeline, grid, scoring="roc_auc", cv=3, refit=refit).fit(study.features, study.positions())
+    assert ours.best_index_ == theirs.best_index_
+    assert ours.best_params_ == theirs.best_params_
+    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
+    for key in ("split0_test_score", "mean_test_score", "std_test_score", "rank_test_score"):
+        np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key], rtol=0, atol=1e-12)
+    assert ours.best_score_ == theirs.cv_results_["mean_test_score"][theirs.best_index_]
+    np.testing.assert_array_equal(ours.predict(study.features), theirs.predict(study.features))
+
+
+def test_a_classifier_alone_is_searched_too():
+    given = rows()
+    ours = SharedGridSearchCV(RandomForestClassifier(random_state=SEED), GRIDS["random_forest"], cv=3)
+    theirs = GridSearchCV(RandomForestClassifier(random_state=SEED), GRIDS["random_forest"], scoring="roc_auc", cv=3)
+    ours.fit(given.features, given.labels)
+    theirs.fit(given.features, given.labels)
+    np.testing.assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], atol=1e-12)
+    assert ours.best_params_ == theirs.best_params_
