@@ -23,6 +23,7 @@ from lesion_fusion.errors import MendableError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.calibration import Calibration, log_odds
+from lesion_fusion.tabular.estimator_files import UntrustedModelError
 
 DESCRIPTION = "model.json"
 
@@ -397,10 +398,6 @@ class FittedBase:
                 moved = log_odds(self.probabilities(CaseInputs(blanked, descriptors)))[:, -1] - whole
                 shifts[name] = float(np.sqrt(np.square(moved[held]).mean()))
         return shifts
-
-
-class UntrustedModelError(MendableError, ValueError):
-    """A stored model holds types, or is of a kind, that this package never writes."""
 
 
 def save_model(model: FittedModel, folder: Path) -> None:

@@ -34,9 +34,9 @@ from lesion_fusion.models.base import (
 )
 from lesion_fusion.notation import listing, words
 from lesion_fusion.tabular.calibration import Calibration, class_scores
-from lesion_fusion.tabular.encoding import encode
-from lesion_fusion.tabular.features import DESCRIPTOR_PREFIX, feature_table
+from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, encode, feature_table
 from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
+from lesion_fusion.tabular.estimator_files import dump_estimator, load_estimator
 from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 ESTIMATOR = "estimator.skops"
