@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 
 _SHOWN_PER_KIND = 20
 
@@ -39,7 +39,7 @@ class Defect:
         return ", ".join(part for part in parts if part)
 
 
-class CohortError(MendableError, ValueError):
+class CohortError(UserError, ValueError):
     """The cohort can't be used as it is; the message lists every defect, grouped by kind, each with its mend."""
 
     def __init__(self, defects: Sequence[Defect]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from lesion_fusion.cohort.schema import COLUMN, COLUMNS, Role, columns_of
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 
 REASONS: dict[Role, str] = {
     Role.IDENTITY: "it names the case, so a model could only memorise it",
@@ -15,7 +15,7 @@ REASONS: dict[Role, str] = {
 MAY_PREDICT: tuple[Role, ...] = (Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT)
 
 
-class ForbiddenPredictorError(MendableError, ValueError):
+class ForbiddenPredictorError(UserError, ValueError):
     """A configuration asks for predictors that would leak the outcome or stand in for it."""
 
 

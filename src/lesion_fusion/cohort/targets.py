@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 
 Target = Literal["malignancy", "three_class"]
 
@@ -18,7 +18,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class SmallCohortError(MendableError, ValueError):
+class SmallCohortError(UserError, ValueError):
     """The cohort has too few patients of a class for what is asked."""
 
 

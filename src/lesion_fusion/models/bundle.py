@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import skops.io
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.fusion.fitting import FittedFusion
 from lesion_fusion.fusion.rules import FittedRule, MajorityVote, Mean, Stacking, Weighted
 from lesion_fusion.imaging.parameters import ImageInput
@@ -47,7 +47,7 @@ TRUSTED_TYPES = (
 )
 
 
-class UntrustedBundleError(MendableError, ValueError):
+class UntrustedBundleError(UserError, ValueError):
     """A bundle holds types that this package never writes."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.parameters import ModelParameters
 from lesion_fusion.pipelines.model.joint_nodes import JointModel
@@ -23,7 +23,7 @@ KINDS: Mapping[str, type[ModelParameters]] = {
 }
 
 
-class ModelEntryError(MendableError, ValueError):
+class ModelEntryError(UserError, ValueError):
     """An entry in the parameters that no model can be made of."""
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.study_journal import StudyJournal
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.pixels import reduced_pixels
@@ -27,7 +27,7 @@ Trained = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, FittedTabular, pd.Data
 IMPORTANCE_GROUPS = {f"{DESCRIPTOR_PREFIX}{one.name}": f"image: {one.group}" for one in DESCRIPTORS}
 
 
-class PoolingError(MendableError, ValueError):
+class PoolingError(UserError, ValueError):
     """Another cohort's cases can't be learned from beside this one's."""
 
 

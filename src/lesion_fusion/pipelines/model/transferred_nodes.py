@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lesion_fusion.cohort.folds import outer_splits
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.models.transferred import FittedTransferred
 from lesion_fusion.parameters import ModelParameters
@@ -33,7 +33,7 @@ class TransferredModel(ModelParameters):
     calibrated: bool = True
 
 
-class TransferError(MendableError, ValueError):
+class TransferError(UserError, ValueError):
     """A model of another cohort can't answer the question asked of this one."""
 
 
