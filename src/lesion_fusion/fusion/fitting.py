@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lesion_fusion.cohort.folds import inner_folds
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.fusion.rules import FittedRule, Mean, fit_rule
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold

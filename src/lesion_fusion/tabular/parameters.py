@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 from sklearn.model_selection import ParameterGrid
 
-from lesion_fusion.cohort.roles import predictor_columns
+from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.parameters import ModelParameters, Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, takes_weights
 from lesion_fusion.tabular.image_weight import IMAGE_WEIGHT, check_image_weights, of_classifier

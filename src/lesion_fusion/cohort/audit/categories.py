@@ -8,7 +8,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.audit.findings import Finding, counted, finding
 from lesion_fusion.cohort.audit.parameters import CohortAudit
-from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_of, split_cell
+from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_with_role, split_cell
 
 UNKNOWN = "unknown category"
 
@@ -16,7 +16,7 @@ UNKNOWN = "unknown category"
 def category_table(cases: pd.DataFrame) -> pd.DataFrame:
     """Return column, category, patients: of each category that occurs in a column that may predict."""
     rows = []
-    for column in columns_of(Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT):
+    for column in columns_with_role(Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT):
         if not column.categories:
             continue
         split = cases[["patient_id"]].assign(category=cases[column.name].map(split_cell)).explode("category")

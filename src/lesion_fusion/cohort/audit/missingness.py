@@ -10,11 +10,11 @@ import pandas as pd
 from lesion_fusion.cohort.audit.association import Association, associate, in_words, one_case_a_patient
 from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named, p_clause, percent
 from lesion_fusion.cohort.audit.parameters import CohortAudit
-from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_of
+from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_with_role
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.comparisons import holm
 
-_AUDITED = columns_of(Role.ACQUISITION, Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT, Role.OUTCOME)
+_AUDITED = columns_with_role(Role.ACQUISITION, Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT, Role.OUTCOME)
 _FIELDS = list(Association.__dataclass_fields__)
 
 

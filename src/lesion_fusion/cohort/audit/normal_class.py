@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named
-from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_of
+from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_with_role
 from lesion_fusion.cohort.study import Study
 
 
@@ -25,7 +25,7 @@ def normal_findings(cases: pd.DataFrame, study: Study) -> Iterator[Finding]:
         )
         return
     without_mask = int(normal["tumor_mask_file"].isna().sum())
-    descriptors = [column.name for column in columns_of(Role.DESCRIPTORS)]
+    descriptors = [column.name for column in columns_with_role(Role.DESCRIPTORS)]
     given_away = [name for name in descriptors if (normal[name] == NOT_APPLICABLE).all()]
     yield finding(
         "LF602",

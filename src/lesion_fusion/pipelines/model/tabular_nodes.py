@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
+from lesion_fusion.cohort.schema import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.errors import UserError
