@@ -1,4 +1,4 @@
-"""Bad input: one error that lists everything with its place and how to fix it; or exactly those cases left out and listed."""
+"""Bad input: one error lists every defect, its place and how to fix it; or exactly those cases are left out."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ PLANNED = PlannedComparisons.model_validate(
 FINDING = {
     "number": "LF203",
     "severity": "warning",
-    "title": "Missingness that tells the outcome",
+    "title": "Missingness associated with the outcome",
     "sentence": "58% of the cases without signs are malignant.",
     "cases": [],
     "columns": ["signs"],

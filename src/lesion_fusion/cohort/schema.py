@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from lesion_fusion.errors import UserError
 
@@ -57,10 +58,13 @@ class Column:
 
 
 def _categories(
-    name: str, role: Role, description: str, categories: str, kind: Kind = Kind.CATEGORY, required: bool = False
+    role: Role, name: str, description: str, categories: str, kind: Kind = Kind.CATEGORY, required: bool = False
 ) -> Column:
     return Column(name, role, kind, description, tuple(categories.split()), required=required)
 
+
+_metadata = partial(_categories, Role.METADATA, kind=Kind.MULTIPLE)
+_descriptor = partial(_categories, Role.DESCRIPTORS)
 
 COLUMNS: tuple[Column, ...] = (
     Column("case_id", Role.IDENTITY, Kind.TEXT, "Key of the row, unique in the cohort", required=True),
@@ -73,67 +77,52 @@ COLUMNS: tuple[Column, ...] = (
     Column("image_height", Role.ACQUISITION, Kind.NUMBER, "Height of the image, px", low=1, high=20_000, required=True),
     Column("device", Role.ACQUISITION, Kind.TEXT, "Scanner"),
     Column("age", Role.METADATA, Kind.NUMBER, "Age, years", low=0, high=120),
-    _categories(
+    _metadata(
         "tissue_composition",
-        Role.METADATA,
         "Composition of the breast's tissue",
         "fat fibroglandular lactating predominantly_fat predominantly_fibroglandular",
-        Kind.MULTIPLE,
     ),
-    _categories(
+    _metadata(
         "signs",
-        Role.METADATA,
         "Signs that the physician perceives",
         "breast_scar nipple_retraction none palpable peau_d_orange redness skin_retraction warmth",
-        Kind.MULTIPLE,
     ),
-    _categories(
+    _metadata(
         "symptoms",
-        Role.METADATA,
         "Symptoms that the patient reports",
         "breast_injury family_history hormonal_treatment nipple_discharge none personal_history",
-        Kind.MULTIPLE,
     ),
-    _categories(
-        "shape",
-        Role.DESCRIPTORS,
-        "BI-RADS descriptor of the lesion's shape",
-        "irregular not_applicable oval round",
-    ),
-    _categories(
+    _descriptor("shape", "BI-RADS descriptor of the lesion's shape", "irregular not_applicable oval round"),
+    _descriptor(
         "margin",
-        Role.DESCRIPTORS,
         "BI-RADS descriptor of the lesion's margin; all but circumscribed mean not circumscribed",
         "angular circumscribed indistinct microlobulated not_applicable spiculated",
-        Kind.MULTIPLE,
+        kind=Kind.MULTIPLE,
     ),
-    _categories(
+    _descriptor(
         "echogenicity",
-        Role.DESCRIPTORS,
         "BI-RADS descriptor of the lesion's echo pattern",
         "anechoic complex_cystic_solid heterogeneous hyperechoic hypoechoic isoechoic not_applicable",
     ),
-    _categories(
+    _descriptor(
         "posterior_features",
-        Role.DESCRIPTORS,
         "BI-RADS descriptor of the echoes behind the lesion",
         "combined enhancement none not_applicable shadowing",
     ),
-    _categories("halo", Role.DESCRIPTORS, "Echogenic rim around the lesion", "no not_applicable yes"),
-    _categories(
+    _descriptor("halo", "Echogenic rim around the lesion", "no not_applicable yes"),
+    _descriptor(
         "calcifications",
-        Role.DESCRIPTORS,
         "BI-RADS descriptor of calcifications",
         "in_a_mass indefinable intraductal none not_applicable",
     ),
-    _categories("skin_thickening", Role.DESCRIPTORS, "Thickening of the skin", "no not_applicable yes"),
+    _descriptor("skin_thickening", "Thickening of the skin", "no not_applicable yes"),
     _categories(
-        "birads", Role.ASSESSMENT, "BI-RADS category given by the radiologist", "1 2 3 4 4a 4b 4c 5", Kind.ORDERED
+        Role.ASSESSMENT, "birads", "BI-RADS category given by the radiologist", "1 2 3 4 4a 4b 4c 5", kind=Kind.ORDERED
     ),
     Column("interpretation", Role.ASSESSMENT, Kind.TEXT, "The radiologist's reading of the mass"),
-    _categories("verification", Role.OUTCOME, "How the outcome was established", "biopsy follow_up not_applicable"),
+    _categories(Role.OUTCOME, "verification", "How the outcome was established", "biopsy follow_up not_applicable"),
     Column("diagnosis", Role.OUTCOME, Kind.TEXT, "Histological type"),
-    _categories("classification", Role.OUTCOME, "The outcome", "benign malignant normal", required=True),
+    _categories(Role.OUTCOME, "classification", "The outcome", "benign malignant normal", required=True),
 )
 
 COLUMN: dict[str, Column] = {column.name: column for column in COLUMNS}

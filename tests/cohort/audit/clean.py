@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from lesion_fusion.cohort.audit.cohort_audit import audit
-from lesion_fusion.cohort.audit.parameters import CohortAudit
+from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.schema import COLUMNS, Kind
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort

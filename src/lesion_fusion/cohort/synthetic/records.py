@@ -16,33 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import truncnorm
 
+from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS
 from lesion_fusion.cohort.synthetic import published
 from lesion_fusion.cohort.synthetic.parameters import SyntheticCohort
 from lesion_fusion.cohort.synthetic.published import CIRCUMSCRIBED, MISSING, NOT_APPLICABLE, Counts
 
-COLUMNS = (
-    "CaseID",
-    "Image_filename",
-    "Mask_tumor_filename",
-    "Mask_other_filename",
-    "Pixel_size",
-    "Age",
-    "Tissue_composition",
-    "Signs",
-    "Symptoms",
-    "Shape",
-    "Margin",
-    "Echogenicity",
-    "Posterior_features",
-    "Halo",
-    "Calcifications",
-    "Skin_thickening",
-    "Interpretation",
-    "BIRADS",
-    "Verification",
-    "Diagnosis",
-    "Classification",
-)
 SHOWN = ("Shape", "Margin", "Echogenicity", "Posterior_features", "Halo", "Calcifications", "Skin_thickening")
 ABSENT_IN_NORMAL = (*SHOWN[:-1], "Interpretation", "Verification", "Diagnosis")
 
@@ -219,7 +197,7 @@ def _published_layout(
         Mask_tumor_filename=(stem + "_tumor.png").where(shown["lesion"]),
         Mask_other_filename=others,
         Pixel_size=[str(round(size / 10, 7)) for size in shown["pixel_mm"]],
-    )[list(COLUMNS)]
+    )[list(BREAST_LESIONS_USG_COLUMNS)]
     if cohort.images_per_patient > 1:
         table["Patient_ID"] = [str(number + 1) for number in patient]
     return table.astype("str")
