@@ -1,4 +1,4 @@
-"""Readers: one function per published layout, from the table as published to the columns of `cases`.
+"""Readers: one function per published layout, which turns the published table into the columns of `cases`.
 
 A reader returns the record columns of `cases` as text or numbers, not yet checked, plus `row`, the row of the
 spreadsheet. To add a cohort, add a reader here and a catalog file in `conf/`.
