@@ -7,33 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_fusion.cohort.audit.acquisition import acquisition_findings, acquisition_table
+from lesion_fusion.cohort.audit import acquisition, images, masks, participants, record
 from lesion_fusion.cohort.audit.findings import CohortAudit, Severity, finding_record
-from lesion_fusion.cohort.audit.images import (
-    ImageSummary,
-    content_findings,
-    duplicate_findings,
-    duplicate_pairs,
-    pair_table,
-)
-from lesion_fusion.cohort.audit.masks import MaskSummary, mask_findings, mask_table, size_table
-from lesion_fusion.cohort.audit.participants import (
-    age_summary,
-    age_table,
-    birads_table,
-    class_table,
-    flow_table,
-    normal_findings,
-    participant_findings,
-)
-from lesion_fusion.cohort.audit.record import (
-    category_findings,
-    category_table,
-    missingness_findings,
-    missingness_table,
-    verification_findings,
-    verification_table,
-)
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
 
@@ -41,9 +16,9 @@ from lesion_fusion.cohort.tables import records
 def audit(
     cases: pd.DataFrame,
     excluded: pd.DataFrame,
-    images: Sequence[ImageSummary],
-    masks: Sequence[MaskSummary],
-    compared: Sequence[ImageSummary],
+    image_summaries: Sequence[images.ImageSummary],
+    mask_summaries: Sequence[masks.MaskSummary],
+    compared: Sequence[images.ImageSummary],
     study: Study,
     parameters: CohortAudit,
 ) -> dict[str, Any]:
@@ -53,32 +28,33 @@ def audit(
     comparison). Findings are sorted by number; `unexplained` holds the numbers of warnings and errors that
     `parameters.explained` does not cover. The tables are lists of rows; plots are drawn from them.
     """
-    within = duplicate_pairs(images, images, parameters.near_duplicate_bits)
-    between = duplicate_pairs(images, compared, parameters.near_duplicate_bits)
+    within = images.duplicate_pairs(image_summaries, image_summaries, parameters.near_duplicate_bits)
+    between = images.duplicate_pairs(image_summaries, compared, parameters.near_duplicate_bits)
+    mask_table = masks.mask_table(mask_summaries)
     tables = {
-        "flow": flow_table(cases, excluded, study),
-        "classes": class_table(cases),
-        "ages": age_table(cases),
-        "age_summary": age_summary(cases),
-        "birads": birads_table(cases),
-        "missingness": missingness_table(cases, parameters.confidence),
-        "verification": verification_table(cases),
-        "categories": category_table(cases),
-        "duplicates": pair_table(within),
-        "duplicates_between_cohorts": pair_table(between),
-        "mask_sizes": size_table(mask_table(masks)),
-        "acquisition": acquisition_table(cases, parameters, study.seed),
+        "flow": participants.flow_table(cases, excluded, study),
+        "classes": participants.class_table(cases),
+        "ages": participants.age_table(cases),
+        "age_summary": participants.age_summary(cases),
+        "birads": participants.birads_table(cases),
+        "missingness": record.missingness_table(cases, parameters.confidence),
+        "verification": record.verification_table(cases),
+        "categories": record.category_table(cases),
+        "duplicates": images.pair_table(within),
+        "duplicates_between_cohorts": images.pair_table(between),
+        "mask_sizes": masks.size_table(mask_table),
+        "acquisition": acquisition.acquisition_table(cases, parameters, study.seed),
     }
     findings = [
-        *participant_findings(cases, excluded, tables["flow"], study, parameters),
-        *missingness_findings(cases, tables["missingness"], parameters),
-        *verification_findings(cases, tables["verification"], parameters),
-        *category_findings(tables["categories"], excluded, parameters),
-        *duplicate_findings(cases, within, between),
-        *content_findings(images),
-        *mask_findings(cases, mask_table(masks), parameters),
-        *acquisition_findings(tables["acquisition"], parameters),
-        *normal_findings(cases, study),
+        *participants.participant_findings(cases, excluded, tables["flow"], study, parameters),
+        *record.missingness_findings(cases, tables["missingness"], parameters),
+        *record.verification_findings(cases, tables["verification"], parameters),
+        *record.category_findings(tables["categories"], excluded, parameters),
+        *images.duplicate_findings(cases, within, between),
+        *images.content_findings(image_summaries),
+        *masks.mask_findings(cases, mask_table, parameters),
+        *acquisition.acquisition_findings(tables["acquisition"], parameters),
+        *participants.normal_findings(cases, study),
     ]
     findings.sort(key=lambda found: (found.number, found.subjects))
     return {

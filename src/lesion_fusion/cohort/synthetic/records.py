@@ -61,7 +61,9 @@ def draw_records(cohort: SyntheticCohort) -> Records:
     concordant = record_informed & image_informed
     shown = _descriptors(image_class, rng).where(pd.Series(~concordant), descriptors, axis=0)
     shown = shown.assign(lesion=~normal, **_size(image_class, rng))
-    shown["others"] = np.where(~normal & ~image_class, _others(patients, rng), 0)
+    # Further structures with a mask: one or two in a few cases without a malignant lesion.
+    others = np.where(rng.random(patients) < published.OTHER_MASK_SHARE, rng.integers(1, 3, size=patients), 0)
+    shown["others"] = np.where(~normal & ~image_class, others, 0)
     shown = shown.assign(**_acquisition(cohort, patients, rng))
 
     record, shown = (frame.iloc[patient].reset_index(drop=True) for frame in (record, shown))
@@ -154,19 +156,13 @@ def _assessment(
 def _size(malignant: Classes, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
     """Return the lesion's equivalent diameter in mm and its height over width."""
     stratum = malignant.astype(int)
-
-    def log_normal(median: tuple[float, ...], log_sd: tuple[float, ...]) -> NDArray[np.float64]:
-        return np.array(median)[stratum] * np.exp(np.array(log_sd)[stratum] * rng.standard_normal(len(stratum)))
-
+    medians = {"diameter_mm": published.DIAMETER_MEDIAN, "aspect": published.ASPECT_MEDIAN}
+    log_sds = {"diameter_mm": published.DIAMETER_LOG_SD, "aspect": published.ASPECT_LOG_SD}
     return {
-        "diameter_mm": log_normal(published.DIAMETER_MEDIAN, published.DIAMETER_LOG_SD),
-        "aspect": log_normal(published.ASPECT_MEDIAN, published.ASPECT_LOG_SD),
+        name: np.array(medians[name])[stratum]
+        * np.exp(np.array(log_sds[name])[stratum] * rng.standard_normal(len(stratum)))
+        for name in medians
     }
-
-
-def _others(patients: int, rng: np.random.Generator) -> NDArray[np.int_]:
-    """Return the number of further structures with a mask: one or two in a few cases, otherwise none."""
-    return np.where(rng.random(patients) < published.OTHER_MASK_SHARE, rng.integers(1, 3, size=patients), 0)
 
 
 def _acquisition(cohort: SyntheticCohort, patients: int, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
