@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError, Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.batches import TrainingBatches
 from lesion_fusion.imaging.parameters import ImageInput

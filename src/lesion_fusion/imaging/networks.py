@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.network_parameters import SMALL_CNN, backbone_name
 from lesion_fusion.imaging.weights import IMAGENET, RANDOM, WeightsUnavailableError, unavailable
 
 
-class UnfitImageError(MendableError, ValueError):
+class UnfitImageError(UserError, ValueError):
     """Images that a backbone can't take; the message says what it takes."""
 
 

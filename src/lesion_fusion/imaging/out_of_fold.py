@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.imaging.batches import Rows
 from lesion_fusion.imaging.fold_result import FoldResult, History
 from lesion_fusion.imaging.keras_backend import keras

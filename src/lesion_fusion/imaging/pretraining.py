@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.imaging.averaging import average_of
 from lesion_fusion.imaging.batches import Rows
 from lesion_fusion.imaging.fold_result import FoldResult

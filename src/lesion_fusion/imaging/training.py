@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.augmentation import Augmentation
 from lesion_fusion.imaging.batch_norm import recompute_statistics
 from lesion_fusion.imaging.batches import Rows, TrainingBatches, predict_in_batches
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 SGD_MOMENTUM = 0.9
 
 
-class TrainingDivergedError(MendableError, RuntimeError):
+class TrainingDivergedError(UserError, RuntimeError):
     """The loss is no longer a number; the message names model, training and epoch, and the mend."""
 
 

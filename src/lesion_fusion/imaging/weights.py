@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 
 IMAGENET = "imagenet"
 RANDOM = "random"
@@ -15,7 +15,7 @@ REGISTERED_PREFIX = "lesion-backbone-"
 """Of the names in MLflow's registry: `registered:small_cnn` is the last version of `lesion-backbone-small_cnn`."""
 
 
-class WeightsUnavailableError(MendableError, ValueError):
+class WeightsUnavailableError(UserError, ValueError):
     """The weights asked for cannot be had; the message lists what can."""
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.calibration import Calibration, log_odds

@@ -16,7 +16,7 @@ from scipy.special import logit
 
 from lesion_fusion.cohort.folds import derived_seed, inner_folds
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import (
     GIVEN,

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from lesion_fusion.cohort.folds import outer_splits
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import (
     CaseInputs,
@@ -35,7 +35,7 @@ from lesion_fusion.tabular.parameters import Tuning
 SOURCE = "source"
 
 
-class TransferError(MendableError, ValueError):
+class TransferError(UserError, ValueError):
     """A model of another cohort can't answer the question of this one."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import skops.io
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.tabular.classifiers import foreign_types
 
 # Types beyond skops' own list that estimators hold beside those of the classifiers in the table.
@@ -20,7 +20,7 @@ TRUSTED_TYPES = (
 )
 
 
-class UntrustedModelError(MendableError, ValueError):
+class UntrustedModelError(UserError, ValueError):
     """A stored model holds types, or is of a kind, that this package never writes."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.cohort.roles import ForbiddenPredictorError, assert_no_leak
+from lesion_fusion.cohort.schema import ForbiddenPredictorError, assert_no_leak
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.evaluation.judge import Evaluation

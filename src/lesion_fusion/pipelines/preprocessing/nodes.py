@@ -9,8 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from lesion_fusion.cohort.folds import folds_digest, make_folds
-from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.datasets.npy import RowStream
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.imaging.case_files import read_cases, read_masks
