@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from lesion_fusion.imaging.augmentation import Augmentation
+from lesion_fusion.imaging.batches import Augmentation
 
 
 def views(images: np.ndarray, strength: float = 1.0, seed: int = 3, training: bool = True) -> np.ndarray:

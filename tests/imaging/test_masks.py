@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lesion_fusion.imaging.masks import masked_full, merge_masks, select_masks
+from lesion_fusion.imaging.lesion_image import masked_full, merge_masks, select_masks
 
 IMAGE = np.full((40, 60), 90, dtype=np.uint8)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lesion_fusion.imaging.pixels import reduced_pixels
+from lesion_fusion.imaging.lesion_image import reduced_pixels
 
 
 @pytest.fixture
@@ -26,6 +26,6 @@ def test_areas_that_divide_pixels_keep_the_mean_of_each_channel(images, edge: in
 
 def test_images_do_not_mix_and_their_number_does_not_matter(images, monkeypatch: pytest.MonkeyPatch):
     together = reduced_pixels(images, 4)
-    monkeypatch.setattr("lesion_fusion.imaging.pixels._CHUNK", 2)
+    monkeypatch.setattr("lesion_fusion.imaging.lesion_image._CHUNK", 2)
     np.testing.assert_array_equal(reduced_pixels(images, 4), together)
     np.testing.assert_array_equal(reduced_pixels(images[1:2], 4), together[1:2])

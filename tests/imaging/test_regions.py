@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lesion_fusion.imaging.regions import (
+from lesion_fusion.imaging.lesion_image import (
     Square,
     central_square,
     channels_of,

@@ -11,7 +11,7 @@ import numpy as np
 
 from lesion_fusion.datasets.atomic import replacing
 from lesion_fusion.datasets.training_store import TrainingStoreDataset
-from lesion_fusion.imaging.fold_result import FoldResult
+from lesion_fusion.imaging.folds import FoldResult
 
 _ARRAYS = ("test", "test_probabilities", "validation", "validation_probabilities", "embeddings")
 _WEIGHT = "weight_{:04d}"

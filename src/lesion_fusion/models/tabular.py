@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from lesion_fusion.imaging.lesion_image import reduced_pixels
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.models.inputs import CaseInputs
 from lesion_fusion.tabular.calibration import Calibration, class_scores
 from lesion_fusion.tabular.encoding import encode
@@ -53,7 +53,7 @@ class FittedTabular:
         embeddings = pixels = None
         if self.image_input is not None:
             # Imported here: keras takes seconds to import, and most tabular models need no network.
-            from lesion_fusion.imaging.inference import predict_and_embed
+            from lesion_fusion.imaging.networks import predict_and_embed
 
             _, embeddings = predict_and_embed(self.network, inputs.images(self.image_input))
         if self.pixel_input is not None and self.pixel_edge is not None:

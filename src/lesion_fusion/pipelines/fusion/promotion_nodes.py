@@ -14,7 +14,7 @@ from lesion_fusion.cohort.roles import ForbiddenPredictorError, assert_no_leak
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.pipelines.fusion.nodes import lost_candidates
 from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation

@@ -14,7 +14,7 @@ from lesion_fusion.cohort.audit.parameters import CohortAudit
 from lesion_fusion.cohort.audit.pictures import Picture, look_at
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.png import decode_image, decode_mask
 
 

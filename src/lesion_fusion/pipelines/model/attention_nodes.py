@@ -18,8 +18,7 @@ from lesion_fusion.evaluation.figures.picture_figures import Picture, picture_gr
 from lesion_fusion.evaluation.gallery import GROUPS, gallery_cases
 from lesion_fusion.evaluation.predictions import class_names
 from lesion_fusion.imaging.attention import attention_table, heat_map
-from lesion_fusion.imaging.case_files import read_cases
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask
@@ -39,7 +38,7 @@ def look_at_attention(
     predictions: pd.DataFrame, class_maps: np.ndarray, lesion_masks: np.ndarray, cases: pd.DataFrame
 ) -> pd.DataFrame:
     """Return `attention`: each case's share of attention inside the lesion, by the network that did not see it."""
-    return attention_table(_explained(predictions, cases), class_maps, lesion_masks)
+    return attention_table(_explained(predictions, cases), class_names(predictions), class_maps, lesion_masks)
 
 
 def summarise_attention(

@@ -10,7 +10,7 @@ import numpy as np
 
 from lesion_fusion.datasets.code_digest import code_digest
 from lesion_fusion.datasets.digest import path_digest
-from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.parameters import NetworkParameters
 
 _TRAINING = (
     "lesion_fusion.imaging.out_of_fold",

@@ -14,8 +14,7 @@ from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.fusion.paired_inputs import PairedRows, record_vectors
-from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.joint import FittedJoint
 from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel, network_outputs, train_in_repeats, with_weights

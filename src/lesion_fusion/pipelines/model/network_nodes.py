@@ -16,8 +16,7 @@ from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.datasets.npy import RowStream
-from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.parameters import ModelParameters
 from lesion_fusion.pipelines.model.finished_folds import training_digest
@@ -46,7 +45,7 @@ Fitted = TypeVar("Fitted")
 class NetworkResult:
     """What a network out of fold gives: the tables that every model hands on, embeddings, and the one for serving.
 
-    `folds` are the last repeat's `imaging.fold_result.FoldResult`.
+    `folds` are the last repeat's `imaging.folds.FoldResult`.
     """
 
     predictions: pd.DataFrame
@@ -190,7 +189,7 @@ def train_in_repeats(
     taken up.
     """
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
-    from lesion_fusion.imaging.inference import predict_and_embed
+    from lesion_fusion.imaging.networks import predict_and_embed
     from lesion_fusion.imaging.out_of_fold import train_out_of_fold
 
     classes = study.classes

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.weights import registered_backbone, weights_label
+from lesion_fusion.imaging.parameters import NetworkParameters, registered_backbone, weights_label
 from lesion_fusion.parameters import ModelParameters
 from lesion_fusion.pipelines.model.attention_nodes import gather_network_run
 from lesion_fusion.pipelines.model.evaluation_nodes import draw_figures, draw_importance, gather_run, summarise

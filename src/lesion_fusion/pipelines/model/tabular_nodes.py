@@ -10,8 +10,8 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.errors import MendableError
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
+from lesion_fusion.imaging.lesion_image import reduced_pixels
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.imaging.pixels import reduced_pixels
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.embeddings import embedding_position, folds_with_embeddings

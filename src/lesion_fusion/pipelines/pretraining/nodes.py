@@ -12,9 +12,8 @@ from pydantic import Field, model_validator
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
-from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.imaging.weights import registered_backbone
+from lesion_fusion.imaging.folds import held_out_folds
+from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, registered_backbone
 from lesion_fusion.models.backbone import PretrainedBackbone
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.parameters import Parameters
@@ -81,12 +80,12 @@ def pretrain_network(
     """Return predictions of the held-out patients, the log of the training, and the average of the members.
 
     A patient with an image in `evaluation_copies` is left out altogether. Raises SmallCohortError where too few remain,
-    see `imaging.pretraining.held_out_folds`. Nothing is calibrated: the probabilities are
+    see `imaging.folds.held_out_folds`. Nothing is calibrated: the probabilities are
     a member's own, under class weights, and 0.5 is the threshold. Members are kept in `finished_folds` until all are
     there; those of an interrupted run are taken up.
     """
     # Imported here: keras takes seconds to import.
-    from lesion_fusion.imaging.pretraining import held_out_folds, pretrain
+    from lesion_fusion.imaging.pretraining import pretrain
 
     classes, seed = study.classes, derived_seed(study.seed)
     labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
