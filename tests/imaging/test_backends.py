@@ -11,10 +11,7 @@ import pytest
 from tests.conftest import ROOT
 
 OF_NETWORKS = [
-    *(
-        f"tests/imaging/test_{name}.py"
-        for name in ("augmentation", "batch_norm", "grad_cam", "networks", "out_of_fold")
-    ),
+    *(f"tests/imaging/test_{name}.py" for name in ("batches", "training", "grad_cam", "networks", "out_of_fold")),
     "tests/pipelines/test_network_nodes.py",
     "tests/pipelines/test_joint_nodes.py",
 ]

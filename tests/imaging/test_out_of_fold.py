@@ -13,8 +13,9 @@ from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.cohort.targets import SmallCohortError
 from lesion_fusion.imaging.batches import TrainingBatches
-from lesion_fusion.imaging.networks import build_network
-from lesion_fusion.imaging.out_of_fold import FoldResult, OutOfFold, inner_split, restore, train_out_of_fold
+from lesion_fusion.imaging.folds import FoldResult, inner_split
+from lesion_fusion.imaging.networks import build_network, restore
+from lesion_fusion.imaging.out_of_fold import OutOfFold, train_out_of_fold
 from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.regimes import features_of
 from lesion_fusion.imaging.training import TrainingDivergedError
