@@ -181,7 +181,7 @@ class FittedJoint(FittedNetwork):
 
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""
-        from lesion_fusion.imaging.inference import predict_and_embed
+        from lesion_fusion.imaging.networks import predict_and_embed
 
         vectors = record_vectors(inputs.cases, self.record_columns)
         probabilities, _ = predict_and_embed(self.network, PairedRows(inputs.images(self.image_input), vectors))

@@ -384,7 +384,7 @@ class FittedNetwork(FittedBase):
 
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""
-        from lesion_fusion.imaging.inference import predict_and_embed
+        from lesion_fusion.imaging.networks import predict_and_embed
 
         probabilities, _ = predict_and_embed(self.network, inputs.images(self.image_input))
         return self.calibration.probabilities(log_odds(probabilities))

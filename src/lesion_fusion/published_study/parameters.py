@@ -9,7 +9,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, mode
 
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.published_study.copies import Alteration
 from lesion_fusion.published_study.protocol import Protocol

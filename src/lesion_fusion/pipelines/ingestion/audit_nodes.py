@@ -13,7 +13,7 @@ from lesion_fusion.cohort.audit.images import ImageSummary, summarise_image
 from lesion_fusion.cohort.audit.masks import MaskSummary, summarise_mask
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.png import decode_image, decode_mask
 from lesion_fusion.plots.cohort import ages_plot, birads_plot, classes_plot, missingness_plot
 

@@ -13,7 +13,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.leaderboard import best_of_each_family
 from lesion_fusion.explanation.figures import contribution_figure
 from lesion_fusion.explanation.parameters import Explanation
-from lesion_fusion.imaging.pixels import reduced_pixels
+from lesion_fusion.imaging.lesion_image import reduced_pixels
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.tabular_nodes import IMPORTANCE_GROUPS
 from lesion_fusion.reporting import panels
