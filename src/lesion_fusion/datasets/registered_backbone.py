@@ -16,7 +16,7 @@ from lesion_fusion.datasets.digest import path_digest
 from lesion_fusion.imaging.parameters import REGISTERED, REGISTERED_PREFIX, unavailable
 
 if TYPE_CHECKING:
-    from lesion_fusion.models.backbone import PretrainedBackbone
+    from lesion_fusion.models.pretraining import PretrainedBackbone
 
 FILE = "network.keras"
 _DIGEST = "file_digest"

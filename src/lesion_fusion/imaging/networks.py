@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.parameters import (
@@ -40,7 +40,7 @@ BATCH = 32
 _WITH_EMBEDDING: WeakKeyDictionary[keras.Model, keras.Model] = WeakKeyDictionary()
 
 
-class UnfitImageError(MendableError, ValueError):
+class UnfitImageError(UserError, ValueError):
     """Images that a backbone can't take; the message says which it takes."""
 
 

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.parameters import Parameters
 
 MaskSelection = Literal["tumor", "tumor_and_other"]
@@ -131,7 +131,7 @@ class NetworkParameters(Parameters):
         return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
 
-class WeightsUnavailableError(MendableError, ValueError):
+class WeightsUnavailableError(UserError, ValueError):
     """The weights asked for are not available; the message lists the alternatives."""
 
 

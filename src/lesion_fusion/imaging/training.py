@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.batches import Augmentation, Rows, TrainingBatches, read
 from lesion_fusion.imaging.folds import History
 from lesion_fusion.imaging.keras_backend import keras
@@ -27,7 +27,7 @@ STATISTICS_PIXELS = 2**18
 """In one forward pass, or a training batch where that is more: the pass keeps every layer's output until its end."""
 
 
-class TrainingDivergedError(MendableError, RuntimeError):
+class TrainingDivergedError(UserError, RuntimeError):
     """The loss is no longer a number; the message names model, training and epoch, and how to fix it."""
 
 

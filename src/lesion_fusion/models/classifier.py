@@ -17,7 +17,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.imaging.pixels import reduced_pixels
+from lesion_fusion.imaging.lesion_image import reduced_pixels
 from lesion_fusion.models.base import (
     CaseInputs,
     Description,
@@ -266,7 +266,7 @@ class FittedClassifier(FittedBase):
         embeddings = pixels = None
         if self.image_input is not None:
             # Imported here: keras takes seconds to import, and most classifiers need no network.
-            from lesion_fusion.imaging.inference import predict_and_embed
+            from lesion_fusion.imaging.networks import predict_and_embed
 
             _, embeddings = predict_and_embed(self.network, inputs.images(self.image_input))
         if self.pixel_input is not None and self.pixel_edge is not None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_fusion.evaluation.summary import per_fold
-from lesion_fusion.reporting.notation import listing, number, words
+from lesion_fusion.evaluation.judge import per_fold
+from lesion_fusion.notation import listing, number, words
 from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
 
 # Names that are more than their words.

@@ -16,7 +16,7 @@ from lesion_fusion.evaluation.judge import Judge, per_fold, summary
 from lesion_fusion.evaluation.predictions import class_names
 from lesion_fusion.imaging.attention import heat_map
 from lesion_fusion.imaging.case_files import read_cases
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask
@@ -32,7 +32,7 @@ from lesion_fusion.plots.style import as_png
 from lesion_fusion.serving.schema import example_request
 from lesion_fusion.tabular.importance import importance_summary
 from lesion_fusion.tabular.out_of_fold import REFIT
-from lesion_fusion.tabular.tuning_results import best_points
+from lesion_fusion.tabular.tuning import best_points
 
 # Of each model: its metrics with intervals, and the medians of a network's attention, one record per class.
 Evaluated = dict[str, dict[str, Any]]

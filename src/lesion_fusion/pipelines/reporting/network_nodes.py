@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.evaluation.figures.picture_figures import Picture, picture_grid
+from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput, ImageVariant
