@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.roles import predictor_columns
+from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.datasets.mlflow_runs import MlflowChildRunDataset
 from lesion_fusion.fusion.fitting import FittedFusion

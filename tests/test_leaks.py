@@ -301,8 +301,8 @@ def test_class_weights_come_from_training_rows_alone():
 
 @pytest.mark.slow
 def test_a_folds_network_never_sees_its_test_cases(monkeypatch: pytest.MonkeyPatch):
-    from lesion_fusion.imaging.network_parameters import NetworkParameters
     from lesion_fusion.imaging.out_of_fold import train_out_of_fold
+    from lesion_fusion.imaging.parameters import NetworkParameters
 
     monkeypatch.setattr("lesion_fusion.imaging.networks.SMALL_CNN_WIDTHS", (4, 8))
     parameters = NetworkParameters(

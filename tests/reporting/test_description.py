@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from lesion_fusion.cohort.folds import make_folds
-from lesion_fusion.cohort.targets import study_cases
-from lesion_fusion.evaluation.judge import per_fold
+from lesion_fusion.cohort.study import study_cases
+from lesion_fusion.evaluation.summary import per_fold
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.reporting.description import describe, fold_rows, point_rows
-from lesion_fusion.tabular.parameters import Search
+from lesion_fusion.tabular.search_space import Search
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, PARAMETERS, REFIT, toy_cases, toy_log, toy_predictions
 
 PLACES = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (REFIT, REFIT)]

@@ -81,8 +81,7 @@ def test_a_model_of_the_training_part_answers_as_its_outer_fold_was_predicted(co
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["crop_with_mask", "whole"])
 def test_a_network_and_a_classifier_over_its_embeddings_answer_as_in_the_pipeline(cohort, variant, tmp_path):
-    from lesion_fusion.imaging.inference import predict_and_embed
-    from lesion_fusion.imaging.networks import build_network
+    from lesion_fusion.imaging.networks import build_network, predict_and_embed
 
     seen = ImageInput(variant=variant, size=32)
     images = np.stack(list(make_lesion_images(cohort.inputs.cases, cohort.images, cohort.masks, seen).rows))

@@ -65,6 +65,12 @@ class PlannedComparisons(Parameters):
         """The groups that take part."""
         return {name: group for name, group in self.groups.items() if group is not None and group.enabled}
 
+    @property
+    def models(self) -> list[str]:
+        """The models that the groups name, each once."""
+        rows = [row for group in self.present.values() for row in group.rows]
+        return list(dict.fromkeys(name for row in rows for name in (row.model, row.reference) if name is not None))
+
 
 def common(models: Mapping[str, PredictionArrays], names: tuple[str, str]) -> Pair:
     """Return two models by their names, on the cases they share; raises ValueError as `compare_pairs` does."""

@@ -55,6 +55,10 @@ class Judge:
     _tables: dict[int, tuple[pd.DataFrame, PredictionArrays]] = field(default_factory=dict, init=False, repr=False)
     _metrics: dict[PredictionArrays, dict[Metric, Floats]] = field(default_factory=dict, init=False, repr=False)
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Judge:
+        """Return the judge itself: a copy would draw everything again."""
+        return self
+
     def patient_ids(self, case_ids: NDArray[np.str_]) -> NDArray[np.str_]:
         """Return the patient of each case; raises ValueError as `predictions.patient_ids`."""
         return patient_ids(case_ids, self.patients)

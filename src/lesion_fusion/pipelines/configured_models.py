@@ -14,7 +14,7 @@ from lesion_fusion.pipelines.model.kinds import ModelEntryError, kind_of
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.pipelines.model.transferred_nodes import TransferredModel
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
-from lesion_fusion.pipelines.pretraining.nodes import Pretraining
+from lesion_fusion.models.pretraining import Pretraining
 from lesion_fusion.tabular.parameters import TabularModel
 
 Entry = TypeVar("Entry", bound=Parameters)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from lesion_fusion.evaluation.comparisons import difference_in_words
+from lesion_fusion.notation import Estimate, difference
 from lesion_fusion.plots.style import COLOURS, FAMILY_COLOURS, REFERENCE, new_axes, new_panels, styled
 
 # A space as wide as a digit.
@@ -88,7 +88,7 @@ def comparisons_plot(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         for y, (_, row) in enumerate(rows.iterrows()):
             text = f"{row['auroc']:.3f}"
             if np.isfinite(row["difference"]):
-                text += "   " + difference_in_words(row["difference"], row["difference_low"], row["difference_high"])
+                text += "   " + difference(Estimate(row["difference"], row["difference_low"], row["difference_high"]))
             _write_beside(axes, y, text)
         set_rows(axes, [fill(what, LABEL_WIDTH) for what in rows["what"]])
         axes.set_title(titles[group])

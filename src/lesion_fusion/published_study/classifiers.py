@@ -14,7 +14,7 @@ from lesion_fusion.published_study.features import reads_outcome, trial_features
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.tabular.encoding import EMBEDDING_PREFIX
-from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.parameters import Tuning, TabularModel
 from lesion_fusion.tabular.tuning import tune
 
 logger = logging.getLogger(__name__)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
-from lesion_fusion.cohort.schema import COLUMN, Kind, Role, split_cell
+from lesion_fusion.cohort.schema import COLUMN, Kind, Role, assert_no_leak, predictor_columns, split_cell
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.imaging.pixels import reduced_pixels
+from lesion_fusion.imaging.lesion_image import reduced_pixels
 from lesion_fusion.published_study.cells import Trial
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.pictures import MASKINGS

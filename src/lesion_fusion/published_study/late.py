@@ -10,7 +10,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.evaluation.predictions import PROBABILITY_PREFIX
-from lesion_fusion.fusion.fitting import fit_fusion
+from lesion_fusion.models.late import fit_fusion
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.published_study.cells import Sample, Trial, cells_of, of_cell, set_up
 from lesion_fusion.published_study.classifiers import Tables

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed
+from lesion_fusion.imaging.folds import inner_split
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.networks import build_network
-from lesion_fusion.imaging.out_of_fold import inner_split
 from lesion_fusion.imaging.regimes import make_regime
 from lesion_fusion.imaging.training import Task
 from lesion_fusion.published_study.cells import Sample, Trial, cells_of, set_up
@@ -60,8 +60,8 @@ def _train(full_name: str, model: StudyNetwork, trial: Trial, seed: int) -> Iter
         training, validation = (
             split.train[part] for part in inner_split(labels, groups, chosen.validation_share, of_split)
         )
-        task = Task(f"{full_name}, {trial.cell.name}, split {number + 1} of {len(trial.splits)}")
-        trained = regime.train(trial.labels, training, validation, of_split, task)
+        name = f"{full_name}, {trial.cell.name}, split {number + 1} of {len(trial.splits)}"
+        trained = regime.train(trial.labels, Task(name, training, validation, of_split))
         embeddings, probabilities = regime.predict()
         probabilities = probabilities.astype("float64") / probabilities.sum(axis=1, keepdims=True)
         repeat, fold = trial.place(number)

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
 
-from lesion_fusion.cohort.roles import predictor_columns
+from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.published_study.copies import Alteration
 from lesion_fusion.published_study.protocol import Protocol

@@ -13,11 +13,10 @@ import pandas as pd
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.tables import records
+from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
-from lesion_fusion.imaging.inspection import Files
 from lesion_fusion.imaging.lesion_image import lesion_image
-from lesion_fusion.imaging.masks import MaskSelection
-from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.parameters import ImageInput, MaskSelection
 from lesion_fusion.imaging.png import GrayImage, Mask, decode_image, decode_mask
 from lesion_fusion.published_study.copies import Alteration, altered_copy
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lesion_fusion.cohort.targets import CLASSES
-from lesion_fusion.imaging.masks import MaskSelection
+from lesion_fusion.cohort.study import CLASSES
+from lesion_fusion.imaging.parameters import MaskSelection
 from lesion_fusion.parameters import Parameters
 
 # What each shortcut does, and what is done without it.

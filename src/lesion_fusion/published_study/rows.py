@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed
-from lesion_fusion.cohort.schema import Kind, Role, columns_of
-from lesion_fusion.cohort.targets import CLASSES, SmallCohortError, study_cases
+from lesion_fusion.cohort.schema import Kind, Role, columns_with_role
+from lesion_fusion.cohort.study import CLASSES, SmallCohortError, study_cases
 
 # A split must leave three on one side, for tuning inside it, and one on the other.
 FEWEST_PATIENTS = 4
@@ -41,7 +41,7 @@ def balanced_rows(cases: pd.DataFrame, noise: float, seed: int) -> pd.DataFrame:
     rows = rows.assign(origin=rows["case_id"], copy=rows.groupby("case_id").cumcount())
     copied = rows["copy"] > 0
     rows["case_id"] = rows["origin"].where(~copied, rows["origin"] + "+" + rows["copy"].astype("str").str.zfill(2))
-    for column in columns_of(Role.METADATA):
+    for column in columns_with_role(Role.METADATA):
         if column.kind is Kind.NUMBER:
             factors = np.where(copied, 1 + rng.normal(0, noise, len(rows)), 1.0)
             rows[column.name] = (rows[column.name] * factors).clip(column.low, column.high)

@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 
 from lesion_fusion.cohort.folds import derived_seed, outer_splits
 from lesion_fusion.tabular.importance import permutation_importance
-from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 from lesion_fusion.tabular.tuning import TunedClassifier, tune, tune_by_search
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def evaluate_nested(
     cases: pd.DataFrame,
     folds: pd.DataFrame,
     classes: tuple[str, ...],
-    model: TabularModel,
+    model: ClassifierParameters,
     tuning: Tuning,
     seed: int,
     group_of: Mapping[str, str] = MappingProxyType({}),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lesion_fusion.cohort.roles import predictor_columns
-from lesion_fusion.parameters import ModelParameters, Parameters
+from lesion_fusion.cohort.schema import predictor_columns
+from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, takes_weights
 from lesion_fusion.tabular.training_rows import Training
 
@@ -69,7 +69,7 @@ class Search(Parameters):
         return each_value_once(ends)
 
 
-class TabularModel(ModelParameters):
+class ClassifierParameters(Parameters):
     """One classifier over one feature table.
 
     `views` are the parts of the table: the record's predictors or a representation learned of them, the image
@@ -116,7 +116,7 @@ class TabularModel(ModelParameters):
         }
 
     @model_validator(mode="after")
-    def _grid_fits(self) -> TabularModel:
+    def _grid_fits(self) -> Self:
         allowed = {*CLASSIFIERS[self.classifier](0).get_params(), IMAGE_WEIGHT}
         if self.search and self.grid:
             raise ValueError("hyperparameters are tried by `grid` or by `search`, not by both")

@@ -18,7 +18,7 @@ from lesion_fusion.cohort.folds import derived_seed, inner_folds
 from lesion_fusion.tabular.calibration import Calibration, class_scores, decision_threshold
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import image_weight_settings, is_number, make_encoder
-from lesion_fusion.tabular.parameters import IMAGE_WEIGHT, Search, TabularModel, Tuning, of_classifier
+from lesion_fusion.tabular.parameters import IMAGE_WEIGHT, Search, ClassifierParameters, Tuning, of_classifier
 from lesion_fusion.tabular.search import ChangeRows, SharedGridSearchCV, encoded_folds, response_score
 from lesion_fusion.tabular.training_rows import TrainingRows, training_rows
 
@@ -53,7 +53,7 @@ def tune(
     features: pd.DataFrame,
     labels: np.ndarray,
     groups: np.ndarray,
-    model: TabularModel,
+    model: ClassifierParameters,
     tuning: Tuning,
     n_classes: int,
     seed: int,
@@ -87,7 +87,7 @@ def tune_by_search(
     features: pd.DataFrame,
     labels: np.ndarray,
     groups: np.ndarray,
-    model: TabularModel,
+    model: ClassifierParameters,
     search: Search,
     tuning: Tuning,
     n_classes: int,
@@ -129,7 +129,7 @@ def study_name(
     features: pd.DataFrame,
     labels: np.ndarray,
     groups: np.ndarray,
-    model: TabularModel,
+    model: ClassifierParameters,
     search: Search,
     tuning: Tuning,
     seed: int,
@@ -173,7 +173,7 @@ def best_points(log: pd.DataFrame, at_most: int = 20) -> pd.DataFrame:
     return points.sort_values("score", ascending=False, kind="stable", ignore_index=True).head(at_most)
 
 
-def _pipeline(features: pd.DataFrame, model: TabularModel, seed: int) -> Pipeline:
+def _pipeline(features: pd.DataFrame, model: ClassifierParameters, seed: int) -> Pipeline:
     encoder = make_encoder(list(features.columns), model.components, model.represents_record)
     return Pipeline([("encode", encoder), ("classify", CLASSIFIERS[model.classifier](seed))])
 
@@ -191,7 +191,7 @@ def _weight(point: Mapping[str, Any]) -> float:
     return float(point.get(IMAGE_WEIGHT, 1.0))
 
 
-def _row_changes(model: TabularModel, seed: int) -> ChangeRows:
+def _row_changes(model: ClassifierParameters, seed: int) -> ChangeRows:
     """Return how the encoded rows of a split become those to fit on."""
 
     def change(steps: Pipeline, encoded: np.ndarray, labels: np.ndarray, split: int) -> TrainingRows:

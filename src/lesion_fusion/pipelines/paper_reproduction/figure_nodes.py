@@ -9,11 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.curves import class_distribution, confusion_table, roc_curve
+from lesion_fusion.evaluation.curves import class_distribution, confusion_table
+from lesion_fusion.evaluation.curves import roc_curve
 from lesion_fusion.evaluation.figures.table_figures import class_distribution_figure, confusion_matrix_figure
+from lesion_fusion.imaging.case_files import Files
+from lesion_fusion.imaging.lesion_image import masked_full, merge_masks
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.imaging.inspection import Files
-from lesion_fusion.imaging.masks import masked_full, merge_masks
 from lesion_fusion.published_study import figures
 from lesion_fusion.published_study.cells import Cell, of_cell
 from lesion_fusion.published_study.comparison import comparison_columns
@@ -98,10 +99,12 @@ def draw_confusion_matrices(
     study: Study,
 ) -> tuple[Figure, Figure]:
     """Return the confusion matrices of the best model of each family, as reproduced and leak-free."""
-    judge = evaluation.judge(rows, study.seed)
 
     def draw(cell: Cell) -> Figure:
-        tables = {name: confusion_table(table, judge) for name, table in _best(predictions, comparison, cell)}
+        tables = {
+            name: confusion_table(table, rows, evaluation.resamples, evaluation.confidence, study.seed)
+            for name, table in _best(predictions, comparison, cell)
+        }
         matrices = [confusion_matrix_figure(table, title=name) for name, table in tables.items()]
         return panels.side_by_side([panels.as_png(matrix) for matrix in matrices])
 
@@ -118,12 +121,12 @@ def draw_roc_curves(
     study: Study,
 ) -> Figure:
     """Return the ROC curves, malignant against all others, of the best model of each family under both protocols."""
-    judge = evaluation.judge(rows, study.seed)
     columns = comparison_columns(parameters)
     return panels.roc_panels(
         {
             name.replace("_", "-"): {
-                model: roc_curve(table, judge) for model, table in _best(predictions, comparison, columns[name])
+                model: roc_curve(table, rows, evaluation.resamples, evaluation.confidence, study.seed)
+                for model, table in _best(predictions, comparison, columns[name])
             }
             for name in ("reproduced", "leak_free")
         }

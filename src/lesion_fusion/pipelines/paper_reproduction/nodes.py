@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.published_study.cells import Sample
 from lesion_fusion.published_study.classifiers import Tables, evaluate_classifier
 from lesion_fusion.published_study.comparison import compare_protocols, luck_of_one_test_set, worth_of_shortcuts
@@ -136,11 +136,10 @@ def compare(
     study: Study,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the comparison of the protocols, the worth of each shortcut and the luck of one test set."""
-    judge = evaluation.judge(rows, study.seed)
-    judges = {False: judge, True: evaluation.judge(permuted_rows, study.seed)}
+    bootstrap = (evaluation.resamples, evaluation.confidence, study.seed)
     return (
-        compare_protocols(predictions, judges, parameters),
-        worth_of_shortcuts(predictions, judge, parameters),
+        compare_protocols(predictions, {False: rows, True: permuted_rows}, parameters, bootstrap),
+        worth_of_shortcuts(predictions, rows, parameters, bootstrap),
         luck_of_one_test_set(predictions, parameters),
     )
 
