@@ -11,6 +11,7 @@ from lesion_fusion.evaluation.judge import per_fold
 from lesion_fusion.notation import number
 from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
 
+
 @dataclass(frozen=True)
 class FoldRow:
     """One outer fold: its cases, the AUROC in it (None where it has one class only) and what was settled inside it.
