@@ -35,7 +35,7 @@ def withheld(rows: Sequence[WithoutPart]) -> dict[str, list[str]]:
 
 
 def without_parts(table: pd.DataFrame, confidence: float) -> Sequence[WithoutPart]:
-    """Return the rows of `evaluation.missing_modality`."""
+    """Return the rows of `evaluation.comparisons.missing_modality`."""
     found = []
     for row in records(table):
         auroc = cost = None

@@ -41,7 +41,7 @@ class Worth:
 
 
 def worths(table: pd.DataFrame, planned: PlannedComparisons, confidence: float) -> list[Worth]:
-    """Return the groups of `evaluation.planned_comparisons` in their order."""
+    """Return the groups of `evaluation.comparisons.planned_comparisons` in their order."""
     rows = records(table)
     return [
         Worth(
