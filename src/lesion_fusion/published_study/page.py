@@ -12,7 +12,7 @@ from lesion_fusion.notation import Estimate, listing, number, percent, signed, w
 from lesion_fusion.published_study.comparison import ALL, comparison_columns
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
-from lesion_fusion.reporting.answer import Statement
+from lesion_fusion.reporting.page import Statement
 
 CHANCE = {2: "one half", 3: "one third"}
 

@@ -14,11 +14,12 @@ from lesion_fusion.published_study.page import compared_rows, shortcut_rows, sta
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
 from lesion_fusion.published_study.scores import METRICS
-from lesion_fusion.reporting.description import describe
 from lesion_fusion.reporting.parameters import ReportParameters
-from lesion_fusion.reporting.rendering import render_page
+from lesion_fusion.reporting.page import render_page
+from lesion_fusion.reporting.sections.answer import statements_html
 
-TEMPLATE = "paper_reproduction.html.j2"
+# The module beside which the page's template lies.
+PAGE = "lesion_fusion.published_study.page"
 # The audit's figures of the cohort, which this report shows too.
 OF_COHORT = ("cohort_ages", "cohort_birads")
 
@@ -44,7 +45,9 @@ def write_paper_report(
     classes = parameters.protocol.classes
     collected = rows[rows["copy"] == 0]["label"].value_counts()
     return render_page(
-        TEMPLATE,
+        PAGE,
+        title=f"{report.cohort.title}: the published study, reproduced",
+        heading=f"{report.cohort.title}: the published study, reproduced",
         cohort=report.cohort,
         published=parameters.published,
         protocol=parameters.protocol,
@@ -55,10 +58,10 @@ def write_paper_report(
         balanced=int(rows["label"].isin(classes).sum()),
         shortcuts=SHORTCUTS,
         metric_labels={name: metric.label for name, metric in METRICS.items()},
-        answer=statements(comparison, shortcuts, luck, parameters),
+        answer=statements_html(statements(comparison, shortcuts, luck, parameters)),
         compared=compared_rows(comparison, parameters),
         worth=shortcut_rows(shortcuts),
-        models={name: describe(entry.model_dump()) for name, entry in parameters.entries.items()},
+        models={name: entry.describe() for name, entry in parameters.entries.items()},
         figures=figures,
         confidence=evaluation.confidence,
         resamples=evaluation.resamples,
