@@ -22,6 +22,7 @@ class LateFusion(ModelParameters):
     decides at the mean of their thresholds.
     """
 
+    kind: Literal["late"] = "late"
     members: tuple[str, ...] = Field(min_length=2)
     rule: Rule = "mean"
     classifier: str | None = None

@@ -30,6 +30,7 @@ class TabularModel(ModelParameters):
     `pooled_with` names another cohort, whose cases are learned from beside those of every training fold.
     """
 
+    kind: Literal["classifier"] = "classifier"
     classifier: str
     views: tuple[View, ...] = Field(min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from lesion_fusion.cohort.audit.findings import RULES, Finding
+from lesion_fusion.parameters import Parameters
 
 
-class Explanation(BaseModel):
+class Explanation(Parameters):
     """Why a finding is known and accepted; `covers` names the cases or columns it holds for, all where empty."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: str = Field(min_length=1)
     covers: tuple[str, ...] = ()
@@ -20,7 +19,7 @@ class Explanation(BaseModel):
         return not self.covers or set(found.subjects) <= set(self.covers)
 
 
-class CohortAudit(BaseModel):
+class CohortAudit(Parameters):
     """From where on the audit reports.
 
     `alpha`: level of a family of tests after Holm's correction. `confidence`: of intervals. `rare_category`,
@@ -28,8 +27,6 @@ class CohortAudit(BaseModel):
     288 bits. `tiny_mask`, `large_mask`: shares of the image. `folds`, `repeats`: cross-validation of acquisition
     proxies. `explained`: known findings by number.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(default=0.05, gt=0, lt=1)
     confidence: float = Field(default=0.95, gt=0, lt=1)

@@ -29,6 +29,7 @@ class JointModel(NetworkModel):
     sees; without it, the study's.
     """
 
+    kind: Literal["joint"] = "joint"  # type: ignore[assignment]
     fusion: Literal["gated", "attention", "concatenation"]
     record_units: tuple[PositiveInt, ...] = Field(default=(32, 16), min_length=1)
     predictors: tuple[str, ...] | None = Field(default=None, min_length=1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ class NetworkModel(ModelParameters):
     `image_input` is a name under `preprocessing.image_inputs`. A training costs minutes, a classifier seconds.
     """
 
+    kind: Literal["network"] = "network"
     network: NetworkParameters
     image_input: str
     repeats: int = Field(default=1, ge=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ class TransferredModel(ModelParameters):
     fitted on this cohort's training folds; else the model answers as it does there, and learns nothing here at all.
     """
 
+    kind: Literal["transferred"] = "transferred"
     transferred: str = Field(pattern=r"^[^.]+\.[^.]+\.[^.]+$")
     image_inputs: tuple[str, ...] = ()
     calibrated: bool = True
