@@ -70,12 +70,20 @@ def validated(kind: type[Group], values: Any, place: str = "") -> Group:
 
 
 def present(entries: Any) -> Any:
-    """Return the entries of a group without those set to null or not enabled; what is no mapping unchanged."""
+    """Return the entries of a group without those set to null or not enabled.
+
+    Raises ValidationError for entries that are no groups of parameters.
+    """
     if entries is None:
         return {}
     if not isinstance(entries, Mapping):
         return entries
-    return {name: entry for name, entry in entries.items() if entry is not None and not _is_off(entry)}
+    given = {name: entry for name, entry in entries.items() if entry is not None}
+    broken = [name for name, entry in given.items() if not isinstance(entry, Mapping | BaseModel)]
+    if broken:
+        message = "an entry is a group of parameters, or null to leave it out"
+        raise refused("entries", [fault([name], f"{message}, not {given[name]!r}") for name in broken])
+    return {name: entry for name, entry in given.items() if not _is_off(entry)}
 
 
 def read_by_kind(entry: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -127,7 +135,7 @@ def _without_kind_in_place(found: ErrorDetails) -> ErrorDetails:
     if found["type"] != "union_tag_invalid":
         return found | ErrorDetails(loc=found["loc"][1:])  # type: ignore[typeddict-item,return-value]
     given, known = found["input"]["kind"], found["ctx"]["expected_tags"].replace("'", "").split(", ")
-    problem = "each entry says what it is" if given is None else f"no kind is called {given}"
+    problem = "missing; it says what the entry is" if given is None else f"no kind is called {given}"
     return fault(["kind"], f"{problem}. {did_you_mean(str(given), known)}")
 
 

@@ -1,11 +1,11 @@
 """Settings of the Kedro project."""
 
+from lesion_fusion.config.resolvers import RESOLVERS
 from lesion_fusion.hooks.closing_message import ClosingMessage
+from lesion_fusion.hooks.configuration import ReadConfiguration
 from lesion_fusion.hooks.live_curves import LiveCurves
 from lesion_fusion.hooks.missing_inputs import MissingInputs
-from lesion_fusion.hooks.configuration import ReadConfiguration
 from lesion_fusion.hooks.progress import Progress
-from lesion_fusion.config.resolvers import RESOLVERS
 from lesion_fusion.hooks.reuse import Reuse
 from lesion_fusion.hooks.tracking import Tracking
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT
 
 from lesion_fusion.config.resolvers import (
     TRACKING_VARIABLE,
@@ -14,6 +13,7 @@ from lesion_fusion.config.resolvers import (
     project_path,
     tracking_uri,
 )
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(("value", "expected"), [("there", "there"), ("", "here"), (None, "here")])

@@ -30,10 +30,19 @@ from lesion_fusion.tabular.parameters import Tuning
 
 
 class Preprocessing(Parameters):
-    """The outer folds, and the images made for networks by name (at least one)."""
+    """The outer folds, and the images made for networks by name."""
 
     folds: Folds
-    image_inputs: Annotated[dict[str, ImageInput], BeforeValidator(present)] = Field(min_length=1)
+    image_inputs: Annotated[dict[str, ImageInput], BeforeValidator(present)]
+
+    @field_validator("image_inputs")
+    @classmethod
+    def _at_least_one(cls, image_inputs: dict[str, ImageInput]) -> dict[str, ImageInput]:
+        if not image_inputs:
+            raise ValueError(
+                "has no entry; at least one is needed: networks name them, the report draws examples of one"
+            )
+        return image_inputs
 
 
 class Globals(Parameters):

@@ -27,8 +27,8 @@ def _cohort(configuration: Configuration) -> Iterator[ErrorDetails]:
     if configuration.study.cohort != configuration.cohort:
         yield fault(
             ["study", "cohort"],
-            f"is {configuration.study.cohort}, but the results are stored under {configuration.cohort}. Set `cohort` in "
-            "an environment's globals.yml instead.",
+            f"is {configuration.study.cohort}, but the results are stored under {configuration.cohort}. Set `cohort` "
+            "in an environment's globals.yml instead.",
         )
 
 

@@ -37,7 +37,7 @@ class CohortAudit(Parameters):
     large_mask: float = Field(default=0.5, ge=0, le=1)
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=5, ge=1)
-    explained: dict[str, Explanation] = {}
+    explained: dict[str, Explanation] = Field(default_factory=dict)
 
     @field_validator("explained")
     @classmethod
