@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
-from kedro.framework.project import settings
 from kedro.utils import find_kedro_project
 
 from lesion_fusion.config.configuration import Configuration
 from lesion_fusion.parameters import InvalidParameterError, validated
+from lesion_fusion.settings import CONFIG_LOADER_ARGS
 
 # They name folders and grids, which files of conf/ read before any parameter of a command counts.
 _ONLY_IN_FILES = ("cohort", "data_folder", "grids")
@@ -47,9 +47,8 @@ def use(configuration: Configuration) -> bool:
 def configuration() -> Configuration:
     """Return the configuration in use; without a session that of the environment in KEDRO_ENV, or the default one."""
     if not _in_use:
-        conf_source = str((find_kedro_project(Path.cwd()) or Path.cwd()) / settings.CONF_SOURCE)
-        environment = os.environ.get("KEDRO_ENV")
-        return read_configuration(OmegaConfigLoader(conf_source, environment, **settings.CONFIG_LOADER_ARGS))
+        conf_source = str((find_kedro_project(Path.cwd()) or Path.cwd()) / "conf")
+        return read_configuration(OmegaConfigLoader(conf_source, os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS))
     return _in_use[0]
 
 
