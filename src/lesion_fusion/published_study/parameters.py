@@ -95,8 +95,6 @@ class PaperReproduction(Parameters):
                 self._check([entry.network], networks, f"{name}.network")
             if entry.image_input is not None:
                 self._check([entry.image_input], [IMAGE_INPUT], f"{name}.image_input")
-            if entry.pooled_with is not None:
-                raise ValueError(f"{name}.pooled_with: the published study has one cohort; remove it")
         return self
 
     @staticmethod
