@@ -14,7 +14,8 @@ from lesion_fusion.published_study.features import reads_outcome, trial_features
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.tabular.encoding import EMBEDDING_PREFIX
-from lesion_fusion.tabular.parameters import Tuning, TabularModel
+from lesion_fusion.tabular.parameters import Tuning
+from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.tabular.tuning import tune
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 def evaluate_classifier(
     full_name: str,
-    model: TabularModel,
+    model: Classifier,
     samples: Mapping[bool, Sample],
     parameters: PaperReproduction,
     tuning: Tuning,
@@ -64,7 +65,7 @@ def evaluate_classifier(
             )
 
 
-def _of_split(embeddings: pd.DataFrame, model: TabularModel, trial: Trial, number: int) -> np.ndarray:
+def _of_split(embeddings: pd.DataFrame, model: Classifier, trial: Trial, number: int) -> np.ndarray:
     """Return a network's embeddings (n, d) of the trial's rows as they stand for one of its splits."""
     repeat, fold = trial.place(number)
     chosen = embeddings[

@@ -12,11 +12,11 @@ from lesion_fusion.published_study.cells import Trial
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.pictures import MASKINGS
 from lesion_fusion.tabular.encoding import feature_table
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.models.classifier import Classifier
 
 
 def trial_features(
-    trial: Trial, model: TabularModel, parameters: PaperReproduction, embeddings: np.ndarray | None = None
+    trial: Trial, model: Classifier, parameters: PaperReproduction, embeddings: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Return the features of the trial's rows, indexed by case_id; `embeddings` (n, d) where the model reads any."""
     protocol = trial.cell.protocol
@@ -39,7 +39,7 @@ def trial_features(
     return table
 
 
-def reads_outcome(model: TabularModel) -> bool:
+def reads_outcome(model: Classifier) -> bool:
     """Whether outcome columns would reach the model: they are part of the record."""
     return not {"record", "record_representation"}.isdisjoint(model.views)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.evaluation.predictions import PROBABILITY_PREFIX
 from lesion_fusion.models.late import fit_fusion
-from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.models.late import Late
 from lesion_fusion.published_study.cells import Sample, Trial, cells_of, of_cell, set_up
 from lesion_fusion.published_study.classifiers import Tables
 from lesion_fusion.published_study.parameters import PaperReproduction
@@ -20,7 +20,7 @@ from lesion_fusion.tabular.parameters import Tuning
 
 def evaluate_late(
     full_name: str,
-    model: LateFusion,
+    model: Late,
     members: Tables,
     samples: Mapping[bool, Sample],
     parameters: PaperReproduction,
@@ -53,7 +53,7 @@ def evaluate_late(
 
 
 def _joint(
-    model: LateFusion, predictions: pd.DataFrame, trial: Trial, repeat: int, fold: int
+    model: Late, predictions: pd.DataFrame, trial: Trial, repeat: int, fold: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return positions (n,) of the rows that all members predicted in a split, and (members, n, k) probabilities."""
     tables = [

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WrapValidator, field_validator, model_validator
 
 from lesion_fusion.cohort.schema import predictor_columns
-from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.models.late import Late
 from lesion_fusion.imaging.parameters import NetworkParameters
-from lesion_fusion.parameters import Parameters
+from lesion_fusion.parameters import Parameters, did_you_mean, present, read_by_kind
 from lesion_fusion.published_study.copies import Alteration
 from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.published_study.scores import METRICS
 from lesion_fusion.published_study.splits import Splitting
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.models.classifier import Classifier
 
 # What every model here sees of an image: the whole of it, black outside the masks.
 IMAGE_INPUT = "masked_full"
@@ -24,25 +24,20 @@ IMAGE_INPUT = "masked_full"
 class StudyNetwork(Parameters):
     """A network trained on the masked full image, its copies made beforehand."""
 
+    kind: Literal["network"] = "network"
     network: NetworkParameters
 
 
-def _kind(entry: Any) -> str:
-    if isinstance(entry, BaseModel):
-        return {LateFusion: "late", StudyNetwork: "network"}.get(type(entry), "classifier")
-    if "members" in entry:
-        return "late"
-    return "network" if isinstance(entry.get("network"), Mapping) else "classifier"
+Entry = Classifier | StudyNetwork | Late
+
+_by_kind = (Field(discriminator="kind"), WrapValidator(read_by_kind))
+ImagingEntry = Annotated[Classifier | StudyNetwork, *_by_kind]
+FusedEntry = Annotated[Classifier | Late, *_by_kind]
 
 
-def _stands_alone(entry: BaseModel) -> bool:
+def _stands_alone(entry: Entry) -> bool:
     """Whether a model reads no other model's predictions or embeddings."""
-    return isinstance(entry, StudyNetwork) or (isinstance(entry, TabularModel) and entry.network is None)
-
-
-_Classifier = Annotated[TabularModel, Tag("classifier")]
-ImagingEntry = Annotated[_Classifier | Annotated[StudyNetwork, Tag("network")], Discriminator(_kind)]
-FusedEntry = Annotated[_Classifier | Annotated[LateFusion, Tag("late")], Discriminator(_kind)]
+    return entry.kind == "network" or (entry.kind == "classifier" and entry.network is None)
 
 
 class Published(Parameters):
@@ -79,50 +74,41 @@ class PaperReproduction(Parameters):
     alteration: Alteration = Alteration()
     image_size: int = Field(default=64, ge=16, le=1024)
     compared: tuple[str, ...] = Field(min_length=1)
-    clinical: dict[str, TabularModel] = Field(default_factory=dict)
-    imaging: dict[str, ImagingEntry] = Field(default_factory=dict)
-    fusion: dict[str, FusedEntry] = Field(default_factory=dict)
+    clinical: Annotated[dict[str, Classifier], BeforeValidator(present)] = Field(default_factory=dict)
+    imaging: Annotated[dict[str, ImagingEntry], BeforeValidator(present)] = Field(default_factory=dict)
+    fusion: Annotated[dict[str, FusedEntry], BeforeValidator(present)] = Field(default_factory=dict)
     published: Published
-
-    @field_validator("clinical", "imaging", "fusion", mode="before")
-    @classmethod
-    def _without_those_left_out(cls, entries: Any) -> Any:
-        if not isinstance(entries, Mapping):
-            return entries
-        given = {name: entry for name, entry in entries.items() if entry is not None}
-        broken = [name for name, entry in given.items() if not isinstance(entry, Mapping | BaseModel)]
-        if broken:
-            raise ValueError(f"each entry holds a model's parameters; these do not: {', '.join(broken)}")
-        return given
 
     @model_validator(mode="after")
     def _names_exist_and_may_predict(self) -> Self:
         predictor_columns(self.predictors, self.outcome_columns)
-        networks = [name for name, entry in self.entries.items() if isinstance(entry, StudyNetwork)]
+        networks = [name for name, entry in self.entries.items() if entry.kind == "network"]
         joined = [name for name in self.entries if not name.startswith("fusion.")]
         self._check(self.compared, [name for name, entry in self.entries.items() if _stands_alone(entry)], "compared")
         self._check(self.published.figures, list(self.entries), "published.figures")
         for name, entry in self.entries.items():
-            if isinstance(entry, TabularModel) and entry.network is not None:
-                self._check([entry.network], networks, f"{name}.network")
-            if isinstance(entry, TabularModel) and entry.image_input is not None:
-                self._check([entry.image_input], [IMAGE_INPUT], f"{name}.image_input")
-            if isinstance(entry, LateFusion):
+            if entry.kind == "late":
                 self._check(entry.members, joined, f"{name}.members")
+            if entry.kind != "classifier":
+                continue
+            if entry.network is not None:
+                self._check([entry.network], networks, f"{name}.network")
+            if entry.image_input is not None:
+                self._check([entry.image_input], [IMAGE_INPUT], f"{name}.image_input")
         return self
 
     @staticmethod
-    def _check(named: Any, known: list[str], where: str) -> None:
+    def _check(named: Iterable[str], known: list[str], where: str) -> None:
         unknown = [name for name in named if name not in known]
         if unknown:
-            raise ValueError(f"{where} names {', '.join(unknown)}; there are: {', '.join(known)}")
+            raise ValueError(f"{where} names {', '.join(unknown)}. {did_you_mean(unknown[0], known)}")
 
     @property
-    def entries(self) -> dict[str, TabularModel | StudyNetwork | LateFusion]:
+    def entries(self) -> dict[str, Entry]:
         """All models by `<family>.<model>`."""
-        families: dict[str, Mapping[str, TabularModel | StudyNetwork | LateFusion]] = {
+        families: dict[str, Mapping[str, Entry]] = {
             "clinical": self.clinical,
             "imaging": self.imaging,
             "fusion": self.fusion,
         }
-        return {f"{family}.{name}": entry for family, of in families.items() for name, entry in of.items()}
+        return {f"{family}.{name}": entry for family, models in families.items() for name, entry in models.items()}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.models.late import Late
 from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.published_study.cells import Sample
@@ -115,7 +115,7 @@ def reproduce_fusion(
     tables: list[Tables] = []
     for name, model in parameters.fusion.items():
         full_name = f"fusion.{name}"
-        if isinstance(model, LateFusion):
+        if isinstance(model, Late):
             tables += evaluate_late(full_name, model, members, samples, parameters, tuning, study.seed)
         else:
             tables += evaluate_classifier(full_name, model, samples, parameters, tuning, study.seed, embeddings)

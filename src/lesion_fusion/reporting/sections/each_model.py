@@ -69,11 +69,7 @@ def write(
     plots = {**clinical_plots, **imaging_plots, **fusion_plots}
     details = [_details(place, models[place.full_name], evaluated[place.full_name], plots) for place in board]
     return fill(
-        __name__,
-        models=details,
-        interval=percent(evaluation.confidence),
-        classes=study.classes,
-        registry=METRICS,
+        __name__, models=details, interval=percent(evaluation.confidence), classes=study.classes, registry=METRICS
     )
 
 
