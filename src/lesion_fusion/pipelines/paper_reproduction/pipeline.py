@@ -28,7 +28,6 @@ from lesion_fusion.pipelines.paper_reproduction.nodes import (
     reproduce_imaging,
 )
 from lesion_fusion.pipelines.paper_reproduction.report_nodes import (
-    OF_COHORT,
     gather_paper_figures,
     write_paper_report,
 )
@@ -131,7 +130,7 @@ def create_pipeline() -> Pipeline:
                 )
             ),
             Node(draw_training, ["paper_training_log", _PARAMETERS], "paper_training", name="draw_training"),
-            Node(gather_paper_figures, [*FIGURES, *OF_COHORT], "paper_figures", name="gather_figures"),
+            Node(gather_paper_figures, ["cohort_plots", *FIGURES], "paper_figures", name="gather_figures"),
             Node(
                 write_paper_report,
                 [

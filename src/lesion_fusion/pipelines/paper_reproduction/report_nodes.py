@@ -14,19 +14,17 @@ from lesion_fusion.published_study.page import compared_rows, shortcut_rows, sta
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
 from lesion_fusion.published_study.scores import METRICS
-from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.page import render_page
+from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.sections.answer import statements_html
 
 # The module beside which the page's template lies.
 PAGE = "lesion_fusion.published_study.page"
-# The audit's figures of the cohort, which this report shows too.
-OF_COHORT = ("cohort_ages", "cohort_birads")
 
 
-def gather_paper_figures(*pictures: bytes) -> dict[str, bytes]:
-    """Return the figures by their names, `FIGURES` and `OF_COHORT`."""
-    return dict(zip((*FIGURES, *OF_COHORT), pictures, strict=True))
+def gather_paper_figures(cohort_plots: Mapping[str, bytes], *pictures: bytes) -> dict[str, bytes]:
+    """Return the plots by their names, `FIGURES`, and those of the cohort by `cohort_<name>`."""
+    return dict(zip(FIGURES, pictures, strict=True)) | {f"cohort_{name}": plot for name, plot in cohort_plots.items()}
 
 
 def write_paper_report(
