@@ -26,7 +26,7 @@ from lesion_fusion.pipelines.preprocessing.nodes import Folds
 from lesion_fusion.pipelines.pretraining.nodes import Pretraining
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.reporting.parameters import ReportParameters
-from lesion_fusion.tabular.parameters import Tuning
+from lesion_fusion.tabular.parameters import TabularModel, Tuning
 
 
 class Preprocessing(Parameters):
@@ -113,7 +113,7 @@ class Configuration(Globals):
         return [name for name, entry in self.models.items() if not entry.ablation]
 
     @property
-    def classifiers(self) -> dict[str, Entry]:
+    def classifiers(self) -> dict[str, TabularModel]:
         """The classifiers on the leaderboard."""
         return {name: entry for name, entry in self.models.items() if entry.kind == "classifier" and not entry.ablation}
 
