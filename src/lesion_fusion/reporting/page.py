@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from lesion_fusion import notation
+from lesion_fusion.statistics.metrics import METRICS
 
 PACKAGE = "lesion_fusion"
 
@@ -32,7 +33,7 @@ def fill(module: str, **values: Any) -> Markup:
     `module` is the module's `__name__`; its template has its name, followed by `.html.j2`.
     """
     template = f"{module.removeprefix(f'{PACKAGE}.').replace('.', '/')}.html.j2"
-    return Markup(_environment().get_template(template).render(**values))  # noqa: S704 (escaped by the template)
+    return Markup(_environment().get_template(template).render(**values))
 
 
 def render_page(module: str = __name__, **values: Any) -> str:
@@ -62,7 +63,7 @@ def data_uri(picture: bytes) -> str:
 
 @cache
 def _environment() -> Environment:
-    """Return the environment of all templates, which know the macros of `page_macros.html.j2` by their names."""
+    """Return the environment of all templates; all know `METRICS` and the macros of `page_macros.html.j2`."""
     environment = Environment(
         loader=PackageLoader(PACKAGE, "."),
         autoescape=True,
@@ -85,4 +86,5 @@ def _environment() -> Environment:
     }
     macros = environment.get_template("reporting/page_macros.html.j2").module
     environment.globals |= {name: macro for name, macro in vars(macros).items() if not name.startswith("_")}
+    environment.globals["METRICS"] = METRICS
     return environment

@@ -15,6 +15,9 @@ from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.notation import Estimate
 from lesion_fusion.statistics.metrics import METRICS
 
+# The datasets that hold the models of all families.
+MODELS = ("clinical_models", "imaging_models", "fusion_models")
+
 
 class Verdict(StrEnum):
     """Outcome of a paired test."""

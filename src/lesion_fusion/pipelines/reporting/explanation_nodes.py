@@ -52,8 +52,10 @@ def _contributions(trained: Trained, explained: np.ndarray, background: np.ndarr
     # Imported here: shap takes seconds to import.
     from lesion_fusion.tabular.shapley import shapley_values
 
-    features, model = trained.features, _fitted_classifier(trained)
+    features = trained.features
     assert features is not None
+    # A kind that is explainable fits a model with an estimator.
+    model: Any = trained.model
     shown = features.iloc[explained]
     found = shapley_values(
         model.estimator, model.calibration, shown, features.iloc[background], IMPORTANCE_GROUPS, seed
@@ -62,11 +64,6 @@ def _contributions(trained: Trained, explained: np.ndarray, background: np.ndarr
     values = shown.reindex(columns=found.contributions.columns)
     long["value"] = values.astype("str").where(values.notna()).to_numpy().T.ravel()
     return long.assign(base=found.base, exact=found.exact)
-
-
-def _fitted_classifier(trained: Trained) -> Any:
-    """Return the fitted model of a kind that is explainable, which has an `estimator`."""
-    return trained.model
 
 
 def draw_contributions(shap_values: pd.DataFrame) -> dict[str, bytes]:

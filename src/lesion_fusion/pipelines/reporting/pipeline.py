@@ -16,8 +16,8 @@ from lesion_fusion.pipelines.reporting.table_nodes import (
     tabulate_subgroups,
 )
 from lesion_fusion.reporting.sections import SECTIONS
+from lesion_fusion.reporting.standing import MODELS
 
-MODELS = ["clinical_models", "imaging_models", "fusion_models"]
 PLOTS = ["clinical_plots", "imaging_plots", "fusion_plots"]
 CASES = ["study_cases", "image_descriptors"]
 

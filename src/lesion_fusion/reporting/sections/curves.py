@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.notation import percent
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import places
 from lesion_fusion.tabular.parameters import Tuning
@@ -39,8 +38,7 @@ def write(
         board=places(leaderboard, evaluation.baseline, evaluation.confidence),
         has_reader=not reader_operating_points.empty,
         plots=plots,
-        minimum_sensitivity=tuning.decision.minimum_sensitivity,
-        interval=percent(evaluation.confidence),
-        classes=study.classes,
-        positive=study.classes[-1],
+        tuning=tuning,
+        evaluation=evaluation,
+        study=study,
     )

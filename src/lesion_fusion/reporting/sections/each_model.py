@@ -11,25 +11,19 @@ from markupsafe import Markup
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.families import FAMILIES
 from lesion_fusion.models.base import Description, Family, Trained
-from lesion_fusion.notation import Estimate, percent
+from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.description import FoldRow, PointRow, fold_rows, point_rows
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import Place, models_on_board, places
-from lesion_fusion.statistics.metrics import METRICS
+from lesion_fusion.reporting.standing import MODELS, Place, models_on_board, places
 
 TITLE = "Each model"
 DATASETS = (
     "leaderboard",
-    "clinical_models",
-    "imaging_models",
-    "fusion_models",
-    "clinical_metrics",
-    "imaging_metrics",
-    "fusion_metrics",
-    "clinical_plots",
-    "imaging_plots",
-    "fusion_plots",
+    *MODELS,
+    *(f"{family}_metrics" for family in FAMILIES),
+    *(f"{family}_plots" for family in FAMILIES),
     "params:evaluation",
     "params:study",
 )
@@ -68,9 +62,7 @@ def write(
     evaluated = {**clinical_metrics, **imaging_metrics, **fusion_metrics}
     plots = {**clinical_plots, **imaging_plots, **fusion_plots}
     details = [_details(place, models[place.full_name], evaluated[place.full_name], plots) for place in board]
-    return fill(
-        __name__, models=details, interval=percent(evaluation.confidence), classes=study.classes, registry=METRICS
-    )
+    return fill(__name__, models=details, evaluation=evaluation, study=study)
 
 
 def _details(place: Place, trained: Trained, evaluated: Mapping[str, Any], plots: Mapping[str, bytes]) -> ModelDetails:

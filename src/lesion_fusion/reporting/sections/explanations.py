@@ -36,7 +36,7 @@ def write(shap_values: pd.DataFrame, plots: Mapping[str, bytes], study: Study) -
     """Return the section as HTML."""
     explained = explained_cases(shap_values)
     shown = {name: plots[name] for name in explained}
-    return fill(__name__, plots=shown, explained=explained, positive=study.classes[-1])
+    return fill(__name__, plots=shown, explained=explained, study=study)
 
 
 def explained_cases(shap_values: pd.DataFrame) -> dict[str, list[ExplainedCase]]:

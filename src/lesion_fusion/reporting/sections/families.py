@@ -7,10 +7,9 @@ from markupsafe import Markup
 
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.families import FAMILIES
-from lesion_fusion.notation import percent
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import comparisons, places
-from lesion_fusion.statistics.metrics import METRICS, tabulated_metrics
+from lesion_fusion.statistics.metrics import tabulated_metrics
 
 TITLE = "What each family adds"
 DATASETS = ("leaderboard", "family_comparisons", "params:evaluation")
@@ -24,7 +23,6 @@ def write(leaderboard: pd.DataFrame, family_comparisons: pd.DataFrame, evaluatio
         board=board,
         pairs=comparisons(family_comparisons, evaluation.confidence),
         families=[name for name in FAMILIES if any(place.family == name for place in board)],
-        interval=percent(evaluation.confidence),
-        registry=METRICS,
         tabulated=tabulated_metrics(),
+        evaluation=evaluation,
     )

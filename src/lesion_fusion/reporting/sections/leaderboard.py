@@ -8,10 +8,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.notation import percent
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import comparisons, places
-from lesion_fusion.statistics.metrics import METRICS
 
 TITLE = "Leaderboard"
 DATASETS = ("leaderboard", "candidates", "folds", "report_plots", "params:evaluation")
@@ -31,8 +29,5 @@ def write(
         candidates=comparisons(candidates, evaluation.confidence),
         n_repeats=folds["repeat"].nunique(),
         plots=plots,
-        baseline=evaluation.baseline,
-        resamples=evaluation.resamples,
-        interval=percent(evaluation.confidence),
-        registry=METRICS,
+        evaluation=evaluation,
     )

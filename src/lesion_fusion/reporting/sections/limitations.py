@@ -14,19 +14,10 @@ from lesion_fusion.models.base import Family
 from lesion_fusion.notation import count, listing
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
-from lesion_fusion.reporting.standing import Place, models_on_board, places
+from lesion_fusion.reporting.standing import MODELS, Place, models_on_board, places
 
 TITLE = "Limitations"
-DATASETS = (
-    "cohort_audit",
-    "leaderboard",
-    "clinical_models",
-    "imaging_models",
-    "fusion_models",
-    "params:evaluation",
-    "params:report",
-    "params:study",
-)
+DATASETS = ("cohort_audit", "leaderboard", *MODELS, "params:evaluation", "params:report", "params:study")
 
 
 def write(
@@ -88,7 +79,7 @@ def limitations(
         found.append(f"The audit of the cohort warns of {listing(list(warned))}; its table says what was found.")
     if len(board) > 1:
         found.append(
-            f"The best of {len(board)} models is best on the very cases that rank it. Its metric is therefore somewhat "
+            f"The best of {len(board)} models is best on the very cases that rank it. Its AUROC is therefore somewhat "
             "optimistic, and its interval does not cover that choice."
         )
     fewest = min(place.n_repeats for place in board)

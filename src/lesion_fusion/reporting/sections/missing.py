@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.notation import Estimate, percent
+from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import Comparison, verdict
 
@@ -31,7 +31,7 @@ class WithoutPart:
 def write(missing_modality: pd.DataFrame, evaluation: Evaluation) -> Markup:
     """Return the section as HTML."""
     rows = without_parts(missing_modality, evaluation.confidence)
-    return fill(__name__, without_parts=rows, withheld=withheld(rows), interval=percent(evaluation.confidence))
+    return fill(__name__, without_parts=rows, withheld=withheld(rows), evaluation=evaluation)
 
 
 def withheld(rows: Sequence[WithoutPart]) -> dict[str, list[str]]:

@@ -9,20 +9,11 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.models.base import Family
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import models_on_board, places
+from lesion_fusion.reporting.standing import MODELS, models_on_board, places
 from lesion_fusion.tabular.parameters import Tuning
 
 TITLE = "Models and how they were tuned"
-DATASETS = (
-    "leaderboard",
-    "clinical_models",
-    "imaging_models",
-    "fusion_models",
-    "folds",
-    "params:tuning",
-    "params:evaluation",
-    "params:study",
-)
+DATASETS = ("leaderboard", *MODELS, "folds", "params:tuning", "params:evaluation", "params:study")
 
 
 def write(
@@ -43,7 +34,6 @@ def write(
         descriptions={name: trained.parameters.describe() for name, trained in models.items()},
         n_folds=folds["fold"].nunique(),
         n_repeats=folds["repeat"].nunique(),
-        inner_folds=tuning.inner_folds,
-        minimum_sensitivity=tuning.decision.minimum_sensitivity,
-        predictors=study.predictors,
+        tuning=tuning,
+        study=study,
     )

@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.notation import percent
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import places
 
@@ -33,5 +32,5 @@ def write(
         networks=records(network_combinations),
         best=best,
         gallery=imaging_plots.get(f"{best}/gallery"),
-        interval=percent(evaluation.confidence),
+        evaluation=evaluation,
     )

@@ -53,15 +53,13 @@ def write(
     shown = list(dict.fromkeys([*study.columns, "birads", "verification"]))
     return fill(
         __name__,
-        cohort=report.cohort,
         flow=flow(cases, excluded_cases, study_cases, study.classes),
         characteristics=characteristics(study_cases, shown, study.classes),
         n_folds=folds["fold"].nunique(),
         n_repeats=folds["repeat"].nunique(),
         plots=plots,
-        target=study.target,
-        classes=study.classes,
-        predictors=study.predictors,
+        cohort=report.cohort,
+        study=study,
     )
 
 

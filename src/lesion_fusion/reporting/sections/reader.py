@@ -10,7 +10,7 @@ from markupsafe import Markup
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.notation import Estimate, percent
+from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import comparisons, places
 
@@ -47,9 +47,8 @@ def write(
         points=records(reader_operating_points),
         subgroups=records(subgroups),
         plots=plots,
-        interval=percent(evaluation.confidence),
-        positive=study.classes[-1],
-        predictors=study.predictors,
+        evaluation=evaluation,
+        study=study,
     )
 
 

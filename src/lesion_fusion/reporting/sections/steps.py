@@ -15,7 +15,7 @@ from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.subgroups import FEWEST_IN_SUBGROUP
-from lesion_fusion.notation import Estimate, listing, number, percent
+from lesion_fusion.notation import Estimate, listing, number
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import Verdict, verdict
 
@@ -68,10 +68,10 @@ def write(
         groups=step_groups(planned_comparisons, planned, evaluation.confidence),
         subgroup_differences=records(subgroup_differences),
         fewest_in_subgroup=FEWEST_IN_SUBGROUP,
-        benefit_threshold=planned.benefit_threshold,
+        planned=planned,
         plots=plots,
-        interval=percent(evaluation.confidence),
-        positive=study.classes[-1],
+        evaluation=evaluation,
+        study=study,
     )
 
 
