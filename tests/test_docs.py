@@ -132,15 +132,15 @@ def test_every_dataset_is_read_or_written(monkeypatch: pytest.MonkeyPatch):
     assert {name for name in named if "{" not in name and not name.startswith("_")} <= used
 
 
-def test_every_figure_is_described():
-    figures = {
+def test_every_plot_is_described():
+    plots = {
         re.sub(r"\{(\w+)\}", r"<\1>", name)
         for file in files("catalog.yml")
         for name, entry in yaml.safe_load((CONF / file).read_text()).items()
-        if not name.startswith("_") and str(entry.get("type", "")).endswith("FigureDataset")
+        if not name.startswith("_") and str(entry.get("type", "")).endswith(("PlotDataset", "PlotsDataset"))
     }
-    assert figures
-    assert sorted(figures - names_in(page("figures.md"))) == []
+    assert plots
+    assert sorted(plots - names_in(page("figures.md"))) == []
 
 
 def test_pipelines_and_commands_exist(monkeypatch: pytest.MonkeyPatch):

@@ -67,7 +67,7 @@ def test_an_input_changes_what_is_made_of_it(name, downstream):
     ("file", "downstream"),
     [
         ("cohort/folds.py", {"study_cases", "folds"}),
-        ("tabular/features.py", {"features"}),
+        ("tabular/encoding.py", {"features"}),
         ("cohort/schema.py", MADE),
         ("imaging/networks.py", set()),
     ],
@@ -90,3 +90,9 @@ def test_outputs_of_one_node_are_told_apart_and_renaming_it_counts():
 
     assert two("n")["a"] != two("n")["b"]
     assert two("n")["a"] != two("m")["a"]
+
+
+def test_the_templates_that_a_module_fills_count_as_its_code():
+    files = {path.name for path, _ in module._sources("lesion_fusion.reporting.sections.audit")}
+    assert {"audit.py", "audit.html.j2", "page.html.j2", "page_macros.html.j2", "page_style.css.j2"} <= files
+    assert "reader.html.j2" not in files
