@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.evaluation.leaderboard import leaderboard
 
 
@@ -47,7 +48,7 @@ def main() -> None:
     patients = tables[0][["case_id"]].drop_duplicates().assign(patient_id=lambda table: table["case_id"])
     with threadpool_limits(limits=1):
         start, processor = time.perf_counter(), time.process_time()
-        board = leaderboard(tables, patients, "clinical.model_00", options.resamples)
+        board = leaderboard(tables, Judge(patients, options.resamples), "clinical.model_00")
         seconds, processor = time.perf_counter() - start, time.process_time() - processor
     figures = sum(name.endswith("_low") for name in board.columns) - 1
     print(

@@ -23,12 +23,11 @@ from sklearn.pipeline import Pipeline
 from lesion_fusion.cohort.folds import derived_seed, inner_folds, make_folds, outer_splits
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
-from lesion_fusion.cohort.roles import predictor_columns
+from lesion_fusion.cohort.schema import predictor_columns
+from lesion_fusion.cohort.study import CLASSES, study_cases
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
-from lesion_fusion.cohort.targets import CLASSES, study_cases
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table, make_encoder
 from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 

@@ -61,14 +61,14 @@ def prepared(images: int, phantoms: int, image_input: ImageInput) -> Iterator[np
 def train_one_epoch(images: np.ndarray, batch_size: int, widths: tuple[int, ...]) -> None:
     """Train `small_cnn` with these channels a block for one epoch."""
     from lesion_fusion.imaging import networks
-    from lesion_fusion.imaging.network_parameters import NetworkParameters
+    from lesion_fusion.imaging.parameters import NetworkParameters
     from lesion_fusion.imaging.training import Task, Trainer
 
     networks.SMALL_CNN_WIDTHS = widths
     parameters = NetworkParameters(backbone="small_cnn", epochs=1, batch_size=batch_size, patience=None)
     trainer = Trainer(networks.build_network("small_cnn", images.shape[1:], 2), parameters)
     labels = np.arange(len(images)) % 2
-    trainer.train(images, labels, np.arange(len(images)), None, 0, Task("benchmark"))
+    trainer.train(images, labels, Task("benchmark", np.arange(len(images))))
 
 
 def peak() -> str:

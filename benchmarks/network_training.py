@@ -28,9 +28,9 @@ from typing import TypeVar
 import numpy as np
 
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import HEAD, build_network
 from lesion_fusion.imaging.out_of_fold import train_out_of_fold
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.regimes import features_of
 from lesion_fusion.imaging.training import Task, Trainer
 
@@ -149,7 +149,7 @@ def measure(parameters: NetworkParameters, size: int, images: int, folds: int, p
         return Trainer(build_network(parameters.backbone, (size, size, 2), 2), parameters)
 
     def epoch(trainer: Trainer, seed: int = 0) -> None:
-        trainer.train(pixels, labels, rows, None, seed, Task("benchmark"))
+        trainer.train(pixels, labels, Task("benchmark", rows, seed=seed))
 
     trainer, built = timed(build, clock)
     _, first = timed(lambda: epoch(trainer), clock)

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.roles import predictor_columns
+from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.datasets.mlflow_runs import MlflowChildRunDataset
 from lesion_fusion.fusion.fitting import FittedFusion
@@ -52,8 +52,7 @@ from lesion_fusion.serving.schema import IMAGE, MASK
 from lesion_fusion.serving.served_model import BUNDLE, ServedModel
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table, make_encoder
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 CLASSES = ("benign", "malignant")

@@ -13,7 +13,7 @@ from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 
 import lesion_fusion.pipeline_registry  # noqa: F401 - every group of parameters is imported by then
-from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.parameters import Parameters
 from tests.conftest import ROOT
 

@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import lesion_fusion.tabular.out_of_fold as nested
 from lesion_fusion.cohort.folds import inner_folds, make_folds, outer_splits
 from lesion_fusion.cohort.study import Study as StudyParameters
-from lesion_fusion.evaluation.summary import summary
+from lesion_fusion.evaluation.judge import Judge, summary
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.fusion.out_of_fold import LateResult, Member, fuse_out_of_fold
 from lesion_fusion.fusion.rules import fit_rule
@@ -301,8 +301,8 @@ def test_class_weights_come_from_training_rows_alone():
 
 @pytest.mark.slow
 def test_a_folds_network_never_sees_its_test_cases(monkeypatch: pytest.MonkeyPatch):
-    from lesion_fusion.imaging.network_parameters import NetworkParameters
     from lesion_fusion.imaging.out_of_fold import train_out_of_fold
+    from lesion_fusion.imaging.parameters import NetworkParameters
 
     monkeypatch.setattr("lesion_fusion.imaging.networks.SMALL_CNN_WIDTHS", (4, 8))
     parameters = NetworkParameters(
@@ -329,7 +329,7 @@ def test_a_folds_network_never_sees_its_test_cases(monkeypatch: pytest.MonkeyPat
 
 def auroc(study: Study, predictions: pd.DataFrame, confidence: float = 0.99) -> dict[str, float]:
     table = identified(predictions, "leak-free", ModelName("clinical", "toy"))
-    return summary(table, study.cases[["case_id", "patient_id"]], 300, confidence, SEED)["auroc"]
+    return summary(table, Judge(study.cases, 300, confidence, SEED))["auroc"]
 
 
 @pytest.mark.slow

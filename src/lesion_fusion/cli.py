@@ -1,4 +1,4 @@
-"""The project's commands: `kedro run`, Kedro's own, and `kedro score`; a mendable error ends in its message alone."""
+"""The project's commands: `kedro run`, Kedro's own, and `kedro score`; a user error ends in its message alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import click
 from kedro.framework.cli.project import run as kedro_run
 
-from lesion_fusion.mendable import in_words, mendable_cause
+from lesion_fusion.errors import user_error_cause, user_message
 from lesion_fusion.score import score
 
 
@@ -27,10 +27,10 @@ def _in_words(callback: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return callback(*args, **kwargs)
         except Exception as error:
-            cause = mendable_cause(error)
+            cause = user_error_cause(error)
             if cause is None:
                 raise
-            raise click.ClickException(in_words(cause)) from None
+            raise click.ClickException(user_message(cause)) from None
 
     return run
 

@@ -1,8 +1,67 @@
-"""The one kind of error that a person, not a programmer, can mend."""
+"""Errors that the user can fix, and the messages shown for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 
-class MendableError(Exception):
-    """Data or configuration that can't be used; the message says what is wrong, where, and how to mend it.
+class UserError(Exception):
+    """Data or configuration that cannot be used; the message says what is wrong, where and how to fix it.
 
-    `kedro run` ends with the message alone; any other exception is a defect of the program and shows its traceback.
+    `kedro run` shows the message alone. Any other exception is a defect of the program and shows its traceback.
     """
+
+
+def user_error_cause(error: BaseException) -> BaseException | None:
+    """Return the user error that `error` is or was raised from; None for a defect of the program.
+
+    A dataset's error without a deeper cause, such as a missing folder, is a user error too.
+    """
+    # Imported here because a served model is loaded without Kedro.
+    from kedro.io import DatasetError
+    from kedro.validation.exceptions import DataValidationError, ParameterValidationError
+
+    chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, UserError | ParameterValidationError | DataValidationError):
+            return link
+    return chain[-1] if isinstance(chain[-1], DatasetError | FileNotFoundError) else None
+
+
+def user_message(*causes: BaseException) -> str:
+    """Return the message for user errors, one line or more per error; missing files share a line."""
+    from kedro.utils import find_kedro_project
+
+    # Not every library fills in the file name; the error's text is then the path.
+    absent = [Path(cause.filename or str(cause)) for cause in causes if isinstance(cause, FileNotFoundError)]
+    results = (find_kedro_project(Path.cwd()) or Path.cwd()) / "data"
+    computed = [path for path in absent if results in path.parents]
+    published = [path for path in absent if path not in computed]
+    lines = []
+    if published:
+        lines.append(
+            f"{_missing(published)} Put the collection there as downloaded, or set the environment variable "
+            "LESION_FUSION_DATA to the folder that holds it."
+        )
+    if computed:
+        lines.append(
+            f"{_missing(computed)} An earlier step makes this. Include that step in the run, without --tags and "
+            "--nodes; --only-missing-outputs then runs only what is missing."
+        )
+    for cause in causes:
+        if not isinstance(cause, FileNotFoundError):
+            # Pydantic's links to its own documentation do not help here.
+            lines += [line for line in str(cause).splitlines() if "errors.pydantic.dev" not in line]
+    return "\n".join(lines)
+
+
+def _missing(paths: list[Path]) -> str:
+    return f"There is no file {paths[0]}." if len(paths) == 1 else f"There are no files {', '.join(map(str, paths))}."
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 
 
-class InvalidParameterError(MendableError, ValueError):
+class InvalidParameterError(UserError, ValueError):
     """Parameters that can't be; the message names each with its place and what is wrong with it."""
 
 

@@ -14,19 +14,19 @@ import pandas as pd
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.datasets.atomic import replacing
 from lesion_fusion.datasets.file_folder import FileFolderDataset
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.hooks.resolvers import tracking_uri
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-class UnreadableTableError(MendableError, ValueError):
+class UnreadableTableError(UserError, ValueError):
     """A table that is neither a sheet nor comma-separated text."""
 
 
-class NoSuchModelError(MendableError, LookupError):
+class NoSuchModelError(UserError, LookupError):
     """A model that MLflow does not find or can't load."""
 
 

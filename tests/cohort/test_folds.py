@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesion_fusion.cohort.folds import folds_digest, inner_folds, make_folds, outer_splits
-from lesion_fusion.cohort.targets import SmallCohortError, study_cases
+from lesion_fusion.cohort.study import SmallCohortError, study_cases
 
 
 def cohort(images_per_patient: list[int], malignant: list[bool]) -> pd.DataFrame:

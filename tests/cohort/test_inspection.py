@@ -1,4 +1,4 @@
-"""Bad input: one error that lists everything with its place and mend; or exactly those cases left out and listed."""
+"""Bad input: one error lists every defect, its place and how to fix it; or exactly those cases are left out."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_clean_input_has_no_defect(published: Published):
     assert (row["image_width"], row["image_height"]) == (width, height)
 
 
-def test_every_defect_is_told_at_once_with_place_and_mend(published: Published):
+def test_every_defect_is_told_at_once_with_place_and_fix(published: Published):
     told = spoil(published)
     with pytest.raises(CohortError) as error:
         published.build()
@@ -115,7 +115,7 @@ def test_every_defect_is_told_at_once_with_place_and_mend(published: Published):
     for i, words in told.items():
         # Column names may be unknown to a row: the one line of this case holds all of it.
         (line,) = [line for line in lines if f"case {case_name(published, i)}:" in line]
-        for word in [*words, "Mend:"]:
+        for word in [*words, "How to fix it:"]:
             assert word in line
     assert "ingestion.on_defect" in message
 
@@ -127,7 +127,7 @@ def test_exclusion_leaves_out_exactly_the_cases_with_a_defect_and_lists_them(pub
     assert set(cases["case_id"]) == whole - spoilt
     assert set(excluded["case_id"]) == spoilt
     assert digest["cases"] == len(cases)
-    assert (excluded[["kind", "problem", "mend"]] != "").all(axis=None)
+    assert (excluded[["kind", "problem", "fix"]] != "").all(axis=None)
 
 
 def test_a_lesion_without_a_mask_is_a_defect_and_a_normal_case_without_one_is_none(published: Published):

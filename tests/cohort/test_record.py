@@ -8,10 +8,9 @@ import pytest
 
 from lesion_fusion.cohort.defects import CohortError, describe_defects
 from lesion_fusion.cohort.readers import read_breast_lesions_usg, read_bus_bra
-from lesion_fusion.cohort.record import is_plain_file_name, parse_record
+from lesion_fusion.cohort.record import canonical_cell, is_plain_file_name, parse_record
 from lesion_fusion.cohort.schema import COLUMN, COLUMNS
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table
-from lesion_fusion.cohort.wording import canonical_cell
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def test_a_planted_defect_is_found_with_its_place(table, column, value, kind):
     (defect,) = defects_after(table, column, 7, value)
     assert (defect.kind, defect.row) == (kind, 9)
     message = describe_defects([defect])
-    for part in (f"row {defect.row}", f"column {defect.column}", defect.case_id, "Mend:"):
+    for part in (f"row {defect.row}", f"column {defect.column}", defect.case_id, "How to fix it:"):
         assert part in message
 
 

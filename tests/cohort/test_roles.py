@@ -6,8 +6,14 @@ import re
 
 import pytest
 
-from lesion_fusion.cohort.roles import ForbiddenPredictorError, assert_no_leak, predictor_columns
-from lesion_fusion.cohort.schema import COLUMN, COLUMNS, Role
+from lesion_fusion.cohort.schema import (
+    COLUMN,
+    COLUMNS,
+    ForbiddenPredictorError,
+    Role,
+    assert_no_leak,
+    predictor_columns,
+)
 from lesion_fusion.cohort.study import Study
 
 ALLOWED = {Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT}

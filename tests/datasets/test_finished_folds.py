@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lesion_fusion.datasets.finished_folds import FinishedFoldsDataset
-from lesion_fusion.imaging.fold_result import FoldResult
+from lesion_fusion.imaging.folds import FoldResult
 
 
 def result(fold: int) -> FoldResult:

@@ -10,7 +10,7 @@ import pytest
 from kedro.io import DatasetError
 
 from lesion_fusion.datasets.registered_backbone import RegisteredBackboneDataset
-from lesion_fusion.imaging.weights import WeightsUnavailableError
+from lesion_fusion.imaging.parameters import WeightsUnavailableError
 from lesion_fusion.models.backbone import PretrainedBackbone
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.evaluation.judge import Judge
+
 
 def binary_predictions(
     labels: np.ndarray,
@@ -58,6 +60,11 @@ def one_case_each(predictions: pd.DataFrame) -> pd.DataFrame:
     """Every case a patient of its own."""
     cases = predictions["case_id"].unique()
     return pd.DataFrame({"case_id": cases, "patient_id": [f"patient_of_{case}" for case in cases]})
+
+
+def judge_of(predictions: pd.DataFrame, resamples: int = 2000, seed: int = 0) -> Judge:
+    """A judge to whom every case is a patient of its own."""
+    return Judge(one_case_each(predictions), resamples, seed=seed)
 
 
 def simulated(

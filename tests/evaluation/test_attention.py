@@ -4,14 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.evaluation.attention import attention_summary, weighted_medians
+from lesion_fusion.evaluation.attention import attention_summary
+from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.statistics import weighted
 
 
 def test_a_weighted_median_is_the_median_of_what_is_counted() -> None:
     rng = np.random.default_rng(0)
     values, weights = rng.normal(size=15), rng.integers(0, 4, (15, 50))
     expected = [np.median(np.repeat(values, column)) for column in weights.T]
-    np.testing.assert_allclose(weighted_medians(values, weights), expected)
+    np.testing.assert_allclose(weighted.medians(values, weights.astype(float)), expected)
 
 
 def test_medians_by_class_have_intervals_around_them_and_row_order_does_not_matter() -> None:
@@ -27,7 +29,7 @@ def test_medians_by_class_have_intervals_around_them_and_row_order_does_not_matt
     )
     table.loc[3, "share_inside"] = np.nan
     patients = table[["case_id"]].assign(patient_id=table["case_id"])
-    found = attention_summary(table, patients, 300, 0.95, 1)
+    found = attention_summary(table, Judge(patients, 300, seed=1))
     assert found["label"].tolist() == ["benign", "malignant"]
     assert found["n"].tolist() == [40, 39]
     malignant = table.loc[table["label"] == "malignant", "share_inside"].median()
@@ -36,5 +38,5 @@ def test_medians_by_class_have_intervals_around_them_and_row_order_does_not_matt
     assert (found["ratio_low"] < found["ratio"]).all()
     assert (found["ratio"] < found["ratio_high"]).all()
     pd.testing.assert_frame_equal(
-        found, attention_summary(table.sample(frac=1, random_state=0), patients, 300, 0.95, 1)
+        found, attention_summary(table.sample(frac=1, random_state=0), Judge(patients, 300, seed=1))
     )

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.evaluation.candidates import keep_candidates
+from lesion_fusion.evaluation.comparisons import keep_candidates
 from lesion_fusion.evaluation.leaderboard import best_of_each_family, leaderboard
 from lesion_fusion.evaluation.promotion import PromotionRule, decide
 
-from .tables import binary_predictions, one_case_each
+from .tables import binary_predictions, judge_of
 
 PLAIN, BETTER, SAME, WORSE = "clinical.plain", "clinical.better", "clinical.same", "clinical.worse"
 TAGS = {"cohort": "toy", "cohort_digest": "a", "folds_digest": "b"}
@@ -40,7 +40,7 @@ def predictions() -> list[pd.DataFrame]:
 
 
 def kept(predictions: list[pd.DataFrame], must_beat: dict[str, str]) -> pd.DataFrame:
-    return keep_candidates(predictions, must_beat, one_case_each(predictions[0]), 300).set_index("model")
+    return keep_candidates(predictions, must_beat, judge_of(predictions[0], 300)).set_index("model")
 
 
 def test_only_a_supported_gain_keeps_a_candidate(predictions: list[pd.DataFrame]) -> None:
@@ -57,14 +57,14 @@ def test_no_candidate_gives_a_table_without_rows(predictions: list[pd.DataFrame]
 
 
 def promoted(predictions: list[pd.DataFrame], not_kept: dict[str, str]) -> tuple[str, str, tuple[str, ...]]:
-    board = leaderboard(predictions, one_case_each(predictions[0]), PLAIN, 300, not_kept=list(not_kept))
+    board = leaderboard(predictions, judge_of(predictions[0], 300), PLAIN, not_kept=list(not_kept))
     (decision,) = decide(board, {}, TAGS, RULE, {}, PLAIN, not_kept)
     return decision.model, decision.alias, decision.reasons
 
 
 def test_the_best_of_a_family_is_one_that_is_kept(predictions: list[pd.DataFrame]) -> None:
     def best(not_kept: list[str]) -> str:
-        board = leaderboard(predictions, one_case_each(predictions[0]), PLAIN, 300, not_kept=not_kept)
+        board = leaderboard(predictions, judge_of(predictions[0], 300), PLAIN, not_kept=not_kept)
         assert board.set_index("model")["kept"].eq(False).sum() == len(not_kept)
         return best_of_each_family(board)["model"].item()
 

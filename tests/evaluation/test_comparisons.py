@@ -3,13 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import norm
 
-from lesion_fusion.evaluation.comparisons import compare_pairs, holm
+from lesion_fusion.evaluation.comparisons import compare_pairs
 
-from .tables import binary_predictions, one_case_each, simulated
+from .tables import binary_predictions, judge_of, simulated
 
 
 @pytest.fixture(scope="module")
@@ -24,24 +22,9 @@ def tables() -> list[pd.DataFrame]:
     ]
 
 
-def test_holm_of_a_worked_example() -> None:
-    # In rising order 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, made to rise: 0.02, 0.03, 0.06, 0.06.
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.01, np.nan, 0.2])[[0, 2]] == pytest.approx([0.02, 0.2])
-    assert len(holm([])) == 0
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_keeps_order_and_lies_between_plain_and_bonferroni(p: list[float]) -> None:
-    corrected = holm(p)
-    assert (corrected >= np.array(p) - 1e-15).all()
-    assert (corrected <= np.minimum(np.array(p) * len(p), 1) + 1e-15).all()
-    assert (np.diff(corrected[np.argsort(p, kind="stable")]) >= 0).all()
-
-
 def test_a_better_model_is_found_better_by_both_tests(tables: list[pd.DataFrame]) -> None:
     pairs = [("clinical.strong", "clinical.weak"), ("fusion.weak_again", "clinical.weak")]
-    found = compare_pairs(tables, pairs, one_case_each(tables[0]), resamples=500)
+    found = compare_pairs(tables, pairs, judge_of(tables[0], 500))
     better, equal = found.iloc[0], found.iloc[1]
     assert better["difference"] == pytest.approx(better["estimate"] - better["reference_estimate"])
     assert 0 < better["low"] < better["difference"] < better["high"]
@@ -51,9 +34,7 @@ def test_a_better_model_is_found_better_by_both_tests(tables: list[pd.DataFrame]
 
 
 def test_bootstrap_and_delong_agree_on_the_uncertainty_of_a_difference(tables: list[pd.DataFrame]) -> None:
-    found = compare_pairs(
-        tables, [("clinical.strong", "clinical.weak")], one_case_each(tables[0]), resamples=4000
-    ).iloc[0]
+    found = compare_pairs(tables, [("clinical.strong", "clinical.weak")], judge_of(tables[0], 4000)).iloc[0]
     by_delong = found["difference"] / norm.isf(found["delong_p"] / 2)
     by_bootstrap = found["difference"] / norm.isf(found["p"] / 2)
     assert by_bootstrap == pytest.approx(by_delong, rel=0.05)
@@ -61,7 +42,7 @@ def test_bootstrap_and_delong_agree_on_the_uncertainty_of_a_difference(tables: l
 
 def test_reversing_a_pair_reverses_the_difference(tables: list[pd.DataFrame]) -> None:
     pairs = [("clinical.strong", "clinical.weak"), ("clinical.weak", "clinical.strong")]
-    there, back = compare_pairs(tables, pairs, one_case_each(tables[0]), resamples=200).to_dict("records")
+    there, back = compare_pairs(tables, pairs, judge_of(tables[0], 200)).to_dict("records")
     assert there["difference"] == -back["difference"]
     assert (there["low"], there["high"]) == pytest.approx((-back["high"], -back["low"]))
     assert there["p"] == pytest.approx(back["p"])
@@ -69,7 +50,7 @@ def test_reversing_a_pair_reverses_the_difference(tables: list[pd.DataFrame]) ->
 
 def test_other_metrics_are_compared_without_delong(tables: list[pd.DataFrame]) -> None:
     pairs = [("clinical.strong", "clinical.weak")]
-    found = compare_pairs(tables, pairs, one_case_each(tables[0]), metric="brier", resamples=200)
+    found = compare_pairs(tables, pairs, judge_of(tables[0], 200), metric="brier")
     assert found.loc[0, "difference"] < 0
     assert "delong_p" not in found
 
@@ -77,8 +58,8 @@ def test_other_metrics_are_compared_without_delong(tables: list[pd.DataFrame]) -
 def test_models_are_compared_on_the_cases_they_share(tables: list[pd.DataFrame]) -> None:
     part = tables[1][tables[1]["case_id"] < "case0150"]
     pairs = [("clinical.strong", "clinical.weak")]
-    found = compare_pairs([tables[0], part], pairs, one_case_each(tables[0]), resamples=50)
-    alone = compare_pairs([tables[0][:150], part], pairs, one_case_each(tables[0]), resamples=50)
+    found = compare_pairs([tables[0], part], pairs, judge_of(tables[0], 50))
+    alone = compare_pairs([tables[0][:150], part], pairs, judge_of(tables[0], 50))
     assert found.loc[0, "n"] == 150
     pd.testing.assert_frame_equal(found, alone)
 
@@ -97,9 +78,9 @@ def test_models_are_compared_on_the_cases_they_share(tables: list[pd.DataFrame])
 )
 def test_what_cannot_be_compared_is_named(tables: list[pd.DataFrame], spoil, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        compare_pairs([tables[0], spoil(tables[1])], [("clinical.strong", "clinical.weak")], one_case_each(tables[0]))
+        compare_pairs([tables[0], spoil(tables[1])], [("clinical.strong", "clinical.weak")], judge_of(tables[0]))
 
 
 def test_an_unknown_metric_is_named_with_the_known(tables: list[pd.DataFrame]) -> None:
     with pytest.raises(ValueError, match=r"no metric 'auc'.*auroc"):
-        compare_pairs(tables, [("clinical.strong", "clinical.weak")], one_case_each(tables[0]), metric="auc")
+        compare_pairs(tables, [("clinical.strong", "clinical.weak")], judge_of(tables[0]), metric="auc")

@@ -7,23 +7,24 @@ import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesion_fusion.evaluation.confusion import class_distribution, confusion_table
 from lesion_fusion.evaluation.curves import (
     calibration_curve,
+    class_distribution,
+    confusion_table,
     decision_curve,
     precision_recall_curve,
     risk_distribution,
     roc_curve,
 )
 
-from .tables import binary_predictions, one_case_each, simulated, three_class_predictions
+from .tables import binary_predictions, judge_of, simulated, three_class_predictions
 
 RESAMPLES = 30
 
 
 def draw(curve, labels: np.ndarray, probabilities: np.ndarray, **kwargs) -> pd.DataFrame:
     table = binary_predictions(labels, probabilities)
-    return curve(table, one_case_each(table), resamples=RESAMPLES, **kwargs)
+    return curve(table, judge_of(table, RESAMPLES), **kwargs)
 
 
 @pytest.mark.parametrize("decimals", [1, 9])
@@ -126,18 +127,17 @@ def test_of_three_classes_a_named_one_is_held_against_the_others() -> None:
     y = rng.integers(0, 3, 200)
     p = rng.dirichlet([1, 1, 1], 200) * 0.6 + 0.4 * np.eye(3)[y]
     table = three_class_predictions(y, p)
-    patients = one_case_each(table)
-    curve = roc_curve(table, patients, resamples=10, positive="normal")
+    curve = roc_curve(table, judge_of(table, 10), positive="normal")
     area = np.trapezoid(curve["sensitivity"], curve["false_positive_rate"])
     assert area == pytest.approx(sk.roc_auc_score(y == 0, p[:, 0]), abs=3e-3)
     with pytest.raises(ValueError, match="no class 'cyst'; its classes are normal, benign, malignant"):
-        roc_curve(table, patients, positive="cyst")
+        roc_curve(table, judge_of(table, 10), positive="cyst")
 
 
 def test_the_confusion_table_agrees_with_scikit_learn_and_with_its_intervals() -> None:
     y, p = simulated(120, 1.0, seed=7)
     table = binary_predictions(y, p)
-    found = confusion_table(table, one_case_each(table), resamples=200)
+    found = confusion_table(table, judge_of(table, 200))
     expected = sk.confusion_matrix(y, (p[0] >= 0.5).astype(int))
     np.testing.assert_array_equal(found["n"].to_numpy().reshape(2, 2), expected)
     assert found["share"].tolist() == pytest.approx((expected / expected.sum(axis=1, keepdims=True)).ravel().tolist())

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lesion_fusion.evaluation.judge import summary
 from lesion_fusion.evaluation.leaderboard import leaderboard
-from lesion_fusion.evaluation.summary import summary
 
-from .tables import binary_predictions, one_case_each, three_class_predictions
+from .tables import binary_predictions, judge_of, three_class_predictions
 
 BASELINE = "clinical.logistic_regression"
 
@@ -30,7 +30,7 @@ def models() -> list[pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def board(models: list[pd.DataFrame]) -> pd.DataFrame:
-    return leaderboard(models, one_case_each(models[0]), BASELINE, resamples=400, seed=1).set_index("model")
+    return leaderboard(models, judge_of(models[0], 400, seed=1), BASELINE).set_index("model")
 
 
 def test_models_that_do_not_differ_share_a_rank(board: pd.DataFrame) -> None:
@@ -47,20 +47,20 @@ def test_the_difference_to_the_baseline_is_that_of_the_estimates(board: pd.DataF
 
 
 def test_a_row_says_what_the_summary_says(board: pd.DataFrame, models: list[pd.DataFrame]) -> None:
-    found = summary(models[1], one_case_each(models[1]), resamples=400, seed=1)
+    found = summary(models[1], judge_of(models[1], 400, seed=1))
     for name, figure in found.items():
         row = board.loc["strong", [name, f"{name}_low", f"{name}_high"]]
         assert list(row) == pytest.approx(list(figure.values()), abs=1e-12)
 
 
 def test_the_order_of_models_changes_nothing(board: pd.DataFrame, models: list[pd.DataFrame]) -> None:
-    again = leaderboard(models[::-1], one_case_each(models[0]), BASELINE, resamples=400, seed=1)
+    again = leaderboard(models[::-1], judge_of(models[0], 400, seed=1), BASELINE)
     pd.testing.assert_frame_equal(again.set_index("model"), board)
 
 
 def test_the_same_model_under_another_name_ties_and_differs_by_nothing() -> None:
     twin = model_of(1.0, 1, "twin")
-    board = leaderboard([model_of(1.0, 1, "logistic_regression"), twin], one_case_each(twin), BASELINE, resamples=50)
+    board = leaderboard([model_of(1.0, 1, "logistic_regression"), twin], judge_of(twin, 50), BASELINE)
     assert list(board["rank"]) == [1, 1]
     assert board.set_index("model").loc["twin", ["baseline_difference", "baseline_p"]].tolist() == [0, 1]
 
@@ -69,7 +69,7 @@ def test_three_classes_stand_in_a_group_of_their_own(models: list[pd.DataFrame])
     rng = np.random.default_rng(0)
     y = np.arange(200) % 3
     network = three_class_predictions(y, rng.dirichlet([1, 1, 1], 200) * 0.5 + 0.5 * np.eye(3)[y])
-    board = leaderboard([*models, network], one_case_each(models[0]), BASELINE, resamples=100).set_index("model")
+    board = leaderboard([*models, network], judge_of(models[0], 100), BASELINE).set_index("model")
     row = board.loc["network"]
     assert row["rank"] == 1
     assert row["auroc"] > 0.9
@@ -78,15 +78,15 @@ def test_three_classes_stand_in_a_group_of_their_own(models: list[pd.DataFrame])
 
 def test_a_baseline_without_predictions_is_named(models: list[pd.DataFrame]) -> None:
     with pytest.raises(ValueError, match=r"clinical.dummy.*there are clinical.logistic_regression"):
-        leaderboard(models, one_case_each(models[0]), "clinical.dummy")
+        leaderboard(models, judge_of(models[0]), "clinical.dummy")
 
 
 def test_models_of_different_cases_are_not_compared() -> None:
     tables = [model_of(1.0, 1, "logistic_regression"), model_of(1.0, 2, "other", n=190)]
     with pytest.raises(ValueError, match="different cases"):
-        leaderboard(tables, one_case_each(tables[0]), BASELINE, resamples=10)
+        leaderboard(tables, judge_of(tables[0], 10), BASELINE)
 
 
 def test_a_model_given_twice_is_named(models: list[pd.DataFrame]) -> None:
     with pytest.raises(ValueError, match=r"twice: imaging.strong"):
-        leaderboard([*models, models[1]], one_case_each(models[0]), BASELINE, resamples=10)
+        leaderboard([*models, models[1]], judge_of(models[0], 10), BASELINE)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as numpy_arrays
 from sklearn.linear_model import LogisticRegression
 
-from lesion_fusion.evaluation import weighted
-from lesion_fusion.evaluation.metrics import point_metrics, weighted_metrics
+from lesion_fusion.evaluation.judge import per_fold, point_metrics, weighted_metrics
 from lesion_fusion.evaluation.predictions import as_arrays
-from lesion_fusion.evaluation.summary import per_fold
+from lesion_fusion.statistics import weighted
+from lesion_fusion.statistics.metrics import METRICS
 
 from .tables import binary_predictions, simulated, three_class_predictions
 
@@ -30,6 +30,11 @@ def labelled(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 def figures_of(labels: np.ndarray, probabilities: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
     return point_metrics(as_arrays(binary_predictions(labels, probabilities, threshold)))
+
+
+def under(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    arrays = as_arrays(binary_predictions(labels, probabilities))
+    return dict(zip(METRICS, weighted_metrics(arrays, weights, METRICS.values()), strict=True))
 
 
 @given(labelled(), st.sampled_from([0.2, 0.45, 0.5]))
@@ -127,7 +132,7 @@ def test_weights_give_what_repeating_the_cases_gives(data: tuple[np.ndarray, np.
     y, p = data
     weights = more.draw(numpy_arrays(np.int64, len(y), elements=st.integers(0, 3)))
     repeated = np.repeat(np.arange(len(y)), weights)
-    found = weighted_metrics(as_arrays(binary_predictions(y, p)), weights[:, None].astype(float))
+    found = under(weights[:, None].astype(float), y, p)
     if not 0 < y[repeated].sum() < len(repeated):
         assert np.isnan(found["auroc"][0])
         assert np.isnan(found["calibration_intercept"][0])
@@ -143,7 +148,7 @@ def test_weights_give_what_repeating_the_cases_gives(data: tuple[np.ndarray, np.
 def test_a_resample_of_one_probability_has_no_calibration_slope() -> None:
     y, p = np.array([0, 0, 1, 1, 0, 1]), np.array([0.4, 0.4, 0.4, 0.7, 0.2, 0.3])
     weights = np.array([[1, 1], [2, 1], [1, 1], [0, 1], [0, 1], [0, 1]], dtype=float)
-    found = weighted_metrics(as_arrays(binary_predictions(y, p)), weights)["calibration_slope"]
+    found = under(weights, y, p)["calibration_slope"]
     assert np.isnan(found).tolist() == [True, False]
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.evaluation.comparisons import compare_pairs
-from lesion_fusion.evaluation.missing_modality import COLUMNS, missing_modality
+from lesion_fusion.evaluation.comparisons import MISSING_COLUMNS, compare_pairs, missing_modality
+from lesion_fusion.evaluation.judge import Judge
 
 CASES = pd.DataFrame({"case_id": [f"c{i:03d}" for i in range(120)], "patient_id": [f"p{i // 2}" for i in range(120)]})
 PARTS = ["image", "record"]
@@ -28,12 +28,12 @@ def predictions(model: str, signal: float, classes: int = 2, seed: int = 0) -> p
 def judged(classes: int = 2) -> pd.DataFrame:
     whole, left = predictions("late", 1.5, classes), predictions("late", 0.5, classes, seed=1)
     reduced = {"fusion.late": left.assign(without="image")}
-    return missing_modality([whole, predictions("early", 1.0, classes)], reduced, PARTS, CASES, 200, 0.95, 0)
+    return missing_modality([whole, predictions("early", 1.0, classes)], reduced, PARTS, Judge(CASES, 200))
 
 
 def test_what_has_no_predictions_without_a_part_withholds_its_answer():
     table = judged().set_index(["model", "without"])
-    assert list(judged()) == COLUMNS
+    assert list(judged()) == MISSING_COLUMNS
     assert table["answers"].to_dict() == {
         ("fusion.late", "image"): True,
         ("fusion.late", "record"): False,
@@ -46,7 +46,7 @@ def test_what_has_no_predictions_without_a_part_withholds_its_answer():
 def test_the_difference_is_that_of_the_paired_comparison():
     row = judged().iloc[0]
     pair = [predictions("late", 1.5), predictions("left", 0.5, seed=1)]
-    expected = compare_pairs(pair, [("fusion.left", "fusion.late")], CASES, "auroc", 200, 0.95, 0).iloc[0]
+    expected = compare_pairs(pair, [("fusion.left", "fusion.late")], Judge(CASES, 200)).iloc[0]
     for name in ("difference", "low", "high", "p"):
         assert row[name] == pytest.approx(expected[name])
     assert row["auroc"] == pytest.approx(expected["estimate"])
@@ -55,10 +55,11 @@ def test_the_difference_is_that_of_the_paired_comparison():
 
 def test_nothing_is_lost_without_a_part_that_no_member_needs():
     whole = predictions("late", 1.0)
-    row = missing_modality([whole], {"fusion.late": whole.assign(without="image")}, ["image"], CASES, 200).iloc[0]
+    reduced = {"fusion.late": whole.assign(without="image")}
+    row = missing_modality([whole], reduced, ["image"], Judge(CASES, 200)).iloc[0]
     assert (row["difference"], row["p"]) == (0, 1)
 
 
 def test_three_classes_and_no_fusion_at_all():
     assert judged(classes=3)["difference"].notna().sum() == 1
-    assert list(missing_modality([], {}, PARTS, CASES)) == COLUMNS
+    assert list(missing_modality([], {}, PARTS, Judge(CASES))) == MISSING_COLUMNS

@@ -2,14 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.evaluation.comparisons import compare_pairs
+from lesion_fusion.evaluation.comparisons import PlannedComparisons, compare_pairs, planned_comparisons
 from lesion_fusion.evaluation.curves import decision_curve
-from lesion_fusion.evaluation.planned_comparisons import (
-    PlannedComparisons,
-    planned_comparisons,
-    subgroup_differences,
-)
-from tests.evaluation.tables import binary_predictions, one_case_each, simulated
+from lesion_fusion.evaluation.subgroups import subgroup_differences
+from tests.evaluation.tables import binary_predictions, judge_of, one_case_each, simulated
 
 LABELS, STRONG = simulated(300, 2.0, seed=1, repeats=2)
 WEAK = np.clip(0.5 * STRONG + 0.5 * np.random.default_rng(2).random(STRONG.shape), 0.01, 0.99)
@@ -34,14 +30,12 @@ PLANNED = PlannedComparisons.model_validate(
 
 
 def table(*predictions: pd.DataFrame) -> pd.DataFrame:
-    return planned_comparisons(predictions, PLANNED, one_case_each(FIRST), 400, 0.95, 3)
+    return planned_comparisons(predictions, PLANNED, judge_of(FIRST, 400, seed=3))
 
 
 def test_a_row_says_what_the_paired_comparison_says():
     row = table(FIRST, SECOND).iloc[1]
-    pair = compare_pairs(
-        [FIRST, SECOND], [("clinical.strong", "clinical.weak")], one_case_each(FIRST), "auroc", 400, 0.95, 3
-    ).iloc[0]
+    pair = compare_pairs([FIRST, SECOND], [("clinical.strong", "clinical.weak")], judge_of(FIRST, 400, seed=3)).iloc[0]
     assert row["difference"] == pytest.approx(pair["difference"], abs=1e-12)
     assert (row["difference_low"], row["difference_high"]) == pytest.approx((pair["low"], pair["high"]))
     assert row["delong_p"] == pytest.approx(pair["delong_p"])
@@ -49,7 +43,7 @@ def test_a_row_says_what_the_paired_comparison_says():
 
 
 def test_net_benefit_is_that_of_the_decision_curve():
-    curve = decision_curve(FIRST, one_case_each(FIRST), 10)
+    curve = decision_curve(FIRST, judge_of(FIRST, 10))
     row = table(FIRST, SECOND).iloc[1]
     expected = curve.loc[np.isclose(curve["threshold"], 0.2), "net_benefit"].iloc[0]
     assert row["net_benefit"] == pytest.approx(expected, abs=1e-12)
@@ -82,7 +76,7 @@ def test_subgroups_too_small_or_unknown_are_left_out():
     levels = pd.DataFrame(
         {"case_id": ids, "variable": "age", "level": ["few"] * 6 + ["unknown"] * 94 + ["many"] * (len(ids) - 100)}
     )
-    found = subgroup_differences(FIRST, SECOND, levels, one_case_each(FIRST), 200, 0.95, 1)
+    found = subgroup_differences(FIRST, SECOND, levels, judge_of(FIRST, 200, seed=1))
     assert found["level"].tolist() == ["many"]
     assert found.iloc[0]["n"] == len(ids) - 100
     assert found.iloc[0]["difference"] > 0

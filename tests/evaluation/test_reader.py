@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.evaluation.reader import (
     BIRADS_ORDER,
     compare_to_reader,
@@ -35,11 +36,11 @@ def published_readings() -> pd.DataFrame:
 
 
 def check_against_the_published_figures(readings: pd.DataFrame) -> None:
-    area = reader_auroc(readings, "malignant", resamples=500)
+    area = reader_auroc(readings, "malignant", Judge(readings, 500))
     assert area["n"] == 252
     assert area["estimate"] == pytest.approx(0.930, abs=5e-4)
     assert area["low"] < area["estimate"] < area["high"]
-    points = operating_points(readings, "malignant", resamples=500).set_index("cut")
+    points = operating_points(readings, "malignant", Judge(readings, 500)).set_index("cut")
     expected = {"≥ 4a": (1.00, 0.435), "≥ 4b": (0.990, 0.714), "≥ 4c": (0.827, 0.909), "5": (0.408, 0.961)}
     for cut, (sensitivity, specificity) in expected.items():
         row = points.loc[cut]
@@ -84,8 +85,9 @@ def test_an_unknown_category_is_named() -> None:
 def test_cases_without_a_category_are_left_out() -> None:
     readings = published_readings()
     more = readings.head(20).assign(birads=None, case_id=[f"more{i}" for i in range(20)])
-    with_more = reader_auroc(pd.concat([readings, more], ignore_index=True), "malignant", resamples=20)
-    assert with_more == reader_auroc(readings, "malignant", resamples=20)
+    judge = Judge(pd.concat([readings, more], ignore_index=True), 20)
+    with_more = reader_auroc(judge.patients, "malignant", judge)
+    assert with_more == reader_auroc(readings, "malignant", judge)
 
 
 def test_the_net_benefit_of_a_cut_follows_from_its_operating_point() -> None:
@@ -103,7 +105,7 @@ def test_a_model_equal_to_the_reader_does_not_differ_and_a_perfect_one_does() ->
         binary_predictions(malignant, score, model="reader_again"),
         binary_predictions(malignant, 0.1 + 0.8 * malignant, model="perfect"),
     ]
-    found = compare_to_reader(models, readings, resamples=300).set_index("model")
+    found = compare_to_reader(models, readings, Judge(readings, 300)).set_index("model")
     assert found.loc["clinical.reader_again", ["difference", "p", "delong_p"]].tolist() == [0, 1, 1]
     perfect = found.loc["clinical.perfect"]
     assert perfect["difference"] == pytest.approx(0.070, abs=5e-4)
@@ -116,5 +118,5 @@ def test_only_cases_read_are_compared() -> None:
     readings = published_readings()
     readings.loc[::10, "birads"] = np.nan
     labels = (readings["label"] == "malignant").to_numpy().astype(int)
-    found = compare_to_reader([binary_predictions(labels, np.linspace(0, 1, 252))], readings, resamples=20)
+    found = compare_to_reader([binary_predictions(labels, np.linspace(0, 1, 252))], readings, Judge(readings, 20))
     assert found.loc[0, "n"] == readings["birads"].notna().sum()

@@ -12,10 +12,10 @@ from sklearn.metrics import roc_auc_score
 from lesion_fusion.fusion.joint_network import FUSIONS, build_joint_network
 from lesion_fusion.fusion.paired_inputs import PairedRows
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import EMBEDDING, HEAD, build_network
 from lesion_fusion.imaging.out_of_fold import train_out_of_fold
-from lesion_fusion.imaging.regimes import FromScratch
+from lesion_fusion.imaging.parameters import NetworkParameters
+from lesion_fusion.imaging.regimes import OnImages
 from lesion_fusion.imaging.training import Task
 
 CASES, SIZE, WIDTH, UNITS = 64, 16, 5, (16, 8)
@@ -28,7 +28,7 @@ QUICK = NetworkParameters(
 def _small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lesion_fusion.imaging.networks.SMALL_CNN_WIDTHS", (8,))
-        patch.setattr("lesion_fusion.imaging.batch_norm.IMAGES", 16)
+        patch.setattr("lesion_fusion.imaging.training.STATISTICS_IMAGES", 16)
         yield
 
 
@@ -135,8 +135,8 @@ def test_an_image_branch_that_starts_from_weights_keeps_its_lower_blocks(tmp_pat
         network = joint("gated", parameters)
         np.testing.assert_array_equal(network.get_layer("block0_0_conv").get_weights()[0], start)
         record = network.get_layer("record_0").get_weights()[0]
-        trainer = FromScratch(network, pairs, parameters)
-        trainer.train(labels, np.arange(CASES), None, 1, Task("toy"))
+        trainer = OnImages(network, pairs, parameters)
+        trainer.train(labels, Task("toy", np.arange(CASES), seed=1))
         learned[share] = np.abs(network.get_layer("block0_0_conv").get_weights()[0] - start).max()
         assert np.abs(network.get_layer("record_0").get_weights()[0] - record).max() > 0
     assert learned[0.1] == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.fusion.fitting import fit_fusion
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.fusion.out_of_fold import LateResult, Member, common_trainings, fuse_out_of_fold

@@ -12,7 +12,7 @@ from lesion_fusion.datasets import code_digest as module
 from lesion_fusion.hooks.fingerprints import fingerprints
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion
 from lesion_fusion.pipelines.preprocessing.nodes import select_study_cases, split_folds
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table
 
 PIPELINE = Pipeline(
     [

@@ -9,6 +9,7 @@ import pytest
 from lesion_fusion.imaging.attention import attention_table, heat_map, share_inside
 
 SIZE = 32
+CLASSES = ("benign", "malignant")
 
 
 def mask(rows: slice, columns: slice) -> np.ndarray:
@@ -53,7 +54,7 @@ def test_only_what_speaks_for_the_class_counts() -> None:
 def test_the_more_probable_class_is_explained() -> None:
     half = np.repeat([[1.0, -1.0]], 2, axis=0)
     maps = np.stack([two_sided(half)] * 2)
-    table = attention_table(predictions(0.9, 0.2), maps, np.stack([LEFT, LEFT]))
+    table = attention_table(predictions(0.9, 0.2), CLASSES, maps, np.stack([LEFT, LEFT]))
     assert table["explained"].tolist() == ["malignant", "benign"]
     assert table["p"].tolist() == [0.9, 0.8]
     assert table["share_inside"].sum() == pytest.approx(1, abs=1e-6)
@@ -62,6 +63,7 @@ def test_the_more_probable_class_is_explained() -> None:
 
 
 def test_a_case_without_a_lesion_has_no_share() -> None:
-    table = attention_table(predictions(0.9), two_sided(np.ones((2, 2)))[np.newaxis], np.zeros_like(LEFT)[np.newaxis])
+    maps = two_sided(np.ones((2, 2)))[np.newaxis]
+    table = attention_table(predictions(0.9), CLASSES, maps, np.zeros_like(LEFT)[np.newaxis])
     assert table["share_inside"].isna().all()
     assert table["lesion_share_of_area"].tolist() == [0.0]

@@ -11,10 +11,7 @@ import pytest
 from tests.conftest import ROOT
 
 OF_NETWORKS = [
-    *(
-        f"tests/imaging/test_{name}.py"
-        for name in ("augmentation", "batch_norm", "grad_cam", "networks", "out_of_fold")
-    ),
+    *(f"tests/imaging/test_{name}.py" for name in ("batches", "training", "grad_cam", "networks", "out_of_fold")),
     "tests/pipelines/test_network_nodes.py",
     "tests/pipelines/test_joint_nodes.py",
 ]
@@ -39,7 +36,7 @@ def test_the_tests_of_networks_pass_on_every_backend(backend: str) -> None:
 TRAINED = """
 import numpy as np
 from lesion_fusion.imaging.keras_backend import keras, sharing_devices
-from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.out_of_fold import train_out_of_fold
 
 labels = np.repeat([0, 1], 24)

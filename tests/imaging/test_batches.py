@@ -1,12 +1,13 @@
-"""Training batches are full, of one size, and leave out another remainder each epoch."""
+"""Training batches are full and of one size; random views move image and mask together, left to right only."""
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
 from lesion_fusion.imaging import batches
-from lesion_fusion.imaging.batches import TrainingBatches
+from lesion_fusion.imaging.batches import Augmentation, TrainingBatches
 
 INPUTS = np.arange(50, dtype="float32")[:, None]
 ROWS = np.arange(3, 40)
@@ -40,3 +41,61 @@ def test_devices_share_a_batch_evenly(monkeypatch: pytest.MonkeyPatch, devices: 
 
 def test_a_batch_is_no_larger_than_the_training_part() -> None:
     assert len(training_batches(64)[0][0]) == len(ROWS)
+
+
+def views(images: np.ndarray, strength: float = 1.0, seed: int = 3, training: bool = True) -> np.ndarray:
+    return keras.ops.convert_to_numpy(Augmentation(strength, seed)(images.astype("float32"), training=training))
+
+
+def discs(count: int = 16, size: int = 48) -> np.ndarray:
+    """A disc off the centre, as image and as mask."""
+    rows, columns = np.mgrid[:size, :size]
+    disc = 255.0 * ((rows - 20) ** 2 + (columns - 27) ** 2 < 90)
+    return np.repeat(np.stack([disc, disc], axis=-1)[np.newaxis], count, axis=0)
+
+
+def test_mask_stays_on_the_lesion() -> None:
+    out = views(discs())
+    lesion, mask = out[..., 0], out[..., 1] > 127
+    moved = [not np.array_equal(view, mask[0]) for view in mask[1:]]
+    assert all(moved)
+    for view, inside in zip(lesion, mask, strict=True):
+        threshold = (view[inside].mean() + view[~inside].mean()) / 2
+        assert np.mean((view > threshold) == inside) > 0.98
+
+
+def test_mask_is_not_made_brighter_or_darker() -> None:
+    out = views(discs())
+    np.testing.assert_allclose(out[..., 1].max(axis=(1, 2)), 255.0, atol=0.01)
+    assert np.ptp(out[..., 0].max(axis=(1, 2))) > 5
+
+
+def test_up_and_down_are_never_exchanged_left_and_right_are() -> None:
+    size = 32
+    ramp = np.zeros((64, size, size, 1))
+    ramp[:, : size // 2, :, 0] = 200.0
+    out = views(ramp, strength=0.2)
+    assert (out[:, 4:12, 8:24].mean(axis=(1, 2, 3)) > out[:, 20:28, 8:24].mean(axis=(1, 2, 3))).all()
+    sideways = views(ramp.swapaxes(1, 2), strength=0.2)
+    mirrored = sideways[:, 8:24, 4:12].mean(axis=(1, 2, 3)) < sideways[:, 8:24, 20:28].mean(axis=(1, 2, 3))
+    assert 10 < mirrored.sum() < 54
+
+
+def test_no_change_outside_training_or_without_strength() -> None:
+    images = discs(2)
+    np.testing.assert_array_equal(views(images, training=False), images)
+    np.testing.assert_array_equal(views(images, strength=0.0), images)
+
+
+def test_same_seed_same_views_and_pixels_stay_in_range() -> None:
+    images = discs()
+    np.testing.assert_array_equal(views(images, seed=5), views(images, seed=5))
+    assert not np.array_equal(views(images, seed=5), views(images, seed=6))
+    assert views(images).min() >= 0
+    # Interpolation may round upwards.
+    assert views(images).max() <= 255 + 1e-3
+
+
+def test_strength_beyond_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 to 1, not 2"):
+        Augmentation(2, 0)

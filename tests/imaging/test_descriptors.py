@@ -9,8 +9,8 @@ from PIL import Image
 from scipy import ndimage
 
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, Group, default_names, describe
+from lesion_fusion.imaging.descriptors.echo import posterior_bands
 from lesion_fusion.imaging.descriptors.lesion import RIM, standardise
-from lesion_fusion.imaging.descriptors.posterior import posterior_bands
 from lesion_fusion.imaging.png import decode_image, decode_mask
 
 HEIGHT, WIDTH = 260, 300

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lesion_fusion.imaging import grad_cam
-from lesion_fusion.imaging.fold_result import FoldResult
+from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.grad_cam import GradCam, feature_maps, maps_of_heads, maps_out_of_fold
 from lesion_fusion.imaging.networks import EMBEDDING, HEAD, build_network
 

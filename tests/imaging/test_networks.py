@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 
-from lesion_fusion.imaging.network_parameters import BACKBONES, NetworkParameters
 from lesion_fusion.imaging.networks import (
     EMBEDDING,
     UnfitImageError,
@@ -17,7 +16,7 @@ from lesion_fusion.imaging.networks import (
     head_network,
     input_preprocessing,
 )
-from lesion_fusion.imaging.weights import WeightsUnavailableError
+from lesion_fusion.imaging.parameters import BACKBONES, NetworkParameters, WeightsUnavailableError
 
 PAPER_BACKBONES = {
     "EfficientNetB0": keras.applications.efficientnet,

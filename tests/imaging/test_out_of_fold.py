@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.imaging.batches import TrainingBatches
-from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.networks import build_network
-from lesion_fusion.imaging.out_of_fold import FoldResult, OutOfFold, inner_split, restore, train_out_of_fold
+from lesion_fusion.imaging.folds import FoldResult, inner_split
+from lesion_fusion.imaging.networks import build_network, restore
+from lesion_fusion.imaging.out_of_fold import OutOfFold, train_out_of_fold
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.regimes import features_of
 from lesion_fusion.imaging.training import TrainingDivergedError
 
@@ -73,7 +74,7 @@ def _smaller_still() -> Iterator[None]:
     """Two blocks instead of four (tracing is what takes the time here), statistics from a few images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lesion_fusion.imaging.networks.SMALL_CNN_WIDTHS", (8, 16))
-        patch.setattr("lesion_fusion.imaging.batch_norm.IMAGES", QUICK.batch_size)
+        patch.setattr("lesion_fusion.imaging.training.STATISTICS_IMAGES", QUICK.batch_size)
         yield
 
 

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.cohort.folds import make_folds
-from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.bundle import load_bundle, save_bundle
 from lesion_fusion.models.inputs import CaseInputs

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.roles import predictor_columns
+from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.fusion.fitting import FittedFusion
 from lesion_fusion.fusion.rules import FittedRule, Weighted
@@ -22,8 +22,7 @@ from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table, make_encoder
 
 CLASSES = ("benign", "malignant")
 RECORD = predictor_columns(("metadata", "descriptors"))

@@ -11,8 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from lesion_fusion.cohort.folds import make_folds
-from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.evaluation.predictions import Predictions
 from lesion_fusion.imaging.parameters import ImageInput

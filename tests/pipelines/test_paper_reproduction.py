@@ -16,9 +16,9 @@ from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.predictions import validate_predictions
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 from lesion_fusion.pipelines.paper_reproduction import figure_nodes, nodes
 from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline
 from lesion_fusion.pipelines.paper_reproduction.report_nodes import OF_COHORT, gather_paper_figures, write_paper_report

@@ -17,11 +17,12 @@ from kedro_datasets.pandas import CSVDataset
 
 from lesion_fusion.datasets.figure import FigureDataset
 from lesion_fusion.models.inputs import CaseInputs
+from lesion_fusion.notation import number, signed, words
 from lesion_fusion.pipelines.reporting.nodes import FIGURES
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
 from lesion_fusion.pipelines.reporting.reader_nodes import compare_with_reader
-from lesion_fusion.reporting.notation import METRICS, number, signed, words
 from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.statistics.metrics import METRICS
 from lesion_fusion.tabular.parameters import TabularModel
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, toy_study
 

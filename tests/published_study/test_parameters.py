@@ -44,10 +44,6 @@ def test_entries_are_told_apart_by_what_they_hold():
             ["compared", "fusion.joint"],
         ),
         (
-            {"fusion": {"pooled": {**FOREST, "views": ["image_descriptors"], "pooled_with": "there"}}},
-            ["pooled_with", "one cohort"],
-        ),
-        (
             {"fusion": {"raw": {**FOREST, "views": ["record", "pixels"], "image_input": "crop"}}},
             ["image_input", "masked_full"],
         ),

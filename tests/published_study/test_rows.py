@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.published_study.rows import balanced_rows, permute_labels
 from tests.published_study.toy import COUNTS, toy_cases
 

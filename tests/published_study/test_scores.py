@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
+from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.published_study.scores import difference_with_intervals, figures_with_intervals, point_figures
 
 CLASSES = ("normal", "benign", "malignant")
@@ -22,8 +23,8 @@ def predictions(n: int = 90, classes: tuple[str, ...] = CLASSES, signal: float =
     return table.assign(threshold=0.5 if len(classes) == 2 else np.nan)
 
 
-def patients(table: pd.DataFrame) -> pd.DataFrame:
-    return table[["case_id"]].assign(patient_id=table["case_id"])
+def judge_of(table: pd.DataFrame) -> Judge:
+    return Judge(table[["case_id"]].assign(patient_id=table["case_id"]), 200)
 
 
 @pytest.mark.parametrize("classes", [CLASSES, CLASSES[1:]])
@@ -47,20 +48,20 @@ def test_figures_are_those_of_scikit_learn(classes: tuple[str, ...]):
 
 def test_intervals_hold_the_estimate_and_a_perfect_accuracy_has_one_too():
     table = predictions(signal=20)
-    found = figures_with_intervals(table, patients(table), 200, 0.95, 0)
+    found = figures_with_intervals(table, judge_of(table))
     estimate, low, high = found["accuracy"]
     assert estimate == high == 1
     assert 0.9 < low < 1
     noisy = predictions()
-    for estimate, low, high in figures_with_intervals(noisy, patients(noisy), 200, 0.95, 0).values():
+    for estimate, low, high in figures_with_intervals(noisy, judge_of(noisy)).values():
         assert low < estimate < high
 
 
 def test_a_difference_is_paired_over_patients():
     table = predictions()
-    same = difference_with_intervals(table, table.sample(frac=1, random_state=0), patients(table), 200, 0.95, 0)
+    same = difference_with_intervals(table, table.sample(frac=1, random_state=0), judge_of(table))
     for bounds in same.values():
         assert bounds == pytest.approx((0, 0, 0))
     worse = predictions(signal=0)
-    for difference, low, _ in difference_with_intervals(table, worse, patients(table), 200, 0.95, 0).values():
+    for difference, low, _ in difference_with_intervals(table, worse, judge_of(table)).values():
         assert 0 < low < difference

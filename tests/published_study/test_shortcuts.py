@@ -7,6 +7,7 @@ from functools import cache
 import pandas as pd
 import pytest
 
+from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.published_study.cells import Cell, cells_of, of_cell, set_up
 from lesion_fusion.published_study.classifiers import evaluate_classifier
 from lesion_fusion.published_study.comparison import (
@@ -20,8 +21,6 @@ from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
 from lesion_fusion.published_study.rows import permute_labels
 from lesion_fusion.published_study.scores import figures_with_intervals, point_figures
 from tests.published_study.toy import SEED, TUNING, toy_cases, toy_parameters, toy_sample
-
-BOOTSTRAP = (200, 0.95, 0)
 
 
 @cache
@@ -41,9 +40,13 @@ def predictions() -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def judges() -> dict[bool, Judge]:
+    return {permuted: Judge(sample.rows, 200) for permuted, sample in samples().items()}
+
+
 def figures(model: str, protocol: Protocol, permuted: bool = False) -> dict[str, tuple[float, float, float]]:
     table = of_cell(predictions(), model, Cell(protocol, permuted).name)
-    return figures_with_intervals(table, samples()[permuted].rows, *BOOTSTRAP)
+    return figures_with_intervals(table, judges()[permuted])
 
 
 def test_copies_on_both_sides_of_the_split_are_recognised_where_there_is_nothing_to_learn():
@@ -106,13 +109,12 @@ def test_every_model_is_evaluated_reproduced_leak_free_and_without_a_signal():
 
 def test_the_tables_hold_each_models_figures():
     parameters = toy_parameters(published={"source": "an article", "figures": {"imaging.nearest": {"accuracy": 0.9}}})
-    patients = {permuted: sample.rows for permuted, sample in samples().items()}
-    comparison = compare_protocols(predictions(), patients, parameters, BOOTSTRAP)
+    comparison = compare_protocols(predictions(), judges(), parameters)
     nearest = comparison[comparison["model"] == "nearest"].set_index("metric")
     assert nearest.loc["accuracy", "published"] == 0.9
     assert comparison["published"].notna().sum() == 1
     assert nearest.loc["auroc", "leak_free"] == figures("imaging.nearest", Protocol.of())["auroc"][0]
-    worth = worth_of_shortcuts(predictions(), samples()[False].rows, parameters, BOOTSTRAP)
+    worth = worth_of_shortcuts(predictions(), judges()[False], parameters)
     assert (worth["adds"] - (worth["with_shortcut"] - worth["leak_free"])).abs().max() < 1e-12
     of_imaging = worth[worth["family"] == "imaging"]["shortcut"].unique()
     assert set(of_imaging) == {*SHORTCUTS, ALL} - {"outcome_columns"}

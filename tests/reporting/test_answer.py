@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.answer import answer
-from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.standing import Comparison, Place, verdict
 from lesion_fusion.reporting.worth import Step, Worth
 

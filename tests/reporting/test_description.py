@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lesion_fusion.cohort.folds import make_folds
-from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.cohort.study import study_cases
 from lesion_fusion.evaluation.summary import per_fold
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.reporting.description import describe, fold_rows, point_rows

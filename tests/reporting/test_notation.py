@@ -4,9 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesion_fusion.reporting.notation import (
-    METRICS,
-    TABULATED,
+from lesion_fusion.notation import (
     Estimate,
     count,
     difference,
@@ -75,10 +73,6 @@ def test_estimates_stand_with_their_intervals() -> None:
 def test_words_for_numbers_and_lists() -> None:
     assert (count(1, "case"), count(0, "case"), count(3, "case")) == ("1 case", "0 cases", "3 cases")
     assert (listing(["a"]), listing(["a", "b"]), listing(["a", "b", "c"])) == ("a", "a and b", "a, b and c")
-
-
-def test_what_is_tabulated_is_a_metric() -> None:
-    assert set(TABULATED) <= set(METRICS)
 
 
 def test_names_break_after_dots_and_underscores_and_are_escaped() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.cohort.study import study_cases
 from lesion_fusion.reporting.participants import characteristics, flow
 from tests.reporting.toy import toy_cases
 

@@ -5,8 +5,8 @@ import pytest
 
 from lesion_fusion.reporting.family_table import family_table
 from lesion_fusion.reporting.limitations import limitations
-from lesion_fusion.reporting.notation import METRICS
 from lesion_fusion.reporting.standing import Verdict, best_of_families, places, verdict
+from lesion_fusion.statistics.metrics import METRICS
 from tests.reporting.toy import CLINICAL, FINDING, FUSION, IMAGING, PARAMETERS, toy_study
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.evaluation.planned_comparisons import COLUMNS, PlannedComparisons
+from lesion_fusion.evaluation.comparisons import PLANNED_COLUMNS, PlannedComparisons
 from lesion_fusion.reporting.standing import Verdict
 from lesion_fusion.reporting.worth import worths
 
@@ -18,7 +18,7 @@ PLANNED = PlannedComparisons.model_validate(
 
 
 def step_of(difference: float, low: float, high: float, p: float):
-    row = dict.fromkeys(COLUMNS, np.nan) | {
+    row = dict.fromkeys(PLANNED_COLUMNS, np.nan) | {
         **{"group": "g", "what": "step", "model": "fusion.a", "reference": "clinical.b", "n": 100},
         **{"auroc": 0.9, "low": 0.85, "high": 0.95},
         **{"difference": difference, "difference_low": low, "difference_high": high, "p": p, "p_holm": p},
@@ -42,7 +42,7 @@ def test_an_interval_on_one_side_leaves_that_side_open_alone():
 
 
 def test_a_step_without_a_reference_makes_no_claim():
-    row = dict.fromkeys(COLUMNS, np.nan) | {"group": "g", "what": "first", "model": "clinical.b", "auroc": 0.8}
+    row = dict.fromkeys(PLANNED_COLUMNS, np.nan) | {"group": "g", "what": "first", "model": "clinical.b", "auroc": 0.8}
     (worth,) = worths(pd.DataFrame([row]), PLANNED, 0.95)
     assert worth.steps[0].sentence == ""
     assert worth.steps[0].difference is None

@@ -14,14 +14,13 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.assembly import assemble_cases
+from lesion_fusion.cohort.defects import assemble_cases
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.schema import split_cell
-from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
-from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.evaluation.candidates import keep_candidates
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.missing_modality import missing_modality
@@ -68,7 +67,7 @@ PLANNED = PlannedComparisons.model_validate(
 FINDING = {
     "number": "LF203",
     "severity": "warning",
-    "title": "Missingness that tells the outcome",
+    "title": "Missingness associated with the outcome",
     "sentence": "58% of the cases without signs are malignant.",
     "cases": [],
     "columns": ["signs"],

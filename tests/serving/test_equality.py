@@ -23,8 +23,7 @@ from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_images
 from lesion_fusion.serving.served_model import BUNDLE, ServedModel
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table, make_encoder
 from lesion_fusion.tabular.out_of_fold import evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 from lesion_fusion.tabular.tuning import tune
@@ -82,8 +81,7 @@ def test_a_model_of_the_training_part_answers_as_its_outer_fold_was_predicted(co
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["crop_with_mask", "whole"])
 def test_a_network_and_a_classifier_over_its_embeddings_answer_as_in_the_pipeline(cohort, variant, tmp_path):
-    from lesion_fusion.imaging.inference import predict_and_embed
-    from lesion_fusion.imaging.networks import build_network
+    from lesion_fusion.imaging.networks import build_network, predict_and_embed
 
     seen = ImageInput(variant=variant, size=32)
     images = np.stack(list(make_lesion_images(cohort.inputs.cases, cohort.images, cohort.masks, seen).rows))

@@ -10,12 +10,10 @@ from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.explanation.shapley import shapley_values
 from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.image_weight import best_position
 from lesion_fusion.tabular.importance import permutation_importance
 from lesion_fusion.tabular.parameters import TabularModel
-from lesion_fusion.tabular.search_tuning import tune_by_search
 from lesion_fusion.tabular.training_rows import Training
-from lesion_fusion.tabular.tuning import TunedClassifier, tune
+from lesion_fusion.tabular.tuning import TunedClassifier, best_position, tune, tune_by_search
 from tests.tabular.toy import TUNING, Study, toy_study
 
 EARLY = ("record", "image_descriptors")

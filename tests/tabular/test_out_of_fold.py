@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.cohort.study import study_cases
 from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel
 from tests.conftest import ROOT

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.tabular.encoding import is_number, make_encoder
 from lesion_fusion.tabular.training_rows import Training, TrainingRows, training_rows
 from tests.tabular.toy import toy_study

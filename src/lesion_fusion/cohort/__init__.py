@@ -1,1 +1,1 @@
-"""What a case is: schema and roles, loaders, the synthetic cohort, targets, folds and the audit."""
+"""The cohort: schema and roles of a case, readers, the study and its folds, the audit, the synthetic cohort."""

@@ -1,46 +1,44 @@
-"""What is wrong with a cohort's files, told so that a person can mend it."""
+"""Defects of a cohort's table and files: the error that lists them all, and `cases` without the cases they concern."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
 
 import pandas as pd
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.cohort.schema import COLUMNS
+from lesion_fusion.errors import UserError
 
+OnDefect = Literal["stop", "exclude"]
 _SHOWN_PER_KIND = 20
 
 
 @dataclass(frozen=True)
 class Defect:
-    """One thing wrong with one cell or one file.
+    """One defect of a cell or a file.
 
-    `kind` groups defects of one cause; `row` is the row of the spreadsheet as a person sees it (the header is
-    row 1); `case_id` is empty where the defect concerns the whole table, which no exclusion of a case can mend.
+    `kind` groups defects with one cause. `fix` says how to fix it. `row` is the row of the spreadsheet, whose header is
+    row 1. `case_id` is empty where the defect concerns the whole table, which excluding a case cannot fix.
     """
 
     kind: str
     problem: str
-    mend: str
+    fix: str
     case_id: str = ""
     file: str = ""
     row: int | None = None
     column: str = ""
 
     def place(self) -> str:
-        """Return where it is: file, row, column and case, as far as they are known."""
-        parts = [
-            f"file {self.file}" if self.file else "",
-            f"row {self.row}" if self.row is not None else "",
-            f"column {self.column}" if self.column else "",
-            f"case {self.case_id}" if self.case_id else "",
-        ]
-        return ", ".join(part for part in parts if part)
+        """Return the defect's place: file, row, column and case, as far as they are known."""
+        parts = {"file": self.file, "row": self.row, "column": self.column, "case": self.case_id}
+        return ", ".join(f"{name} {value}" for name, value in parts.items() if value not in ("", None))
 
 
-class CohortError(MendableError, ValueError):
-    """The cohort can't be used as it is; the message lists every defect, grouped by kind, each with its mend."""
+class CohortError(UserError, ValueError):
+    """A cohort that cannot be used as it is; the message lists every defect, by kind, and how to fix each."""
 
     def __init__(self, defects: Sequence[Defect]) -> None:
         self.defects = tuple(defects)
@@ -48,7 +46,7 @@ class CohortError(MendableError, ValueError):
 
 
 def describe_defects(defects: Iterable[Defect]) -> str:
-    """Return the defects as text: one paragraph a kind, one line a defect, the mend behind each."""
+    """Return the defects as text: one paragraph per kind; one line per defect, with how to fix it."""
     by_kind: dict[str, list[Defect]] = {}
     for defect in defects:
         by_kind.setdefault(defect.kind, []).append(defect)
@@ -56,20 +54,40 @@ def describe_defects(defects: Iterable[Defect]) -> str:
     lines = [f"The cohort has {total} defect{'s' if total != 1 else ''}; nothing was written."]
     for kind, group in by_kind.items():
         lines.append(f"\n{kind} ({len(group)}):")
-        lines += [f"  - {d.place()}: {d.problem}. Mend: {d.mend}." for d in group[:_SHOWN_PER_KIND]]
+        lines += [f"  - {d.place()}: {d.problem}. How to fix it: {d.fix}." for d in group[:_SHOWN_PER_KIND]]
         if len(group) > _SHOWN_PER_KIND:
             places = ", ".join(d.case_id or d.place() for d in group[_SHOWN_PER_KIND:])
-            lines.append(f"  - and the same in: {places}")
+            lines.append(f"  - the same in: {places}")
     if all(defect.case_id for group in by_kind.values() for defect in group):
         lines.append(
-            "\nTo go on without the cases named here, set ingestion.on_defect to exclude: they are then left out and "
-            "listed in the audit."
+            "\nTo continue without these cases, set ingestion.on_defect to exclude: they are then left out and listed "
+            "in the audit."
         )
     return "\n".join(lines)
 
 
 def defects_table(defects: Sequence[Defect]) -> pd.DataFrame:
     """Return the defects as a table with the fields of `Defect` as columns, all text, empty where unknown."""
-    fields = list(Defect.__dataclass_fields__)
     rows = [{key: "" if value is None else str(value) for key, value in asdict(defect).items()} for defect in defects]
-    return pd.DataFrame(rows, columns=fields, dtype="str")
+    return pd.DataFrame(rows, columns=[field.name for field in fields(Defect)], dtype="str")
+
+
+def assemble_cases(
+    record: pd.DataFrame, sizes: pd.DataFrame, defects: Sequence[Defect], on_defect: OnDefect
+) -> pd.DataFrame:
+    """Return `cases`: the record with image_width and image_height, sorted by case_id.
+
+    With `on_defect` "stop" any defect raises `CohortError`. With "exclude" the cases with a defect are left out; a
+    defect of the whole table still raises, and so does a cohort without any case left.
+    """
+    if any(not defect.case_id for defect in defects) or (defects and on_defect == "stop"):
+        raise CohortError(defects)
+    excluded = {defect.case_id for defect in defects}
+    kept = record[~record["case_id"].isin(excluded)]
+    if kept.empty:
+        raise CohortError(defects or [Defect("empty cohort", "the table has no row", "use the sheet as published")])
+    # A case listed twice was measured twice; both rows are excluded.
+    measured = sizes[~sizes["case_id"].isin(excluded)]
+    cases = kept.merge(measured, on="case_id", how="left", validate="one_to_one")
+    cases[["image_width", "image_height"]] = cases[["image_width", "image_height"]].astype("float64")
+    return cases[[column.name for column in COLUMNS]].sort_values("case_id", ignore_index=True)

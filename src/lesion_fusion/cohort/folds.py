@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 
 
 def derived_seed(seed: int, *path: int) -> int:
-    """Return a seed of its own for a place in the study (repeat, fold, …): the same path, the same seed."""
+    """Return the seed of one place in the study (repeat, fold, …), derived from `seed`; equal paths, equal seeds."""
     return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0] % (2**31))
 
 
 def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> pd.DataFrame:
     """Return `folds`: case_id, repeat, fold, one row per case and repeat.
 
-    `cases` has case_id, patient_id, label. Fold k of a repeat is where its cases are tested; all images of a patient
-    lie in one fold, and the classes are spread evenly. The order of the rows of `cases` does not matter. Raises
-    SmallCohortError where a class has fewer patients than there are folds.
+    `cases` has case_id, patient_id, label; the order of its rows does not matter. A case is tested in its fold. All
+    images of a patient are in one fold, and the classes are spread evenly. Raises SmallCohortError where a class has
+    fewer patients than there are folds.
     """
     cases = cases.sort_values("case_id", ignore_index=True)
     patients = cases.groupby("label")["patient_id"].nunique()
@@ -44,7 +44,7 @@ def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> 
 def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (training, test) positions of stratified, patient-grouped folds inside a training fold.
 
-    Fewer folds than asked for are made where a class has fewer patients; never fewer than two.
+    There are fewer folds than `n_folds` where a class has fewer patients, but at least two.
     """
     fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
     splitter = StratifiedGroupKFold(max(2, min(n_folds, fewest)), shuffle=True, random_state=seed)
@@ -60,6 +60,6 @@ def outer_splits(folds: pd.DataFrame, case_ids: pd.Series) -> Iterator[tuple[int
 
 
 def folds_digest(folds: pd.DataFrame) -> str:
-    """Return a digest of who is tested where, the same for any order of rows: 16 hexadecimal digits."""
+    """Return a digest of the folds, 16 hexadecimal digits; the order of rows does not matter."""
     ordered = folds.sort_values(["repeat", "case_id"])[["repeat", "case_id", "fold"]]
     return hashlib.sha256(ordered.to_csv(index=False).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""Readers: one function a published layout, from the table as published to the columns of `cases`.
+"""Readers: one function per published layout, which turns the published table into the columns of `cases`.
 
-A reader returns the record columns of `cases` as text or numbers, still unchecked, plus `row`, the row of the
-spreadsheet. Adding a cohort is adding a reader here and a catalog file in `conf/`.
+A reader returns the record columns of `cases` as text or numbers, not yet checked, plus `row`, the row of the
+spreadsheet. To add a cohort, add a reader here and a catalog file in `conf/`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from lesion_fusion.cohort.defects import CohortError, Defect
+from lesion_fusion.cohort.record import TABLE
 
 Reader = Callable[[pd.DataFrame], pd.DataFrame]
 
-MM_PER_CM = 10.0
+_MM_PER_CM = 10.0
 
 BREAST_LESIONS_USG_COLUMNS: Mapping[str, str] = {
     "CaseID": "case_id",
@@ -50,25 +51,21 @@ BUS_BRA_COLUMNS: Mapping[str, str] = {
 }
 
 
-def _renamed(table: pd.DataFrame, names: Mapping[str, str], optional: Mapping[str, str]) -> pd.DataFrame:
-    """Return the columns of `table` under the names of `cases`; all that are missing are one error."""
+def _renamed(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return the columns of `table` under the names of `cases`; one error lists all missing columns."""
     missing = [name for name in names if name not in table.columns]
     if missing:
         found = ", ".join(map(str, table.columns)) or "none"
+        fix = "use the sheet as published, with its header in the first row"
         raise CohortError(
             [
                 Defect(
-                    kind="missing column",
-                    column=name,
-                    file="clinical table",
-                    problem=f"the table has no column {name} (it has: {found})",
-                    mend="use the sheet as published, with its header in the first row",
+                    "missing column", f"the table has no column {name} (it has: {found})", fix, file=TABLE, column=name
                 )
                 for name in missing
             ]
         )
-    present = {**names, **{key: value for key, value in optional.items() if key in table.columns}}
-    renamed = table[list(present)].rename(columns=present).astype("object")
+    renamed = table[list(names)].rename(columns=names).astype("object")
     renamed["row"] = range(2, len(table) + 2)
     return renamed.reset_index(drop=True)
 
@@ -76,25 +73,26 @@ def _renamed(table: pd.DataFrame, names: Mapping[str, str], optional: Mapping[st
 def read_breast_lesions_usg(table: pd.DataFrame) -> pd.DataFrame:
     """Read the sheet of Breast-Lesions-USG (Pawłowska et al. 2024, doi:10.7937/9WKK-Q141), all cells as text.
 
-    Case 7 becomes `case007`. Each case is a patient of its own unless a column Patient_ID says whose it is. The
-    published pixel size is in centimetres.
+    Case 7 becomes `case007`. Each case is one patient, unless the table has a column Patient_ID. The published pixel
+    size is in centimetres.
     """
-    cases = _renamed(table, BREAST_LESIONS_USG_COLUMNS, optional={"Patient_ID": "patient_id"})
+    patient = {"Patient_ID": "patient_id"} if "Patient_ID" in table else {}
+    cases = _renamed(table, {**BREAST_LESIONS_USG_COLUMNS, **patient})
     number = cases["case_id"].astype("str").str.strip()
     cases["case_id"] = "case" + number.str.zfill(max(3, int(number.str.len().max() or 0)))
     if "patient_id" not in cases:
         cases["patient_id"] = cases["case_id"]
     size = pd.to_numeric(cases["pixel_size_mm"], errors="coerce")
-    cases["pixel_size_mm"] = (size * MM_PER_CM).where(size.notna(), cases["pixel_size_mm"])
+    cases["pixel_size_mm"] = (size * _MM_PER_CM).where(size.notna(), cases["pixel_size_mm"])
     return cases
 
 
 def read_bus_bra(table: pd.DataFrame) -> pd.DataFrame:
     """Read the table of BUS-BRA (Gómez-Flores et al. 2024, doi:10.1002/mp.16812): images and masks, no record.
 
-    `Case` is the patient, with one to four images each. Every image shows a lesion confirmed by biopsy or surgery.
+    `Case` is the patient, with one to four images each. Each image shows a lesion confirmed by biopsy or surgery.
     """
-    cases = _renamed(table, BUS_BRA_COLUMNS, optional={})
+    cases = _renamed(table, BUS_BRA_COLUMNS)
     identifier = cases["case_id"].astype("str")
     cases["image_file"] = identifier + ".png"
     cases["tumor_mask_file"] = "mask_" + identifier.str.removeprefix("bus_") + ".png"

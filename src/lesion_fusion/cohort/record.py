@@ -1,15 +1,15 @@
-"""From a reader's table to checked record columns: canonical cells, and every defect found on the way."""
+"""From a reader's table to checked record columns: canonical cells, and every defect of the table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 
 import pandas as pd
 
 from lesion_fusion.cohort.defects import Defect
-from lesion_fusion.cohort.schema import COLUMN, COLUMNS, Column, Kind, split_cell
-from lesion_fusion.cohort.wording import canonical_cell, unknown_categories
+from lesion_fusion.cohort.schema import COLUMN, COLUMNS, NOT_APPLICABLE, SEPARATOR, Column, Kind, join_cell, split_cell
 
 TABLE = "clinical table"
 
@@ -17,16 +17,63 @@ TABLE = "clinical table"
 _MEASURED = ("image_width", "image_height")
 _FILE_COLUMNS = ("image_file", "tumor_mask_file", "other_mask_files")
 
+_MISSING = frozenset({"", "not_available", "nan", "none_given", "n_a", "na"})
+_MARGIN_PREFIX = re.compile(r"^\s*not circumscribed\s*-\s*", re.IGNORECASE)
+# Published wording (as a slug) to category, where the two differ.
+_SYNONYMS: Mapping[str, Mapping[str, str]] = {
+    "tissue_composition": {
+        "homogeneous_fat": "fat",
+        "homogeneous_fibroglandular": "fibroglandular",
+        "heterogeneous_predominantly_fat": "predominantly_fat",
+        "heterogeneous_predominantly_fibroglandular": "predominantly_fibroglandular",
+    },
+    "signs": {"no": "none"},
+    "symptoms": {
+        "no": "none",
+        "family_history_of_breast_ovarian_cancer": "family_history",
+        "personal_history_of_breast_cancer": "personal_history",
+        "hrt_hormonal_contraception": "hormonal_treatment",
+    },
+    "posterior_features": {"no": "none"},
+    "calcifications": {"no": "none"},
+    "verification": {"confirmed_by_biopsy": "biopsy", "confirmed_by_follow_up_care": "follow_up"},
+}
+
+
+def canonical_cell(cell: object, column: Column) -> str | None:
+    """Return the canonical text of a published cell of a categorical or text column; None where it is missing.
+
+    Published and canonical wordings give the same result, so a request to the served model may use either. A wording
+    without a category comes back as its slug, for the caller to check.
+    """
+    text = "" if cell is None or cell != cell else str(cell).strip()
+    if _slug(text) in _MISSING:
+        return None
+    if column.kind is Kind.TEXT:
+        return NOT_APPLICABLE if _slug(text) == NOT_APPLICABLE else text
+    if column.name == "margin":
+        text = _MARGIN_PREFIX.sub("", text)
+    synonyms = _SYNONYMS.get(column.name, {})
+    slugs = [_slug(part) for part in _parts(text, column)]
+    return join_cell([synonyms.get(part, part) for part in slugs if part])
+
+
+def unknown_categories(cell: str | None, column: Column) -> tuple[str, ...]:
+    """Return the parts of a canonical cell that `column` does not list; none where it lists no categories."""
+    if cell is None or not column.categories:
+        return ()
+    return tuple(part for part in _parts(cell, column) if part not in column.categories)
+
 
 def is_plain_file_name(name: str) -> bool:
-    """Return whether `name` is a bare file name: no folder, no drive, nothing that leaves the cohort's folder."""
+    """Return whether `name` is a bare file name: no folder, no drive, no path out of the cohort's folder."""
     return bool(name) and name == PurePosixPath(name).name == PureWindowsPath(name).name and name not in {".", ".."}
 
 
 def parse_number(cell: object, column: Column) -> tuple[float | None, str]:
     """Return the number in a cell (None where missing or wrong) and what is wrong with it ("" if nothing)."""
     text = canonical_cell(cell, Column(column.name, column.role, Kind.TEXT, ""))
-    if text is None or text == "not_applicable":
+    if text is None or text == NOT_APPLICABLE:
         return None, ""
     try:
         number = float(text)
@@ -40,81 +87,76 @@ def parse_number(cell: object, column: Column) -> tuple[float | None, str]:
 def parse_record(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[Defect]]:
     """Return the record columns of `cases` and the defects of a reader's table.
 
-    `raw` has some columns of `cases` and `row`; columns it lacks come back as NA. The result is sorted by case_id,
-    float64 for numbers, text for the rest, without image_width and image_height. Cells with a defect are NA.
+    `raw` has some columns of `cases` and `row`; the columns it lacks are NA in the result. The result is sorted by
+    case_id; numbers are float64, the rest text, without image_width and image_height. Cells with a defect are NA.
     """
     defects: list[Defect] = []
-    rows = raw["row"]
     identifiers = [canonical_cell(cell, COLUMN["case_id"]) or "" for cell in raw["case_id"]]
     parsed: dict[str, pd.Series] = {}
     for column in COLUMNS:
         if column.name in _MEASURED:
             continue
-        cells = raw[column.name] if column.name in raw else pd.Series([None] * len(raw))
         values: list[float | str | None] = []
-        for cell, row, case_id in zip(cells, rows, identifiers, strict=True):
-            value, problems = _parse_cell(cell, column)
+        cells = raw[column.name] if column.name in raw else [None] * len(raw)
+        for cell, row, case_id in zip(cells, raw["row"], identifiers, strict=True):
+            value, problem = _parse_cell(cell, column)
             values.append(value)
-            defects += [
-                Defect(kind, problem, mend, case_id=case_id, file=TABLE, row=int(row), column=column.name)
-                for kind, problem, mend in problems
-            ]
-        dtype = "float64" if column.kind is Kind.NUMBER else "str"
-        parsed[column.name] = pd.Series(values, dtype=dtype)
+            if problem:
+                defects.append(Defect(*problem, case_id=case_id, file=TABLE, row=int(row), column=column.name))
+        parsed[column.name] = pd.Series(values, dtype="float64" if column.kind is Kind.NUMBER else "str")
     cases = pd.DataFrame(parsed)
-    defects += _repeated_cases(cases, rows)
+    defects += _repeated_cases(cases["case_id"], raw["row"])
     order = cases["case_id"].fillna("").argsort(kind="stable")
     return cases.iloc[order].reset_index(drop=True), defects
 
 
-def _parse_cell(cell: object, column: Column) -> tuple[float | str | None, list[tuple[str, str, str]]]:
-    """Return a cell's value and (kind, problem, mend) for each thing wrong with it."""
+def _slug(text: str) -> str:
+    """Return `text` in lower case, each run of characters that are not letters or digits as one underscore."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def _parts(cell: str, column: Column) -> list[str]:
+    return cell.split(SEPARATOR) if column.kind is Kind.MULTIPLE else [cell]
+
+
+def _parse_cell(cell: object, column: Column) -> tuple[float | str | None, tuple[str, str, str] | None]:
+    """Return a cell's value, and kind, problem and fix of its defect (None without one)."""
     if column.kind is Kind.NUMBER:
         number, problem = parse_number(cell, column)
         if problem:
             unit = "a number" if column.low is None else f"a number from {column.low:g} to {column.high:g}"
-            return None, [("value out of range", problem, f"give {unit}, or 'not available'")]
-        return number, []
+            return None, ("value out of range", problem, f"give {unit}, or 'not available'")
+        return number, None
     value = canonical_cell(cell, column)
-    if value == "not_applicable" and column.name in _FILE_COLUMNS:
+    if value == NOT_APPLICABLE and column.name in _FILE_COLUMNS:
         value = None
     if value is None:
         if column.required:
-            return None, [("missing value", "the cell is empty", f"fill it in: {column.description.lower()}")]
-        return None, []
+            return None, ("missing value", "the cell is empty", f"fill it in: {column.description.lower()}")
+        return None, None
     unknown = unknown_categories(value, column)
     if unknown:
-        allowed = ", ".join(column.categories)
-        return None, [("unknown category", f"{', '.join(unknown)} is none of its categories", f"use one of {allowed}")]
+        fix = f"use one of {', '.join(column.categories)}"
+        return None, ("unknown category", f"{', '.join(unknown)} is none of its categories", fix)
     if column.name in _FILE_COLUMNS:
         names = split_cell(value) if column.name == "other_mask_files" else (value,)
-        climbing = [name for name in names if not is_plain_file_name(name)]
-        if climbing:
-            return None, [
-                (
-                    "unsafe file name",
-                    f"{', '.join(climbing)} is not a plain file name",
-                    "name a file that lies directly in the cohort's folder",
-                )
-            ]
-        value = "&".join(names)
-    return value, []
+        unsafe = ", ".join(name for name in names if not is_plain_file_name(name))
+        if unsafe:
+            fix = "name a file that lies directly in the cohort's folder"
+            return None, ("unsafe file name", f"{unsafe} is not a plain file name", fix)
+        value = SEPARATOR.join(names)
+    return value, None
 
 
-def _repeated_cases(cases: pd.DataFrame, rows: pd.Series) -> Iterator[Defect]:
+def _repeated_cases(case_ids: pd.Series, rows: pd.Series) -> Iterator[Defect]:
     """Yield a defect for each row whose case is listed in an earlier row too."""
     first_row: dict[str, int] = {}
-    for case_id, row in zip(cases["case_id"], rows, strict=True):
-        if not isinstance(case_id, str):
+    for case_id, row in zip(case_ids, rows, strict=True):
+        if pd.isna(case_id):
             continue
         if case_id in first_row:
+            problem = f"it is listed in row {first_row[case_id]} already"
             yield Defect(
-                "case listed twice",
-                f"it stands in row {first_row[case_id]} already",
-                "keep one of the rows",
-                case_id=case_id,
-                file=TABLE,
-                row=int(row),
-                column="case_id",
+                "case listed twice", problem, "keep one of the rows", case_id, TABLE, row=int(row), column="case_id"
             )
         first_row.setdefault(case_id, int(row))

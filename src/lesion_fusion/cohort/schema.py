@@ -1,24 +1,25 @@
-"""The `cases` table: its columns, their roles, their categories and the check every cohort passes.
+"""The `cases` table: its columns, their roles and categories, and the columns that a model may see.
 
-Conventions. One row per image. Column names are snake_case. A cell that may hold several categories holds
-them as text, sorted and joined by ``&`` (``indistinct&spiculated``): a sorted tuple that survives Parquet,
-JSON and an HTTP request unchanged. Missing is NA. What a case cannot have (the shape of a lesion where there
-is none) is the category ``not_applicable``, which is never NA.
+Conventions: one row per image; column names in snake_case. A cell with several categories holds them as text, sorted
+and joined by ``&`` (``indistinct&spiculated``), which Parquet, JSON and HTTP keep unchanged. A missing value is NA. A
+value that does not exist (the shape of a lesion in a case without one) is the category ``not_applicable``, never NA.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
-import pandas as pd
+from lesion_fusion.errors import UserError
 
 SEPARATOR = "&"
 NOT_APPLICABLE = "not_applicable"
 
 
 class Role(StrEnum):
-    """What a column is to the study; it decides whether the column may predict."""
+    """Role of a column in the study; it decides whether the column may predict."""
 
     IDENTITY = "identity"
     ACQUISITION = "acquisition"
@@ -29,7 +30,7 @@ class Role(StrEnum):
 
 
 class Kind(StrEnum):
-    """How a column is read: free text, a number, one category, an ordered category or several categories."""
+    """Content of a column's cells: free text, a number, one category, an ordered category or several categories."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -42,8 +43,8 @@ class Kind(StrEnum):
 class Column:
     """One column of `cases`.
 
-    `categories` lists what a cell may hold besides NA, in rank order where `kind` is ordered; it is empty where
-    any text may stand. `low` and `high` bound a number, both included. `required` columns hold no NA.
+    `categories` lists the values a cell may hold besides NA, in rank order where `kind` is ordered; empty: any text.
+    `low` and `high` bound a number, both included. A `required` column holds no NA.
     """
 
     name: str
@@ -56,9 +57,18 @@ class Column:
     required: bool = False
 
 
+def _categories(
+    role: Role, name: str, description: str, categories: str, kind: Kind = Kind.CATEGORY, required: bool = False
+) -> Column:
+    return Column(name, role, kind, description, tuple(categories.split()), required=required)
+
+
+_metadata = partial(_categories, Role.METADATA, kind=Kind.MULTIPLE)
+_descriptor = partial(_categories, Role.DESCRIPTORS)
+
 COLUMNS: tuple[Column, ...] = (
     Column("case_id", Role.IDENTITY, Kind.TEXT, "Key of the row, unique in the cohort", required=True),
-    Column("patient_id", Role.IDENTITY, Kind.TEXT, "Whose image it is; no split divides a patient", required=True),
+    Column("patient_id", Role.IDENTITY, Kind.TEXT, "The image's patient; no split divides a patient", required=True),
     Column("image_file", Role.IDENTITY, Kind.TEXT, "File name of the B-mode image", required=True),
     Column("tumor_mask_file", Role.IDENTITY, Kind.TEXT, "File name of the lesion's mask; NA for a normal case"),
     Column("other_mask_files", Role.IDENTITY, Kind.TEXT, "File names of masks of further structures, joined by &"),
@@ -67,148 +77,127 @@ COLUMNS: tuple[Column, ...] = (
     Column("image_height", Role.ACQUISITION, Kind.NUMBER, "Height of the image, px", low=1, high=20_000, required=True),
     Column("device", Role.ACQUISITION, Kind.TEXT, "Scanner"),
     Column("age", Role.METADATA, Kind.NUMBER, "Age, years", low=0, high=120),
-    Column(
+    _metadata(
         "tissue_composition",
-        Role.METADATA,
-        Kind.MULTIPLE,
         "Composition of the breast's tissue",
-        categories=("fat", "fibroglandular", "lactating", "predominantly_fat", "predominantly_fibroglandular"),
+        "fat fibroglandular lactating predominantly_fat predominantly_fibroglandular",
     ),
-    Column(
+    _metadata(
         "signs",
-        Role.METADATA,
-        Kind.MULTIPLE,
-        "What the physician perceives",
-        categories=(
-            "breast_scar",
-            "nipple_retraction",
-            "none",
-            "palpable",
-            "peau_d_orange",
-            "redness",
-            "skin_retraction",
-            "warmth",
-        ),
+        "Signs that the physician perceives",
+        "breast_scar nipple_retraction none palpable peau_d_orange redness skin_retraction warmth",
     ),
-    Column(
+    _metadata(
         "symptoms",
-        Role.METADATA,
-        Kind.MULTIPLE,
-        "What the patient reports",
-        categories=(
-            "breast_injury",
-            "family_history",
-            "hormonal_treatment",
-            "nipple_discharge",
-            "none",
-            "personal_history",
-        ),
+        "Symptoms that the patient reports",
+        "breast_injury family_history hormonal_treatment nipple_discharge none personal_history",
     ),
-    Column(
-        "shape",
-        Role.DESCRIPTORS,
-        Kind.CATEGORY,
-        "BI-RADS descriptor of the lesion's shape",
-        categories=("irregular", NOT_APPLICABLE, "oval", "round"),
-    ),
-    Column(
+    _descriptor("shape", "BI-RADS descriptor of the lesion's shape", "irregular not_applicable oval round"),
+    _descriptor(
         "margin",
-        Role.DESCRIPTORS,
-        Kind.MULTIPLE,
         "BI-RADS descriptor of the lesion's margin; all but circumscribed mean not circumscribed",
-        categories=("angular", "circumscribed", "indistinct", "microlobulated", NOT_APPLICABLE, "spiculated"),
+        "angular circumscribed indistinct microlobulated not_applicable spiculated",
+        kind=Kind.MULTIPLE,
     ),
-    Column(
+    _descriptor(
         "echogenicity",
-        Role.DESCRIPTORS,
-        Kind.CATEGORY,
         "BI-RADS descriptor of the lesion's echo pattern",
-        categories=(
-            "anechoic",
-            "complex_cystic_solid",
-            "heterogeneous",
-            "hyperechoic",
-            "hypoechoic",
-            "isoechoic",
-            NOT_APPLICABLE,
-        ),
+        "anechoic complex_cystic_solid heterogeneous hyperechoic hypoechoic isoechoic not_applicable",
     ),
-    Column(
+    _descriptor(
         "posterior_features",
-        Role.DESCRIPTORS,
-        Kind.CATEGORY,
         "BI-RADS descriptor of the echoes behind the lesion",
-        categories=("combined", "enhancement", "none", NOT_APPLICABLE, "shadowing"),
+        "combined enhancement none not_applicable shadowing",
     ),
-    Column(
-        "halo",
-        Role.DESCRIPTORS,
-        Kind.CATEGORY,
-        "Echogenic rim around the lesion",
-        categories=("no", NOT_APPLICABLE, "yes"),
-    ),
-    Column(
+    _descriptor("halo", "Echogenic rim around the lesion", "no not_applicable yes"),
+    _descriptor(
         "calcifications",
-        Role.DESCRIPTORS,
-        Kind.CATEGORY,
         "BI-RADS descriptor of calcifications",
-        categories=("in_a_mass", "indefinable", "intraductal", "none", NOT_APPLICABLE),
+        "in_a_mass indefinable intraductal none not_applicable",
     ),
-    Column(
-        "skin_thickening",
-        Role.DESCRIPTORS,
-        Kind.CATEGORY,
-        "Thickening of the skin",
-        categories=("no", NOT_APPLICABLE, "yes"),
-    ),
-    Column(
-        "birads",
-        Role.ASSESSMENT,
-        Kind.ORDERED,
-        "BI-RADS category given by the radiologist",
-        categories=("1", "2", "3", "4", "4a", "4b", "4c", "5"),
+    _descriptor("skin_thickening", "Thickening of the skin", "no not_applicable yes"),
+    _categories(
+        Role.ASSESSMENT, "birads", "BI-RADS category given by the radiologist", "1 2 3 4 4a 4b 4c 5", kind=Kind.ORDERED
     ),
     Column("interpretation", Role.ASSESSMENT, Kind.TEXT, "The radiologist's reading of the mass"),
-    Column(
-        "verification",
-        Role.OUTCOME,
-        Kind.CATEGORY,
-        "How the outcome was established",
-        categories=("biopsy", "follow_up", NOT_APPLICABLE),
-    ),
+    _categories(Role.OUTCOME, "verification", "How the outcome was established", "biopsy follow_up not_applicable"),
     Column("diagnosis", Role.OUTCOME, Kind.TEXT, "Histological type"),
-    Column(
-        "classification",
-        Role.OUTCOME,
-        Kind.CATEGORY,
-        "The outcome",
-        categories=("benign", "malignant", "normal"),
-        required=True,
-    ),
+    _categories(Role.OUTCOME, "classification", "The outcome", "benign malignant normal", required=True),
 )
 
 COLUMN: dict[str, Column] = {column.name: column for column in COLUMNS}
 
+REASONS: dict[Role, str] = {
+    Role.IDENTITY: "it names the case, so a model could only memorise it",
+    Role.OUTCOME: "it is the outcome or became known with it",
+    Role.ACQUISITION: "it depends on the scanner and its settings, which follow the clinic's habits and not the lesion",
+}
+MAY_PREDICT: tuple[Role, ...] = (Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT)
 
-def columns_of(*roles: Role) -> tuple[Column, ...]:
+
+class ForbiddenPredictorError(UserError, ValueError):
+    """A configuration asks for predictors that would leak the outcome or stand in for it."""
+
+
+def columns_with_role(*roles: Role) -> tuple[Column, ...]:
     """Return the columns that have one of `roles`, in the table's order."""
     return tuple(column for column in COLUMNS if column.role in roles)
 
 
+def predictor_columns(roles: Sequence[str], outcome_columns: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of the columns that models may see, in the table's order.
+
+    `roles` are some of `metadata`, `descriptors`, `assessment`. `outcome_columns` are columns of role outcome to allow
+    all the same: only the protocol that reproduces the published study may give any, and never the target itself.
+    Raises `ForbiddenPredictorError` with columns, roles and reasons.
+    """
+    unknown = [role for role in roles if role not in set(Role)]
+    if unknown:
+        raise ForbiddenPredictorError(
+            f"No role is called {', '.join(unknown)}; predictors may be: {', '.join(MAY_PREDICT)}."
+        )
+    forbidden = [Role(role) for role in roles if role not in MAY_PREDICT]
+    if forbidden:
+        reasons = "; ".join(
+            f"{', '.join(column.name for column in columns_with_role(role))} ({role.value}): {REASONS[role]}"
+            for role in forbidden
+        )
+        raise ForbiddenPredictorError(
+            f"These columns may not predict: {reasons}. Predictors may be: {', '.join(MAY_PREDICT)}."
+        )
+    not_outcome = [name for name in outcome_columns if name not in COLUMN or COLUMN[name].role is not Role.OUTCOME]
+    if not_outcome or "classification" in outcome_columns:
+        raise ForbiddenPredictorError(
+            f"{', '.join(not_outcome) or 'classification'} cannot be allowed as an outcome column; "
+            "the published study used verification and diagnosis."
+        )
+    return tuple(column.name for column in COLUMNS if column.role in roles or column.name in outcome_columns)
+
+
+def assert_no_leak(columns: Collection[str], protocol: str) -> None:
+    """Raise `ForbiddenPredictorError` if a feature table holds a column of `cases` that may not predict.
+
+    This is the last check before a model is fitted, on the data itself, whatever the configuration says. Only the
+    protocol `paper`, which reproduces the published study, may use outcome columns.
+    """
+    leaks = [
+        f"{name} ({COLUMN[name].role.value}): {REASONS[COLUMN[name].role]}"
+        for name in columns
+        if name in COLUMN
+        and COLUMN[name].role not in MAY_PREDICT
+        and not (protocol == "paper" and COLUMN[name].role is Role.OUTCOME and name != "classification")
+    ]
+    if leaks:
+        raise ForbiddenPredictorError(f"Columns that may not predict reached a model: {'; '.join(leaks)}.")
+
+
 def split_cell(cell: object) -> tuple[str, ...]:
-    """Return the categories of a multi-valued cell, sorted; a missing cell gives none."""
-    if not isinstance(cell, str) or not cell.strip():
+    """Return the categories of a multi-valued cell, sorted; none for a missing cell."""
+    if not isinstance(cell, str):
         return ()
     return tuple(sorted({part.strip() for part in cell.split(SEPARATOR) if part.strip()}))
 
 
 def join_cell(parts: tuple[str, ...] | list[str]) -> str | None:
-    """Return the cell that holds `parts`: sorted, without repetition, joined; no part gives NA (None)."""
+    """Return the cell that holds `parts`, sorted and without repetition; None (NA) for no part."""
     return SEPARATOR.join(sorted(set(parts))) or None
-
-
-def empty_cases() -> pd.DataFrame:
-    """Return a `cases` table without rows, with the contract's columns and dtypes."""
-    return pd.DataFrame(
-        {column.name: pd.Series(dtype="float64" if column.kind is Kind.NUMBER else "str") for column in COLUMNS}
-    )

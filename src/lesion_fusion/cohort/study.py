@@ -1,21 +1,35 @@
-"""The parameters of a study as a whole: which cohort, which question, which protocol, which seed."""
+"""The study: which cohort, which question, the cases it applies to, which predictors and which seed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+import pandas as pd
 from pydantic import Field, field_validator
 
-from lesion_fusion.cohort.roles import predictor_columns
-from lesion_fusion.cohort.targets import CLASSES, Target
+from lesion_fusion.cohort.schema import predictor_columns
+from lesion_fusion.errors import UserError
 from lesion_fusion.parameters import Parameters
+
+Target = Literal["malignancy", "three_class"]
+
+# The class of interest is last.
+CLASSES: Mapping[str, tuple[str, ...]] = {
+    "malignancy": ("benign", "malignant"),
+    "three_class": ("normal", "benign", "malignant"),
+}
+
+
+class SmallCohortError(UserError, ValueError):
+    """The cohort has too few patients of a class."""
 
 
 class Study(Parameters):
-    """What is asked, of which cohort, and how it is judged.
+    """The parameters of a study as a whole.
 
-    `predictors` are the roles of the record's columns that models may see (see `cohort.roles`); `seed` is the one
-    seed from which every random choice is derived.
+    `predictors` are the roles of the record's columns that models may see; `seed` is the one seed from which every
+    random choice is derived.
     """
 
     cohort: str = Field(min_length=1)
@@ -32,10 +46,29 @@ class Study(Parameters):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The target's classes, the one looked for last."""
+        """The target's classes, the class of interest last."""
         return CLASSES[self.target]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of `cases` that models may see."""
         return predictor_columns(self.predictors)
+
+
+def study_cases(cases: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """Return the cases that are eligible for the target, with their class in `label`, sorted by case_id.
+
+    `malignancy` excludes the normal cases: they have no lesion to judge, and their masked image is black, which gives
+    the class away. Raises SmallCohortError where a class has fewer than two patients.
+    """
+    classes = CLASSES[target]
+    chosen = cases[cases["classification"].isin(classes)].sort_values("case_id", ignore_index=True)
+    chosen = chosen.assign(label=chosen["classification"].astype("str"))
+    patients = chosen.groupby("label")["patient_id"].nunique().reindex(classes, fill_value=0)
+    if patients.min() < 2:
+        raise SmallCohortError(
+            f"Target {target} needs at least two patients of each class; the cohort has "
+            f"{', '.join(f'{count} {name}' for name, count in patients.items())}. "
+            "Use a larger cohort or another target."
+        )
+    return chosen

@@ -17,8 +17,8 @@ from lesion_fusion.datasets.atomic import replacing
 from lesion_fusion.datasets.code_digest import code_digest
 from lesion_fusion.datasets.digest import path_digest
 from lesion_fusion.datasets.training_store import TrainingStoreDataset
-from lesion_fusion.imaging.fold_result import FoldResult
-from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.folds import FoldResult
+from lesion_fusion.imaging.parameters import NetworkParameters
 
 _ARRAYS = ("test", "test_probabilities", "validation", "validation_probabilities", "embeddings")
 _WEIGHT = "weight_{:04d}"

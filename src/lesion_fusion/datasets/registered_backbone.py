@@ -13,10 +13,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
 from lesion_fusion.datasets.digest import path_digest
-from lesion_fusion.imaging.weights import REGISTERED, REGISTERED_PREFIX, unavailable
+from lesion_fusion.imaging.parameters import REGISTERED, REGISTERED_PREFIX, unavailable
 
 if TYPE_CHECKING:
-    from lesion_fusion.models.backbone import PretrainedBackbone
+    from lesion_fusion.models.pretraining import PretrainedBackbone
 
 FILE = "network.keras"
 _DIGEST = "file_digest"

@@ -1,28 +1,26 @@
-"""How much of a network's attention lies inside the lesion, class by class, with intervals."""
+"""A network's attention inside the lesion, class by class, and the cases of its gallery."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.evaluation.bootstrap import interval, patient_weights
-from lesion_fusion.evaluation.predictions import patient_ids
-from lesion_fusion.evaluation.weighted import Floats
+from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.evaluation.predictions import PROBABILITY_PREFIX, class_names
+from lesion_fusion.statistics import weighted
 
-FIGURES = ("share_inside", "lesion_share_of_area", "ratio")
+MEDIANS = ("share_inside", "lesion_share_of_area", "ratio")
+GROUPS = ("best", "most uncertain", "worst")
 
 
-def attention_summary(
-    attention: pd.DataFrame, patients: pd.DataFrame, resamples: int, confidence: float, seed: int
-) -> pd.DataFrame:
-    """Return the medians of a network's attention, a row a class.
+def attention_summary(attention: pd.DataFrame, judge: Judge) -> pd.DataFrame:
+    """Return the medians of a network's attention, a row per class.
 
     Args:
         attention: case_id, label, share_inside, lesion_share_of_area; cases without a share inside don't count.
-        patients: case_id and patient_id of every case.
-        resamples: of patients.
-        confidence: of the percentile intervals, between 0 and 1.
-        seed: of the resamples.
+        judge: resamples the patients of each class.
 
     Returns:
         label, n, and the medians share_inside, lesion_share_of_area and ratio (of the former two, case by case), each
@@ -31,23 +29,42 @@ def attention_summary(
     seen = attention.dropna(subset=["share_inside"]).reset_index(drop=True)
     seen = seen.assign(ratio=seen["share_inside"] / seen["lesion_share_of_area"])
     rows = []
-    for label, of_class in seen.groupby("label", sort=True):
-        weights = patient_weights(patient_ids(of_class["case_id"].to_numpy(), patients), resamples, seed)
-        row: dict[str, object] = {"label": label, "n": len(of_class)}
-        for name in FIGURES:
-            values = of_class[name].to_numpy(dtype="float64")
-            low, high = interval(weighted_medians(values, weights), confidence) or (np.nan, np.nan)
+    for label, members in seen.groupby("label", sort=True):
+        case_ids = members["case_id"].to_numpy(dtype=np.str_)
+        row: dict[str, object] = {"label": label, "n": len(members)}
+        for name in MEDIANS:
+            values = members[name].to_numpy(dtype="float64")
+            low, high = judge.interval(judge.draws(partial(weighted.medians, values), case_ids))
             row |= {name: float(np.median(values)), f"{name}_low": low, f"{name}_high": high}
         rows.append(row)
-    columns = ["label", "n", *(f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high"))]
+    columns = ["label", "n", *(f"{name}{end}" for name in MEDIANS for end in ("", "_low", "_high"))]
     return pd.DataFrame(rows, columns=columns)
 
 
-def weighted_medians(values: Floats, weights: np.ndarray) -> Floats:
-    """Return the median (b,) of the values (n,) counted as often as each column of weights (n, b) says."""
-    order = np.argsort(values, kind="stable")
-    counted = np.cumsum(weights[order].astype("float64"), axis=0)
-    half = counted[-1] / 2
-    # The mean of the two middle values where their number is even.
-    lower, upper = (counted >= half).argmax(axis=0), (counted > half).argmax(axis=0)
-    return (values[order][lower] + values[order][upper]) / 2
+def gallery_cases(predictions: pd.DataFrame, each: int) -> pd.DataFrame:
+    """Return up to `each` cases a class and group, from a model's predictions out of fold (means over repeats).
+
+    Best and worst are the cases of the highest and the lowest probability of their true class; most uncertain, of the
+    others, those whose most probable class leads the next by the least. Ties go by case_id: row order doesn't matter.
+
+    Returns:
+        group (of `GROUPS`), label, case_id, p (of the true class); by group, class, and within them the most
+        pronounced first. A class of few cases has fewer.
+    """
+    classes = class_names(predictions)
+    columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
+    table = predictions.groupby(["case_id", "label"], as_index=False)[columns].mean()
+    ordered = np.sort(table[columns].to_numpy(), axis=1)
+    own = table["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    table = table.assign(p=table[columns].to_numpy()[np.arange(len(table)), own], lead=ordered[:, -1] - ordered[:, -2])
+    chosen = []
+    for label in classes:
+        of_class = table[table["label"] == label]
+        best = of_class.sort_values(["p", "case_id"], ascending=[False, True]).head(min(each, (len(of_class) + 1) // 2))
+        rest = of_class.drop(index=best.index)
+        worst = rest.sort_values(["p", "case_id"]).head(each)
+        unsure = rest.drop(index=worst.index).sort_values(["lead", "case_id"]).head(each)
+        chosen += [part.assign(group=group) for group, part in zip(GROUPS, (best, unsure, worst), strict=True)]
+    found = pd.concat(chosen, ignore_index=True)[["group", "label", "case_id", "p"]]
+    order = found["group"].map({name: i for i, name in enumerate(GROUPS)})
+    return found.iloc[order.argsort(kind="stable")].reset_index(drop=True)

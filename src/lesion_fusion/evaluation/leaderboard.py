@@ -1,29 +1,21 @@
-"""The leaderboard: one row per model, figures with intervals, ranks with ties, difference to the simple baseline."""
+"""The leaderboard: one row per model, metrics with intervals, ranks with ties, difference to the simple baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.evaluation.bootstrap import difference_p_value, patient_weights, resampled
-from lesion_fusion.evaluation.comparisons import holm, paired_difference
-from lesion_fusion.evaluation.metrics import weighted_metrics
-from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
-from lesion_fusion.evaluation.summary import with_intervals
-from lesion_fusion.evaluation.weighted import Floats
+from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.evaluation.predictions import PredictionArrays
+from lesion_fusion.statistics.bootstrap import difference_p_value, holm
+from lesion_fusion.statistics.metrics import METRICS
+from lesion_fusion.statistics.weighted import Floats
 
 
 def leaderboard(
-    predictions: Sequence[pd.DataFrame],
-    patients: pd.DataFrame,
-    baseline: str,
-    resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-    not_kept: Collection[str] = (),
+    predictions: Sequence[pd.DataFrame], judge: Judge, baseline: str, not_kept: Collection[str] = ()
 ) -> pd.DataFrame:
     """Return the models in one table, the best first.
 
@@ -34,17 +26,14 @@ def leaderboard(
 
     Args:
         predictions: a predictions table per model.
-        patients: case_id and patient_id of every predicted case.
+        judge: its resamples serve all models of a group.
         baseline: name of the simple model that others are held against, `<family>.<model>`.
-        resamples: of patients, the same for all models of a group.
-        confidence: of the percentile intervals; 1 - confidence is the level at which a difference is significant.
-        seed: of the resamples.
-        not_kept: names of candidates that are not kept (see `candidates`).
+        not_kept: names of candidates that are not kept (see `comparisons.keep_candidates`).
 
     Returns:
-        protocol, family, model, n (cases), n_patients, n_repeats, rank, kept; each figure of `metric_names` with `_low`
+        protocol, family, model, n (cases), n_patients, n_repeats, rank, kept; each metric of `METRICS` with `_low`
         and `_high`; baseline_difference (AUROC minus the baseline's), its `_low` and `_high`, and baseline_p,
-        Holm-corrected over the group. Missing where a figure is not defined; the differences also for the baseline
+        Holm-corrected over the group. Missing where a metric is not defined; the differences also for the baseline
         itself and in a group without it.
 
     Raises:
@@ -53,17 +42,14 @@ def leaderboard(
     """
     if not predictions:
         raise ValueError("The leaderboard needs the predictions of at least one model")
-    models = [as_arrays(table) for table in predictions]
+    models = [judge.arrays(table) for table in predictions]
     groups: dict[tuple[str, tuple[str, ...]], list[PredictionArrays]] = {}
     for model in models:
         groups.setdefault((model.protocol, model.classes), []).append(model)
     names = sorted({model.name for model in models})
     if baseline not in names:
         raise ValueError(f"No predictions of the baseline {baseline!r}; there are {', '.join(names)}")
-    parts = [
-        _group_table(sorted(group, key=lambda model: model.name), patients, baseline, resamples, confidence, seed)
-        for group in groups.values()
-    ]
+    parts = [_group_table(sorted(group, key=lambda model: model.name), judge, baseline) for group in groups.values()]
     board = pd.concat(parts, ignore_index=True)
     board.insert(7, "kept", ~(board["family"] + "." + board["model"]).isin(list(not_kept)))
     return board
@@ -78,39 +64,31 @@ def best_of_each_family(board: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates("family").sort_values("auroc", ascending=False, ignore_index=True)
 
 
-def _group_table(
-    models: list[PredictionArrays],
-    patients: pd.DataFrame,
-    baseline: str,
-    resamples: int,
-    confidence: float,
-    seed: int,
-) -> pd.DataFrame:
+def _group_table(models: list[PredictionArrays], judge: Judge, baseline: str) -> pd.DataFrame:
     _check_comparable(models)
-    of_case = patient_ids(models[0].case_ids, patients)
-    weights = patient_weights(of_case, resamples, seed)
+    n_patients = len(np.unique(judge.patient_ids(models[0].case_ids)))
     aurocs: dict[str, Floats] = {}
     estimates: dict[str, float] = {}
     rows = []
     for model in models:
-        draws = resampled(partial(weighted_metrics, model), weights)
         row: dict[str, object] = {
             "protocol": model.protocol,
             "family": model.family,
             "model": model.model,
             "n": len(model.case_ids),
-            "n_patients": len(np.unique(of_case)),
+            "n_patients": n_patients,
             "n_repeats": model.n_repeats,
         }
-        figures = with_intervals(model, draws, of_case, confidence)
-        for name, figure in figures.items():
-            row |= {name: figure["estimate"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
+        found = judge.estimates(model)
+        for name, metric in found.items():
+            row |= {name: metric["estimate"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
         rows.append(row)
-        if "auroc" in figures:
-            aurocs[model.name], estimates[model.name] = draws["auroc"], figures["auroc"]["estimate"]
+        if "auroc" in found:
+            aurocs[model.name] = judge.metric_draws(model, METRICS["auroc"])
+            estimates[model.name] = found["auroc"]["estimate"]
     table = pd.DataFrame(rows, index=[model.name for model in models])
-    table.insert(6, "rank", pd.Series(_ranks(estimates, aurocs, 1 - confidence), dtype="Int64"))
-    table = table.join(_differences(estimates, aurocs, baseline, confidence))
+    table.insert(6, "rank", pd.Series(_ranks(estimates, aurocs, 1 - judge.confidence), dtype="Int64"))
+    table = table.join(_differences(estimates, aurocs, baseline, judge))
     return table.sort_values(["rank", "auroc", "family", "model"], ascending=[True, False, True, True])
 
 
@@ -145,13 +123,11 @@ def _ranks(estimates: dict[str, float], aurocs: dict[str, Floats], level: float)
     return ranks
 
 
-def _differences(
-    estimates: dict[str, float], aurocs: dict[str, Floats], baseline: str, confidence: float
-) -> pd.DataFrame:
+def _differences(estimates: dict[str, float], aurocs: dict[str, Floats], baseline: str, judge: Judge) -> pd.DataFrame:
     """Return each model's AUROC less the baseline's, with interval and corrected p, by the model's name."""
     others = [name for name in estimates if name != baseline] if baseline in estimates else []
     rows = [
-        paired_difference(estimates[name], estimates[baseline], aurocs[name] - aurocs[baseline], confidence)
+        judge.paired_difference((estimates[name], estimates[baseline]), aurocs[name] - aurocs[baseline])
         for name in others
     ]
     table = pd.DataFrame(rows, columns=["difference", "low", "high", "p"], index=others, dtype=float)

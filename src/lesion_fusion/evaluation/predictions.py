@@ -10,7 +10,8 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from pandera.typing.pandas import Series
 
-FAMILIES = ("clinical", "imaging", "fusion", "pretraining", "combinations")
+from lesion_fusion.families import FAMILIES
+
 PROBABILITY_PREFIX = "p_"
 EXAMPLES_SHOWN = 5
 
@@ -33,7 +34,7 @@ class Predictions(pa.DataFrameModel):
     """
 
     protocol: Series[str]
-    family: Series[str] = pa.Field(isin=FAMILIES)
+    family: Series[str] = pa.Field(isin=(*FAMILIES, "pretraining", "combinations"))
     model: Series[str]
     repeat: Series[int] = pa.Field(ge=0)
     fold: Series[int] = pa.Field(ge=0)
@@ -137,7 +138,7 @@ def validate_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PredictionArrays:
     """A predictions table as arrays, cases sorted by `case_ids` (n,), repeats in ascending order (r).
 

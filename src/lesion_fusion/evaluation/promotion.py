@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pandas as pd
 from pydantic import Field
 
-from lesion_fusion.evaluation.comparisons import difference_in_words
+from lesion_fusion.notation import Estimate, difference
 from lesion_fusion.parameters import Parameters
 
 LADDER = ("metadata", "image", "mask", "descriptors", "assessment")
@@ -148,12 +148,12 @@ def _against_baseline(
         return True, "it is the simple baseline"
     if pd.isna(row.get("baseline_p")):
         return False, "it could not be compared with the simple baseline"
-    difference, low, high = (row[f"baseline_difference{end}"] for end in ("", "_low", "_high"))
-    found = f"difference in AUROC {difference_in_words(difference, low, high)}"
+    against = Estimate(*(float(row[f"baseline_difference{end}"]) for end in ("", "_low", "_high")))
+    found = f"difference in AUROC {difference(against)}"
     if row["baseline_p"] < rule.level:
-        better = bool(difference > 0)
+        better = against.value > 0
         return better, f"it {'beats' if better else 'is worse than'} the simple baseline, {found}"
-    if low <= -rule.tie_margin:
+    if against.low <= -rule.tie_margin:
         return False, f"it does not beat the simple baseline, and may lose {rule.tie_margin:g} to it, {found}"
     less = needs_less(needs.get(name, ()), needs.get(baseline, ()))
     return less, f"it ties with the simple baseline, {found}, and needs {'less' if less else 'no less'} than it"

@@ -1,15 +1,14 @@
-"""Figures of a model in subgroups of the cohort: only where there are cases enough, and always with their number."""
+"""Models in subgroups of the cohort: only where there are cases enough, and always with their number."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.evaluation.bootstrap import patient_weights, resampled
-from lesion_fusion.evaluation.metrics import weighted_metrics
-from lesion_fusion.evaluation.predictions import PredictionArrays, as_arrays, patient_ids
-from lesion_fusion.evaluation.summary import with_intervals
-from lesion_fusion.evaluation.weighted import Floats
+from lesion_fusion.evaluation.comparisons import common, difference_of
+from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.statistics.bootstrap import holm
+from lesion_fusion.statistics.metrics import METRICS
 
 AGE_EDGES = (0, 40, 50, 60, 70, np.inf)
 AGE_BANDS = ("under 40", "40 to 49", "50 to 59", "60 to 69", "70 and over")
@@ -17,7 +16,9 @@ AGE_BANDS = ("under 40", "40 to 49", "50 to 59", "60 to 69", "70 and over")
 SIZE_EDGES = (0, 10, 20, np.inf)
 SIZE_BANDS = ("under 10 mm", "10 to 20 mm", "20 mm and over")
 UNKNOWN = "unknown"
-# Which classes must have cases for a figure to stand.
+# Fewer cases of a class than this in a subgroup say nothing of a difference.
+FEWEST_IN_SUBGROUP = 10
+# Which classes must have cases for a metric to stand.
 NEEDS = {"auroc": ("negative", "positive"), "sensitivity": ("positive",), "specificity": ("negative",)}
 
 
@@ -44,25 +45,14 @@ def subgroup_levels(cases: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).astype({"level": str})
 
 
-def subgroup_table(
-    predictions: pd.DataFrame,
-    levels: pd.DataFrame,
-    patients: pd.DataFrame,
-    minimum: int = 10,
-    resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return a two-class model's figures in each subgroup.
+def subgroup_table(predictions: pd.DataFrame, levels: pd.DataFrame, judge: Judge, minimum: int = 10) -> pd.DataFrame:
+    """Return a two-class model's metrics in each subgroup.
 
     Args:
         predictions: of two classes.
         levels: case_id, variable, level, as of `subgroup_levels`.
-        patients: case_id and patient_id of every predicted case.
-        minimum: cases a class must have for a figure that needs it.
-        resamples: of the subgroup's patients.
-        confidence: of the intervals.
-        seed: of the resamples.
+        judge: resamples the subgroup's patients.
+        minimum: cases a class must have for a metric that needs it.
 
     Returns:
         variable, level, n, n_positive; auroc, sensitivity and specificity, each with `_low` and `_high`, missing where
@@ -71,7 +61,7 @@ def subgroup_table(
     Raises:
         ValueError: if the predictions tell more than two classes apart.
     """
-    arrays = as_arrays(predictions)
+    arrays = judge.arrays(predictions)
     if len(arrays.classes) != 2:
         raise ValueError(f"Subgroups are of two classes; {arrays.name} has {', '.join(arrays.classes)}")
     rows = []
@@ -82,12 +72,39 @@ def subgroup_table(
         row: dict[str, object] = {"variable": variable, "level": level, "n": len(group.labels), "n_positive": positives}
         shown = [name for name, needs in NEEDS.items() if all(counts[needed] >= minimum for needed in needs)]
         if shown:
-            row |= _figures(group, shown, patients, resamples, confidence, seed)
+            for name, found in judge.estimates(group, {name: METRICS[name] for name in shown}).items():
+                row |= {name: found["estimate"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
         rows.append(row)
     columns = [name + end for name in NEEDS for end in ("", "_low", "_high")]
     table = pd.DataFrame(rows, columns=["variable", "level", "n", "n_positive", *columns])
     table = table[table["n"] > 0].astype(dict.fromkeys(columns, float))
     return in_order(table)
+
+
+def subgroup_differences(
+    model: pd.DataFrame, reference: pd.DataFrame, levels: pd.DataFrame, judge: Judge
+) -> pd.DataFrame:
+    """Return how much better one model's AUROC is than another's in each subgroup.
+
+    Columns: variable, level, n, n_positive, difference, low, high, p, p_holm (over the subgroups), ordered as by
+    `in_order`; subgroups with fewer than `FEWEST_IN_SUBGROUP` cases of a class, and cases of unknown level, are left
+    out.
+    """
+    tables = {"model": judge.arrays(model), "reference": judge.arrays(reference)}
+    pair = common(tables, ("model", "reference"))
+    rows = []
+    for (variable, level), members in levels.groupby(["variable", "level"], sort=False):
+        inside = np.isin(pair[0].case_ids, members["case_id"].to_numpy(dtype=np.str_))
+        group = (pair[0].subset(inside), pair[1].subset(inside))
+        counts = [int(count) for count in np.bincount(group[0].labels, minlength=len(group[0].classes))]
+        if level == UNKNOWN or min(counts) < FEWEST_IN_SUBGROUP:
+            continue
+        row = {"variable": variable, "level": level, "n": sum(counts), "n_positive": counts[-1]}
+        rows.append(row | (difference_of(group, judge) or {}))
+    columns = ["variable", "level", "n", "n_positive", "difference", "low", "high", "p"]
+    table = in_order(pd.DataFrame(rows, columns=columns))
+    table["p_holm"] = holm(table["p"].astype(float))
+    return table
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -97,19 +114,3 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
     return (
         table.assign(place=place).sort_values(["variable", "place", "level"], ignore_index=True).drop(columns="place")
     )
-
-
-def _figures(
-    group: PredictionArrays, shown: list[str], patients: pd.DataFrame, resamples: int, confidence: float, seed: int
-) -> dict[str, float]:
-    of_case = patient_ids(group.case_ids, patients)
-
-    def chosen(weights: Floats) -> dict[str, Floats]:
-        figures = weighted_metrics(group, weights)
-        return {name: figures[name] for name in shown}
-
-    draws = resampled(chosen, patient_weights(of_case, resamples, seed))
-    found: dict[str, float] = {}
-    for name, figure in with_intervals(group, draws, of_case, confidence).items():
-        found |= {name: figure["estimate"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
-    return found

@@ -9,11 +9,10 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from lesion_fusion.errors import MendableError
-from lesion_fusion.mendable import in_words, mendable_cause
+from lesion_fusion.errors import UserError, user_error_cause, user_message
 
 
-class MissingInputError(MendableError):
+class MissingInputError(UserError):
     """Files, models or registered networks that the run reads and that are not there."""
 
 
@@ -30,7 +29,7 @@ class MissingInputs:
             return
         causes = list(_missing(pipeline, catalog))
         if causes:
-            raise MissingInputError("\n".join(dict.fromkeys(in_words(*causes).splitlines())))
+            raise MissingInputError("\n".join(dict.fromkeys(user_message(*causes).splitlines())))
 
 
 def _missing(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[BaseException]:
@@ -45,7 +44,7 @@ def _missing(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[BaseExcep
         try:
             dataset.load()
         except Exception as error:
-            cause = mendable_cause(error)
+            cause = user_error_cause(error)
             if cause is None:
                 raise
             yield cause

@@ -12,7 +12,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from pydantic import BaseModel
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.parameters import is_enabled
 from lesion_fusion.pipelines.configured_parameters import active
 from lesion_fusion.pipelines.network_comparison.combinations import with_combinations
@@ -20,7 +20,7 @@ from lesion_fusion.pipelines.network_comparison.combinations import with_combina
 _PREFIX = "params:"
 
 
-class UnknownParameterError(MendableError, ValueError):
+class UnknownParameterError(UserError, ValueError):
     """Parameters were given that nothing reads, most likely misspelt."""
 
 

@@ -1,13 +1,14 @@
-"""How much of a network's attention lies inside the lesion."""
+"""Share of a network's attention inside the lesion."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.evaluation.predictions import class_names
 
 COLUMNS = ["case_id", "label", "explained", "p", "share_inside", "lesion_share_of_area"]
 
@@ -27,22 +28,24 @@ def share_inside(heat: np.ndarray, mask: np.ndarray) -> float:
     return float((heat * (mask / 255.0)).sum(dtype="float64")) / total if total > 0 else np.nan
 
 
-def attention_table(predictions: pd.DataFrame, class_maps: np.ndarray, lesion_masks: np.ndarray) -> pd.DataFrame:
-    """Return how each case's attention lies: a row a case, in the order of its arrays.
+def attention_table(
+    predictions: pd.DataFrame, classes: Sequence[str], class_maps: np.ndarray, lesion_masks: np.ndarray
+) -> pd.DataFrame:
+    """Return each case's attention, one row per case, in the order of the arrays.
 
     The class explained is the more probable one: the map then shows what spoke for the answer given.
 
     Args:
-        predictions: a network's, of the repeat that the maps are of, one row a case, in the order of the arrays.
-        class_maps: float (n, h, w, classes), as `grad_cam.maps_out_of_fold` gives them.
+        predictions: of a network, of the repeat that the maps are of, one row per case, in the order of the arrays.
+        classes: their names, in the order of the maps' last axis.
+        class_maps: float (n, h, w, classes), from `grad_cam.maps_out_of_fold`.
         lesion_masks: uint8 (n, size, size), 0 to 255, in the geometry of the network's input.
 
     Returns:
         `COLUMNS`: p is the predicted probability of the class explained, share_inside the share of the positive part of
-        its map that lies inside the lesion, lesion_share_of_area what evenly spread attention would give. share_inside
+        its map inside the lesion, lesion_share_of_area the share that evenly spread attention would have. share_inside
         is NaN where nothing speaks for the class, or where the case has no lesion.
     """
-    classes = class_names(predictions)
     rows = []
     for case, class_map, mask in zip(records(predictions), class_maps, lesion_masks, strict=True):
         position = int(np.argmax([case[f"p_{name}"] for name in classes]))

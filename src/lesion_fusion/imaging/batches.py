@@ -1,4 +1,4 @@
-"""Batches read from an array on demand, so that memory does not grow with the cohort."""
+"""Batches of a network: rows read on demand, so that memory does not grow with the cohort, and their random views."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import numpy as np
 
 from lesion_fusion.imaging.keras_backend import keras, sharing_devices
 
+ROTATION_DEGREES = 30.0
+ZOOM = 0.2
+SHEAR = 0.2
+SHIFT = 0.1
+CONTRAST = 0.3
+BRIGHTNESS = 0.2
+
 
 class Rows(Protocol):
-    """An array of inputs, row i = case i, that gives the rows asked for: numpy, a memory map, HDF5.
+    """An array of inputs, row i = case i, that is read by rows: numpy, a memory map, HDF5.
 
-    Where a network takes several inputs, rows are a tuple of arrays, one an input, and the shape is that of the first.
+    For a network of several inputs, rows are a tuple of arrays, one per input, and the shape is that of the first.
     """
 
     @property
@@ -27,7 +34,7 @@ class Rows(Protocol):
 
 
 def read(inputs: Rows, rows: np.ndarray) -> Any:
-    """Return the rows as float32: one array, or a tuple of arrays where the network takes several inputs."""
+    """Return the rows as float32: one array, or a tuple of arrays for a network of several inputs."""
     found = inputs[rows]
     if isinstance(found, tuple):
         return tuple(np.asarray(part, dtype="float32") for part in found)
@@ -37,8 +44,8 @@ def read(inputs: Rows, rows: np.ndarray) -> Any:
 class TrainingBatches(keras.utils.PyDataset):
     """Shuffled batches of (inputs float32, one-hot targets, case weights); every batch is full.
 
-    What does not fill a batch is left out of the epoch; the order is drawn anew for each epoch from `seed`, so another
-    remainder is left out each time. One shape of batch means one trace of the network. Where several devices share a
+    Rows that do not fill a batch are left out of the epoch; each epoch has its own order, drawn from `seed`, so another
+    remainder is left out each time. One shape of batch means one trace of the network. If several devices share a
     batch, its size is lowered to a multiple of their number.
     """
 
@@ -84,3 +91,74 @@ def predict_in_batches(model: keras.Model, inputs: Rows, rows: np.ndarray, batch
         outputs = model.predict_on_batch(read(inputs, filled))
         parts.append([np.asarray(output, dtype="float32")[: len(batch)] for output in outputs])
     return tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))
+
+
+class Augmentation(keras.layers.Layer):
+    """Layer that gives each image of a batch a random view in training and passes it unchanged otherwise.
+
+    All channels go through one affine map with one interpolation, so that a mask stays on its lesion and nothing is
+    blurred twice. Flips are left to right only: the beam runs downwards, and a shadow above a lesion does not exist.
+    Contrast and brightness change only the first channel, the image. Beyond the image all is 0.
+
+    Args:
+        strength: 0 (no change) to 1, scales the module's limits: rotation in degrees, zoom, shear and shift as shares
+            of the edge, contrast as a share, brightness as a share of 255.
+        seed: of the draws.
+
+    Input and output: float32 (n, height, width, channels), 0 to 255.
+    """
+
+    def __init__(self, strength: float, seed: int, **kwargs: Any) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        if not 0 <= strength <= 1:
+            raise ValueError(f"The strength of augmentation is 0 to 1, not {strength}.")
+        self.strength = strength
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        """Return random views of `images` in training, `images` otherwise."""
+        if not training or self.strength == 0:
+            return images
+        batch = keras.ops.shape(images)[0]
+        draws = keras.random.uniform((batch, 8), -1.0, 1.0, seed=self.seed_generator)
+        mirror, *limited = (draws[:, column] for column in range(8))
+        turn, zoom, shear, right, down, contrast, brightness = (self.strength * draw for draw in limited)
+        images = _change_brightness(images, 1 + CONTRAST * contrast, 255 * BRIGHTNESS * brightness)
+        maps = _affine_maps(
+            mirror=keras.ops.where(mirror < 0, -1.0, 1.0),
+            angle=turn * (ROTATION_DEGREES * 3.141592653589793 / 180),
+            scale=1 + ZOOM * zoom,
+            shear=SHEAR * shear,
+            shift=(SHIFT * right, SHIFT * down),
+            size=images.shape[1:3],
+        )
+        return keras.ops.image.affine_transform(
+            images, maps, interpolation="bilinear", fill_mode="constant", data_format="channels_last"
+        )
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the input."""
+        return input_shape
+
+
+def _change_brightness(images: Any, contrast: Any, brightness: Any) -> Any:
+    """Return the images with contrast (n,) about their mean and brightness (n,) of the first channel changed."""
+    gray, rest = images[..., :1], images[..., 1:]
+    mean = keras.ops.mean(gray, axis=(1, 2, 3), keepdims=True)
+    contrast, brightness = (keras.ops.reshape(values, (-1, 1, 1, 1)) for values in (contrast, brightness))
+    gray = keras.ops.clip((gray - mean) * contrast + mean + brightness, 0.0, 255.0)
+    return keras.ops.concatenate([gray, rest], axis=-1)
+
+
+def _affine_maps(mirror: Any, angle: Any, scale: Any, shear: Any, shift: tuple[Any, Any], size: tuple[int, int]) -> Any:
+    """Return (n, 8) maps from output to input pixels, about the image's centre, as `affine_transform` takes them."""
+    cosine, sine = keras.ops.cos(angle), keras.ops.sin(angle)
+    # rotation · shear · diag(mirror, 1) / scale
+    a0, a1 = mirror * cosine / scale, (shear * cosine - sine) / scale
+    b0, b1 = mirror * sine / scale, (shear * sine + cosine) / scale
+    height, width = size
+    x, y = (width - 1) / 2, (height - 1) / 2
+    a2 = x - a0 * x - a1 * y + shift[0] * width
+    b2 = y - b0 * x - b1 * y + shift[1] * height
+    zero = keras.ops.zeros_like(a0)
+    return keras.ops.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)

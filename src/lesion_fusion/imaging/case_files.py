@@ -1,15 +1,34 @@
-"""The image and the masks of each case, decoded from the files that its record names."""
+"""The image and mask files of a cohort: decoded case by case, or inspected for everything that is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 import pandas as pd
 
+from lesion_fusion.cohort.defects import Defect
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.imaging.inspection import Files
-from lesion_fusion.imaging.png import GrayImage, Mask, decode_image, decode_mask
+from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
+
+Files = Mapping[str, Callable[[], bytes]]
+"""From a file's name to a function that reads its bytes."""
+
+Decoded = TypeVar("Decoded", GrayImage, Mask)
+
+MASK_COLUMNS = ("tumor_mask_file", "other_mask_files")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """`sizes`: case_id, image_width, image_height of the cases whose image can be read. `digest`: of all contents."""
+
+    sizes: pd.DataFrame
+    digest: str
+    defects: list[Defect]
 
 
 def read_cases(
@@ -26,6 +45,54 @@ def read_cases(
 def read_masks(cases: pd.DataFrame, raw_masks: Files) -> Iterator[tuple[Mask | None, list[Mask]]]:
     """Yield tumour mask (None without one) and other masks, case by case; see `read_cases`."""
     for case in records(cases):
-        tumor = [decode_mask(raw_masks[name](), name) for name in split_cell(case["tumor_mask_file"])]
-        others = [decode_mask(raw_masks[name](), name) for name in split_cell(case["other_mask_files"])]
+        tumor, others = ([decode_mask(raw_masks[n](), n) for n in split_cell(case[column])] for column in MASK_COLUMNS)
         yield tumor[0] if tumor else None, others
+
+
+def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspection:
+    """Decode every file that `cases` names and report all that is wrong, in one pass.
+
+    `cases` needs case_id, image_file, tumor_mask_file, other_mask_files, classification. A lesion without a tumour mask
+    is a defect; a normal case has none.
+    """
+    sizes, defects = [], []
+    digest = hashlib.sha256()
+    for case in records(cases):
+        case_id = case["case_id"]
+        if case["image_file"] is None or case_id is None:
+            continue
+        try:
+            content, image = _read(case["image_file"], images, decode_image)
+        except ImageDefect as error:
+            defects.append(_defect(error, case_id, "unusable image", "image_file"))
+            continue
+        digest.update(content)
+        sizes.append((case_id, image.shape[1], image.shape[0]))
+        for column in MASK_COLUMNS:
+            for name in split_cell(case[column]):
+                try:
+                    content, mask = _read(name, masks, decode_mask)
+                    check_same_size(image, mask, name)
+                except ImageDefect as error:
+                    defects.append(_defect(error, case_id, "unusable mask", column))
+                    continue
+                digest.update(content)
+        if case["tumor_mask_file"] is None and case["classification"] in {"benign", "malignant"}:
+            problem = f"a {case['classification']} case names no tumour mask"
+            fix = "name its mask's file, or outline the lesion"
+            defects.append(Defect("lesion without a mask", problem, fix, case_id=case_id, column="tumor_mask_file"))
+    table = pd.DataFrame(sizes, columns=["case_id", "image_width", "image_height"])
+    return Inspection(table, digest.hexdigest()[:16], defects)
+
+
+def _read(name: str, files: Files, decode: Callable[[bytes, str], Decoded]) -> tuple[bytes, Decoded]:
+    if name not in files:
+        raise ImageDefect(
+            name, "there is no such file", "put it into the cohort's folder, or correct its name in the table"
+        )
+    content = files[name]()
+    return content, decode(content, name)
+
+
+def _defect(error: ImageDefect, case_id: str, kind: str, column: str) -> Defect:
+    return Defect(kind, error.problem, error.mend, case_id=case_id, file=error.name, column=column)

@@ -1,4 +1,4 @@
-"""Grad-CAM: which parts of an image speak for a class, in the eyes of a network of ours."""
+"""Grad-CAM: which parts of an image speak for a class, according to a network."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
-from lesion_fusion.imaging.fold_result import FoldResult
+from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.networks import EMBEDDING, HEAD, MEMBERS
-from lesion_fusion.imaging.out_of_fold import restore
+from lesion_fusion.imaging.networks import EMBEDDING, HEAD, MEMBERS, restore
 
 BATCH = 32
 
@@ -19,19 +18,20 @@ POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 
 
 class GradCam:
-    """Grad-CAM of a network from `networks.build_network`, for the weights that it has when asked.
+    """Grad-CAM of a network from `networks.build_network`, under its weights at the time of the call.
 
     Source: Selvaraju R. R. et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization,
     ICCV 2017, doi:10.1109/ICCV.2017.74. A class's map is sum over k of a_k A_k, where A_k is the k-th feature map of
     the last convolution and a_k the mean over its positions of the gradient of the class's score.
 
-    The gradient needs no backend here. Between A, of h x w positions, and the score lie pooling, global average pooling
-    and one dense layer of kernel W: the score is linear in the pooled features, and pooling hands each gradient on to
-    positions of A without loss. So the gradients at the positions of A_k sum to W_kc and a_k = W_kc / (h w): the class
-    activation map of Zhou et al. (CVPR 2016, doi:10.1109/CVPR.2016.319), by one forward pass on any backend.
+    The gradient is known in closed form. Between A, of h x w positions, and the score lie pooling, global average
+    pooling and one dense layer of kernel W: the score is linear in the pooled features, and pooling passes each
+    gradient to positions of A without loss. So the gradients at the positions of A_k sum to W_kc, and
+    a_k = W_kc / (h w): the class activation map of Zhou et al. (CVPR 2016, doi:10.1109/CVPR.2016.319), by one forward
+    pass on any backend.
 
-    The score is the logit of the class less the mean of all classes' logits: what is common to all moves no probability
-    of a softmax. Of two classes it is half the log odds, and one map is the other with its sign changed.
+    The score is the logit of the class minus the mean of all classes' logits, as a common part changes no probability
+    of a softmax. With two classes it is half the log odds, and one map is the other with its sign changed.
     """
 
     def __init__(self, network: keras.Model) -> None:
@@ -56,7 +56,7 @@ class GradCam:
 def maps_out_of_fold(network: keras.Model, images: Rows, folds: Sequence[FoldResult]) -> np.ndarray:
     """Return float32 (n, h, w, classes): each case's maps under the network of the fold in which it was tested.
 
-    `folds` are all folds of one repeat; the network's own weights are put back.
+    `folds` are all folds of one repeat; the network keeps its own weights.
     """
     kept = network.get_weights()
     grad_cam = GradCam(network)
@@ -73,9 +73,9 @@ def maps_out_of_fold(network: keras.Model, images: Rows, folds: Sequence[FoldRes
 
 
 def feature_maps(network: keras.Model, images: Rows) -> tuple[tuple[int, int, int], Iterator[np.ndarray]]:
-    """Return (height, width, channels) of the maps that `GradCam` adds up, and those of each image in turn, float16.
+    """Return (height, width, channels) of the maps that `GradCam` sums, and an iterator over them, float16 per image.
 
-    They are computed a batch at a time, so that memory does not grow with the number of images.
+    They are computed batch by batch, so that memory does not grow with the number of images.
     """
     features = last_features(network)
     model = keras.Model(network.input, [features, network.get_layer(EMBEDDING).output])
@@ -93,10 +93,7 @@ def feature_maps(network: keras.Model, images: Rows) -> tuple[tuple[int, int, in
 
 
 def maps_of_heads(maps: np.ndarray, folds: Sequence[FoldResult]) -> np.ndarray:
-    """Return what `maps_out_of_fold` does, where folds learned heads alone: from `feature_maps` (n, h, w, d) of all.
-
-    The backbone is not needed for it: heads of any number share its maps.
-    """
+    """Return the result of `maps_out_of_fold` for folds that trained heads alone, from `feature_maps` (n, h, w, d)."""
     count, height, width, _ = maps.shape
     classes = folds[0].weights[0].shape[1]
     found = np.empty((count, height, width, classes), dtype="float32")
@@ -114,9 +111,9 @@ def _weights_of_maps(kernel: np.ndarray, positions: int) -> np.ndarray:
 
 
 def last_features(network: keras.Model) -> Any:
-    """Return the feature maps before the last pooling: the finest that the head is linear in, up to pooling.
+    """Return the feature maps before the last pooling, the finest in which the head is linear up to pooling.
 
-    Of an average of networks those of all, one behind the other.
+    For an average of networks these are the maps of all, concatenated.
     """
     return _before_pooling(network, network.get_layer(EMBEDDING).input)
 

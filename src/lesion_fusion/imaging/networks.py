@@ -1,23 +1,26 @@
-"""Networks: gray pixels of 0 to 255 in, class probabilities out, the backbone's own preprocessing inside."""
+"""Networks from gray pixels of 0 to 255 to class probabilities, with the backbone's own preprocessing inside."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
+from lesion_fusion.imaging.batches import Rows, predict_in_batches
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.network_parameters import SMALL_CNN, backbone_name
-from lesion_fusion.imaging.weights import IMAGENET, RANDOM, WeightsUnavailableError, unavailable
-
-
-class UnfitImageError(MendableError, ValueError):
-    """Images that a backbone can't take; the message says what it takes."""
-
+from lesion_fusion.imaging.parameters import (
+    IMAGENET,
+    RANDOM,
+    SMALL_CNN,
+    WeightsUnavailableError,
+    backbone_name,
+    unavailable,
+)
 
 EMBEDDING = "embedding"
 DROPOUT = "head_dropout"
@@ -25,9 +28,20 @@ HEAD = "probabilities"
 MEMBERS = "members"
 
 BATCH_NORM_MOMENTUM = 0.9
-"""Keras' 0.99 needs hundreds of steps before the moving statistics mean anything; a fold here has ten an epoch."""
+"""Keras' 0.99 needs hundreds of steps before the moving statistics are usable; a fold here has ten per epoch."""
 
 SMALL_CNN_WIDTHS = (16, 32, 64, 128)
+
+BATCH = 32
+"""Images per batch outside training."""
+
+# Networks with their embedding as a second output, so that repeated predictions are traced once. A value holds layers
+# of its key and not the key itself.
+_WITH_EMBEDDING: WeakKeyDictionary[keras.Model, keras.Model] = WeakKeyDictionary()
+
+
+class UnfitImageError(UserError, ValueError):
+    """Images that a backbone can't take; the message says which it takes."""
 
 
 def build_network(
@@ -42,17 +56,17 @@ def build_network(
 
     One gray channel is repeated for the three that a backbone takes; gray with mask becomes gray, gray, mask. The
     backbone's layers lie in the graph itself (not nested), the pooled features are the layer `EMBEDDING`, the head is
-    the layer `HEAD`. Nothing but layers of Keras is used, so that a saved `.keras` file loads without this package.
+    the layer `HEAD`. Only layers of Keras are used, so that a saved `.keras` file loads without this package.
 
     Args:
         backbone: a name of `keras.applications` in any case, or "small_cnn".
         input_shape: (height, width, channels), channels 1 (gray) or 2 (gray, mask).
         classes: number of classes.
-        weights: "imagenet"; a `.keras` file of a network made here, whose head is taken too if it has as many classes;
-            a `.weights.h5` or `.h5` file of its `backbone_of`, or of `keras.applications` without top; "random", always
+        weights: "imagenet"; a `.keras` file of such a network, used with its head if it has as many classes; a
+            `.weights.h5` or `.h5` file of its `backbone_of`, or of `keras.applications` without top; "random", always
             the same; None for random ones, drawn anew.
         dropout: share of the embedding dropped in training.
-        members: backbones side by side, one embedding of all their pooled features; a `.keras` file brings its own.
+        members: backbones side by side, one embedding of all their pooled features; a `.keras` file has its own number.
 
     Returns:
         A model from float or uint8 (n, height, width, channels), 0 to 255, to float32 (n, classes), rows summing to 1.
@@ -63,11 +77,10 @@ def build_network(
         WeightsUnavailableError: weights that cannot be reached or do not fit.
     """
     name = backbone_name(backbone)
-    channels = input_shape[2]
-    if channels not in (1, 2):
-        raise ValueError(f"A network takes 1 channel (gray) or 2 (gray, mask), not {channels}.")
+    if input_shape[2] not in (1, 2):
+        raise ValueError(f"A network takes 1 channel (gray) or 2 (gray, mask), not {input_shape[2]}.")
     if weights == RANDOM:
-        # Like other weights the same wherever they are asked for, so that their features are computed once.
+        # Like other weights the same in every network, so that their features are computed once.
         keras.utils.set_random_seed(0)
     inputs = keras.Input(input_shape, name="image")
     prepared = _prepared(name, inputs)
@@ -79,10 +92,10 @@ def build_network(
     maps += [_renamed(inputs, prepared, _maps(name, prepared, fetched), member) for member in range(1, members)]
     together = keras.layers.Concatenate(name=MEMBERS)(maps) if len(maps) > 1 else maps[0]
     embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(together)
-    its_head = [] if source is None else _take_over(keras.Model(inputs, embedding), source, str(weights), name)
+    source_head = [] if source is None else _take_over(keras.Model(inputs, embedding), source, str(weights), name)
     network = keras.Model(inputs, head(embedding, classes, dropout), name=name.lower())
-    if its_head and its_head[1].shape == (classes,):
-        network.get_layer(HEAD).set_weights(its_head)
+    if source_head and source_head[1].shape == (classes,):
+        network.get_layer(HEAD).set_weights(source_head)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -106,13 +119,30 @@ def backbone_of(network: keras.Model) -> keras.Model:
     return keras.Model(network.input, network.get_layer(EMBEDDING).output)
 
 
+def restore(network: keras.Model, weights: list[np.ndarray]) -> None:
+    """Set a network to the weights of a `FoldResult`: its own, or its head's where the backbone was frozen."""
+    layer = network.get_layer(HEAD)
+    (layer if len(weights) == len(layer.weights) else network).set_weights(weights)
+
+
+def predict_and_embed(
+    network: keras.Model, inputs: Rows, rows: np.ndarray | None = None, batch_size: int = BATCH
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (probabilities (m, k), embeddings (m, d)), float32, of the inputs at `rows`; None: of all."""
+    if network not in _WITH_EMBEDDING:
+        _WITH_EMBEDDING[network] = keras.Model(network.input, [network.output, network.get_layer(EMBEDDING).output])
+    rows = np.arange(len(inputs)) if rows is None else rows
+    probabilities, embeddings = predict_in_batches(_WITH_EMBEDDING[network], inputs, rows, batch_size)
+    return probabilities, embeddings
+
+
 def input_preprocessing(
     preprocess_input: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
     """Return (order, scale, offset) of a `preprocess_input`: it gives scale[i] * channel order[i] + offset[i].
 
-    Every family of `keras.applications` preprocesses so (rescaling, standardising, RGB to BGR, nothing); reading it off
-    the function itself keeps it right for each.
+    All families of `keras.applications` preprocess like this (rescaling, standardising, RGB to BGR, nothing); measuring
+    the function itself is right for each.
     """
     offset = preprocess_input(np.zeros((1, 1, 1, 3), dtype="float32"))[0, 0, 0]
     pure = 255.0 * np.eye(3, dtype="float32").reshape(3, 1, 1, 3)
@@ -123,11 +153,14 @@ def input_preprocessing(
 
 
 def _prepared(name: str, inputs: Any) -> Any:
-    """Return the three channels that a backbone takes, preprocessed its way, of the model's inputs."""
+    """Return the three channels that a backbone takes, with its preprocessing."""
     if name == SMALL_CNN:
         return _standardised_channels(inputs)
     family = sys.modules[getattr(keras.applications, name).__module__]
-    return _three_channels(inputs, *input_preprocessing(family.preprocess_input))
+    order, scale, offset = input_preprocessing(family.preprocess_input)
+    channels = (inputs[..., :1], inputs[..., :1], inputs[..., -1:])
+    stacked = keras.layers.Concatenate(name="three_channels")([channels[index] for index in order])
+    return keras.layers.Rescaling(list(scale), list(offset), name="preprocessing")(stacked)
 
 
 def _maps(name: str, prepared: Any, weights: str | None) -> Any:
@@ -136,7 +169,7 @@ def _maps(name: str, prepared: Any, weights: str | None) -> Any:
 
 
 def _renamed(inputs: Any, prepared: Any, maps: Any, member: int) -> Any:
-    """Return the maps, the layers between the prepared channels and them renamed: names are unique in a graph."""
+    """Rename the layers between the prepared channels and the maps, as names are unique in a graph; return the maps."""
     shared = {id(layer) for layer in keras.Model(inputs, prepared).layers}
     for layer in keras.Model(inputs, maps).layers:
         if id(layer) not in shared:
@@ -144,22 +177,10 @@ def _renamed(inputs: Any, prepared: Any, maps: Any, member: int) -> Any:
     return maps
 
 
-def _three_channels(inputs: Any, order: Sequence[int], scale: Sequence[float], offset: Sequence[float]) -> Any:
-    """Return gray, gray, gray or gray, gray, mask in the order, scale and offset that a backbone wants."""
-    gray, last = inputs[..., :1], inputs[..., -1:]
-    channels = (gray, gray, last)
-    stacked = keras.layers.Concatenate(name="three_channels")([channels[index] for index in order])
-    return keras.layers.Rescaling(list(scale), list(offset), name="preprocessing")(stacked)
-
-
 def _standardised_channels(inputs: Any) -> Any:
-    """Return gray, gray, gray or gray, gray, mask; gray with mean 0 and variance 1 in each image, mask from -1 to 1.
-
-    So a scanner's gain and contrast do not matter.
-    """
-    gray = keras.layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, name="standardised")(
-        inputs[..., :1]
-    )
+    """Return gray, gray, gray or gray, gray, mask: free of the scanner's gain and contrast, mask from -1 to 1."""
+    standardised = keras.layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, name="standardised")
+    gray = standardised(inputs[..., :1])
     last = gray if inputs.shape[-1] == 1 else keras.layers.Rescaling(1 / 127.5, -1.0, name="mask")(inputs[..., -1:])
     return keras.layers.Concatenate(name="three_channels")([gray, gray, last])
 
@@ -197,8 +218,9 @@ def _source(weights: str, name: str) -> keras.Model | Path:
     """Return the network in a `.keras` file, or the path of a file of weights alone."""
     path = Path(weights)
     if not path.is_file():
-        what = f"{name} has no ImageNet weights" if weights == IMAGENET else f"The weights {weights!r} are no file"
-        raise unavailable(what)
+        raise unavailable(
+            f"{name} has no ImageNet weights" if weights == IMAGENET else f"The weights {weights!r} are no file"
+        )
     if path.suffix != ".keras":
         return path
     try:

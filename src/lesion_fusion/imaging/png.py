@@ -1,4 +1,4 @@
-"""PNG bytes to a grayscale image or a binary mask, or one error that names the file, the defect and the mend."""
+"""Decoding of PNG bytes to a grayscale image or a binary mask; errors name the file, the defect and how to fix it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,7 @@ _EXPORT_AGAIN = "export it again from its source"
 
 
 class ImageDefect(ValueError):  # noqa: N818 - it names what is wrong with a file, as its message does
-    """An image or mask that cannot be used.
-
-    Attributes:
-        name: the file's name.
-        problem: what is wrong with it.
-        mend: what to do about it.
-    """
+    """An image or mask that cannot be used: the file's name, what is wrong with it, and how to fix it (`mend`)."""
 
     def __init__(self, name: str, problem: str, mend: str) -> None:
         super().__init__(f"{name}: {problem}; {mend}")
@@ -44,10 +38,6 @@ def decode_image(data: bytes, name: str) -> GrayImage:
 
     Colour becomes luma (ITU-R BT.601), 16 bits become their upper 8. Pixels that are not wholly opaque become 0:
     some scanners leave colour hidden under a transparent border.
-
-    Args:
-        data: the file's bytes.
-        name: the file's name, for the error.
 
     Returns:
         uint8 (height, width), 0 to 255.
@@ -75,11 +65,7 @@ def decode_image(data: bytes, name: str) -> GrayImage:
 def decode_mask(data: bytes, name: str) -> Mask:
     """Decode a PNG mask: True where its red (or gray) channel exceeds 127, whatever its alpha.
 
-    Alpha is not looked at because masks are published with transparent black pixels.
-
-    Args:
-        data: the file's bytes.
-        name: the file's name, for the error.
+    Alpha is ignored because masks are published with transparent black pixels.
 
     Returns:
         bool (height, width), with at least one True.
@@ -96,8 +82,7 @@ def decode_mask(data: bytes, name: str) -> Mask:
         red = np.asarray(picture.getchannel("R"))
     else:
         red = np.asarray(picture.convert("RGBA").getchannel("R"))
-    # In uint8, 0 less 1 is 255 and 255 less 1 is 254.
-    between = np.count_nonzero(red - np.uint8(1) < 254) / red.size
+    between = np.count_nonzero((red != 0) & (red != 255)) / red.size
     if between > 0:
         raise ImageDefect(
             name,
@@ -111,7 +96,7 @@ def decode_mask(data: bytes, name: str) -> Mask:
 
 
 def check_same_size(image: GrayImage, mask: Mask, name: str) -> None:
-    """Raise `ImageDefect` for the mask called `name` unless it is of its image's size."""
+    """Raise `ImageDefect` for the mask called `name` if its size is not that of its image."""
     if image.shape != mask.shape:
         raise ImageDefect(
             name,
@@ -121,10 +106,10 @@ def check_same_size(image: GrayImage, mask: Mask, name: str) -> None:
 
 
 def _open(data: bytes, name: str) -> Image.Image:
-    """Return the decoded picture; every way a file can be broken ends in `ImageDefect`.
+    """Return the decoded picture; any broken file raises `ImageDefect`.
 
-    Size, completeness and number of frames are read from the chunks before Pillow sees the data, so that neither its
-    warnings nor a decompression bomb are reached.
+    Size, completeness and number of frames are checked before Pillow decodes the data: it never meets a decompression
+    bomb and prints no warning.
     """
     if not data:
         raise ImageDefect(name, "the file is empty", _EXPORT_AGAIN)

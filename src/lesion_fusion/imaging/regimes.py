@@ -7,30 +7,20 @@ from typing import Protocol
 
 import numpy as np
 
-from lesion_fusion.imaging.batches import Rows, predict_in_batches
+from lesion_fusion.imaging.batches import Rows
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.networks import EMBEDDING, backbone_of, build_network, head_network
+from lesion_fusion.imaging.networks import BATCH, backbone_of, build_network, head_network, predict_and_embed
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.training import Task, Trainer, Training
-
-BATCH = 32
 
 logger = logging.getLogger(__name__)
 
 
 class Regime(Protocol):
-    """Trains a network on some rows and says what it makes of all of them."""
+    """Trains a network on some rows and predicts all of them."""
 
-    def train(
-        self,
-        labels: np.ndarray,
-        training: np.ndarray,
-        validation: np.ndarray | None,
-        seed: int,
-        task: Task,
-        epochs: int | None = None,
-    ) -> Training:
-        """Train on the rows `training`, stop on `validation`; see `training.Trainer.train`."""
+    def train(self, labels: np.ndarray, task: Task) -> Training:
+        """Train on the rows of the task; see `training.Trainer.train`."""
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (embeddings (n, d), probabilities (n, classes)), float32, of all rows under the last training."""
@@ -38,54 +28,33 @@ class Regime(Protocol):
 
 def make_regime(network: keras.Model, images: Rows, parameters: NetworkParameters) -> Regime:
     """Return the regime that the parameters name, for a network fresh from `build_network` and all images."""
-    if parameters.regime == "scratch":
-        return FromScratch(network, images, parameters)
+    classes, head = int(network.output.shape[-1]), None
+    if parameters.regime == "frozen":
+        return OnFeatures(backbone_features(network, images, parameters.batch_size), classes, parameters)
     if parameters.regime == "fine_tune":
-        return FineTuned(network, images, parameters)
-    features = backbone_features(network, images, parameters.batch_size)
-    return FrozenBackbone(features, int(network.output.shape[-1]), parameters)
+        if parameters.head_epochs:
+            alone = parameters.model_copy(update={"epochs": parameters.head_epochs, "patience": None})
+            head = OnFeatures(backbone_features(network, images, parameters.batch_size), classes, alone)
+        freeze_lower_blocks(network, parameters.unfrozen_share)
+    return OnImages(network, images, parameters, head)
 
 
 def backbone_features(network: keras.Model, images: Rows, batch_size: int) -> np.ndarray:
     """Return float32 (n, d): the pooled features of all images under the network's present weights."""
     logger.info("%s: features of %d images", network.name, len(images))
-    model = keras.Model(network.input, [network.get_layer(EMBEDDING).output, network.output])
-    return predict_in_batches(model, images, np.arange(len(images)), batch_size)[0]
+    return predict_and_embed(network, images, batch_size=batch_size)[1]
 
 
 def features_of(backbone: str, weights: str, images: Rows) -> np.ndarray:
-    """Return float32 (n, d): the features of all images under a backbone that every training leaves as it is.
+    """Return float32 (n, d): the features of all images under a backbone that no training changes.
 
-    Arguments as `networks.build_network`. They depend on no seed.
+    Arguments as `networks.build_network`. The features depend on no seed.
     """
     height, width, channels = images.shape[1:]
     return backbone_features(build_network(backbone, (height, width, channels), 2, weights), images, BATCH)
 
 
-class FromScratch:
-    """Every layer that is not held learns, from where the network is."""
-
-    def __init__(self, network: keras.Model, images: Rows, parameters: NetworkParameters) -> None:
-        self._trainer, self._images = Trainer(network, parameters), images
-
-    def train(
-        self,
-        labels: np.ndarray,
-        training: np.ndarray,
-        validation: np.ndarray | None,
-        seed: int,
-        task: Task,
-        epochs: int | None = None,
-    ) -> Training:
-        """See `Regime.train`."""
-        return self._trainer.train(self._images, labels, training, validation, seed, task, epochs)
-
-    def predict(self) -> tuple[np.ndarray, np.ndarray]:
-        """See `Regime.predict`."""
-        return self._trainer.predict(self._images, np.arange(len(self._images)))
-
-
-class FrozenBackbone:
+class OnFeatures:
     """The head learns on features that were computed once; the backbone itself is not needed.
 
     Features are standardised by the training rows' mean and standard deviation, so that one learning rate suits every
@@ -97,21 +66,13 @@ class FrozenBackbone:
         self._trainer = Trainer(head_network(features.shape[1], classes, parameters.dropout), parameters)
         self._standardised = features
 
-    def train(
-        self,
-        labels: np.ndarray,
-        training: np.ndarray,
-        validation: np.ndarray | None,
-        seed: int,
-        task: Task,
-        epochs: int | None = None,
-    ) -> Training:
+    def train(self, labels: np.ndarray, task: Task) -> Training:
         """See `Regime.train`; the weights are kernel and bias of the network's head."""
-        mean = self._features[training].mean(axis=0)
-        deviation = self._features[training].std(axis=0)
+        mean = self._features[task.training].mean(axis=0)
+        deviation = self._features[task.training].std(axis=0)
         deviation = np.where(deviation > 1e-6, deviation, 1.0).astype("float32")
         self._standardised = (self._features - mean) / deviation
-        result = self._trainer.train(self._standardised, labels, training, validation, seed, task, epochs)
+        result = self._trainer.train(self._standardised, labels, task)
         kernel, bias = result.weights
         folded = [kernel / deviation[:, np.newaxis], bias - (mean / deviation) @ kernel]
         return Training(folded, result.history, result.best_epoch)
@@ -122,35 +83,23 @@ class FrozenBackbone:
         return self._features, probabilities
 
 
-class FineTuned:
-    """A new head learns on frozen features first, if asked for; then head and upper blocks on the images.
+class OnImages:
+    """The network learns on images: every layer that is not held, from its present weights.
 
-    Batch normalisation keeps its statistics and weights throughout: batches of a small cohort would spoil them.
+    With a `head`, a new head learns on frozen features before each training, which starts from it.
     """
 
-    def __init__(self, network: keras.Model, images: Rows, parameters: NetworkParameters) -> None:
-        self._head: FrozenBackbone | None = None
-        if parameters.head_epochs:
-            features = backbone_features(network, images, parameters.batch_size)
-            alone = parameters.model_copy(update={"epochs": parameters.head_epochs, "patience": None})
-            self._head = FrozenBackbone(features, int(network.output.shape[-1]), alone)
-        freeze_lower_blocks(network, parameters.unfrozen_share)
-        self._trainer, self._images = Trainer(network, parameters), images
+    def __init__(
+        self, network: keras.Model, images: Rows, parameters: NetworkParameters, head: OnFeatures | None = None
+    ) -> None:
+        self._trainer, self._images, self._head = Trainer(network, parameters), images, head
 
-    def train(
-        self,
-        labels: np.ndarray,
-        training: np.ndarray,
-        validation: np.ndarray | None,
-        seed: int,
-        task: Task,
-        epochs: int | None = None,
-    ) -> Training:
-        """See `Regime.train`; the history is that of the second step."""
+    def train(self, labels: np.ndarray, task: Task) -> Training:
+        """See `Regime.train`; the history is without that of the head alone."""
         if self._head is not None:
-            head = self._head.train(labels, training, None, seed, Task(f"{task.name}, head alone"))
+            head = self._head.train(labels, Task(f"{task.name}, head alone", task.training, seed=task.seed))
             self._trainer.start_from_head(*head.weights)
-        return self._trainer.train(self._images, labels, training, validation, seed, task, epochs)
+        return self._trainer.train(self._images, labels, task)
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
         """See `Regime.predict`."""
@@ -158,7 +107,10 @@ class FineTuned:
 
 
 def freeze_lower_blocks(network: keras.Model, unfrozen_share: float) -> None:
-    """Leave the top share of the backbone's layers with weights, and the head, trainable; hold batch normalisation."""
+    """Leave the top share of the backbone's layers with weights, and the head, trainable.
+
+    Batch normalisation keeps its statistics and weights throughout: batches of a small cohort would spoil them.
+    """
     layers = [layer for layer in backbone_of(network).layers if layer.weights]
     frozen = round((1 - unfrozen_share) * len(layers))
     for position, layer in enumerate(layers):

@@ -1,4 +1,4 @@
-"""Training of one network, as often as wanted: built and traced once, every training from the same start."""
+"""Repeated training of one network: built and traced once, every training from the same start."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from lesion_fusion.errors import MendableError
-from lesion_fusion.imaging.augmentation import Augmentation
-from lesion_fusion.imaging.batch_norm import recompute_statistics
-from lesion_fusion.imaging.batches import Rows, TrainingBatches, predict_in_batches
-from lesion_fusion.imaging.fold_result import History
+from lesion_fusion.errors import UserError
+from lesion_fusion.imaging.batches import Augmentation, Rows, TrainingBatches, read
+from lesion_fusion.imaging.folds import History
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.network_parameters import NetworkParameters
-from lesion_fusion.imaging.networks import EMBEDDING, HEAD
+from lesion_fusion.imaging.networks import HEAD, predict_and_embed
+from lesion_fusion.imaging.parameters import NetworkParameters
 
 logger = logging.getLogger(__name__)
 
-SGD_MOMENTUM = 0.9
+STATISTICS_IMAGES = 64
+"""Enough for the mean and variance of a channel in batch normalisation."""
+
+STATISTICS_PIXELS = 2**18
+"""In one forward pass, or a training batch where that is more: the pass keeps every layer's output until its end."""
 
 
-class TrainingDivergedError(MendableError, RuntimeError):
-    """The loss is no longer a number; the message names model, training and epoch, and the mend."""
+class TrainingDivergedError(UserError, RuntimeError):
+    """The loss is no longer a number; the message names model, training and epoch, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a training run learned.
+    """Result of one training run.
 
     Attributes:
         weights: of the network, at the best epoch (the last one where nothing was held out, or where it is kept).
@@ -47,25 +49,33 @@ class Training:
 
 @dataclass(frozen=True)
 class Task:
-    """One training run's place in the whole, for the log and for errors.
+    """One training run.
 
     Attributes:
-        name: e.g. "DenseNet121, sgd, fold 2 of 5".
-        epochs_after: epochs still to come at most when this run is over.
+        name: for the log and for errors, e.g. "DenseNet121, sgd, fold 2 of 5".
+        training: positions of the rows to learn from.
+        validation: positions of the rows to stop on, none of them in `training`; None trains to the end.
+        seed: of order, augmentation and dropout.
+        epochs: number of epochs, along the schedule of the parameters' epochs; None: the parameters'.
+        epochs_after: epochs still to come at most when this run is over, for the log.
     """
 
     name: str
+    training: np.ndarray
+    validation: np.ndarray | None = None
+    seed: int = 0
+    epochs: int | None = None
     epochs_after: int = 0
 
 
 class Trainer:
-    """A compiled network that is trained from the same initial weights each time it is asked to.
+    """A compiled network that every training starts from the same initial weights.
 
-    Tracing a large network costs as much as several epochs; here it happens once, and each training restores the
-    initial weights, a fresh optimizer and the random state of its own seed: it depends on nothing before it.
+    Tracing a large network costs as much as several epochs; here it happens once. Each training restores the initial
+    weights, a fresh optimizer and the random state of its own seed: it does not depend on those before it.
 
     Args:
-        network: from inputs to class probabilities, with layers named `EMBEDDING` and `HEAD`.
+        network: from inputs to class probabilities, with layers named `networks.EMBEDDING` and `networks.HEAD`.
         parameters: optimizer, schedule, batch size and so on.
     """
 
@@ -74,7 +84,6 @@ class Trainer:
         self.network = network
         self.parameters = parameters
         self.classes = int(network.output.shape[-1])
-        self._predictor = keras.Model(network.input, [network.get_layer(EMBEDDING).output, network.output])
         inputs = keras.tree.map_structure(lambda part: keras.Input(part.shape[1:]), network.input)
         self._model = keras.Model(inputs, network(keras.tree.map_structure(self._augmented, inputs)))
         self._model.compile(
@@ -90,59 +99,39 @@ class Trainer:
         self._initial_weights = network.get_weights()
         self._initial_optimizer = [keras.ops.convert_to_numpy(variable) for variable in self._model.optimizer.variables]
 
-    def train(
-        self,
-        inputs: Rows,
-        labels: np.ndarray,
-        training: np.ndarray,
-        validation: np.ndarray | None,
-        seed: int,
-        task: Task,
-        epochs: int | None = None,
-    ) -> Training:
-        """Train the network from its start on some rows; leave it with the weights that are returned.
+    def train(self, inputs: Rows, labels: np.ndarray, task: Task) -> Training:
+        """Train the network from its start; leave it with the weights that are returned.
 
         Args:
             inputs: row i = case i; images of 0 to 255 or features.
             labels: int (n,), 0 to classes - 1.
-            training: positions of the rows to learn from.
-            validation: positions of the rows to stop on, none of them in `training`; None trains to the end.
-            seed: of order, augmentation and dropout.
-            task: for the log and for errors.
-            epochs: train so many and no more, along the schedule of the parameters' epochs; None: the parameters'.
+            task: rows, seed and epochs.
 
         Raises:
             TrainingDivergedError: the loss is not a number.
         """
-        self._restart(seed)
-        batches = TrainingBatches(
-            inputs,
-            np.eye(self.classes, dtype="float32")[labels],
-            case_weights(labels, training, self.parameters.class_weights),
-            training,
-            self.parameters.batch_size,
-            seed,
-        )
-        epochs = epochs or self.parameters.epochs
-        monitor = _Monitor(self, inputs, labels, training, validation, seed, task, epochs)
-        self._model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[monitor])
+        self._restart(task.seed)
+        targets = np.eye(self.classes, dtype="float32")[labels]
+        weights = case_weights(labels, task.training, self.parameters.class_weights)
+        batches = TrainingBatches(inputs, targets, weights, task.training, self.parameters.batch_size, task.seed)
+        monitor = _Monitor(self, inputs, labels, task)
+        self._model.fit(batches, epochs=monitor.epochs, shuffle=False, verbose=0, callbacks=[monitor])
         self.network.set_weights(monitor.best_weights)
         return Training(monitor.best_weights, monitor.history, monitor.best_epoch)
 
     def predict(self, inputs: Rows, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (embeddings (m, d), probabilities (m, classes)), float32, of the rows under the present weights."""
-        embeddings, probabilities = predict_in_batches(self._predictor, inputs, rows, self.parameters.batch_size)
+        probabilities, embeddings = predict_and_embed(self.network, inputs, rows, self.parameters.batch_size)
         return embeddings, probabilities
 
     def start_from_head(self, kernel: np.ndarray, bias: np.ndarray) -> None:
-        """Let every training from now on start with this head."""
-        layer = self.network.get_layer(HEAD)
+        """Set the head that every later training starts from."""
         self.network.set_weights(self._initial_weights)
-        layer.set_weights([kernel, bias])
+        self.network.get_layer(HEAD).set_weights([kernel, bias])
         self._initial_weights = self.network.get_weights()
 
     def _augmented(self, inputs: Any) -> Any:
-        """Return random views of images; features pass as they are."""
+        """Return random views of images; features pass unchanged."""
         if inputs.ndim != 4 or self.parameters.augmentation == 0:
             return inputs
         return Augmentation(self.parameters.augmentation, seed=0)(inputs)
@@ -162,60 +151,45 @@ class Trainer:
 
 
 class _Monitor(keras.callbacks.Callback):
-    """Sets the learning rate, validates, keeps the best weights, logs, and ends a training that is done or lost."""
+    """Sets the learning rate, validates, keeps the best weights, logs, and ends a training early."""
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        inputs: Rows,
-        labels: np.ndarray,
-        training: np.ndarray,
-        validation: np.ndarray | None,
-        seed: int,
-        task: Task,
-        epochs: int,
-    ) -> None:
+    def __init__(self, trainer: Trainer, inputs: Rows, labels: np.ndarray, task: Task) -> None:
         super().__init__()
-        self.epochs = epochs
+        self._trainer, self._inputs, self._labels, self._task = trainer, inputs, labels, task
+        self.epochs = task.epochs or trainer.parameters.epochs
         self.history: History = []
         self.best_epoch = 0
         self.best_weights: list[np.ndarray] = []
-        self._trainer, self._inputs, self._labels, self._validation = trainer, inputs, labels, validation
-        self._task = task
-        self._training, self._seed = training, seed
         self._best_loss = math.inf
         self._began = time.perf_counter()
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        # On PyTorch a dropout layer without a seed draws from the process' generator, and so has a first pass that
-        # finds out shapes before this.
-        keras.utils.set_random_seed(self._seed)
+        # On PyTorch a dropout layer without a seed draws from the process' generator, as does the earlier pass that
+        # infers shapes.
+        keras.utils.set_random_seed(self._task.seed)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         self.model.optimizer.learning_rate = self._learning_rate(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        trainer, task, parameters = self._trainer, self._task, self._trainer.parameters
         record = {"epoch": epoch + 1, "learning_rate": self._learning_rate(epoch)}
         record |= {name: float((logs or {})[name]) for name in ("loss", "accuracy", "auroc")}
         self._check(record)
-        if self._validation is not None or epoch + 1 == self.epochs:
-            batch_size = self._trainer.parameters.batch_size
-            recompute_statistics(self._trainer.network, self._inputs, self._training, batch_size, self._seed)
-        if self._validation is not None:
-            _, probabilities = self._trainer.predict(self._inputs, self._validation)
-            record |= {
-                f"val_{name}": value
-                for name, value in classification_metrics(self._labels[self._validation], probabilities).items()
-            }
+        if task.validation is not None or epoch + 1 == self.epochs:
+            recompute_statistics(trainer.network, self._inputs, task.training, parameters.batch_size, task.seed)
+        if task.validation is not None:
+            _, probabilities = trainer.predict(self._inputs, task.validation)
+            metrics = classification_metrics(self._labels[task.validation], probabilities)
+            record |= {f"val_{name}": value for name, value in metrics.items()}
         self.history.append(record)
         self._check(record)
         loss = record.get("val_loss", -math.inf)
-        if loss < self._best_loss or self._validation is None or self._trainer.parameters.keep == "last":
+        if loss < self._best_loss or task.validation is None or parameters.keep == "last":
             self._best_loss, self.best_epoch = loss, epoch + 1
-            self.best_weights = self._trainer.network.get_weights()
+            self.best_weights = trainer.network.get_weights()
         self._log(record)
-        patience = self._trainer.parameters.patience
-        if patience is not None and epoch + 1 - self.best_epoch >= patience:
+        if parameters.patience is not None and epoch + 1 - self.best_epoch >= parameters.patience:
             self.model.stop_training = True
 
     def _learning_rate(self, epoch: int) -> float:
@@ -236,38 +210,30 @@ class _Monitor(keras.callbacks.Callback):
                 )
 
     def _log(self, record: dict[str, float]) -> None:
-        done = len(self.history)
+        done, name = len(self.history), self._task.name
         left = (time.perf_counter() - self._began) / done * (self.epochs - done + self._task.epochs_after)
-        figures = ", ".join(
-            f"{name} {value:.3f}" for name, value in record.items() if name not in ("epoch", "learning_rate")
+        shown = ", ".join(
+            f"{key} {value:.3f}" for key, value in record.items() if key not in ("epoch", "learning_rate")
         )
-        logger.info(
-            "%s, epoch %d of %d: %s; at most %.0f s left",
-            self._task.name,
-            done,
-            self.epochs,
-            figures,
-            left,
-            extra={"task": self._task.name, "figures": record},
-        )
+        message = "%s, epoch %d of %d: %s; at most %.0f s left"
+        logger.info(message, name, done, self.epochs, shown, left, extra={"task": name, "figures": record})
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Return loss (log loss), accuracy and auroc (one class against the rest, mean over the classes present)."""
     own = probabilities[np.arange(len(labels)), labels].astype("float64")
     present = [k for k in range(probabilities.shape[1]) if 0 < np.sum(labels == k) < len(labels)]
-    finite = np.isfinite(probabilities).all()
+    if not np.isfinite(probabilities).all():
+        present = []
     return {
         "loss": float(-np.mean(np.log(np.clip(own, 1e-7, 1.0)))),
         "accuracy": float(np.mean(probabilities.argmax(axis=1) == labels)),
-        "auroc": float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in present]))
-        if present and finite
-        else math.nan,
+        "auroc": float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in present] or [math.nan])),
     }
 
 
 def case_weights(labels: np.ndarray, training: np.ndarray, balanced: bool) -> np.ndarray:
-    """Return a float32 weight per case (n,): 1, or such that the classes weigh the same among the training rows."""
+    """Return a float32 weight per case (n,): 1, or balanced, so that all classes have equal weight in training rows."""
     if not balanced:
         return np.ones(len(labels), dtype="float32")
     counts = np.bincount(labels[training], minlength=int(labels.max()) + 1)
@@ -275,10 +241,35 @@ def case_weights(labels: np.ndarray, training: np.ndarray, balanced: bool) -> np
     return per_class[labels].astype("float32")
 
 
-def make_deterministic() -> None:
-    """Ask the backend for the same result each time; Keras itself has no such switch.
+def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, batch_size: int, seed: int) -> None:
+    """Set the moving statistics of every trainable batch normalisation to those of up to `STATISTICS_IMAGES` rows.
 
-    TensorFlow and PyTorch have one for the process; PyTorch's says where an operation has no such form. JAX is
+    The moving averages of training mix statistics of earlier weights. In a network of a hundred such layers, a few
+    dozen steps after a random start, they are so far off that a trained network predicts one class for all images. One
+    pass over training images under the present weights corrects this ("precise" batch normalisation; Wu and Johnson,
+    Rethinking "Batch" in BatchNorm, 2021, arXiv:2105.07576, section 3). `inputs` are not augmented; passes of equal
+    size are averaged.
+    """
+    normalisations = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = [layer for layer in normalisations if layer.trainable]
+    if not layers:
+        return
+    chosen = np.random.default_rng(seed).permutation(rows)[:STATISTICS_IMAGES]
+    size = min(len(chosen), max(batch_size, STATISTICS_PIXELS // int(np.prod(inputs.shape[1:3]))))
+    momenta = [layer.momentum for layer in layers]
+    for step, start in enumerate(range(0, len(chosen) - size + 1, size)):
+        for layer in layers:
+            layer.momentum = step / (step + 1)
+        batch = np.sort(chosen[start : start + size])
+        network(read(inputs, batch), training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def make_deterministic() -> None:
+    """Switch the backend to deterministic operations; Keras itself has no such switch.
+
+    TensorFlow and PyTorch have one for the process; PyTorch warns where an operation has no such form. JAX is
     deterministic on a processor and takes XLA_FLAGS on a GPU.
     """
     backend = keras.backend.backend()
@@ -294,8 +285,7 @@ def make_deterministic() -> None:
 
 def _optimizer(parameters: NetworkParameters) -> keras.optimizers.Optimizer:
     rate, decay = parameters.initial_learning_rate, parameters.weight_decay or None
-    if parameters.optimizer == "adam":
-        return keras.optimizers.Adam(rate, weight_decay=decay)
-    if parameters.optimizer == "rmsprop":
-        return keras.optimizers.RMSprop(rate, weight_decay=decay)
-    return keras.optimizers.SGD(rate, momentum=SGD_MOMENTUM, weight_decay=decay)
+    if parameters.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=0.9, weight_decay=decay)
+    kind = keras.optimizers.Adam if parameters.optimizer == "adam" else keras.optimizers.RMSprop
+    return kind(rate, weight_decay=decay)

@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.calibration import Calibration, log_odds
+from lesion_fusion.tabular.estimator_files import UntrustedModelError
 
 DESCRIPTION = "model.json"
 
@@ -399,10 +400,6 @@ class FittedBase:
         return shifts
 
 
-class UntrustedModelError(MendableError, ValueError):
-    """A stored model holds types, or is of a kind, that this package never writes."""
-
-
 def save_model(model: FittedModel, folder: Path) -> None:
     """Write a fitted model into `folder`, which is made: `model.json` and plain files beside it, none of them a pickle.
 
@@ -426,7 +423,9 @@ def load_model(folder: Path) -> FittedModel:
     values = json.loads((folder / DESCRIPTION).read_text())
     kind = FittedBase.kinds.get(values["kind"])
     if kind is None:
-        raise UntrustedModelError(f"{folder / DESCRIPTION} names the kind {values['kind']!r}, which does not exist here.")
+        raise UntrustedModelError(
+            f"{folder / DESCRIPTION} names the kind {values['kind']!r}, which does not exist here."
+        )
     common = {
         "family": values["family"],
         "name": values["name"],

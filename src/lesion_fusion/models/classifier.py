@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
+from lesion_fusion.cohort.schema import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.imaging.pixels import reduced_pixels
+from lesion_fusion.imaging.lesion_image import reduced_pixels
 from lesion_fusion.models.base import (
     CaseInputs,
     Description,
@@ -34,9 +34,9 @@ from lesion_fusion.models.base import (
 )
 from lesion_fusion.notation import listing, words
 from lesion_fusion.tabular.calibration import Calibration, class_scores
-from lesion_fusion.tabular.encoding import encode
-from lesion_fusion.tabular.features import DESCRIPTOR_PREFIX, feature_table
+from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, encode, feature_table
 from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
+from lesion_fusion.tabular.estimator_files import dump_estimator, load_estimator
 from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 ESTIMATOR = "estimator.skops"
@@ -266,7 +266,7 @@ class FittedClassifier(FittedBase):
         embeddings = pixels = None
         if self.image_input is not None:
             # Imported here: keras takes seconds to import, and most classifiers need no network.
-            from lesion_fusion.imaging.inference import predict_and_embed
+            from lesion_fusion.imaging.networks import predict_and_embed
 
             _, embeddings = predict_and_embed(self.network, inputs.images(self.image_input))
         if self.pixel_input is not None and self.pixel_edge is not None:

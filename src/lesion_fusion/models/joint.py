@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, PositiveInt, field_validator
 
-from lesion_fusion.cohort.roles import assert_no_leak, predictor_columns
+from lesion_fusion.cohort.schema import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.datasets.finished_folds import FinishedFolds
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import CaseInputs, Description, ModelName, TrainedModel
-from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.models.network import (
     FittedNetwork,
     Network,
@@ -181,7 +181,7 @@ class FittedJoint(FittedNetwork):
 
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""
-        from lesion_fusion.imaging.inference import predict_and_embed
+        from lesion_fusion.imaging.networks import predict_and_embed
 
         vectors = record_vectors(inputs.cases, self.record_columns)
         probabilities, _ = predict_and_embed(self.network, PairedRows(inputs.images(self.image_input), vectors))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.network_parameters import NetworkParameters
 from lesion_fusion.imaging.networks import EMBEDDING, build_network, head
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.regimes import freeze_lower_blocks
 
 

@@ -16,7 +16,7 @@ from scipy.special import logit
 
 from lesion_fusion.cohort.folds import derived_seed, inner_folds
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import (
     GIVEN,
@@ -336,9 +336,7 @@ def train(
             fusions={group: result.fitted for group, result in fused.items()},
             shifts={group: _shift(table, whole.predictions, study.classes[-1]) for group, table in tested.items()},
         ),
-        reduced_predictions=identified(
-            _reduced_predictions(answers, tested, whole.predictions), study.protocol, model
-        ),
+        reduced_predictions=identified(_reduced_predictions(answers, tested, whole.predictions), study.protocol, model),
     )
 
 

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from lesion_fusion.models.base import number_from_json, number_to_json
 from lesion_fusion.tabular.calibration import class_scores, decision_threshold, log_odds
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
+from lesion_fusion.tabular.estimator_files import dump_estimator, load_estimator
 
 RuleName = Literal["mean", "majority_vote", "weighted", "stacking"]
 

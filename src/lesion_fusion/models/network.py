@@ -14,11 +14,12 @@ from pydantic import Field
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
 from lesion_fusion.datasets.npy import RowStream
 from lesion_fusion.imaging.attention import attention_table
-from lesion_fusion.imaging.network_parameters import NetworkParameters
+from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.imaging.weights import registered_backbone, weights_label
+from lesion_fusion.imaging.parameters import registered_backbone, weights_label
 from lesion_fusion.models.base import (
     CaseInputs,
     Description,
@@ -31,7 +32,6 @@ from lesion_fusion.models.base import (
     identified,
     load_network,
 )
-from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
 from lesion_fusion.notation import words
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
 from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table
@@ -272,7 +272,7 @@ def train_in_repeats(
     together. Folds are kept in `finished_folds` until training is over; those of an interrupted run are reused.
     """
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
-    from lesion_fusion.imaging.inference import predict_and_embed
+    from lesion_fusion.imaging.networks import predict_and_embed
     from lesion_fusion.imaging.out_of_fold import train_out_of_fold
 
     classes, sensitivity = study.classes, tuning.decision.minimum_sensitivity
@@ -384,7 +384,7 @@ class FittedNetwork(FittedBase):
 
     def probabilities(self, inputs: CaseInputs) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k)."""
-        from lesion_fusion.imaging.inference import predict_and_embed
+        from lesion_fusion.imaging.networks import predict_and_embed
 
         probabilities, _ = predict_and_embed(self.network, inputs.images(self.image_input))
         return self.calibration.probabilities(log_odds(probabilities))

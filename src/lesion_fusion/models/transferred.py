@@ -12,7 +12,7 @@ from pydantic import Field
 
 from lesion_fusion.cohort.folds import outer_splits
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.errors import MendableError
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import (
     CaseInputs,
@@ -35,7 +35,7 @@ from lesion_fusion.tabular.parameters import Tuning
 SOURCE = "source"
 
 
-class TransferError(MendableError, ValueError):
+class TransferError(UserError, ValueError):
     """A model of another cohort can't answer the question of this one."""
 
 
@@ -104,7 +104,10 @@ def train(
     everyone = np.arange(len(cases))
     calibration, threshold = Calibration.identity(len(study.classes)), source.threshold
     predictions, inner, log = [], [], []
-    for repeat, fold, training, test in [*outer_splits(folds, cases["case_id"]), (REFIT, REFIT, everyone, everyone[:0])]:
+    for repeat, fold, training, test in [
+        *outer_splits(folds, cases["case_id"]),
+        (REFIT, REFIT, everyone, everyone[:0]),
+    ]:
         if parameters.calibrated:
             calibration = Calibration.fit(scores[training], labels[training], len(study.classes))
         calibrated = calibration.probabilities(scores)

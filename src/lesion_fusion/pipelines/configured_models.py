@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
+from lesion_fusion.families import FAMILIES
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.parameters import InvalidParameterError, ModelParameters, Parameters, is_enabled, validated
 from lesion_fusion.pipelines.model.joint_nodes import JointModel
@@ -13,10 +14,8 @@ from lesion_fusion.pipelines.model.kinds import ModelEntryError, kind_of
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.pipelines.model.transferred_nodes import TransferredModel
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
-from lesion_fusion.pipelines.pretraining.nodes import Pretraining
+from lesion_fusion.models.pretraining import Pretraining
 from lesion_fusion.tabular.parameters import TabularModel
-
-FAMILIES = ("clinical", "imaging", "fusion")
 
 Entry = TypeVar("Entry", bound=Parameters)
 

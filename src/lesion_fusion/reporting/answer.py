@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lesion_fusion.reporting.notation import (
+from lesion_fusion.notation import (
     count,
     difference,
     listing,

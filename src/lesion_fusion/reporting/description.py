@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_fusion.evaluation.summary import per_fold
-from lesion_fusion.reporting.notation import listing, number, words
-from lesion_fusion.tabular.tuning_results import BOOKKEEPING, best_points
+from lesion_fusion.evaluation.judge import per_fold
+from lesion_fusion.notation import listing, number, words
+from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
 
 # Names that are more than their words.
 CLASSIFIERS = {
@@ -118,10 +118,8 @@ def describe(parameters: Mapping[str, Any]) -> Description:
             tried=1,
         )
     tuned, tried = _tried(parameters)
-    other = parameters.get("pooled_with")
-    pooled = f", learning from {other} too" if other else ""
     return Description(
-        what=CLASSIFIERS.get(parameters["classifier"], words(parameters["classifier"])) + pooled,
+        what=CLASSIFIERS.get(parameters["classifier"], words(parameters["classifier"])),
         sees=listing([VIEWS[view] for view in parameters["views"]]) + (f" ({network})" if network else ""),
         tuned=tuned,
         tried=tried,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lesion_fusion.reporting.notation import signed, words
+from lesion_fusion.notation import signed, words
 from lesion_fusion.tabular.encoding import MIXED
 
 # Contributions told of each case, and the smallest that is, in log-odds.

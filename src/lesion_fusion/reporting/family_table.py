@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lesion_fusion.reporting.notation import METRICS, TABULATED, difference, p_value, with_interval
+from lesion_fusion.notation import difference, p_value, with_interval
 from lesion_fusion.reporting.standing import Place
+from lesion_fusion.statistics.metrics import METRICS, tabulated_metrics
 
 
 def family_table(board: Sequence[Place], family: str) -> pd.DataFrame:
     """Return a row a model of `family`, in the order of the board: every figure with its interval, as text.
 
-    Columns: Rank, Model, each figure of `TABULATED` that any of them has, Difference to baseline, p (corrected); a cell
+    Columns: Rank, Model, each tabulated metric that any of them has, Difference to baseline, p (corrected); a cell
     is empty where a model has no such figure.
     """
     members = [place for place in board if place.family == family]
-    present = [name for name in TABULATED if any(name in place.figures for place in members)]
+    present = [name for name in tabulated_metrics() if any(name in place.figures for place in members)]
     return pd.DataFrame(
         [
             {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lesion_fusion.reporting.notation import count, listing
+from lesion_fusion.notation import count, listing
 from lesion_fusion.reporting.standing import Place
 
 

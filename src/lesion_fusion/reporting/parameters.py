@@ -1,4 +1,4 @@
-"""What the report tells of the cohort and cannot read from its data."""
+"""What the report says about the cohort and cannot read from its data, and which models it explains."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ class CohortDescription(Parameters):
     description: str
     source: str | None = None
     limitations: tuple[str, ...] = ()
+
+
+class Explanation(Parameters):
+    """SHAP values of the best classifier of each family, and of `models` (`<family>.<model>`).
+
+    `cases`: number of cases explained, a random sample if there are more. `background`: number of cases whose mean
+    log-odds the contributions start from.
+    """
+
+    models: tuple[str, ...] = ()
+    cases: int = Field(default=60, ge=1)
+    background: int = Field(default=100, ge=1)
 
 
 class ReportParameters(Parameters):

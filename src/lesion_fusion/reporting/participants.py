@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lesion_fusion.cohort.schema import COLUMN, Column, Kind, split_cell
-from lesion_fusion.reporting.notation import percent, words
+from lesion_fusion.notation import percent, words
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from lesion_fusion.reporting import notation
+from lesion_fusion import notation
 from lesion_fusion.reporting.results import Report
+from lesion_fusion.statistics.metrics import METRICS, tabulated_metrics
 
 TEMPLATE = "report.html.j2"
 
 
 def render(report: Report) -> str:
     """Return the report as HTML."""
-    return render_page(TEMPLATE, report=report, metrics=notation.METRICS, tabulated=notation.TABULATED)
+    return render_page(
+        TEMPLATE,
+        report=report,
+        metrics=METRICS,
+        tabulated=tabulated_metrics(),
+    )
 
 
 def render_page(template: str, **values: Any) -> str:

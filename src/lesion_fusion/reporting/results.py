@@ -8,17 +8,16 @@ from typing import Any
 
 import pandas as pd
 
+from lesion_fusion.families import FAMILIES
+from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.answer import Statement
 from lesion_fusion.reporting.description import Description, FoldRow, PointRow
 from lesion_fusion.reporting.explained import ExplainedCase
-from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import Characteristic, Flow
 from lesion_fusion.reporting.standing import Comparison, Place, best_of_families
 from lesion_fusion.reporting.without_parts import WithoutPart, withheld
 from lesion_fusion.reporting.worth import Worth
-
-FAMILIES = ("clinical", "imaging", "fusion")
 
 
 @dataclass(frozen=True)

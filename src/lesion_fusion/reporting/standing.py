@@ -10,7 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_fusion.reporting.notation import METRICS, Estimate
+from lesion_fusion.evaluation.leaderboard import best_of_each_family
+from lesion_fusion.notation import Estimate
+from lesion_fusion.statistics.metrics import METRICS
 
 
 class Verdict(StrEnum):
@@ -94,14 +96,18 @@ def places(leaderboard: pd.DataFrame, baseline: str, confidence: float) -> list[
 
 
 def best_of_families(board: Sequence[Place]) -> dict[str, Place]:
-    """Return the model of the highest AUROC of each family, by family, the best first.
-
-    A candidate that is not kept stands for its family only where there is nothing else.
-    """
-    best: dict[str, Place] = {}
-    for place in sorted(board, key=lambda place: (not place.kept, -place.auroc.value)):
-        best.setdefault(place.family, place)
-    return dict(sorted(best.items(), key=lambda item: -item[1].auroc.value))
+    """Return the places of `evaluation.leaderboard.best_of_each_family`, by family, the best first."""
+    table = pd.DataFrame(
+        {
+            "family": [place.family for place in board],
+            "model": [place.model for place in board],
+            "kept": [place.kept for place in board],
+            "auroc": [place.auroc.value for place in board],
+            "place": board,
+        }
+    )
+    best = best_of_each_family(table)
+    return dict(zip(best["family"], best["place"], strict=True))
 
 
 def comparisons(table: pd.DataFrame, confidence: float) -> list[Comparison]:

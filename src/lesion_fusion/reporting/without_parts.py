@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.reporting.notation import Estimate
+from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.standing import Comparison, verdict
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons
-from lesion_fusion.reporting.notation import Estimate, listing, number
+from lesion_fusion.evaluation.comparisons import PlannedComparisons
+from lesion_fusion.notation import Estimate, listing, number
 from lesion_fusion.reporting.standing import Verdict, verdict
 
 

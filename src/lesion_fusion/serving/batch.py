@@ -12,10 +12,10 @@ from mlflow.exceptions import MlflowException
 
 from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS, BUS_BRA_COLUMNS, READERS
 from lesion_fusion.cohort.record import is_plain_file_name
-from lesion_fusion.cohort.roles import MAY_PREDICT, predictor_columns
+from lesion_fusion.cohort.schema import MAY_PREDICT, predictor_columns
 from lesion_fusion.cohort.schema import COLUMN
-from lesion_fusion.cohort.wording import canonical_cell
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.cohort.record import canonical_cell
+from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK
 
 PUBLISHED = {"breast_lesions_usg": BREAST_LESIONS_USG_COLUMNS, "bus_bra": BUS_BRA_COLUMNS}

@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import pandas as pd
 
-from lesion_fusion.cohort.record import parse_number
+from lesion_fusion.cohort.record import canonical_cell, parse_number, unknown_categories
 from lesion_fusion.cohort.schema import COLUMN, Column, Kind
-from lesion_fusion.cohort.wording import canonical_cell, unknown_categories
 from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
 from lesion_fusion.serving.schema import IMAGE, MASK
 

@@ -12,8 +12,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 import lesion_fusion
-from lesion_fusion.models.domain import Domain
 from lesion_fusion.models.base import FittedModel, load_model
+from lesion_fusion.models.domain import Domain
 from lesion_fusion.serving.answer import answer
 from lesion_fusion.serving.request import RequestError
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from lesion_fusion.imaging.descriptors import describe
 from lesion_fusion.imaging.png import GrayImage, Mask
-from lesion_fusion.models.domain import Domain, outside
 from lesion_fusion.models.base import Need
+from lesion_fusion.models.domain import Domain, outside
 from lesion_fusion.serving.request import Record
 from lesion_fusion.serving.schema import IMAGE, MASK
 

@@ -1,8 +1,10 @@
-"""The classifiers by name, each with the settings that are not tuned."""
+"""The classifiers by name, each with the settings that are not tuned. One line in the table adds another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,9 @@ def _xgboost(seed: int) -> ClassifierMixin:
     return XGBClassifier(tree_method="hist", n_jobs=1, random_state=seed)
 
 
+# More rows than a subsample that a hyperparameter may ask for.
+_TOY_ROWS = 1000
+
 CLASSIFIERS: Mapping[str, Callable[[int], ClassifierMixin]] = {
     "adaboost": lambda seed: AdaBoostClassifier(random_state=seed),
     "decision_tree": lambda seed: DecisionTreeClassifier(random_state=seed),
@@ -50,13 +55,43 @@ def takes_weights(name: str) -> bool:
 
 
 def check_hyperparameters(name: str, values: Mapping[str, Any]) -> None:
-    """Raise ValueError, which says what is allowed, for a value that a classifier's hyperparameter can not have."""
+    """Raise ValueError, which says what is allowed, for a value that a classifier's hyperparameter can't have."""
     size = values.get("n_estimators", 1)
     if not isinstance(size, int) or size < 1:
         raise ValueError(f"n_estimators of {name} is a whole number from 1, not {size!r}")
+    _toy_fit(name, values)
+
+
+def foreign_types(found: Collection[str]) -> list[str]:
+    """Return those of the types in a stored estimator that no classifier of the table is made of, sorted."""
+    rest = set(found)
+    for name in CLASSIFIERS:
+        # Only as many as needed are fitted, since importing xgboost takes long.
+        rest = rest and rest - _stored_types(name)
+    return sorted(rest)
+
+
+@lru_cache
+def _stored_types(name: str) -> frozenset[str]:
+    """Return the types in a classifier fitted on two and on three classes that skops does not know itself."""
+    import skops.io
+
+    stored = [skops.io.dumps(_toy_fit(name, {}, n_classes)) for n_classes in (2, 3)]
+    return frozenset(kind for one in stored for kind in skops.io.get_untrusted_types(data=one))
+
+
+def _toy_fit(name: str, values: Mapping[str, Any], n_classes: int = 2) -> Any:
+    """Return a classifier with these hyperparameters, fitted on easy rows, by as few members and steps as can be."""
     classifier = CLASSIFIERS[name](0).set_params(**values)
-    if hasattr(classifier, "_parameter_constraints"):
-        classifier._validate_params()
-    else:
-        # XGBoost looks at them when it is fitted; its error is a ValueError.
-        classifier.set_params(n_estimators=1).fit(np.zeros((2, 1)), [0, 1])
+    settings = classifier.get_params()
+    lengths = {key: settings.get(key) for key in ("n_estimators", "max_iter")}
+    few = {key: 1 for key, value in lengths.items() if (value is None and key == "n_estimators") or _above_one(value)}
+    labels = np.arange(_TOY_ROWS) % n_classes
+    features = np.random.default_rng(0).normal(size=(_TOY_ROWS, 4)) + 3 * labels[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return classifier.set_params(**{key: one for key, one in few.items() if key in settings}).fit(features, labels)
+
+
+def _above_one(value: Any) -> bool:
+    return isinstance(value, int) and value > 1

@@ -1,7 +1,14 @@
-"""From a feature table to the numbers a classifier takes; everything learned is learned where it is fitted."""
+"""The feature table of a model, and its encoding as the numbers that a classifier takes.
+
+The weight of the image block beside the record's follows block scaling of multi-block analysis (Westerhuis, Kourti and
+MacGregor 1998, "Analysis of multiblock and hierarchical PCA and PLS models",
+doi:10.1002/(SICI)1099-128X(199809/10)12:5<301::AID-CEM515>3.0.CO;2-S): columns are standardised, then those of a block
+multiplied by its weight. A classifier that would drown in the image's columns can so leave them out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +25,8 @@ from sklearn.utils.validation import check_is_fitted
 from lesion_fusion.cohort.schema import COLUMN, Column, Kind, split_cell
 from lesion_fusion.tabular.representation import LearnedRepresentation
 
+# The record has columns of the same names (a radiologist's `halo` beside the one measured in the image).
+DESCRIPTOR_PREFIX = "image_descriptor_"
 EMBEDDING_PREFIX = "embedding_"
 PIXEL_PREFIX = "pixel_"
 # Parts of the encoder that principal components reduce.
@@ -27,6 +36,49 @@ REPRESENTATION = "record_representation"
 OF_IMAGE = ("descriptors", *REDUCED)
 # Parts whose outputs each mix all their columns: they have one source, the part itself.
 MIXED = (*REDUCED, REPRESENTATION)
+
+
+def feature_table(
+    views: Sequence[str],
+    cases: pd.DataFrame,
+    record_columns: Sequence[str],
+    image_descriptors: pd.DataFrame | None = None,
+    descriptor_names: Sequence[str] = (),
+    embeddings: np.ndarray | None = None,
+    pixels: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Return the features of `cases`, indexed by case_id, in the order of its rows.
+
+    `views` names the parts: `record` or `record_representation` (the columns in `record_columns`), `image_descriptors`
+    (those of the table's columns in `descriptor_names`), `embeddings` and `pixels` (float arrays (n, d), row i = case
+    i). A case without image descriptors gets NA there.
+    """
+    index = pd.Index(cases["case_id"], name="case_id")
+    parts = []
+    if "record" in views or "record_representation" in views:
+        parts.append(cases[list(record_columns)].set_axis(index))
+    if "image_descriptors" in views:
+        if image_descriptors is None:
+            raise ValueError("The view image_descriptors needs the table image_descriptors.")
+        found = pd.Index(image_descriptors["case_id"]).get_indexer(index)
+        values = image_descriptors.reindex(columns=list(descriptor_names)).to_numpy(dtype="float64")[found]
+        values[found < 0] = np.nan
+        names = [f"{DESCRIPTOR_PREFIX}{name}" for name in descriptor_names]
+        parts.append(pd.DataFrame(values, index=index, columns=names))
+    if "embeddings" in views:
+        if embeddings is None:
+            raise ValueError("The view embeddings needs a network's embeddings.")
+        parts.append(_numbered(embeddings, EMBEDDING_PREFIX, index))
+    if "pixels" in views:
+        if pixels is None:
+            raise ValueError("The view pixels needs the pixels of the lesion images.")
+        parts.append(_numbered(pixels, PIXEL_PREFIX, index))
+    return parts[0] if len(parts) == 1 else pd.concat(parts, axis=1)
+
+
+def _numbered(values: np.ndarray, prefix: str, index: pd.Index) -> pd.DataFrame:
+    names = [f"{prefix}{i}" for i in range(values.shape[1])]
+    return pd.DataFrame(np.asarray(values, dtype="float64"), index=index, columns=names)
 
 
 class CategoryIndicators(TransformerMixin, BaseEstimator):
@@ -87,9 +139,9 @@ def make_encoder(
     Record columns are told by the schema: numbers are imputed by the median, with an indicator, and standardised;
     categories become indicators; if `represented`, a learned representation of both takes their place, and the encoder
     must be fitted with labels. Columns named `embedding_…` are standardised and reduced to that many principal
-    components, or to as many as there are columns, and so are those named `pixel_…`; every other column is an image
-    descriptor, imputed by the median and standardised. What comes from the image is then multiplied by `image_weight`;
-    0 leaves it out.
+    components, or to as many as there are columns or rows, and so are those named `pixel_…`; every other column is an
+    image descriptor, imputed by the median and standardised. What comes from the image is then multiplied by
+    `image_weight`; 0 leaves it out.
     """
     numbers = [name for name in columns if name in COLUMN and COLUMN[name].kind is Kind.NUMBER]
     categories = [name for name in columns if name in COLUMN and COLUMN[name].kind is not Kind.NUMBER]
@@ -112,18 +164,46 @@ def make_encoder(
         *of_record,
         ("descriptors", Pipeline([("impute", SimpleImputer(**impute)), ("scale", StandardScaler())]), descriptors),
         *(
-            (part, Pipeline([("scale", StandardScaler()), ("reduce", _reduction(components, names))]), names)
+            (part, Pipeline([("scale", StandardScaler()), ("reduce", Reduction(components))]), names)
             for part, names in zip(REDUCED, (embeddings, pixels), strict=True)
         ),
     ]
-    if image_weight == 0:
-        parts = [(part, "drop" if part in OF_IMAGE else transformer, names) for part, transformer, names in parts]
-    weights = None if image_weight == 1 else dict.fromkeys(OF_IMAGE, image_weight)
-    return ColumnTransformer(_used(parts), transformer_weights=weights, verbose_feature_names_out=False)
+    encoder = ColumnTransformer(_used(parts), verbose_feature_names_out=False)
+    return encoder.set_params(**image_weight_settings(encoder, image_weight))
 
 
-def _reduction(components: int, columns: list[str]) -> PCA:
-    return PCA(min(components, len(columns)), random_state=0)
+def image_weight_settings(encoder: ColumnTransformer, weight: float) -> dict[str, Any]:
+    """Return the settings of an unfitted encoder that multiply the image's outputs by `weight`; 0 leaves them out."""
+    if weight == 0:
+        return {part: "drop" for part, _, _ in encoder.transformers if part in OF_IMAGE}
+    return {"transformer_weights": None if weight == 1 else dict.fromkeys(OF_IMAGE, weight)}
+
+
+class Reduction(TransformerMixin, BaseEstimator):
+    """Principal components: `components` of them, or as many as there are columns or rows. Output: float64."""
+
+    def __init__(self, components: int) -> None:
+        self.components = components
+
+    def fit(self, X: np.ndarray, y: Any = None) -> Reduction:  # noqa: ARG002 (scikit-learn's signature)
+        """Find the components of rows (n, d)."""
+        self.fit_transform(X)
+        return self
+
+    def fit_transform(self, X: np.ndarray, y: Any = None) -> np.ndarray:  # noqa: ARG002 (scikit-learn's signature)
+        """Find the components of rows (n, d) and return the rows' own, to the last bit those of the decomposition."""
+        self.pca_ = PCA(min(self.components, *X.shape), random_state=0)
+        return np.asarray(self.pca_.fit_transform(X))
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the components of rows, shape (n, components)."""
+        check_is_fitted(self)
+        return np.asarray(self.pca_.transform(X))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:  # noqa: ARG002 (scikit-learn's signature)
+        """Return `pca0`, `pca1`, …"""
+        check_is_fitted(self)
+        return np.asarray(self.pca_.get_feature_names_out(), dtype=object)
 
 
 def _used(parts: list[tuple[str, Any, list[str]]]) -> list[tuple[str, Any, list[str]]]:
@@ -172,14 +252,6 @@ def left_out_sources(encoder: ColumnTransformer) -> list[str]:
         if transformer == "drop" and part in OF_IMAGE
         for source in ([part] if part in MIXED else columns)
     ]
-
-
-def of_image(encoder: ColumnTransformer) -> np.ndarray:
-    """Return which outputs of a fitted encoder come from the image, bool (p,)."""
-    found = np.zeros(len(encoder.get_feature_names_out()), dtype=bool)
-    for part in set(OF_IMAGE) & set(encoder.named_transformers_):
-        found[encoder.output_indices_[part]] = True
-    return found
 
 
 def is_number(encoder: ColumnTransformer) -> np.ndarray:

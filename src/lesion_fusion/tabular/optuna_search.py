@@ -1,4 +1,4 @@
-"""Search for hyperparameters by Optuna, in a study that is stored, goes on after a kill and is shared by processes.
+"""Search for hyperparameters by Optuna, in a study that is stored, resumed after a kill and shared by processes.
 
 Akiba et al. 2019, "Optuna", doi:10.1145/3292500.3330701; points are proposed by a tree-structured Parzen estimator,
 Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization", NeurIPS 24.
@@ -6,29 +6,20 @@ Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization", NeurIPS 24.
 
 from __future__ import annotations
 
-import os
-import socket
-import time
 import warnings
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
+from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from lesion_fusion.cohort.folds import derived_seed
-from lesion_fusion.tabular.search_space import Dimension, Search
+from lesion_fusion.tabular.parameters import Dimension, Search
 
 # Points drawn at random before the estimator proposes any.
 _STARTUP = 5
-# Whose trial it is, an attribute of the trial; for how long one without it may be about to get it; and after how long
-# a trial of another machine counts as abandoned.
-_PROCESS = "process"
-_NAMELESS = timedelta(seconds=10)
-_ABANDONED = timedelta(hours=1)
-_WAIT_SECONDS = 0.05
 
 
 class Trial(NamedTuple):
@@ -47,63 +38,65 @@ def search_points(
 ) -> list[Trial]:
     """Try points until the study called `name` has `search.trials` of them; return these, in order.
 
-    What the study has is not tried again. Several processes may call this for one study at the same time; all return
-    the same trials. In one process the same seed gives the same trials, whether or not it was stopped in between: each
-    is proposed under a seed of its own, from the trials before it.
+    Points that the study has are not tried again. In one process the same seed gives the same trials, whether or not it
+    was stopped in between: each is proposed under a seed of its own, from the trials before it. Several processes may
+    call this for one study at the same time and return the same trials; each but the first may try one point too many.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study = optuna.create_study(
-            storage=storage, sampler=_Sampler(seed), study_name=name, direction="maximize", load_if_exists=True
-        )
-        space = {key: _distribution(dimension) for key, dimension in search.space.items()}
-        while len(_finished(study)) < search.trials:
-            _bury(study)
-            running = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.RUNNING]
-            nameless = any(_PROCESS not in trial.user_attrs for trial in running)
-            if nameless or len(running) + len(_finished(study)) >= search.trials:
-                # Another process is at it; its trial may also turn out to be dead.
-                time.sleep(_WAIT_SECONDS)
-                continue
-            trial = study.ask(space)
-            trial.set_user_attr(_PROCESS, _this_process())
-            if _position(study, trial.number) >= search.trials:
-                study.tell(trial, state=TrialState.FAIL)
-                continue
-            try:
-                study.tell(trial, objective(dict(trial.params)))
-            except BaseException:
-                study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-                raise
-        finished = _finished(study)[: search.trials]
-    return [Trial(dict(trial.params), float(trial.value)) for trial in finished]
+        study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+        study.sampler = _Sampler(seed, since=len(study.get_trials(deepcopy=False)))
+        missing = search.trials - len(_finished(study))
+        if missing > 0:
+            study.optimize(
+                lambda trial: objective({key: _suggested(trial, key, one) for key, one in search.space.items()}),
+                n_trials=missing,
+                callbacks=[MaxTrialsCallback(search.trials, states=(TrialState.COMPLETE,))],
+            )
+        # The first that were finished, so that processes which end together agree; in the order they were begun.
+        first = sorted(_finished(study), key=lambda trial: (trial.datetime_complete, trial.number))[: search.trials]
+    return [Trial(dict(one.params), float(one.value)) for one in sorted(first, key=lambda trial: trial.number)]
 
 
 class _Sampler(optuna.samplers.BaseSampler):
-    """A tree-structured Parzen estimator that is seeded anew for each trial, by its position in the study."""
+    """A tree-structured Parzen estimator that is seeded anew for each trial, by its position in the study.
 
-    def __init__(self, seed: int) -> None:
+    Trials from number `since` on were begun in this call or beside it.
+    """
+
+    def __init__(self, seed: int, since: int) -> None:
         self._seed = seed
+        self._since = since
 
-    def _of(self, study: optuna.Study, trial: FrozenTrial) -> optuna.samplers.TPESampler:
-        seed = derived_seed(self._seed, _position(study, trial.number))
+    def _seeded(self, study: optuna.Study, trial: FrozenTrial, *more: int) -> optuna.samplers.TPESampler:
+        seed = derived_seed(self._seed, self._position(study, trial.number), *more)
         return optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed)
 
+    def _position(self, study: optuna.Study, number: int) -> int:
+        """Return how many trials before that number are finished or under way in another process.
+
+        One that was under way before this call may be of a process that was killed, and does not count.
+        """
+        return sum(
+            trial.state == TrialState.COMPLETE or (trial.state == TrialState.RUNNING and trial.number >= self._since)
+            for trial in study.get_trials(deepcopy=False)
+            if trial.number < number
+        )
+
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._of(study, trial).infer_relative_search_space(study, trial)
+        return self._seeded(study, trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._of(study, trial).sample_relative(study, trial, search_space)
+        return self._seeded(study, trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         # Hyperparameters drawn apart from each other must not all get the same random number.
-        seed = derived_seed(self._seed, _position(study, trial.number), *param_name.encode())
-        sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed)
+        sampler = self._seeded(study, trial, *param_name.encode())
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
 
@@ -111,46 +104,12 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-def _position(study: optuna.Study, number: int) -> int:
-    """Return how many trials came before the one of that number; those that failed don't count."""
-    earlier = study.get_trials(deepcopy=False)
-    return sum(trial.number < number and trial.state != TrialState.FAIL for trial in earlier)
-
-
-def _bury(study: optuna.Study) -> None:
-    """Let trials fail whose process is gone."""
-    for trial in study.get_trials(deepcopy=False):
-        if trial.state == TrialState.RUNNING and _is_dead(trial.user_attrs, trial.datetime_start):
-            # Another process may have done so just now.
-            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-
-
-def _is_dead(attributes: Mapping[str, Any], start: datetime | None) -> bool:
-    age = datetime.now() - (start or datetime.now())
-    if _PROCESS not in attributes:
-        return age > _NAMELESS
-    host, pid = attributes[_PROCESS]
-    if host != socket.gethostname():
-        return age > _ABANDONED
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def _this_process() -> list[Any]:
-    return [socket.gethostname(), os.getpid()]
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
+def _suggested(trial: optuna.Trial, name: str, dimension: Dimension) -> Any:
     if dimension.choices:
-        return CategoricalDistribution(dimension.choices)
+        return trial.suggest_categorical(name, dimension.choices)
     low, high = dimension.low, dimension.high
     assert low is not None
     assert high is not None
     if isinstance(low, int) and isinstance(high, int):
-        return IntDistribution(low, high, log=dimension.log)
-    return FloatDistribution(low, high, log=dimension.log)
+        return trial.suggest_int(name, low, high, log=dimension.log)
+    return trial.suggest_float(name, low, high, log=dimension.log)

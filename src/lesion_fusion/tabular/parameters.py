@@ -1,23 +1,75 @@
-"""Parameters of models over feature tables and of their tuning."""
+"""Parameters of models over feature tables, of their tuning and of the space that a search takes points from."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from sklearn.model_selection import ParameterGrid
 
-from lesion_fusion.cohort.roles import predictor_columns
-from lesion_fusion.parameters import ModelParameters, Parameters
+from lesion_fusion.cohort.schema import predictor_columns
+from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, takes_weights
-from lesion_fusion.tabular.image_weight import IMAGE_WEIGHT, check_image_weights, of_classifier
-from lesion_fusion.tabular.search_space import Search
 from lesion_fusion.tabular.training_rows import Training
 
 View = Literal["record", "record_representation", "image_descriptors", "embeddings", "pixels"]
+IMAGE_VIEWS = ("image_descriptors", "embeddings", "pixels")
+
+# The key of the image block's weight in a grid or in the space of a search. Without it the block counts as its columns
+# are.
+IMAGE_WEIGHT = "image_weight"
+
+# To these a column is the same on any scale: it is there or it is not.
+_SCALE_FREE = (
+    "adaboost",
+    "decision_tree",
+    "extra_trees",
+    "gradient_boosting",
+    "naive_bayes",
+    "random_forest",
+    "xgboost",
+)
 
 
-class TabularModel(ModelParameters):
+class Dimension(Parameters):
+    """A hyperparameter's range, `low` to `high`, both included, on a logarithmic scale if `log`; or its `choices`.
+
+    Whole numbers for both bounds make a hyperparameter of whole numbers.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_a_range_or_choices(self) -> Dimension:
+        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        if bool(self.choices) == bool(bounds) or len(bounds) == 1:
+            raise ValueError("a dimension has either `low` and `high`, or `choices`")
+        if bounds and not bounds[0] < bounds[1]:
+            raise ValueError(f"`low`, {bounds[0]}, must be below `high`, {bounds[1]}")
+        if self.log and not (bounds and bounds[0] > 0):
+            raise ValueError("`log` needs a range above 0")
+        return self
+
+
+class Search(Parameters):
+    """How many points are tried, and the `space` they are taken from, by hyperparameter."""
+
+    trials: int = Field(ge=1)
+    space: dict[str, Dimension] = Field(min_length=1)
+
+    def extremes(self) -> list[dict[str, Any]]:
+        """Return points that hold each bound or choice once, beside the first of each other hyperparameter."""
+        ends = {
+            name: list(dimension.choices or (dimension.low, dimension.high)) for name, dimension in self.space.items()
+        }
+        return each_value_once(ends)
+
+
+class ClassifierParameters(Parameters):
     """One classifier over one feature table.
 
     `views` are the parts of the table: the record's predictors or a representation learned of them, the image
@@ -27,7 +79,6 @@ class TabularModel(ModelParameters):
     classifier's hyperparameters to the values to try, a list being taken as a tuple; `search` is there instead of it
     where Optuna shall propose them. Beside the record both may hold `image_weight`, by which the image's encoded
     columns are multiplied; 0 leaves them out. `training` says how training rows are changed before a fit.
-    `pooled_with` names another cohort, whose cases are learned from beside those of every training fold.
     """
 
     classifier: str
@@ -41,7 +92,6 @@ class TabularModel(ModelParameters):
     pixel_edge: int = Field(default=16, ge=2, le=64)
     pixel_components: int = Field(default=16, ge=1)
     training: Training = Training()
-    pooled_with: str | None = None
 
     @field_validator("classifier")
     @classmethod
@@ -66,7 +116,7 @@ class TabularModel(ModelParameters):
         }
 
     @model_validator(mode="after")
-    def _grid_fits(self) -> TabularModel:
+    def _grid_fits(self) -> Self:
         allowed = {*CLASSIFIERS[self.classifier](0).get_params(), IMAGE_WEIGHT}
         if self.search and self.grid:
             raise ValueError("hyperparameters are tried by `grid` or by `search`, not by both")
@@ -78,7 +128,7 @@ class TabularModel(ModelParameters):
         empty = [name for name, values in self.grid.items() if not values]
         if empty:
             raise ValueError(f"the grid of {self.classifier} gives no value for {', '.join(empty)}")
-        for point in [*ParameterGrid(self.grid), *(self.search.extremes() if self.search else ())]:
+        for point in self.search.extremes() if self.search else each_value_once(self.grid):
             check_hyperparameters(self.classifier, of_classifier(point))
         if IMAGE_WEIGHT in self.grid:
             check_image_weights(self.classifier, self.views, self.grid[IMAGE_WEIGHT], is_range=False)
@@ -96,8 +146,6 @@ class TabularModel(ModelParameters):
             raise ValueError("record and record_representation are not joined: the latter is made of the former")
         if self.predictors is not None and not self.sees_record:
             raise ValueError("`predictors` names what is seen of the record, and `views` leaves the record out")
-        if self.pooled_with is not None and self.views != ("image_descriptors",):
-            raise ValueError("`pooled_with` goes with `views: [image_descriptors]`: another cohort has no such record")
         if self.training.balancing == "class_weights" and not takes_weights(self.classifier):
             able = ", ".join(name for name in sorted(CLASSIFIERS) if takes_weights(name))
             raise ValueError(f"{self.classifier} takes no class weights; these do: {able}. Oversampling suits any")
@@ -131,3 +179,33 @@ class Tuning(Parameters):
     inner_folds: int = Field(default=5, ge=2)
     decision: DecisionRule = DecisionRule()
     n_jobs: int = Field(default=1, ge=1)
+
+
+def of_classifier(point: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters of a point that are the classifier's own."""
+    return {name: value for name, value in point.items() if name != IMAGE_WEIGHT}
+
+
+def each_value_once(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return points that hold each value of each hyperparameter, beside the first of each other hyperparameter."""
+    first = {name: of_name[0] for name, of_name in values.items()}
+    return [{**first, name: value} for name, of_name in values.items() for value in of_name]
+
+
+def check_image_weights(classifier: str, views: Collection[str], weights: Sequence[Any], *, is_range: bool) -> None:
+    """Raise ValueError where weights of the image block make no sense.
+
+    They need an image view beside the record, numbers from 0, and a classifier that sees a column's scale, unless they
+    are 0 and 1. `is_range`: `weights` are the bounds of a range.
+    """
+    if not set(IMAGE_VIEWS) & set(views) or set(views) <= set(IMAGE_VIEWS):
+        raise ValueError(
+            f"{IMAGE_WEIGHT} weighs the image beside the record, and `views` has no such pair: {', '.join(views)}"
+        )
+    for weight in weights:
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+            raise ValueError(f"{IMAGE_WEIGHT} is a number from 0, not {weight!r}")
+    if classifier in _SCALE_FREE and (is_range or not set(weights) <= {0, 1}):
+        raise ValueError(
+            f"{classifier} does not see the scale of a column: to it the image is there ({IMAGE_WEIGHT} 1) or not (0)"
+        )

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from sklearn.utils.class_weight import compute_sample_weight
 
-from lesion_fusion.cohort.targets import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.parameters import Parameters
 
 

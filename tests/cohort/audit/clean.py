@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from lesion_fusion.cohort.audit.cohort_audit import audit
-from lesion_fusion.cohort.audit.parameters import CohortAudit
+from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.schema import COLUMNS, Kind
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort
@@ -20,7 +20,7 @@ from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort
 SIDE = 96
 PARAMETERS = CohortAudit(small_class=5, folds=2, repeats=1)
 STUDY = Study(cohort="clean", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
-NO_EXCLUSION = pd.DataFrame(columns=["kind", "problem", "mend", "case_id", "file", "row", "column"], dtype="str")
+NO_EXCLUSION = pd.DataFrame(columns=["kind", "problem", "fix", "case_id", "file", "row", "column"], dtype="str")
 
 Files = dict[str, Callable[[], bytes]]
 

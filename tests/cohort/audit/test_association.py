@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.cohort.audit.association import associate, one_case_a_patient
+from lesion_fusion.cohort.audit.record import associate, one_case_per_patient
 
 
 def two_by_two(k1: int, n1: int, k2: int, n2: int):
@@ -39,7 +39,7 @@ def test_nothing_varies_nothing_is_associated():
     assert associate(some, np.zeros(3, dtype=bool), 0.95) is None
 
 
-def test_one_case_a_patient_a_malignant_one_first_and_no_normal_case():
+def test_one_case_per_patient_a_malignant_one_first_and_no_normal_case():
     cases = pd.DataFrame(
         {
             "case_id": ["a", "b", "c", "d", "e"],
@@ -47,4 +47,4 @@ def test_one_case_a_patient_a_malignant_one_first_and_no_normal_case():
             "classification": ["benign", "malignant", "normal", "benign", "benign"],
         }
     )
-    assert list(one_case_a_patient(cases)["case_id"]) == ["b", "d"]
+    assert list(one_case_per_patient(cases)["case_id"]) == ["b", "d"]

@@ -13,9 +13,8 @@ import yaml
 from PIL import Image
 from tests.cohort.audit.clean import STUDY, Files, numbers
 
-from lesion_fusion.cohort.audit.duplicates import duplicate_pairs
-from lesion_fusion.cohort.audit.parameters import CohortAudit
-from lesion_fusion.cohort.audit.pictures import Picture, look_at
+from lesion_fusion.cohort.audit.findings import CohortAudit
+from lesion_fusion.cohort.audit.images import ImageSummary, duplicate_pairs, summarise_image
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table, render_images, render_masks
 from lesion_fusion.datasets.file_folder import FileFolderDataset
@@ -128,8 +127,8 @@ def test_altered_copies_are_found_and_the_real_cohorts_share_no_image(breast_les
     _, files = breast_lesions_usg
     bits = CohortAudit().near_duplicate_bits
 
-    def pictures(files: Files) -> list[Picture]:
-        return [look_at(name, b := read(), decode_image(b, name)) for name, read in files.items()]  # type: ignore[misc]
+    def pictures(files: Files) -> list[ImageSummary]:
+        return [summarise_image(name, b := read(), decode_image(b, name)) for name, read in files.items()]  # type: ignore[misc]
 
     ours = pictures({name: read for name, read in files.items() if "_" not in name})
     others = pictures(png_files(real("bus-bra", "Images")))
@@ -139,7 +138,7 @@ def test_altered_copies_are_found_and_the_real_cohorts_share_no_image(breast_les
         gray = decode_image(files[one.name](), one.name)
         buffer = io.BytesIO()
         Image.fromarray(gray).save(buffer, format="PNG")
-        copies = [look_at(str(k), buffer.getvalue(), copy) for k, copy in enumerate(altered_copies(gray))]
+        copies = [summarise_image(str(k), buffer.getvalue(), copy) for k, copy in enumerate(altered_copies(gray))]
         found = {pair.second for pair in duplicate_pairs([one], copies, bits)}
         assert found == {copy.name for copy in copies}, one.name
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lesion_fusion.cohort.audit.findings import PAGE, RULES, Severity, counted, finding, named, percent
-from lesion_fusion.cohort.audit.parameters import CohortAudit
+from lesion_fusion.cohort.audit.findings import PAGE, RULES, CohortAudit, Severity, counted, finding, named, percent
 
 ROOT = Path(__file__).resolve().parents[3]
 

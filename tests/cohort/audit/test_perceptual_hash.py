@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tests.cohort.audit.clean import picture
 
-from lesion_fusion.cohort.audit.perceptual_hash import BITS, CROPS, close_pairs, perceptual_hashes
+from lesion_fusion.cohort.audit.images import BITS, CROPS, close_pairs, perceptual_hashes
 
 
 def test_the_crops_lose_at_most_a_tenth_at_a_side_and_the_first_loses_nothing():

@@ -18,7 +18,7 @@ def test_a_clean_cohort_has_its_flow_and_nothing_else(cohort):
 
 
 def excluded_case(kind: str, problem: str = "broken") -> pd.DataFrame:
-    return defects_table([Defect(kind, problem, "mend it", case_id="case900", file="f.png", column="shape")])
+    return defects_table([Defect(kind, problem, "fix it", case_id="case900", file="f.png", column="shape")])
 
 
 def test_excluded_cases_are_counted_by_kind_and_in_the_flow(cohort):

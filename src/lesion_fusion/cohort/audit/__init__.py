@@ -1,1 +1,1 @@
-"""The cohort audit: who is in a cohort, what its record and files hide, and what gives the outcome away."""
+"""The cohort audit: who is in a cohort, defects of its record and files, and what gives the outcome away."""

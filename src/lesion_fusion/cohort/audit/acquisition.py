@@ -1,4 +1,4 @@
-"""Acquisition proxies: how well the way an image was taken predicts the outcome, with no look at what it shows."""
+"""Acquisition proxies: how well the scanner's settings alone predict the outcome, without the image's content."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
-from lesion_fusion.cohort.audit.findings import Finding, finding
-from lesion_fusion.cohort.audit.parameters import CohortAudit
+from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, finding
 from lesion_fusion.cohort.folds import derived_seed
-from lesion_fusion.evaluation.comparisons import holm
-from lesion_fusion.evaluation.delong import auroc_covariance, auroc_interval
+from lesion_fusion.statistics.bootstrap import holm
+from lesion_fusion.statistics.delong import auroc_covariance, auroc_interval
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -28,12 +27,12 @@ _COLUMNS = ["proxy", "cases", "missing", "auroc", "low", "high", "p", "p_holm"]
 
 
 def acquisition_table(cases: pd.DataFrame, parameters: CohortAudit, seed: int) -> pd.DataFrame:
-    """Return how well each acquisition proxy alone tells malignant from benign lesions, and all together.
+    """Return how well each acquisition proxy, and all together, separate malignant from benign lesions.
 
-    proxy, cases, missing, auroc with its interval (low, high), p (one-sided, of 0.5) and p_holm over the proxies. The
-    AUROC comes from patient-grouped cross-validation, repeated, of a logistic regression on the proxy, its square and
-    its being missing, or on the device's name; its interval is DeLong's, clustered by patient. Proxies that do not
-    vary are left out; the table is empty where a class has fewer patients than there are folds.
+    proxy, cases, missing, auroc with its interval (low, high), p (one-sided, against 0.5) and p_holm over the proxies.
+    The AUROC is from repeated, patient-grouped cross-validation of a logistic regression on the proxy, its square and
+    an indicator of a missing value, or on the device's name; the interval is DeLong's, clustered by patient. Proxies
+    that do not vary are excluded; the table is empty where a class has fewer patients than there are folds.
     """
     lesions = cases[cases["classification"].isin(["benign", "malignant"])].sort_values("case_id", ignore_index=True)
     patients = lesions.groupby("classification")["patient_id"].nunique()
@@ -46,8 +45,8 @@ def acquisition_table(cases: pd.DataFrame, parameters: CohortAudit, seed: int) -
     malignant = (lesions["classification"] == "malignant").to_numpy()
     groups = lesions["patient_id"].to_numpy(dtype="str")
     splits = _splits(malignant, groups, parameters, seed)
-    # An area's spread where nothing predicts (Mann and Whitney 1947), counted in patients; DeLong's own vanishes for a
-    # proxy that tells everything.
+    # The AUROC's standard deviation under the null hypothesis (Mann and Whitney 1947), with patients as units. DeLong's
+    # is 0 for a perfect proxy.
     m, n = patients["malignant"], patients["benign"]
     spread = np.sqrt((m + n + 1) / (12 * m * n))
     rows = []
@@ -65,43 +64,33 @@ def acquisition_table(cases: pd.DataFrame, parameters: CohortAudit, seed: int) -
 
 def acquisition_findings(table: pd.DataFrame, parameters: CohortAudit) -> Iterator[Finding]:
     """Yield LF501 from the table of `acquisition_table`."""
-    telling = table[table["p_holm"] < parameters.alpha]
-    if telling.empty:
+    found = table[table["p_holm"] < parameters.alpha]
+    if found.empty:
         return
-    shown = ", ".join(f"{row.proxy} {row.auroc:.2f} ({row.low:.2f} to {row.high:.2f})" for row in telling.itertuples())
+    shown = ", ".join(f"{row.proxy} {row.auroc:.2f} ({row.low:.2f} to {row.high:.2f})" for row in found.itertuples())
     yield finding(
         "LF501",
-        f"Cross-validated AUROC ({parameters.confidence:.0%} interval) of the acquisition alone: {shown}.",
-        columns=list(telling["proxy"]),
+        f"Cross-validated AUROC ({parameters.confidence:.0%} interval) of acquisition alone: {shown}.",
+        columns=list(found["proxy"]),
     )
 
 
 def _proxies(lesions: pd.DataFrame) -> pd.DataFrame:
-    proxies = pd.DataFrame(
-        {
-            "pixel_size_mm": lesions["pixel_size_mm"],
-            "image_width": lesions["image_width"],
-            "image_height": lesions["image_height"],
-            "aspect_ratio": lesions["image_width"] / lesions["image_height"],
-            "device": lesions["device"].astype("object"),
-        }
+    proxies = lesions[["pixel_size_mm", "image_width", "image_height"]].assign(
+        aspect_ratio=lesions["image_width"] / lesions["image_height"], device=lesions["device"].astype("object")
     )
-    varying = [name for name in proxies if proxies[name].drop_duplicates().size > 1]
-    return proxies[varying]
+    return proxies[[name for name in proxies if proxies[name].drop_duplicates().size > 1]]
 
 
 def _splits(
     malignant: NDArray[np.bool_], groups: NDArray[np.str_], parameters: CohortAudit, seed: int
 ) -> list[list[Split]]:
     """Return the splits of each repeat, the same for every proxy."""
-    return [
-        list(
-            StratifiedGroupKFold(parameters.folds, shuffle=True, random_state=derived_seed(seed, repeat)).split(
-                malignant, malignant, groups
-            )
-        )
+    splitters = (
+        StratifiedGroupKFold(parameters.folds, shuffle=True, random_state=derived_seed(seed, repeat))
         for repeat in range(parameters.repeats)
-    ]
+    )
+    return [list(splitter.split(malignant, malignant, groups)) for splitter in splitters]
 
 
 def _out_of_fold(
@@ -109,10 +98,10 @@ def _out_of_fold(
 ) -> NDArray[np.float64]:
     """Return the probability of malignant, (repeats, n), of models that did not see the patient."""
     scores = np.empty((len(splits), len(features)))
-    for of_repeat, folds in zip(scores, splits, strict=True):
+    for repeat_scores, folds in zip(scores, splits, strict=True):
         for train, test in folds:
             model = _model().fit(features.iloc[train], malignant[train])
-            of_repeat[test] = model.predict_proba(features.iloc[test])[:, 1]
+            repeat_scores[test] = model.predict_proba(features.iloc[test])[:, 1]
     return scores
 
 

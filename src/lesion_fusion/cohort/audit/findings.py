@@ -1,33 +1,39 @@
-"""What the audit can find: numbered like a linter's rules, each explained in docs/reference/audit-findings.md."""
+"""The audit's findings, numbered like a linter's rules, and its parameters.
+
+docs/reference/audit-findings.md explains each finding.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import Field, field_validator
+
+from lesion_fusion.parameters import Parameters
 
 PAGE = "docs/reference/audit-findings.md"
 _NAMED_AT_MOST = 12
 
 
 class Severity(StrEnum):
-    """What a finding asks for: nothing, a look, or a change before any figure is believed."""
+    """Severity of a finding: nothing to do, check it, or fix it before any model is judged."""
 
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A kind of finding: how serious it is as a rule, and its title."""
+class Rule(NamedTuple):
+    """A kind of finding: its usual severity and its title."""
 
     severity: Severity
     title: str
 
 
-_INFO, _WARNING, _ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
+_INFO, _WARNING, _ERROR = Severity
 
 RULES: Mapping[str, Rule] = {
     "LF101": Rule(_INFO, "Participants' flow"),
@@ -36,10 +42,10 @@ RULES: Mapping[str, Rule] = {
     "LF104": Rule(_WARNING, "Class with few patients"),
     "LF201": Rule(_INFO, "Column without a value"),
     "LF202": Rule(_INFO, "Missing values"),
-    "LF203": Rule(_WARNING, "Missingness that tells the outcome"),
-    "LF204": Rule(_WARNING, "Verification that tells the outcome"),
+    "LF203": Rule(_WARNING, "Missingness associated with the outcome"),
+    "LF204": Rule(_WARNING, "Verification associated with the outcome"),
     "LF205": Rule(_INFO, "Rare categories"),
-    "LF206": Rule(_WARNING, "Categories seen for the first time"),
+    "LF206": Rule(_WARNING, "Categories not seen before"),
     "LF301": Rule(_ERROR, "Images that are the same"),
     "LF302": Rule(_ERROR, "Images that are nearly the same"),
     "LF303": Rule(_ERROR, "Images that are in the other cohort too"),
@@ -53,15 +59,15 @@ RULES: Mapping[str, Rule] = {
     "LF405": Rule(_WARNING, "Other mask over a large part of the image"),
     "LF406": Rule(_WARNING, "Other masks in one class only"),
     "LF407": Rule(_INFO, "Other mask that overlaps the lesion"),
-    "LF501": Rule(_WARNING, "Acquisition that tells the outcome"),
-    "LF601": Rule(_INFO, "Normal cases left out"),
-    "LF602": Rule(_WARNING, "The trap of the normal class"),
+    "LF501": Rule(_WARNING, "Acquisition associated with the outcome"),
+    "LF601": Rule(_INFO, "Normal cases excluded"),
+    "LF602": Rule(_WARNING, "Normal class given away"),
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: `sentence` says it with its numbers; `cases` or `columns` name what it is about."""
+    """One finding: `sentence` states it with its numbers; `cases` or `columns` name what it concerns."""
 
     number: str
     severity: Severity
@@ -72,13 +78,58 @@ class Finding:
 
     @property
     def anchor(self) -> str:
-        """Where the documentation explains it."""
+        """The section of the documentation that explains it."""
         return f"{PAGE}#{self.number.lower()}"
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """What an explanation has to cover: the columns it is about, or else the cases."""
+        """The columns it concerns, otherwise the cases; an explanation has to cover them."""
         return self.columns or self.cases
+
+
+class Explanation(Parameters):
+    """Why a finding is known and accepted; `covers` names the cases or columns it holds for (empty: all)."""
+
+    reason: str = Field(min_length=1)
+    covers: tuple[str, ...] = ()
+
+    def explains(self, found: Finding) -> bool:
+        """Return whether the explanation covers everything that the finding concerns."""
+        return not self.covers or set(found.subjects) <= set(self.covers)
+
+
+class CohortAudit(Parameters):
+    """Thresholds of the audit, and the findings that are accepted.
+
+    `alpha`: level of a family of tests after Holm's correction. `confidence`: of intervals. `rare_category`,
+    `small_class`: fewer patients than this. `near_duplicate_bits`: largest difference of two perceptual hashes, of
+    288 bits. `tiny_mask`, `large_mask`: shares of the image. `folds`, `repeats`: cross-validation of acquisition
+    proxies. `explained`: accepted findings by number.
+    """
+
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    rare_category: int = Field(default=5, ge=1)
+    small_class: int = Field(default=20, ge=1)
+    near_duplicate_bits: int = Field(default=36, ge=0, le=288)
+    tiny_mask: float = Field(default=0.001, ge=0, le=1)
+    large_mask: float = Field(default=0.5, ge=0, le=1)
+    folds: int = Field(default=5, ge=2)
+    repeats: int = Field(default=5, ge=1)
+    explained: dict[str, Explanation] = Field(default_factory=dict)
+
+    @field_validator("explained")
+    @classmethod
+    def _numbers_exist(cls, explained: dict[str, Explanation]) -> dict[str, Explanation]:
+        unknown = [number for number in explained if number not in RULES]
+        if unknown:
+            raise ValueError(f"no finding has the number {', '.join(unknown)}; there are: {', '.join(RULES)}")
+        return explained
+
+    def reason(self, found: Finding) -> str | None:
+        """Return why the finding is accepted; None where no explanation covers it."""
+        explanation = self.explained.get(found.number)
+        return explanation.reason if explanation and explanation.explains(found) else None
 
 
 def finding(
@@ -88,23 +139,15 @@ def finding(
     columns: Sequence[str] = (),
     severity: Severity | None = None,
 ) -> Finding:
-    """Return the finding of rule `number`, of the rule's severity unless another is given."""
+    """Return the finding of rule `number`, with the rule's severity unless another is given."""
     rule = RULES[number]
     return Finding(number, severity or rule.severity, rule.title, sentence, tuple(sorted(cases)), tuple(columns))
 
 
 def finding_record(found: Finding, explanation: str | None) -> dict[str, Any]:
-    """Return a finding as plain JSON: its fields, its anchor and why it is known and accepted (or None)."""
-    return {
-        "number": found.number,
-        "severity": found.severity.value,
-        "title": found.title,
-        "sentence": found.sentence,
-        "cases": list(found.cases),
-        "columns": list(found.columns),
-        "anchor": found.anchor,
-        "explanation": explanation,
-    }
+    """Return a finding as plain JSON: its fields, its anchor and why it is accepted (or None)."""
+    record = {**asdict(found), "severity": found.severity.value, "anchor": found.anchor, "explanation": explanation}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
 
 
 def p_clause(p: float) -> str:
@@ -118,11 +161,11 @@ def percent(share: float) -> str:
 
 
 def named(names: Sequence[str]) -> str:
-    """Return names as a list of readable length."""
+    """Return names as a list, shortened to a readable length."""
     shown = ", ".join(names[:_NAMED_AT_MOST])
     return shown if len(names) <= _NAMED_AT_MOST else f"{shown} and {len(names) - _NAMED_AT_MOST} more"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return `number` with its noun, in the plural where there is not exactly one."""
+    """Return `number` with its noun, in the plural unless there is exactly one."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,9 +1,9 @@
-"""Defects of masks that are valid files and still not what a lesion's outline should be."""
+"""Masks that are valid files but doubtful outlines of a lesion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -11,9 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lesion_fusion.cohort.audit.association import associate, one_case_a_patient
-from lesion_fusion.cohort.audit.findings import Finding, counted, finding, named, p_clause, percent
-from lesion_fusion.cohort.audit.parameters import CohortAudit
+from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, counted, finding, named, p_clause, percent
+from lesion_fusion.cohort.audit.record import associate, one_case_per_patient
 
 Mask = NDArray[np.bool_]
 Kind = Literal["tumor", "other"]
@@ -21,11 +20,10 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
 
 @dataclass(frozen=True)
-class Outline:
-    """What the audit keeps of a mask.
+class MaskSummary:
+    """The audit's summary of a mask.
 
-    `share`: of the image. `parts`: connected ones (eight neighbours). `overlap`: share of it that lies in the lesion's
-    mask.
+    `share`: of the image. `parts`: connected parts (eight neighbours). `overlap`: its share inside the lesion's mask.
     """
 
     case_id: str
@@ -37,10 +35,10 @@ class Outline:
     overlap: float
 
 
-def outline(case_id: str, file: str, kind: Kind, mask: Mask, tumor: Mask | None) -> Outline:
-    """Return what the audit keeps of `mask`, bool (height, width); `tumor` is the mask of the case's lesion, if any."""
+def summarise_mask(case_id: str, file: str, kind: Kind, mask: Mask, tumor: Mask | None) -> MaskSummary:
+    """Return the summary of `mask`, bool (height, width); `tumor` is the mask of the case's lesion, if any."""
     edges = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
-    return Outline(
+    return MaskSummary(
         case_id=case_id,
         file=file,
         kind=kind,
@@ -51,13 +49,13 @@ def outline(case_id: str, file: str, kind: Kind, mask: Mask, tumor: Mask | None)
     )
 
 
-def mask_table(outlines: Sequence[Outline]) -> pd.DataFrame:
-    """Return the fields of `Outline` as columns, a row per mask."""
-    return pd.DataFrame([asdict(one) for one in outlines], columns=list(Outline.__dataclass_fields__))
+def mask_table(masks: Sequence[MaskSummary]) -> pd.DataFrame:
+    """Return the fields of `MaskSummary` as columns, one row per mask."""
+    return pd.DataFrame(masks, columns=[field.name for field in fields(MaskSummary)])
 
 
 def size_table(masks: pd.DataFrame) -> pd.DataFrame:
-    """Return kind, masks, smallest, median, largest (shares of the image) of each kind of mask."""
+    """Return kind, masks, smallest, median, largest (shares of the image) per kind of mask."""
     shares = masks.groupby("kind")["share"]
     return shares.agg(masks="count", smallest="min", median="median", largest="max").reset_index()
 
@@ -65,30 +63,25 @@ def size_table(masks: pd.DataFrame) -> pd.DataFrame:
 def mask_findings(cases: pd.DataFrame, masks: pd.DataFrame, parameters: CohortAudit) -> Iterator[Finding]:
     """Yield LF401 to LF407 from the table of `mask_table`."""
     tumor, other = (masks[masks["kind"] == kind] for kind in ("tumor", "other"))
-    tiny, large = parameters.tiny_mask, parameters.large_mask
+    tiny, large = percent(parameters.tiny_mask), percent(parameters.large_mask)
+    tiny_masks = tumor[tumor["share"] < parameters.tiny_mask]
+    large_masks, large_others = (group[group["share"] > parameters.large_mask] for group in (tumor, other))
+    overlapping = other[other["overlap"] > 0]
     yield from _listed("LF401", tumor[tumor["parts"] > 1], "in several parts", "parts", "{:.0f} parts".format)
     yield from _listed("LF402", tumor[tumor["touches_border"]], "touching the image's border")
-    yield from _listed(
-        "LF403", tumor[tumor["share"] < tiny], f"below {percent(tiny)} of the image", "share", "{:.3%}".format
-    )
-    yield from _listed(
-        "LF404", tumor[tumor["share"] > large], f"over {percent(large)} of the image", "share", "{:.0%}".format
-    )
-    yield from _listed(
-        "LF405", other[other["share"] > large], f"over {percent(large)} of the image", "share", "{:.0%}".format
-    )
+    yield from _listed("LF403", tiny_masks, f"below {tiny} of the image", "share", "{:.3%}".format)
+    yield from _listed("LF404", large_masks, f"over {large} of the image", "share", "{:.0%}".format)
+    yield from _listed("LF405", large_others, f"over {large} of the image", "share", "{:.0%}".format)
     yield from _other_masks_by_class(cases, parameters)
-    yield from _listed(
-        "LF407",
-        other[other["overlap"] > 0],
-        "overlapping the lesion",
-        "overlap",
-        lambda share: f"{percent(share)} of it inside",
-    )
+    yield from _listed("LF407", overlapping, "overlapping the lesion", "overlap", _share_inside)
 
 
 def _listed(
-    number: str, masks: pd.DataFrame, what: str, column: str = "", wording: Callable[[float], str] = str
+    number: str,
+    masks: pd.DataFrame,
+    what: str,
+    column: str = "",
+    wording: Callable[[float], str] = str,
 ) -> Iterator[Finding]:
     if masks.empty:
         return
@@ -99,9 +92,13 @@ def _listed(
     )
 
 
+def _share_inside(overlap: float) -> str:
+    return f"{percent(overlap)} of it inside"
+
+
 def _other_masks_by_class(cases: pd.DataFrame, parameters: CohortAudit) -> Iterator[Finding]:
-    """Yield LF406 where all other masks lie in one class, and chance alone would hardly have put them there."""
-    patients = one_case_a_patient(cases)
+    """Yield LF406 where all other masks are in one class and chance alone is an unlikely cause."""
+    patients = one_case_per_patient(cases)
     present = patients["other_mask_files"].notna().to_numpy()
     malignant = (patients["classification"] == "malignant").to_numpy()
     found = associate(present, malignant, parameters.confidence)
@@ -112,6 +109,6 @@ def _other_masks_by_class(cases: pd.DataFrame, parameters: CohortAudit) -> Itera
         "LF406",
         f"{counted(len(owners), 'case')} with masks of further structures, all {owners['classification'].iloc[0]} "
         f"(Fisher {p_clause(found.p)}): {named(list(owners['case_id']))}. "
-        "Merged into the lesion's mask they tell the class.",
+        "Merged into the lesion's mask, they give the class away.",
         cases=list(owners["case_id"]),
     )

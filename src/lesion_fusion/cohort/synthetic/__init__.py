@@ -1,4 +1,4 @@
-"""A cohort made by the project itself: phantom B-mode images, masks and records with a known signal."""
+"""The synthetic cohort: phantom B-mode images, masks and records with a known signal."""
 
 from lesion_fusion.cohort.synthetic.cohort import (
     Files,

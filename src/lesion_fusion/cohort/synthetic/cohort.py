@@ -1,4 +1,4 @@
-"""The synthetic cohort as files: its published table, and its PNG images and masks rendered when asked for."""
+"""The synthetic cohort as files: the published table, and PNG images and masks, rendered on demand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Files = dict[str, Callable[[], bytes]]
 TABLE_FILE = "clinical-data.xlsx"
 FOLDER = "images_and_masks"
 
-# Branches of the seed, so that a mask needs no image and no case another one.
+# Branches of the seed: a mask can be rendered without its image, and a case without the others.
 OUTLINE, TEXTURE = 1, 2
 
 
@@ -37,7 +37,7 @@ def render_images(cohort: SyntheticCohort) -> Files:
 
 
 def render_masks(cohort: SyntheticCohort) -> Files:
-    """Return, by file name, a function that renders that mask as PNG (RGBA; white and opaque inside, else all 0)."""
+    """Return, by file name, a function that renders that mask as PNG (RGBA; white and opaque inside, all 0 outside)."""
     table = _records(cohort).table
     files: Files = {}
     for row, (tumor, others) in enumerate(zip(table["Mask_tumor_filename"], table["Mask_other_filename"], strict=True)):
@@ -52,7 +52,7 @@ def render_files(cohort: SyntheticCohort) -> Files:
 
 
 def write_published_layout(cohort: SyntheticCohort, folder: Path) -> None:
-    """Write the cohort as a user would have downloaded it: an Excel table and a folder of images and masks."""
+    """Write the cohort in the layout of a download: an Excel table and a folder of images and masks."""
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     published_table(cohort).to_excel(folder / TABLE_FILE, index=False)
     for name, render in render_files(cohort).items():
@@ -72,7 +72,7 @@ def _appearances(cohort: SyntheticCohort) -> tuple[Appearance, ...]:
 
 
 def _outlines(cohort: SyntheticCohort, row: int) -> tuple[Appearance, list[Outline]]:
-    """Return what the image of one row shows, and the outlines of its lesion and of its further structures."""
+    """Return the appearance of one row's image, and the outlines of its lesion and of its further structures."""
     appearance = _appearances(cohort)[row]
     if not appearance.lesion:
         return appearance, []

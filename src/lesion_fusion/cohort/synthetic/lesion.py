@@ -1,4 +1,4 @@
-"""The lesion of a phantom: where it lies, its outline, and the masks of it and of further structures."""
+"""The lesion of a phantom: its position, its outline, and the outlines of further structures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANGLES = 360  # samples of an outline
 
 @dataclass(frozen=True)
 class Appearance:
-    """What one image shows; descriptors in the wording of the published table, which normal cases do not use."""
+    """Content of one image; descriptors are worded as in the published table and unused in normal cases."""
 
     shape: str
     margin: str
@@ -36,9 +36,7 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Outline:
-    """A closed outline: centre (row, column) and half axes in pixels, and the radius at `ANGLES` equal angles,
-    relative to the ellipse of these half axes.
-    """
+    """A closed outline: centre and half axes in pixels, and `ANGLES` radii relative to the ellipse of these axes."""
 
     row: float
     column: float
@@ -47,7 +45,7 @@ class Outline:
     radius: Field
 
     def depth_inside(self, height: int, width: int) -> Field:
-        """Return, for each pixel, its distance from the centre over the outline's in its direction: below 1 inside."""
+        """Return each pixel's distance from the centre, relative to the outline's in that direction: below 1 inside."""
         y = (np.arange(height, dtype=np.float32)[:, None] - self.row) / self.half_height
         x = (np.arange(width, dtype=np.float32)[None, :] - self.column) / self.half_width
         turn = np.arctan2(y, x).astype(np.float32) * np.float32(ANGLES / (2 * np.pi))
@@ -65,7 +63,7 @@ def lesion_outline(appearance: Appearance, rng: np.random.Generator) -> Outline:
     """Return the outline of the lesion that `appearance` describes, inside the image and below the skin."""
     radius = _radius(appearance.shape, appearance.margin, rng)
     aspect = appearance.aspect if appearance.shape != "round" else float(np.clip(appearance.aspect, 0.9, 1.1))
-    # Area of the ellipse equals that of the circle of the wanted diameter; each view of a lesion differs a little.
+    # The ellipse has the area of a circle of that diameter; each view of a lesion differs a little.
     half = appearance.diameter_mm / appearance.pixel_mm / 2 * rng.uniform(0.93, 1.07)
     reach = float(np.max(radius))
     half_height = float(np.clip(half * np.sqrt(aspect), 5, 0.31 * appearance.height / reach))
@@ -79,7 +77,7 @@ def lesion_outline(appearance: Appearance, rng: np.random.Generator) -> Outline:
 
 
 def other_outlines(appearance: Appearance, lesion: Outline, rng: np.random.Generator) -> tuple[Outline, ...]:
-    """Return the outlines of the further structures, cysts that lie to the emptier side of the lesion."""
+    """Return the outlines of the further structures, cysts on the emptier side of the lesion."""
     outlines = []
     left = lesion.column > appearance.width / 2
     for _ in range(appearance.others):
@@ -93,7 +91,7 @@ def other_outlines(appearance: Appearance, lesion: Outline, rng: np.random.Gener
 
 
 def _radius(shape: str, margin: str, rng: np.random.Generator) -> Field:
-    """Return the radius over that of the ellipse at each angle, of mean square 1, for a shape and margin."""
+    """Return the radius relative to the ellipse at each angle, with mean square 1, for a shape and margin."""
     angle = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
     radius = np.ones(ANGLES)
 

@@ -1,4 +1,4 @@
-"""What a synthetic cohort is made from: the parameters, their bounds and the message a wrong one gets."""
+"""Parameters of a synthetic cohort, their bounds, and the message for wrong ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 
 class SyntheticCohort(BaseModel):
-    """The parameters of a synthetic cohort; two equal ones give the same record and the same files.
+    """Parameters of a synthetic cohort; equal parameters give the same record and the same files.
 
-    A signal is the share of lesions whose record (or image) is drawn from the distributions published for their own
-    class; in the rest it is drawn as if the class were unknown. At 0 the record (or the image) tells nothing of the
-    class; both at 0 make the null cohort.
+    A signal is the share of lesions whose record (or image) is drawn from the distributions published for their class;
+    the rest are drawn as if the class were unknown. With signal 0 the record (or image) is independent of the class;
+    with both at 0 the cohort is the null cohort.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -22,10 +22,10 @@ class SyntheticCohort(BaseModel):
     seed: int = Field(20240112, ge=0, le=2**32 - 1, description="seed of everything drawn; 0 to 4294967295")
     prevalence: float = Field(0.39, gt=0, lt=1, description="share of malignant among lesions; above 0, below 1")
     normal_cases: int = Field(4, ge=0, description="images without a lesion; 0 or more, and fewer than cases - 1")
-    record_signal: float = Field(0.9, ge=0, le=1, description="what the record tells of the class; 0 to 1")
-    image_signal: float = Field(0.95, ge=0, le=1, description="what the image tells of the class; 0 to 1")
+    record_signal: float = Field(0.9, ge=0, le=1, description="strength of the class's signal in the record; 0 to 1")
+    image_signal: float = Field(0.95, ge=0, le=1, description="strength of the class's signal in the image; 0 to 1")
     images_per_patient: int = Field(1, ge=1, le=10, description="most images of one patient; 1 to 10")
-    missing: float = Field(1.0, ge=0, le=1, description="share kept of the published missingness; 0 (none) to 1")
+    missing: float = Field(1.0, ge=0, le=1, description="share of the published missingness to keep; 0 (none) to 1")
     min_side: int = Field(180, ge=64, le=2048, description="shortest image side, pixels; 64 to 2048")
     max_side: int = Field(320, ge=64, le=2048, description="longest image side, pixels; min_side to 2048")
 
@@ -42,10 +42,7 @@ class SyntheticCohort(BaseModel):
 
 
 def parse_cohort(parameters: Mapping[str, Any]) -> SyntheticCohort:
-    """Return the cohort that `parameters` describe.
-
-    Raises ValueError that lists every wrong parameter at once: its name, its value and what is allowed.
-    """
+    """Return the cohort of `parameters`; ValueError lists every wrong one with its value and what is allowed."""
     try:
         return SyntheticCohort.model_validate(dict(parameters))
     except ValidationError as error:
@@ -54,7 +51,7 @@ def parse_cohort(parameters: Mapping[str, Any]) -> SyntheticCohort:
 
 
 def _explain(item: Any) -> str:
-    """Return one line on one pydantic error."""
+    """Return one line for one pydantic error."""
     if not item["loc"]:
         return f"  - {item['msg'].removeprefix('Value error, ')}"
     name = str(item["loc"][0])

@@ -1,10 +1,9 @@
-"""A phantom B-mode image: layered tissue and a lesion, seen through attenuation, speckle and log compression.
+"""A phantom B-mode image: layered tissue and a lesion, with attenuation, speckle and log compression.
 
 Speckle is fully developed: the envelope of a complex Gaussian scatterer field, its standard deviation the local echo
 strength, filtered by an anisotropic point-spread function (Wagner et al., "Statistics of speckle in ultrasound
 B-scans", IEEE Transactions on Sonics and Ultrasonics 30(3), 1983, doi:10.1109/T-SU.1983.31404). Interfaces (skin,
-fascia, ligaments) add echoes that are not random. Shadow and enhancement come from the lesion's own attenuation, summed
-along the beam.
+fascia, ligaments) add deterministic echoes. Shadow and enhancement come from the lesion's attenuation along the beam.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ CONTRAST_DB = {
 def draw_image(
     appearance: Appearance, lesion: Outline | None, others: tuple[Outline, ...], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Return the image, uint8 (height, width, 4), red, green, blue and alpha; alpha is 0 outside a fan, else 255."""
+    """Return the image, uint8 (height, width, 4): red, green, blue, alpha; alpha is 0 outside a fan, otherwise 255."""
     echo, interfaces = _tissue(appearance, rng)
     beam = _beam_shadows(appearance, rng)
     if lesion is not None:
@@ -70,7 +69,7 @@ def speckle(strength: Field, specular: Field, size: tuple[float, float], rng: np
 
 
 def _energy_left(sigma: float) -> float:
-    """Return the share of white noise's energy that the filter leaves: the sum of squares of its weights."""
+    """Return the share of white noise's energy after the filter: the sum of squares of its weights."""
     reach = int(np.ceil(3 * sigma)) + 1
     impulse = np.zeros(2 * reach + 1)
     impulse[reach] = 1
@@ -87,7 +86,7 @@ def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Fi
     muscle = np.maximum(total * rng.uniform(0.58, 0.8) + _wave(width, 0.015 * total, rng), gland + 2)
     rib = muscle + total * rng.uniform(0.08, 0.2) + _wave(width, 0.02 * total, rng)
 
-    # Strands: where a smooth field crosses zero; stretched along the skin and interrupted, as ligaments and fibres are.
+    # Strands, at the zeros of a smooth field: stretched along the skin and interrupted, like ligaments and fibres.
     fibres = _cloud(height, width, 0.7 / pixel, 7.0 / pixel, rng)
     lobules = _cloud(height, width, 3.0 / pixel, 5.0 / pixel, rng)
     strands = np.exp(-((_cloud(height, width, 2.0 / pixel, 9.0 / pixel, rng) / 0.2) ** 2))
@@ -110,7 +109,7 @@ def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Fi
 
 
 def _with_lesion(echo: Field, inside: Field, weight: Field, appearance: Appearance, rng: np.random.Generator) -> Field:
-    """Return the echo strength in dB with the lesion in it; `weight` is how far each pixel belongs to it."""
+    """Return the echo strength in dB with the lesion; `weight`, 0 to 1, is each pixel's share of lesion."""
     height, width = echo.shape
     pixel = appearance.pixel_mm
     texture = _cloud(height, width, 1.2 / pixel, 1.5 / pixel, rng)
@@ -122,7 +121,7 @@ def _with_lesion(echo: Field, inside: Field, weight: Field, appearance: Appearan
     if appearance.halo == "yes":
         lesion += 7 * np.exp(-(((inside - 1.22) / 0.16) ** 2))
     if appearance.calcifications != "no":
-        # About a dozen, however large the lesion.
+        # About a dozen, whatever the lesion's size.
         core = inside < 0.8
         spots = core & (rng.random(echo.shape, dtype=np.float32) < 12 / (1 + float(np.sum(core))))
         lesion = np.where(spots, np.float32(12), lesion)
@@ -144,7 +143,7 @@ def _behind(inside: Field, appearance: Appearance, outline: Outline, rng: np.ran
     }[appearance.posterior_features]
     beam = gain * path
     if appearance.shape != "irregular":
-        # Refraction at a smooth, steep side takes the beam away from a narrow strip behind it.
+        # Refraction at a smooth, steep side bends the beam away from a narrow strip behind it.
         columns = np.arange(width, dtype=np.float32)
         strips = sum(
             np.exp(-(((columns - outline.column - side * outline.half_width) / (0.012 * width)) ** 2))
@@ -152,7 +151,7 @@ def _behind(inside: Field, appearance: Appearance, outline: Outline, rng: np.ran
         )
         below = np.clip((np.arange(height, dtype=np.float32) - outline.row) / outline.half_height, 0, 1)
         beam = beam - 5 * below[:, None] * strips[None, :]
-    # Inside the lesion its echo strength is what the descriptor says: the path counts from its lower edge on.
+    # The descriptor sets the echo strength inside the lesion, so the gain starts at its lower edge.
     leaving = np.clip((np.arange(height, dtype=np.float32)[:, None] - outline.row) / outline.half_height, 0, 1)
     return (beam * leaving).astype(np.float32)
 
@@ -177,7 +176,7 @@ def _compress(envelope: Field, rng: np.random.Generator) -> Field:
 
 
 def _fan(height: int, width: int) -> NDArray[np.bool_]:
-    """Return where a curved probe's sector lies in the image: between two edges and above an arc."""
+    """Return the pixels of a curved probe's sector: between two edges and above an arc."""
     y = np.arange(height)[:, None] / height
     x = np.abs(np.arange(width)[None, :] / width - 0.5)
     return (x <= 0.28 + 0.24 * y) & (y <= 1 - 0.45 * x**2)
@@ -189,7 +188,7 @@ def _speckle_size(appearance: Appearance) -> tuple[float, float]:
 
 
 def _inside(distance: Field, softness: float) -> Field:
-    """Return how far a pixel belongs to a structure, 0 to 1, over an edge `softness` radii wide."""
+    """Return a pixel's share of a structure, 0 to 1, with an edge `softness` radii wide."""
     return np.clip(0.5 + (1 - distance) / (2 * softness), 0, 1)
 
 

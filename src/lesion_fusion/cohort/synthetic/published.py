@@ -1,4 +1,4 @@
-"""Figures of Breast-Lesions-USG that the synthetic record and the phantom lesion follow.
+"""Counts and sizes of Breast-Lesions-USG, from which the synthetic record and lesions are drawn.
 
 Counted from the published clinical table and the published tumour masks: Pawłowska et al., "Curated benchmark dataset
 for ultrasound based breast lesion analysis", Scientific Data 11, 148 (2024), doi:10.1038/s41597-024-02984-z (CC BY
@@ -6,7 +6,7 @@ for ultrasound based breast lesion analysis", Scientific Data 11, 148 (2024), do
 
 `BY_CLASS` counts are (benign, malignant). `BY_MARGIN` counts are split further by whether the margin is circumscribed:
 (benign circumscribed, benign not, malignant circumscribed, malignant not), which keeps the descriptors of one lesion
-as consistent with each other as they are in the published table.
+as consistent as in the published table.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""The record of a synthetic cohort, in the layout of the published table, and what its images show.
+"""The record of a synthetic cohort, in the layout of the published table, and the content of its images.
 
-Every patient has a class. The record is drawn from the distributions of the *record's class*, the image from those of
-the *image's class*. Each equals the patient's class in the share `record_signal` (`image_signal`) of the patients and
-is drawn independently of everything in the others. Where both are the patient's own, the image shows the very
-descriptors the record names; elsewhere the image's descriptors are drawn afresh, so that a modality without signal is
-independent of the outcome and of the other modality.
+Each patient has a class. The record is drawn from the distributions of the *record's class*, the image from those of
+the *image's class*. Each equals the patient's class in a share `record_signal` (`image_signal`) of the patients and is
+random in the others. Where both are the patient's own, the image shows the descriptors of the record; otherwise they
+are drawn anew, so that a modality without signal is independent of the outcome and of the other modality.
 """
 
 from __future__ import annotations
@@ -16,33 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import truncnorm
 
+from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS
 from lesion_fusion.cohort.synthetic import published
 from lesion_fusion.cohort.synthetic.parameters import SyntheticCohort
 from lesion_fusion.cohort.synthetic.published import CIRCUMSCRIBED, MISSING, NOT_APPLICABLE, Counts
 
-COLUMNS = (
-    "CaseID",
-    "Image_filename",
-    "Mask_tumor_filename",
-    "Mask_other_filename",
-    "Pixel_size",
-    "Age",
-    "Tissue_composition",
-    "Signs",
-    "Symptoms",
-    "Shape",
-    "Margin",
-    "Echogenicity",
-    "Posterior_features",
-    "Halo",
-    "Calcifications",
-    "Skin_thickening",
-    "Interpretation",
-    "BIRADS",
-    "Verification",
-    "Diagnosis",
-    "Classification",
-)
 SHOWN = ("Shape", "Margin", "Echogenicity", "Posterior_features", "Halo", "Calcifications", "Skin_thickening")
 ABSENT_IN_NORMAL = (*SHOWN[:-1], "Interpretation", "Verification", "Diagnosis")
 
@@ -51,12 +28,11 @@ Classes = NDArray[np.bool_]  # True: malignant
 
 @dataclass(frozen=True)
 class Records:
-    """The record and what the images show, one row per image in both.
+    """The record and the content of the images, one row per image in both.
 
-    `table` has the published columns, text or NaN, and `Patient_ID` where patients may have several images. `shown`
-    has what the phantom draws: the descriptors in published wording, `lesion` (False in a normal case),
-    `diameter_mm`, `aspect` (height over width), `others` (further structures), `width` and `height` (pixels),
-    `pixel_mm`, `fan` (a transparent border).
+    `table` has the published columns, text or NaN, and `Patient_ID` where patients may have several images. `shown` has
+    the descriptors in published wording, `lesion` (False in a normal case), `diameter_mm`, `aspect` (height over
+    width), `others` (further structures), `width` and `height` (pixels), `pixel_mm`, `fan` (a transparent border).
     """
 
     table: pd.DataFrame
@@ -85,7 +61,9 @@ def draw_records(cohort: SyntheticCohort) -> Records:
     concordant = record_informed & image_informed
     shown = _descriptors(image_class, rng).where(pd.Series(~concordant), descriptors, axis=0)
     shown = shown.assign(lesion=~normal, **_size(image_class, rng))
-    shown["others"] = np.where(~normal & ~image_class, _others(patients, rng), 0)
+    # Further structures with a mask: one or two in a few cases without a malignant lesion.
+    others = np.where(rng.random(patients) < published.OTHER_MASK_SHARE, rng.integers(1, 3, size=patients), 0)
+    shown["others"] = np.where(~normal & ~image_class, others, 0)
     shown = shown.assign(**_acquisition(cohort, patients, rng))
 
     record, shown = (frame.iloc[patient].reset_index(drop=True) for frame in (record, shown))
@@ -96,7 +74,7 @@ def _patients(cohort: SyntheticCohort, rng: np.random.Generator) -> tuple[NDArra
     """Return the patient of each image and whether each patient is a normal case (these have one image each)."""
     lesions = cohort.cases - cohort.normal_cases
     images = rng.integers(1, cohort.images_per_patient + 1, size=lesions)
-    # The last patient with a lesion gets what is left.
+    # The last patient with a lesion gets the rest.
     images = images[: np.searchsorted(np.cumsum(images), lesions) + 1]
     images[-1] -= images.sum() - lesions
     normal = np.zeros(len(images) + cohort.normal_cases, dtype=bool)
@@ -107,7 +85,7 @@ def _patients(cohort: SyntheticCohort, rng: np.random.Generator) -> tuple[NDArra
 
 
 def _outcomes(cohort: SyntheticCohort, normal: NDArray[np.bool_], rng: np.random.Generator) -> Classes:
-    """Return each patient's class; both classes occur, in the wanted share as nearly as whole patients allow."""
+    """Return each patient's class; both classes occur, with the prevalence as near as whole patients allow."""
     lesions = np.flatnonzero(~normal)
     count = int(np.clip(round(cohort.prevalence * len(lesions)), 1, len(lesions) - 1))
     malignant = np.zeros(len(normal), dtype=bool)
@@ -118,7 +96,7 @@ def _outcomes(cohort: SyntheticCohort, normal: NDArray[np.bool_], rng: np.random
 def _seen_class(
     malignant: Classes, signal: float, prevalence: float, rng: np.random.Generator
 ) -> tuple[Classes, NDArray[np.bool_]]:
-    """Return the class a modality is drawn from, and where that is the patient's own by intent."""
+    """Return the class from which a modality is drawn, and where the signal makes it the patient's own."""
     informed = rng.random(len(malignant)) < signal
     return np.where(informed, malignant, rng.random(len(malignant)) < prevalence), informed
 
@@ -149,7 +127,7 @@ def _metadata(malignant: Classes, missing: float, rng: np.random.Generator) -> p
 
 
 def _descriptors(malignant: Classes, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the descriptors of one lesion per row; given the class, they hang together through the margin."""
+    """Return the descriptors of one lesion per row; given the class, they depend on each other through the margin."""
     stratum = malignant.astype(int)
     circumscribed = _draw(published.MARGIN_KIND, stratum, rng) == CIRCUMSCRIBED
     by_margin = 2 * stratum + ~circumscribed
@@ -163,7 +141,7 @@ def _descriptors(malignant: Classes, rng: np.random.Generator) -> pd.DataFrame:
 def _assessment(
     descriptors: pd.DataFrame, malignant: Classes, rng: np.random.Generator
 ) -> dict[str, NDArray[np.object_]]:
-    """Return BI-RADS category, interpretation and verification, which follow the record's class alone."""
+    """Return BI-RADS category, interpretation and verification, which depend on the record's class alone."""
     by_margin = 2 * malignant.astype(int) + (descriptors["Margin"] != CIRCUMSCRIBED).to_numpy()
     birads = _draw(published.BY_MARGIN["BIRADS"], by_margin, rng)
     suspicious = np.isin(birads, ["4b", "4c", "5"]).astype(int)
@@ -176,25 +154,19 @@ def _assessment(
 
 
 def _size(malignant: Classes, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """Return the equivalent diameter in mm and the height over width of the image's lesion."""
+    """Return the lesion's equivalent diameter in mm and its height over width."""
     stratum = malignant.astype(int)
-
-    def log_normal(median: tuple[float, ...], log_sd: tuple[float, ...]) -> NDArray[np.float64]:
-        return np.array(median)[stratum] * np.exp(np.array(log_sd)[stratum] * rng.standard_normal(len(stratum)))
-
+    medians = {"diameter_mm": published.DIAMETER_MEDIAN, "aspect": published.ASPECT_MEDIAN}
+    log_sds = {"diameter_mm": published.DIAMETER_LOG_SD, "aspect": published.ASPECT_LOG_SD}
     return {
-        "diameter_mm": log_normal(published.DIAMETER_MEDIAN, published.DIAMETER_LOG_SD),
-        "aspect": log_normal(published.ASPECT_MEDIAN, published.ASPECT_LOG_SD),
+        name: np.array(medians[name])[stratum]
+        * np.exp(np.array(log_sds[name])[stratum] * rng.standard_normal(len(stratum)))
+        for name in medians
     }
 
 
-def _others(patients: int, rng: np.random.Generator) -> NDArray[np.int_]:
-    """Return how many further structures have a mask: in few cases one or two, else none."""
-    return np.where(rng.random(patients) < published.OTHER_MASK_SHARE, rng.integers(1, 3, size=patients), 0)
-
-
 def _acquisition(cohort: SyntheticCohort, patients: int, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
-    """Return image size, pixel size and border, which have nothing to do with any class."""
+    """Return image size, pixel size and border, which are independent of the class."""
     width, height = rng.integers(cohort.min_side, cohort.max_side + 1, size=(2, patients))
     pixel_mm = np.round(rng.choice(published.DEPTHS_MM, size=patients) / height, 6)
     return {"width": width, "height": height, "pixel_mm": pixel_mm, "fan": rng.random(patients) < published.FAN_SHARE}
@@ -219,7 +191,7 @@ def _published_layout(
         Mask_tumor_filename=(stem + "_tumor.png").where(shown["lesion"]),
         Mask_other_filename=others,
         Pixel_size=[str(round(size / 10, 7)) for size in shown["pixel_mm"]],
-    )[list(COLUMNS)]
+    )[list(BREAST_LESIONS_USG_COLUMNS)]
     if cohort.images_per_patient > 1:
         table["Patient_ID"] = [str(number + 1) for number in patient]
     return table.astype("str")

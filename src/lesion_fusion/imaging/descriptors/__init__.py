@@ -1,24 +1,17 @@
 """Numbers a radiologist could name: shape, margin, intensity, texture and posterior echoes of one lesion.
 
-Nothing is fitted. `describe` gives every descriptor of one case, `DESCRIPTORS` says what each is, and
-`default_names` lists those that predict by default: all but the group `physical`, which needs the scanner's pixel size.
+Nothing is fitted. `describe` gives every descriptor of one case, and `DESCRIPTORS` defines them.
 """
 
 from __future__ import annotations
 
-from lesion_fusion.imaging.descriptors import intensity, margin, physical, posterior, shape, texture
-from lesion_fusion.imaging.descriptors.definition import Descriptor, Group
-from lesion_fusion.imaging.descriptors.lesion import standardise
+from lesion_fusion.imaging.descriptors import echo, margin, shape
+from lesion_fusion.imaging.descriptors.lesion import Descriptor, Group, standardise
 from lesion_fusion.imaging.png import GrayImage, Mask
 
 __all__ = ["DESCRIPTORS", "Descriptor", "Group", "default_names", "describe"]
 
-_PARTS = (shape, margin, intensity, texture, posterior)
-
-DESCRIPTORS: tuple[Descriptor, ...] = (
-    *(descriptor for part in _PARTS for descriptor in part.DESCRIPTORS),
-    *physical.DESCRIPTORS,
-)
+DESCRIPTORS: tuple[Descriptor, ...] = (*shape.DESCRIPTORS, *margin.DESCRIPTORS, *echo.DESCRIPTORS, *shape.SIZES)
 """Every descriptor, in the order of the table's columns."""
 
 
@@ -47,8 +40,6 @@ def describe(image: GrayImage, mask: Mask, pixel_size_mm: float | None = None) -
     if not mask.any():
         raise ValueError("The mask is empty; a case without a lesion has no descriptors.")
     lesion = standardise(image, mask)
-    values: dict[str, float] = {}
-    for part in _PARTS:
-        values |= part.describe(lesion)
-    values |= physical.describe(lesion, pixel_size_mm)
+    values = shape.describe(lesion) | margin.describe(lesion) | echo.describe(lesion)
+    values |= shape.describe_sizes(lesion, pixel_size_mm)
     return {descriptor.name: float(values[descriptor.name]) for descriptor in DESCRIPTORS}

@@ -1,4 +1,4 @@
-"""A lesion brought to a standard scale and a standard gain, so that descriptors know neither scanner nor resolution.
+"""A lesion at a standard scale and gain, so that descriptors do not depend on scanner or resolution.
 
 The lesion's longer side becomes `LESION_SIDE` pixels in the middle of a square of `SIDE` pixels. Gray values become
 distances from the surroundings' median in units of the square's spread, which cancels the scanner's gain (an offset
@@ -7,16 +7,19 @@ of log-compressed echoes) and dynamic range (a factor).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 from skimage.measure import find_contours
 
+from lesion_fusion.imaging.lesion_image import Square, resample, square_around
 from lesion_fusion.imaging.png import GrayImage, Mask
-from lesion_fusion.imaging.regions import Square, resample, square_around
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,6 +33,26 @@ SURROUNDINGS = 24.0
 """Reach of the surroundings, standard pixels."""
 
 
+class Group(StrEnum):
+    """Topic of a descriptor; `PHYSICAL` needs the pixel size, which reveals the scanner, so it does not predict."""
+
+    SHAPE = "shape"
+    MARGIN = "margin"
+    INTENSITY = "intensity"
+    TEXTURE = "texture"
+    POSTERIOR = "posterior"
+    PHYSICAL = "physical"
+
+
+class Descriptor(NamedTuple):
+    """One column of the descriptors' table."""
+
+    name: str
+    unit: str
+    group: Group
+    description: str
+
+
 @dataclass(frozen=True)
 class Lesion:
     """A lesion at the standard scale.
@@ -41,7 +64,7 @@ class Lesion:
         largest: bool (SIDE, SIDE), the largest component without holes.
         contour: float (CONTOUR_POINTS, 2), equidistant (x, y) on the boundary of the largest component, closed (the
             first point isn't repeated).
-        square: what part of the image the standard square shows.
+        square: the part of the image that the standard square shows.
         area: pixels of the mask in the image, all components.
         frame_height: height of the image, pixels.
     """
@@ -75,6 +98,35 @@ class Lesion:
         return (self.depth > inner) & (self.depth <= outer) & self.valid
 
 
+@dataclass(frozen=True)
+class Ellipse:
+    """Centre (x, y), semi-axes (pixels) and angle of the long axis to the horizontal (radians)."""
+
+    x: float
+    y: float
+    major: float
+    minor: float
+    angle: float
+
+    @property
+    def circumference(self) -> float:
+        """Circumference by Ramanujan's second approximation."""
+        a, b = self.major, self.minor
+        h = ((a - b) / (a + b)) ** 2
+        return math.pi * (a + b) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
+
+    def level(self, x: Floats, y: Floats) -> Floats:
+        """Return the points' distance from the centre in units of the ellipse's radius in their direction."""
+        along = (x - self.x) * math.cos(self.angle) + (y - self.y) * math.sin(self.angle)
+        across = (y - self.y) * math.cos(self.angle) - (x - self.x) * math.sin(self.angle)
+        return np.hypot(along / self.major, across / self.minor)
+
+    def covers(self, shape: tuple[int, ...]) -> Mask:
+        """Return the ellipse as a mask of `shape` (height, width)."""
+        y, x = np.indices(shape, dtype=np.float64)
+        return self.level(x, y) <= 1
+
+
 def standardise(image: GrayImage, mask: Mask) -> Lesion:
     """Bring a lesion to the standard scale and gain.
 
@@ -103,6 +155,22 @@ def standardise(image: GrayImage, mask: Mask) -> Lesion:
     )
 
 
+def equivalent_ellipse(mask: Mask) -> Ellipse:
+    """Return the ellipse of the mask's first and second moments (bool, not empty)."""
+    y, x = np.nonzero(mask)
+    # A pixel is a square, not a point: 1/12 is its own second moment.
+    covariance = np.cov(np.stack([x, y]), bias=True) + np.eye(2) / 12
+    (small, large), vectors = np.linalg.eigh(covariance)
+    across, down = vectors[:, 1]
+    return Ellipse(
+        x=float(x.mean()),
+        y=float(y.mean()),
+        major=2 * math.sqrt(large),
+        minor=2 * math.sqrt(small),
+        angle=math.atan2(down, across),
+    )
+
+
 def signed_distance(mask: Mask) -> Floats:
     """Return the distance to the mask's boundary, pixels: positive outside, negative inside."""
     outside = ndimage.distance_transform_edt(~mask)
@@ -127,8 +195,8 @@ def resample_closed(points: Floats, count: int) -> Floats:
 def _within_frame(image: GrayImage, square: Square) -> Mask:
     """Return where the square shows tissue: within the image and not in the black border that holds its corners.
 
-    The border of a fan-shaped frame is looked for in blocks of pixels, all of them 0 and joined to a corner: faster,
-    and single black pixels of speckle don't join.
+    The border of a fan-shaped frame is searched in blocks of pixels, all of them 0 and connected to a corner: faster,
+    and single black pixels of speckle do not connect.
     """
     blocks = image
     for axis, length in enumerate(image.shape):

@@ -6,9 +6,16 @@ import numpy as np
 from scipy import ndimage
 from scipy.signal import find_peaks
 
-from lesion_fusion.imaging.descriptors.definition import Descriptor, Group
-from lesion_fusion.imaging.descriptors.ellipse import equivalent_ellipse
-from lesion_fusion.imaging.descriptors.lesion import CONTOUR_POINTS, RIM, SURROUNDINGS, Floats, Lesion
+from lesion_fusion.imaging.descriptors.lesion import (
+    CONTOUR_POINTS,
+    RIM,
+    SURROUNDINGS,
+    Descriptor,
+    Floats,
+    Group,
+    Lesion,
+    equivalent_ellipse,
+)
 from lesion_fusion.imaging.png import Mask
 
 DESCRIPTORS: tuple[Descriptor, ...] = (

@@ -1,4 +1,4 @@
-"""Shape: how large the lesion is in its frame, how its outline differs from an oval, and how it lies."""
+"""Shape: the lesion's size in its frame, how its outline differs from an oval, its orientation; sizes in mm."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist
 
-from lesion_fusion.imaging.descriptors.definition import Descriptor, Group
-from lesion_fusion.imaging.descriptors.ellipse import Ellipse, equivalent_ellipse
-from lesion_fusion.imaging.descriptors.lesion import Floats, Lesion
+from lesion_fusion.imaging.descriptors.lesion import SIDE, Descriptor, Floats, Group, Lesion, equivalent_ellipse
 
 DESCRIPTORS: tuple[Descriptor, ...] = (
     Descriptor("relative_area", "log2", Group.SHAPE, "area of all components / squared height of the frame"),
@@ -31,6 +30,14 @@ DESCRIPTORS: tuple[Descriptor, ...] = (
     ),
 )
 
+SIZES: tuple[Descriptor, ...] = (
+    Descriptor("area_mm2", "mm2", Group.PHYSICAL, "area of all components"),
+    Descriptor("diameter_mm", "mm", Group.PHYSICAL, "diameter of the disc of that area"),
+    Descriptor("feret_mm", "mm", Group.PHYSICAL, "largest distance between two points of the outline"),
+    Descriptor("width_mm", "mm", Group.PHYSICAL, "width of the bounding box, parallel to the skin"),
+    Descriptor("height_mm", "mm", Group.PHYSICAL, "height of the bounding box, along the beam"),
+)
+
 _DENT = 0.03
 _DIRECTIONS = np.deg2rad(np.arange(0, 180, 4))
 
@@ -42,7 +49,8 @@ def describe(lesion: Lesion) -> dict[str, float]:
     hull = ConvexHull(lesion.contour)
     ellipse = equivalent_ellipse(lesion.largest)
     dents = _depth_below_hull(lesion.contour, hull) / math.sqrt(area)
-    ferets = _feret_diameters(lesion.contour[hull.vertices])
+    ferets = np.ptp(lesion.contour[hull.vertices] @ np.stack([np.cos(_DIRECTIONS), np.sin(_DIRECTIONS)]), axis=0)
+    mismatch = ellipse.covers(lesion.largest.shape) ^ lesion.largest
     return {
         "relative_area": math.log2(lesion.area / lesion.frame_height**2),
         "circularity": 4 * math.pi * area / perimeter**2,
@@ -54,9 +62,25 @@ def describe(lesion: Lesion) -> dict[str, float]:
         "width_to_height": math.log2(width / height),
         "feret_ratio": float(np.min(ferets) / np.max(ferets)),
         "elliptic_circumference": ellipse.circumference / perimeter,
-        "elliptic_mismatch": _mismatch(lesion, ellipse),
+        "elliptic_mismatch": float(mismatch.sum()) / float(lesion.largest.sum()),
         "concavity_depth": float(np.max(dents)),
         "concavity_share": float(np.mean(dents > _DENT)),
+    }
+
+
+def describe_sizes(lesion: Lesion, pixel_size_mm: float | None) -> dict[str, float]:
+    """Return the sizes, which do not predict by default; all NaN where the pixel size is None or NaN."""
+    pixel = math.nan if pixel_size_mm is None else pixel_size_mm
+    standard_pixel = pixel * lesion.square.side / SIDE
+    area = lesion.area * pixel**2
+    width, height = np.ptp(lesion.contour, axis=0) * standard_pixel
+    corners = lesion.contour[ConvexHull(lesion.contour).vertices]
+    return {
+        "area_mm2": area,
+        "diameter_mm": 2 * math.sqrt(area / math.pi),
+        "feret_mm": float(pdist(corners).max()) * standard_pixel,
+        "width_mm": float(width),
+        "height_mm": float(height),
     }
 
 
@@ -64,12 +88,3 @@ def _depth_below_hull(points: Floats, hull: ConvexHull) -> Floats:
     """Return each point's distance to the nearest edge line of the hull that encloses it."""
     heights: Floats = points @ hull.equations[:, :2].T + hull.equations[:, 2]
     return np.maximum(-np.max(heights, axis=1), 0.0)
-
-
-def _feret_diameters(points: Floats) -> Floats:
-    axes = np.stack([np.cos(_DIRECTIONS), np.sin(_DIRECTIONS)])
-    return np.ptp(points @ axes, axis=0)
-
-
-def _mismatch(lesion: Lesion, ellipse: Ellipse) -> float:
-    return float((ellipse.covers(lesion.largest.shape) ^ lesion.largest).sum()) / float(lesion.largest.sum())

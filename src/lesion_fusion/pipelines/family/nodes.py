@@ -10,31 +10,29 @@ import pandas as pd
 
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.datasets.mlflow_runs import RunRecord
-from lesion_fusion.evaluation.attention import attention_summary
-from lesion_fusion.evaluation.confusion import confusion_table
-from lesion_fusion.evaluation.curves import calibration_curve, roc_curve
-from lesion_fusion.evaluation.gallery import GROUPS, gallery_cases
-from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.evaluation.attention import GROUPS, attention_summary, gallery_cases
+from lesion_fusion.evaluation.curves import calibration_curve, confusion_table, roc_curve
+from lesion_fusion.evaluation.judge import Judge, per_fold, summary
 from lesion_fusion.evaluation.predictions import class_names
-from lesion_fusion.evaluation.summary import per_fold, summary
 from lesion_fusion.imaging.attention import heat_map
 from lesion_fusion.imaging.case_files import read_cases
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.network import last_repeat
+from lesion_fusion.plots.classes import confusion_matrix_plot
 from lesion_fusion.plots.curves import calibration_plot, roc_plot
-from lesion_fusion.plots.networks import attention_plot, training_curves_plot
+from lesion_fusion.plots.forest import importance_plot
+from lesion_fusion.plots.networks import attention_plot, training_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.plots.style import as_png
-from lesion_fusion.plots.tables import confusion_matrix_plot, importance_plot
 from lesion_fusion.serving.schema import example_request
 from lesion_fusion.tabular.importance import importance_summary
 from lesion_fusion.tabular.out_of_fold import REFIT
-from lesion_fusion.tabular.tuning_results import best_points
+from lesion_fusion.tabular.tuning import best_points
 
 # Of each model: its metrics with intervals, and the medians of a network's attention, one record per class.
 Evaluated = dict[str, dict[str, Any]]
@@ -80,8 +78,12 @@ def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
     predictions = trained.predictions
     drawn = {
         "roc_curve": roc_plot({name: roc_curve(predictions, judge)}, title=f"ROC curve\n{name}"),
-        "calibration_curve": calibration_plot({name: calibration_curve(predictions, judge)}, title=f"Calibration\n{name}"),
-        "confusion_matrix": confusion_matrix_plot(confusion_table(predictions, judge), title=f"Confusion matrix\n{name}"),
+        "calibration_curve": calibration_plot(
+            {name: calibration_curve(predictions, judge)}, title=f"Calibration\n{name}"
+        ),
+        "confusion_matrix": confusion_matrix_plot(
+            confusion_table(predictions, judge), title=f"Confusion matrix\n{name}"
+        ),
     }
     if trained.importance is not None:
         score = "AUROC" if len(class_names(predictions)) == 2 else "log likelihood"
@@ -93,7 +95,7 @@ def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
 def _network_plots(name: str, trained: Trained, attention_by_class: pd.DataFrame) -> dict[str, bytes]:
     classes = class_names(trained.predictions)
     attention = attention_plot(trained.attention, attention_by_class, classes, f"Attention inside the lesion, {name}")
-    curves = training_curves_plot(trained.training_log, title=f"Training, {name}: mean over the folds")
+    curves = training_plot(trained.training_log, title=f"Training, {name}: mean over the folds")
     return {"attention": as_png(attention), "training_curves": as_png(curves)}
 
 

@@ -54,7 +54,9 @@ def _training_nodes(model: ModelName, entry: ModelParameters) -> list[Node]:
         for dataset, (compute, inputs) in entry.preparations().items()
     ]
     inputs = {"parameters": f"params:{model.full}", "study": "params:study", **entry.inputs(model)}
-    train = Node(for_model(type(entry).train, model), inputs, f"{model.full}.trained", name="train", namespace=model.full)
+    train = Node(
+        for_model(type(entry).train, model), inputs, f"{model.full}.trained", name="train", namespace=model.full
+    )
     return [*before, train]
 
 

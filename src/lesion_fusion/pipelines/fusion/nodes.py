@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lesion_fusion.evaluation.candidates import keep_candidates
+from lesion_fusion.evaluation.comparisons import (
+    PlannedComparisons,
+    keep_candidates,
+    missing_modality,
+    planned_comparisons,
+)
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.leaderboard import leaderboard
-from lesion_fusion.evaluation.missing_modality import missing_modality
-from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.models.base import Family, Need, Trained
 
 

@@ -37,7 +37,9 @@ def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
             name="compare_as_planned",
         ),
         Node(evaluate_candidates, [*FAMILIES, "judge"], "candidates", name="evaluate_candidates"),
-        Node(evaluate_missing_modality, ["fusion_models", "judge"], "missing_modality", name="evaluate_missing_modality"),
+        Node(
+            evaluate_missing_modality, ["fusion_models", "judge"], "missing_modality", name="evaluate_missing_modality"
+        ),
         Node(
             nominate,
             [

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.cohort.roles import ForbiddenPredictorError, assert_no_leak
+from lesion_fusion.cohort.schema import ForbiddenPredictorError, assert_no_leak
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.models.base import CaseInputs, Family, FittedModel, Need
 from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors, make_lesion_images

@@ -7,15 +7,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesion_fusion.cohort.audit import figures
 from lesion_fusion.cohort.audit.cohort_audit import audit
-from lesion_fusion.cohort.audit.masks import Outline, outline
-from lesion_fusion.cohort.audit.parameters import CohortAudit
-from lesion_fusion.cohort.audit.pictures import Picture, look_at
+from lesion_fusion.cohort.audit.findings import CohortAudit
+from lesion_fusion.cohort.audit.images import ImageSummary, summarise_image
+from lesion_fusion.cohort.audit.masks import MaskSummary, summarise_mask
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.png import decode_image, decode_mask
+from lesion_fusion.plots.cohort import ages_plot, birads_plot, classes_plot, missingness_plot
 
 
 def audit_cohort(
@@ -32,17 +32,17 @@ def audit_cohort(
     Each file is decoded once and let go; what is kept of it are hashes and a few numbers. `compared_images` are
     another cohort's images, to be compared with these; none where there is no such cohort.
     """
-    pictures: list[Picture] = []
-    outlines: list[Outline] = []
+    pictures: list[ImageSummary] = []
+    outlines: list[MaskSummary] = []
     for case in cases.itertuples(index=False):
         case_id = str(case.case_id)
         pictures.append(_picture(case_id, str(case.image_file), raw_images))
         tumor = None
         for name in split_cell(case.tumor_mask_file):
             tumor = decode_mask(raw_masks[name](), name)
-            outlines.append(outline(case_id, name, "tumor", tumor, tumor))
+            outlines.append(summarise_mask(case_id, name, "tumor", tumor, tumor))
         outlines += [
-            outline(case_id, name, "other", decode_mask(raw_masks[name](), name), tumor)
+            summarise_mask(case_id, name, "other", decode_mask(raw_masks[name](), name), tumor)
             for name in split_cell(case.other_mask_files)
         ]
     compared = [_picture(name, name, compared_images) for name in sorted(compared_images)]
@@ -50,13 +50,13 @@ def audit_cohort(
 
 
 def draw_audit(cohort_audit: dict[str, Any]) -> tuple[Figure, Figure, Figure, Figure]:
-    """Return the figures of the audit: classes, ages, BI-RADS categories, missingness."""
+    """Return the plots of the audit: classes, ages, BI-RADS categories, missingness."""
     tables = cohort_audit["tables"]
     return (
-        figures.classes_figure(tables["classes"]),
-        figures.ages_figure(tables["ages"], tables["age_summary"]),
-        figures.birads_figure(tables["birads"]),
-        figures.missingness_figure(tables["missingness"], cohort_audit["alpha"]),
+        classes_plot(tables["classes"]),
+        ages_plot(tables["ages"], tables["age_summary"]),
+        birads_plot(tables["birads"]),
+        missingness_plot(tables["missingness"], cohort_audit["alpha"]),
     )
 
 
@@ -70,6 +70,6 @@ def tag_audit(cohort_audit: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _picture(case_id: str, file: str, images: Files) -> Picture:
+def _picture(case_id: str, file: str, images: Files) -> ImageSummary:
     content = images[file]()
-    return look_at(case_id, content, decode_image(content, file))
+    return summarise_image(case_id, content, decode_image(content, file))

@@ -7,11 +7,10 @@ import hashlib
 import pandas as pd
 from pydantic import field_validator
 
-from lesion_fusion.cohort.assembly import OnDefect, assemble_cases
-from lesion_fusion.cohort.defects import defects_table
+from lesion_fusion.cohort.defects import OnDefect, assemble_cases, defects_table
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
-from lesion_fusion.imaging.inspection import Files, inspect_files
+from lesion_fusion.imaging.case_files import Files, inspect_files
 from lesion_fusion.parameters import Parameters
 
 

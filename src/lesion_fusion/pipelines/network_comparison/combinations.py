@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lesion_fusion.imaging.network_parameters import NetworkParameters, Optimizer, backbone_name
+from lesion_fusion.imaging.parameters import NetworkParameters, Optimizer, backbone_name
 from lesion_fusion.parameters import Parameters, validated
 
 FAMILY = "combinations"

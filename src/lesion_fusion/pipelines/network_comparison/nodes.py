@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.models.base import Family
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY, NetworkComparison
-from lesion_fusion.plots.combinations import combination_curves_plot, combinations_plot
+from lesion_fusion.plots.networks import combinations_plot, validation_loss_plot
 from lesion_fusion.tabular.out_of_fold import REFIT
 
 COLUMNS = ["backbone", "optimizer", "auroc", "auroc_low", "auroc_high", "epochs", "best_epoch", "left_out"]
@@ -49,7 +49,7 @@ def draw_combinations(comparison: NetworkComparison, table: pd.DataFrame, family
         for name, (backbone, optimizer) in comparison.names.items()
         if f"{FAMILY}.{name}" in family.models
     ]
-    return combinations_plot(table), combination_curves_plot(pd.concat(curves, ignore_index=True))
+    return combinations_plot(table), validation_loss_plot(pd.concat(curves, ignore_index=True))
 
 
 def _outer_folds(family: Family, name: str) -> pd.DataFrame:

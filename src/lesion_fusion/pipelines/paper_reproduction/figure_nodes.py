@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.confusion import class_distribution, confusion_table
+from lesion_fusion.evaluation.curves import class_distribution, confusion_table
 from lesion_fusion.evaluation.curves import roc_curve
 from lesion_fusion.evaluation.figures.table_figures import class_distribution_figure, confusion_matrix_figure
-from lesion_fusion.imaging.inspection import Files
-from lesion_fusion.imaging.masks import masked_full, merge_masks
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.imaging.case_files import Files
+from lesion_fusion.imaging.lesion_image import masked_full, merge_masks
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.published_study import figures
 from lesion_fusion.published_study.cells import Cell, of_cell
 from lesion_fusion.published_study.comparison import comparison_columns

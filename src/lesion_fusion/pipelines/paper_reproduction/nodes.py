@@ -9,8 +9,8 @@ import pandas as pd
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.imaging.inspection import Files
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.imaging.case_files import Files
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.published_study.cells import Sample
 from lesion_fusion.published_study.classifiers import Tables, evaluate_classifier
 from lesion_fusion.published_study.comparison import compare_protocols, luck_of_one_test_set, worth_of_shortcuts

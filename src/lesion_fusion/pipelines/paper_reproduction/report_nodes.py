@@ -8,7 +8,7 @@ import pandas as pd
 
 import lesion_fusion
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.pipelines.paper_reproduction.figure_nodes import FIGURES
 from lesion_fusion.published_study.page import compared_rows, shortcut_rows, statements
 from lesion_fusion.published_study.parameters import PaperReproduction
@@ -54,7 +54,7 @@ def write_paper_report(
         collected={name: int(collected[name]) for name in classes},
         balanced=int(rows["label"].isin(classes).sum()),
         shortcuts=SHORTCUTS,
-        metric_labels=METRICS,
+        metric_labels={name: metric.label for name, metric in METRICS.items()},
         answer=statements(comparison, shortcuts, luck, parameters),
         compared=compared_rows(comparison, parameters),
         worth=shortcut_rows(shortcuts),

@@ -6,9 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.figures.comparison_figure import comparison_figure
-from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, subgroup_differences
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
+from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.evaluation.subgroups import subgroup_differences
 from lesion_fusion.pipelines.reporting.reader_nodes import levels_of
 
 
@@ -41,16 +42,9 @@ def compare_in_subgroups(
         return pd.DataFrame(columns=columns)
     levels = levels_of(cases, image_descriptors)
     levels = levels[levels["variable"] != "verification"]
+    judge = evaluation.judge(cases, study.seed)
     parts = [
-        subgroup_differences(
-            tables[row.model],
-            tables[str(row.reference)],
-            levels,
-            cases[["case_id", "patient_id"]],
-            evaluation.resamples,
-            evaluation.confidence,
-            study.seed,
-        ).assign(what=row.what)
+        subgroup_differences(tables[row.model], tables[str(row.reference)], levels, judge).assign(what=row.what)
         for row in rows
     ]
     return pd.concat(parts, ignore_index=True)[columns]

@@ -13,11 +13,11 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.leaderboard import best_of_each_family
 from lesion_fusion.explanation.figures import contribution_figure
 from lesion_fusion.explanation.parameters import Explanation
-from lesion_fusion.imaging.pixels import reduced_pixels
+from lesion_fusion.imaging.lesion_image import reduced_pixels
 from lesion_fusion.models.tabular import FittedTabular
-from lesion_fusion.pipelines.model.tabular_nodes import IMPORTANCE_GROUPS
+from lesion_fusion.models.classifier import IMPORTANCE_GROUPS
 from lesion_fusion.reporting import panels
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table
 
 COLUMNS = ["model", "case_id", "label", "column", "value", "contribution", "base", "exact"]
 
@@ -38,7 +38,7 @@ def explain_best(
     has seen the cases.
     """
     # Imported here: shap takes seconds to import.
-    from lesion_fusion.explanation.shapley import shapley_values
+    from lesion_fusion.tabular.shapley import shapley_values
 
     rng = np.random.default_rng(study.seed)
     order = rng.permutation(len(cases))

@@ -11,13 +11,11 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.evaluation.figures.picture_figures import Picture, picture_grid
-from lesion_fusion.imaging.case_files import read_cases
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.plots.pictures import Picture, picture_grid
+from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
-from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.parameters import ImageInput, ImageVariant
 from lesion_fusion.imaging.png import GrayImage, Mask
-from lesion_fusion.imaging.regions import ImageVariant
 from lesion_fusion.reporting.network_results import network_combinations
 from lesion_fusion.reporting.results import ModelResult, NetworkPictures
 
@@ -81,7 +79,7 @@ def draw_augmentation(
 ) -> Figure:
     """Return random views of a case of each class, drawn by lot, at several strengths, the outline moved along."""
     # Imported here: keras takes seconds to import.
-    from lesion_fusion.imaging.augmentation import Augmentation
+    from lesion_fusion.imaging.batches import Augmentation
 
     shown = image_input.model_copy(update={"variant": "crop_with_mask", "size": PICTURE})
     rows: list[tuple[str, list[Picture | None]]] = []

@@ -12,15 +12,15 @@ from pydantic import BaseModel
 import lesion_fusion
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.evaluation.comparisons import compare_pairs
-from lesion_fusion.evaluation.planned_comparisons import FEWEST_IN_SUBGROUP, PlannedComparisons
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation, Summary
+from lesion_fusion.evaluation.comparisons import PlannedComparisons, compare_pairs
+from lesion_fusion.evaluation.judge import Evaluation, Summary
+from lesion_fusion.evaluation.subgroups import FEWEST_IN_SUBGROUP
+from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.answer import answer
 from lesion_fusion.reporting.description import describe, fold_rows, point_rows
 from lesion_fusion.reporting.explained import explained_cases
 from lesion_fusion.reporting.family_table import family_table
 from lesion_fusion.reporting.limitations import limitations
-from lesion_fusion.reporting.notation import Estimate
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.participants import characteristics, flow
 from lesion_fusion.reporting.rendering import render
@@ -85,11 +85,7 @@ def compare_families(
     return compare_pairs(
         [result.predictions for result in ordered],
         [(model.full, reference.full) for model, reference in combinations(ordered, 2)],
-        cases[["case_id", "patient_id"]],
-        "auroc",
-        evaluation.resamples,
-        evaluation.confidence,
-        study.seed,
+        evaluation.judge(cases, study.seed),
     )
 
 

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.curves import roc_curve
 from lesion_fusion.evaluation.figures.curve_figures import roc_figure
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.leaderboard import best_of_each_family
 from lesion_fusion.evaluation.reader import compare_to_reader, operating_points, reader_auroc
 from lesion_fusion.evaluation.subgroups import subgroup_levels, subgroup_table
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 from lesion_fusion.reporting.results import ModelResult
 
 READING = ["case_id", "patient_id", "label", "birads"]
@@ -34,16 +34,16 @@ def compare_with_reader(
             pd.DataFrame(columns=["cut", "n", "sensitivity", "specificity"]),
         )
     readings = cases[READING]
-    options = (evaluation.resamples, evaluation.confidence, study.seed)
-    differences = compare_to_reader([result.predictions for result in results], readings, *options)
-    reader = reader_auroc(readings, study.classes[-1], *options)
+    judge = evaluation.judge(cases, study.seed)
+    differences = compare_to_reader([result.predictions for result in results], readings, judge)
+    reader = reader_auroc(readings, study.classes[-1], judge)
     differences = differences.assign(
         reference="BI-RADS category",
         reader_auroc=reader["estimate"],
         reader_auroc_low=reader["low"],
         reader_auroc_high=reader["high"],
     )
-    return differences, operating_points(readings, study.classes[-1], *options)
+    return differences, operating_points(readings, study.classes[-1], judge)
 
 
 def draw_against_reader(
@@ -58,8 +58,8 @@ def draw_against_reader(
     best = best_of_each_family(leaderboard)
     names = list(best["family"] + "." + best["model"])
     chosen = {result.full: result for result in results if result.full in names}
-    options = (cases[["case_id", "patient_id"]], evaluation.resamples, evaluation.confidence, study.seed)
-    curves = {name: roc_curve(chosen[name].predictions, *options) for name in names}
+    judge = evaluation.judge(cases, study.seed)
+    curves = {name: roc_curve(chosen[name].predictions, judge) for name in names}
     points = None if reader_points.empty else reader_points
     return roc_figure(curves, reader_points=points, title="The best of each family and the BI-RADS category")
 
@@ -80,14 +80,7 @@ def look_at_subgroups(
         return pd.DataFrame(columns=["variable", "level", "n"])
     best = best_of_each_family(leaderboard).iloc[0]
     result = next(result for result in results if result.full == f"{best['family']}.{best['model']}")
-    return subgroup_table(
-        result.predictions,
-        levels_of(cases, image_descriptors),
-        cases[["case_id", "patient_id"]],
-        resamples=evaluation.resamples,
-        confidence=evaluation.confidence,
-        seed=study.seed,
-    )
+    return subgroup_table(result.predictions, levels_of(cases, image_descriptors), evaluation.judge(cases, study.seed))
 
 
 def levels_of(cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> pd.DataFrame:

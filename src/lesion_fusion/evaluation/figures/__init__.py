@@ -1,1 +1,0 @@
-"""Figures of curves and tables, in one look, drawn without global state."""

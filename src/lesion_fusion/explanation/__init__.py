@@ -1,1 +1,0 @@
-"""Why a fitted model gives a case its probability."""

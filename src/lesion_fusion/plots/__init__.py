@@ -1,0 +1,1 @@
+"""Every plot, in one style, drawn without global state."""

@@ -1,0 +1,186 @@
+"""Plots of the curves of `evaluation.curves`: several models in one pair of axes, or one panel per family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lesion_fusion.plots.style import (
+    BAND_OPACITY,
+    COLOURS,
+    PLATE,
+    REFERENCE,
+    axes_with_legend,
+    line_looks,
+    new_panels,
+    set_legend,
+    styled,
+)
+
+# With more curves the bands cover each other, and only the lines are drawn.
+BANDS_AT_MOST = 4
+# Side of a panel and the room around it, inches: left of it, right of the last, above, below, per line of its legend.
+PANEL, LEFT, RIGHT, ABOVE, BELOW, LEGEND_LINE = 3.9, 0.7, 0.2, 0.4, 0.75, 0.22
+# Colour of the models of a family after the first `NAMED_AT_MOST`.
+OTHERS = "#BDBDBD"
+NAMED_AT_MOST = len(COLOURS)
+
+Curves = Mapping[str, pd.DataFrame]
+
+
+@styled
+def roc_plot(curves: Curves, reader_points: pd.DataFrame | None = None, title: str = "ROC curve") -> Figure:
+    """Draw ROC curves.
+
+    Args:
+        curves: table of `curves.roc_curve` by the text of the legend.
+        reader_points: a reader's operating points, table of `reader.operating_points`.
+        title: above the axes.
+    """
+    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
+    _draw_lines(axes, curves, "false_positive_rate", "sensitivity")
+    if reader_points is not None:
+        _draw_reader_points(axes, reader_points)
+    _set_unit_square(axes, "1 − specificity", "Sensitivity")
+    set_legend(axes, len(curves) + 1)
+    return figure
+
+
+@styled
+def calibration_plot(curves: Curves, title: str = "Calibration") -> Figure:
+    """Draw smoothed calibration curves: tables of `curves.calibration_curve` by the text of the legend."""
+    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":", label="ideal")
+    _draw_lines(axes, curves, "predicted", "observed")
+    _set_unit_square(axes, "Predicted probability", "Observed share")
+    set_legend(axes, len(curves) + 1)
+    return figure
+
+
+@styled
+def decision_curve_plot(
+    curves: Curves,
+    reader_curves: pd.DataFrame | None = None,
+    thresholds: tuple[float, float] = (0.0, 0.8),
+    title: str = "Decision curve",
+) -> Figure:
+    """Draw decision curves.
+
+    Args:
+        curves: table of `curves.decision_curve` by the text of the legend; all of the same cases.
+        reader_curves: curves of a reader's decisions, table of `reader.reader_decision_curves`.
+        thresholds: range of thresholds shown.
+        title: above the axes.
+    """
+    lines = len(curves) + 2 + (reader_curves is not None)
+    figure, axes = axes_with_legend(5.6, lines, title)
+    any_table = next(iter(curves.values()))
+    axes.plot(any_table["threshold"], any_table["treat_all"], color=REFERENCE, linestyle="--", label="treat all")
+    axes.plot(any_table["threshold"], any_table["treat_none"], color=REFERENCE, linestyle=":", label="treat none")
+    _draw_lines(axes, curves, "threshold", "net_benefit")
+    if reader_curves is not None:
+        _draw_reader_curves(axes, reader_curves, thresholds)
+    top = max(float(table["high"].max()) for table in curves.values())
+    axes.set(xlim=thresholds, ylim=(-0.15 * top, 1.05 * top), xlabel="Threshold probability", ylabel="Net benefit")
+    set_legend(axes, lines)
+    return figure
+
+
+@styled
+def risk_distribution_plot(distribution: pd.DataFrame, title: str = "Predicted risk by outcome") -> Figure:
+    """Draw the distribution of the predicted risk, one panel per outcome: table of `curves.risk_distribution`."""
+    labels = list(dict.fromkeys(distribution["label"]))
+    figure, panels = new_panels(6.4, 1.2 + 1.7 * len(labels), len(labels), 1, sharex=True, sharey=True)
+    panels[0].set_title(title)
+    for axes, label, colour in zip(panels, labels, COLOURS, strict=False):
+        table = distribution[distribution["label"] == label]
+        width = table["risk_to"] - table["risk_from"]
+        centre = table["risk_from"] + width / 2
+        axes.bar(centre, table["share"], width * 0.9, color=colour)
+        error = [(table["share"] - table["low"]).clip(0), (table["high"] - table["share"]).clip(0)]
+        axes.errorbar(centre, table["share"], error, fmt="none", ecolor="#444444", elinewidth=1)
+        axes.set_ylabel("Share")
+        axes.annotate(label, (0.5, 0.97), xycoords="axes fraction", ha="center", va="top", color=colour, weight="bold")
+        axes.grid(visible=False, axis="x")
+    panels[-1].set(xlim=(0, 1), xlabel="Predicted probability")
+    return figure
+
+
+@styled
+def roc_panels_plot(families: Mapping[str, Curves]) -> Figure:
+    """Draw ROC curves, one panel per family.
+
+    Args:
+        families: tables of `curves.roc_curve` by model, by family. The first model of a family is drawn with its
+            interval band, the first `NAMED_AT_MOST` in a colour of their own, the others in gray.
+    """
+    return _draw_panels(families, ("false_positive_rate", "sensitivity"), ("1 − specificity", "Sensitivity"))
+
+
+@styled
+def calibration_panels_plot(families: Mapping[str, Curves]) -> Figure:
+    """Draw calibration curves (tables of `curves.calibration_curve`) in the panels of `roc_panels_plot`."""
+    return _draw_panels(families, ("predicted", "observed"), ("Predicted probability", "Observed share"))
+
+
+def _draw_lines(axes: Axes, curves: Curves, x: str, y: str) -> None:
+    for (name, table), (colour, line_style) in zip(curves.items(), line_looks(curves), strict=False):
+        axes.plot(table[x], table[y], color=colour, linestyle=line_style, label=name)
+        if len(curves) <= BANDS_AT_MOST:
+            axes.fill_between(table[x], table["low"], table["high"], color=colour, alpha=BAND_OPACITY, linewidth=0)
+
+
+def _draw_reader_points(axes: Axes, points: pd.DataFrame) -> None:
+    axes.plot(1 - points["specificity"], points["sensitivity"], "D", color="black", markersize=5, label="reader")
+    for cut, sensitivity, specificity in zip(points["cut"], points["sensitivity"], points["specificity"], strict=True):
+        point = (1 - specificity, sensitivity)
+        axes.annotate(cut, point, xytext=(7, -11), textcoords="offset points", fontsize=9, bbox=PLATE)
+
+
+def _draw_reader_curves(axes: Axes, reader_curves: pd.DataFrame, thresholds: tuple[float, float]) -> None:
+    for index, (cut, table) in enumerate(reader_curves.groupby("cut", sort=False)):
+        label = "reader" if index == 0 else None
+        axes.plot(table["threshold"], table["net_benefit"], color="black", linewidth=1, label=label)
+        # Names stand near the left edge, each a little further right than the one before.
+        start = table[table["threshold"] >= thresholds[0] + 0.02 + 0.09 * index].iloc[0]
+        axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9, va="bottom", bbox=PLATE)
+
+
+def _set_unit_square(axes: Axes, x: str, y: str) -> None:
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y)
+    axes.set_aspect("equal")
+
+
+def _draw_panels(families: Mapping[str, Curves], columns: tuple[str, str], labels: tuple[str, str]) -> Figure:
+    # Placed by hand: an automatic layout cuts legends that stand below axes of a fixed aspect.
+    below = BELOW + LEGEND_LINE * max(min(len(curves), NAMED_AT_MOST + 1) for curves in families.values())
+    width, height = (LEFT + PANEL) * len(families) + RIGHT, ABOVE + PANEL + below
+    figure = Figure(figsize=(width, height))
+    for position, (family, curves) in enumerate(families.items()):
+        left = LEFT + (LEFT + PANEL) * position
+        axes = figure.add_axes((left / width, below / height, PANEL / width, PANEL / height))
+        axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
+        _draw_family(axes, curves, *columns)
+        axes.set(title=family.capitalize(), xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=labels[0])
+        axes.legend(loc="upper left", bbox_to_anchor=(0, (LEGEND_LINE / 2 - BELOW) / PANEL), borderaxespad=0)
+        if position == 0:
+            axes.set_ylabel(labels[1])
+    return figure
+
+
+def _draw_family(axes: Axes, curves: Curves, x: str, y: str) -> None:
+    for position, ((name, table), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
+        first = position == 0
+        # The first line is broad and lies below the others, so that both stay visible where they meet.
+        width, order = (2.6, 2) if first else (1.3, 3)
+        axes.plot(table[x], table[y], color=colour, linewidth=width, label=name, zorder=order)
+        if first:
+            axes.fill_between(table[x], table["low"], table["high"], color=colour, alpha=BAND_OPACITY, linewidth=0)
+    others = list(curves.values())[NAMED_AT_MOST:]
+    for position, table in enumerate(others):
+        label = f"{len(others)} more" if position == 0 else None
+        axes.plot(table[x], table[y], color=OTHERS, linewidth=1, label=label, zorder=1)

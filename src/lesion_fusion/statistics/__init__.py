@@ -1,0 +1,1 @@
+"""Bootstrap, metrics, curves and tests from arrays alone: knows no cohort and no table."""

@@ -1,0 +1,182 @@
+"""The one registry of metrics: what each is called, how it is computed, and where it stands.
+
+Leaderboard, MLflow, report and documentation read `METRICS`; a metric is added here alone (and described in
+docs/reference/metrics.md). A metric that is not defined for the cases given is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lesion_fusion.statistics import weighted
+from lesion_fusion.statistics.weighted import Bools, Floats, Indices, ratio
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Predictions of n cases and b weightings of them.
+
+    `labels` and `decisions` (n,) are class indices, `probabilities` (n, classes) sum to 1, `weights` are (n, b).
+    """
+
+    labels: Indices
+    probabilities: Floats
+    decisions: Indices
+    weights: Floats
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return self.probabilities.shape[1]
+
+    @cached_property
+    def table(self) -> Floats:
+        """The confusion matrices (label, decision, b)."""
+        return weighted.confusion(self.labels, self.decisions, self.classes, self.weights)
+
+    @cached_property
+    def right(self) -> Floats:
+        """The weight of the cases of each class that are decided rightly (classes, b)."""
+        return np.einsum("kkb->kb", self.table)
+
+    @cached_property
+    def recall(self) -> Floats:
+        """The share of each class that is decided rightly (classes, b)."""
+        return ratio(self.right, self.table.sum(axis=1))
+
+    def mean_over_classes(self, metric: Callable[[Bools, Floats, Floats], Floats]) -> Floats:
+        """Return `metric` of the second of two classes, or the mean (b,) over more classes, each against the rest."""
+        classes = [1] if self.classes == 2 else range(self.classes)
+        found = [metric(self.labels == k, self.probabilities[:, k], self.weights) for k in classes]
+        return found[0] if self.classes == 2 else np.mean(found, axis=0)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that describes a model's predictions.
+
+    `value` gives it (b,) under weights; `perfect` is its value for a perfect model; `digits` are its decimal places.
+    `share_of` says of a share which cases (n,) it is a share of. A metric `of_two_classes` is not given for more; one
+    that is not `tabulated` stands in a model's own section, not in the table of its family.
+    """
+
+    label: str
+    value: Callable[[Sample], Floats]
+    perfect: int
+    digits: int = 3
+    share_of: Callable[[Sample], Bools] | None = None
+    of_two_classes: bool = False
+    tabulated: bool = True
+
+
+def _brier(sample: Sample) -> Floats:
+    if sample.classes == 2:
+        return weighted.mean((sample.probabilities[:, 1] - (sample.labels == 1)) ** 2, sample.weights)
+    truth = np.eye(sample.classes)[sample.labels]
+    return weighted.mean(((sample.probabilities - truth) ** 2).sum(axis=1), sample.weights)
+
+
+def _log_loss(sample: Sample) -> Floats:
+    own = sample.probabilities[np.arange(len(sample.labels)), sample.labels]
+    return weighted.mean(-np.log(np.clip(own, np.finfo(np.float64).eps, 1.0)), sample.weights)
+
+
+def _expected_calibration_error(sample: Sample) -> Floats:
+    if sample.classes == 2:
+        correct, confidence = sample.labels == 1, sample.probabilities[:, 1]
+    else:
+        correct, confidence = sample.probabilities.argmax(axis=1) == sample.labels, sample.probabilities.max(axis=1)
+    return weighted.expected_calibration_error(correct.astype(np.float64), confidence, sample.weights)
+
+
+def _f1_of_classes(sample: Sample) -> Floats:
+    # Twice the agreement over what was so labelled plus what was so decided.
+    return ratio(2 * sample.right, sample.table.sum(axis=1) + sample.table.sum(axis=0))
+
+
+def _f1(sample: Sample) -> Floats:
+    return _f1_of_classes(sample)[1] if sample.classes == 2 else macro_f1(sample)
+
+
+def macro_f1(sample: Sample) -> Floats:
+    """Return the mean (b,) of F1 over the classes, also of two."""
+    return _f1_of_classes(sample).mean(axis=0)
+
+
+def _predictive_value(sample: Sample, decision: int) -> Floats:
+    return ratio(sample.table[decision, decision], sample.table[:, decision].sum(axis=0))
+
+
+METRICS: Mapping[str, Metric] = {
+    "auroc": Metric("AUROC", lambda sample: sample.mean_over_classes(weighted.auroc), 1),
+    "average_precision": Metric(
+        "Average precision", lambda sample: sample.mean_over_classes(weighted.average_precision), 1
+    ),
+    "brier": Metric("Brier score", _brier, 0),
+    "log_loss": Metric("Log loss", _log_loss, 0, tabulated=False),
+    "calibration_slope": Metric(
+        "Calibration slope",
+        lambda sample: sample.mean_over_classes(weighted.calibration_slope),
+        1,
+        digits=2,
+        of_two_classes=True,
+    ),
+    "calibration_intercept": Metric(
+        "Calibration intercept",
+        lambda sample: sample.mean_over_classes(weighted.calibration_intercept),
+        0,
+        digits=2,
+        of_two_classes=True,
+    ),
+    "expected_calibration_error": Metric("Expected calibration error", _expected_calibration_error, 0, tabulated=False),
+    "sensitivity": Metric(
+        "Sensitivity",
+        lambda sample: sample.recall[1],
+        1,
+        share_of=lambda sample: sample.labels == 1,
+        of_two_classes=True,
+    ),
+    "specificity": Metric(
+        "Specificity",
+        lambda sample: sample.recall[0],
+        1,
+        share_of=lambda sample: sample.labels == 0,
+        of_two_classes=True,
+    ),
+    "ppv": Metric(
+        "PPV",
+        lambda sample: _predictive_value(sample, 1),
+        1,
+        share_of=lambda sample: sample.decisions == 1,
+        of_two_classes=True,
+    ),
+    "npv": Metric(
+        "NPV",
+        lambda sample: _predictive_value(sample, 0),
+        1,
+        share_of=lambda sample: sample.decisions == 0,
+        of_two_classes=True,
+    ),
+    "accuracy": Metric(
+        "Accuracy",
+        lambda sample: ratio(sample.right.sum(axis=0), sample.table.sum(axis=(0, 1))),
+        1,
+        share_of=lambda sample: np.ones(len(sample.labels), dtype=bool),
+    ),
+    "balanced_accuracy": Metric("Balanced accuracy", lambda sample: sample.recall.mean(axis=0), 1, tabulated=False),
+    "f1": Metric("F1", _f1, 1),
+}
+
+
+def metrics_for(classes: int) -> dict[str, Metric]:
+    """Return the metrics given for a number of classes, in the order of tables."""
+    return {name: metric for name, metric in METRICS.items() if classes == 2 or not metric.of_two_classes}
+
+
+def tabulated_metrics() -> list[str]:
+    """Return the names of the metrics that stand in the tables of families."""
+    return [name for name, metric in METRICS.items() if metric.tabulated]
