@@ -1,160 +1,140 @@
-"""Nodes that run the published protocol and its leak-free counterpart and compare them."""
+"""Nodes that run the published protocol and its leak-free counterpart, compare them, draw and report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.imaging.case_files import Files
-from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.published_study.cells import Sample
-from lesion_fusion.published_study.classifiers import Tables, evaluate_classifier
-from lesion_fusion.published_study.comparison import compare_protocols, luck_of_one_test_set, worth_of_shortcuts
-from lesion_fusion.published_study.late import evaluate_late
-from lesion_fusion.published_study.parameters import PaperReproduction, StudyNetwork
-from lesion_fusion.published_study.pictures import look_at
-from lesion_fusion.published_study.rows import balanced_rows, permute_labels
+from lesion_fusion.evaluation.curves import class_distribution, confusion_table, roc_curve
+from lesion_fusion.evaluation.judge import Evaluation, Judge
+from lesion_fusion.imaging.case_files import Files, read_cases
+from lesion_fusion.imaging.lesion_image import masked_full, merge_masks
+from lesion_fusion.plots.classes import class_distribution_plot, confusion_matrix_plot
+from lesion_fusion.plots.curves import roc_panels_plot
+from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
+from lesion_fusion.plots.published_study import accuracies_plot, luck_plot, shortcuts_plot, training_plot
+from lesion_fusion.plots.style import as_png
+from lesion_fusion.published_study.comparison import (
+    compare_protocols,
+    comparison_columns,
+    gain_by_shortcuts,
+    luck_of_one_test_set,
+)
+from lesion_fusion.published_study.evaluation import Cell, Sample, Tables, evaluate_family, of_cell
+from lesion_fusion.published_study.page import write_page
+from lesion_fusion.published_study.parameters import PaperReproduction
+from lesion_fusion.published_study.protocol import Protocol
+from lesion_fusion.published_study.rows import MASKINGS, row_images, study_rows
+from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.tabular.parameters import Tuning
 
+COPIES_SHOWN = 5
+
 # A family without a model has the columns all the same.
-_NOTHING = (pd.DataFrame(columns=["protocol", "family", "model", "repeat", "fold", "case_id", "label"]),) * 2
+_EMPTY = pd.DataFrame(columns=["protocol", "family", "model", "repeat", "fold", "case_id", "label"])
 
 
-def make_rows(cases: pd.DataFrame, parameters: PaperReproduction, study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
+def make_rows(cases: pd.DataFrame, parameters: PaperReproduction, study: Study) -> pd.DataFrame:
     """Return the rows of the study, copies included, and those of the same cases with their labels permuted."""
-    noise = parameters.alteration.noise
-    return (
-        balanced_rows(cases, noise, study.seed),
-        balanced_rows(permute_labels(cases, study.seed), noise, study.seed),
-    )
+    return study_rows(cases, parameters.alteration.noise, study.seed)
 
 
-def look_at_rows(
+def prepare_images(
     rows: pd.DataFrame, raw_images: Files, raw_masks: Files, parameters: PaperReproduction, study: Study
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Return masked images and descriptors of all rows, copies altered."""
-    return look_at(rows, raw_images, raw_masks, parameters.alteration, parameters.image_size, study.seed)
-
-
-def gather_samples(
-    rows: pd.DataFrame,
-    images: np.ndarray,
-    descriptors: pd.DataFrame,
-    permuted_rows: pd.DataFrame,
-    permuted_images: np.ndarray,
-    permuted_descriptors: pd.DataFrame,
-) -> dict[bool, Sample]:
-    """Return rows, images and descriptors by whether the labels are permuted."""
-    return {
-        False: Sample(rows, images, descriptors),
-        True: Sample(permuted_rows, permuted_images, permuted_descriptors),
-    }
+    return row_images(rows, raw_images, raw_masks, parameters.alteration, parameters.image_size, study.seed)
 
 
 def reproduce_clinical(
-    samples: Mapping[bool, Sample],
+    rows: pd.DataFrame,
+    images: np.ndarray,
+    descriptors: pd.DataFrame,
     parameters: PaperReproduction,
     tuning: Tuning,
     study: Study,
-) -> Tables:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return predictions and inner predictions of the clinical models in all their cells."""
-    return _joined(
-        tables
-        for name, model in parameters.clinical.items()
-        for tables in evaluate_classifier(f"clinical.{name}", model, samples, parameters, tuning, study.seed)
-    )
+    found = evaluate_family("clinical", Sample(rows, images, descriptors), parameters, tuning, study.seed)
+    return _joined(found.predictions), _joined(found.inner_predictions)
 
 
 def reproduce_imaging(
-    samples: Mapping[bool, Sample],
+    rows: pd.DataFrame,
+    images: np.ndarray,
+    descriptors: pd.DataFrame,
     parameters: PaperReproduction,
     tuning: Tuning,
     study: Study,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return predictions, inner predictions, embeddings and histories of the imaging models in all their cells."""
-    tables, embeddings, histories = [], [], []
-    for name, model in parameters.imaging.items():
-        full_name = f"imaging.{name}"
-        if isinstance(model, StudyNetwork):
-            # Imported here: keras takes seconds to import, and the clinical models do without it.
-            from lesion_fusion.published_study.networks import evaluate_network
-
-            for trained in evaluate_network(full_name, model, samples, parameters, study.seed):
-                tables.append((trained.predictions, trained.inner_predictions))
-                embeddings.append(trained.embeddings)
-                histories.append(trained.history)
-        else:
-            tables += evaluate_classifier(full_name, model, samples, parameters, tuning, study.seed)
-    empty = [pd.DataFrame(columns=["protocol", "model", "repeat", "fold"])]
+    """Return predictions, inner predictions, embeddings and training log of the imaging models in all their cells."""
+    found = evaluate_family("imaging", Sample(rows, images, descriptors), parameters, tuning, study.seed)
     return (
-        *_joined(tables),
-        pd.concat(embeddings or empty, ignore_index=True),
-        pd.concat(histories or empty, ignore_index=True),
+        _joined(found.predictions),
+        _joined(found.inner_predictions),
+        _joined(found.embeddings),
+        _joined(found.training_log),
     )
 
 
 def reproduce_fusion(
-    samples: Mapping[bool, Sample],
-    clinical_predictions: pd.DataFrame,
-    clinical_inner_predictions: pd.DataFrame,
-    imaging_predictions: pd.DataFrame,
-    imaging_inner_predictions: pd.DataFrame,
+    rows: pd.DataFrame,
+    images: np.ndarray,
+    descriptors: pd.DataFrame,
+    clinical: pd.DataFrame,
+    clinical_inner: pd.DataFrame,
+    imaging: pd.DataFrame,
+    imaging_inner: pd.DataFrame,
     embeddings: pd.DataFrame,
     parameters: PaperReproduction,
     tuning: Tuning,
     study: Study,
-) -> Tables:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return predictions and inner predictions of the fused models in all their cells."""
-    members = _joined(
-        [(clinical_predictions, clinical_inner_predictions), (imaging_predictions, imaging_inner_predictions)]
-    )
-    tables: list[Tables] = []
-    for name, model in parameters.fusion.items():
-        full_name = f"fusion.{name}"
-        if isinstance(model, LateFusion):
-            tables += evaluate_late(full_name, model, members, samples, parameters, tuning, study.seed)
-        else:
-            tables += evaluate_classifier(full_name, model, samples, parameters, tuning, study.seed, embeddings)
-    return _joined(tables)
+    read = Tables([clinical, imaging], [clinical_inner, imaging_inner], [embeddings])
+    found = evaluate_family("fusion", Sample(rows, images, descriptors), parameters, tuning, study.seed, read)
+    return _joined(found.predictions), _joined(found.inner_predictions)
 
 
 def gather_predictions(clinical: pd.DataFrame, imaging: pd.DataFrame, fusion: pd.DataFrame) -> pd.DataFrame:
     """Return the predictions of all families, one below the other."""
-    return pd.concat([clinical, imaging, fusion], ignore_index=True)
+    return _joined([clinical, imaging, fusion])
+
+
+def make_judge(rows: pd.DataFrame, evaluation: Evaluation, study: Study) -> Judge:
+    """Return what all models are judged with; a row belongs to the same patient with and without permuted labels."""
+    return evaluation.judge(rows.drop_duplicates("case_id"), study.seed)
 
 
 def compare(
-    predictions: pd.DataFrame,
-    rows: pd.DataFrame,
-    permuted_rows: pd.DataFrame,
-    parameters: PaperReproduction,
-    evaluation: Evaluation,
-    study: Study,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the comparison of the protocols, the worth of each shortcut and the luck of one test set."""
-    bootstrap = (evaluation.resamples, evaluation.confidence, study.seed)
-    return (
-        compare_protocols(predictions, {False: rows, True: permuted_rows}, parameters, bootstrap),
-        worth_of_shortcuts(predictions, rows, parameters, bootstrap),
-        luck_of_one_test_set(predictions, parameters),
-    )
+    predictions: pd.DataFrame, judge: Judge, parameters: PaperReproduction
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, dict[str, float]]]:
+    """Return the comparison of the protocols, the gain by each shortcut, the luck of one test set, and metrics.
 
-
-def headline_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Return accuracy and AUROC of every model under each protocol, as MLflow's dataset of metrics takes them."""
-    chosen = comparison[comparison["metric"].isin(["accuracy", "auroc"])]
-    return {
+    The metrics are accuracy and AUROC of every model under each protocol, as MLflow's dataset takes them.
+    """
+    comparison = compare_protocols(predictions, judge, parameters)
+    metrics = {
         f"{row['family']}.{row['model']}.{column}.{row['metric']}": {"value": float(row[column]), "step": 0}
-        for _, row in chosen.iterrows()
+        for _, row in comparison[comparison["metric"].isin(["accuracy", "auroc"])].iterrows()
         for column in ("reproduced", "leak_free", "no_signal")
         if np.isfinite(row[column])
     }
+    shortcuts = gain_by_shortcuts(predictions, judge, parameters)
+    return comparison, shortcuts, luck_of_one_test_set(predictions, parameters), metrics
 
 
-def _joined(tables: Iterable[Tables]) -> Tables:
-    predictions, inner = zip(*(list(tables) or [_NOTHING]), strict=True)
-    return pd.concat(predictions, ignore_index=True), pd.concat(inner, ignore_index=True)
+def draw_rows(
+    rows: pd.DataFrame, images: np.ndarray, raw_images: Files, raw_masks: Files, parameters: PaperReproduction
+) -> dict[str, Figure]:
+    """Return plots of the rows: classes before and after balancing, what masking shows, cases above their copies."""
+    originals = rows[(rows["copy"] == 0) & ~rows["permuted"]]
+    classes = Protocol().classes
+    counts = [
+        class_distribution(originals["label"], classes, "as collected"),
+        class_distribution(rows.loc[~rows["permuted"], "label"], classes, "with altered copies"),
+    ]
