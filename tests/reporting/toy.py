@@ -14,30 +14,32 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.defects import assemble_cases
+from lesion_fusion.cohort.assembly import assemble_cases
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.schema import split_cell
-from lesion_fusion.cohort.study import Study, study_cases
+from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
-from lesion_fusion.evaluation.candidates import keep_candidates
+from lesion_fusion.cohort.targets import study_cases
+from lesion_fusion.evaluation.comparisons import (
+    PlannedComparisons,
+    keep_candidates,
+    missing_modality,
+    planned_comparisons,
+)
+from lesion_fusion.evaluation.judge import Evaluation, summary
 from lesion_fusion.evaluation.leaderboard import leaderboard
-from lesion_fusion.evaluation.missing_modality import missing_modality
-from lesion_fusion.evaluation.planned_comparisons import PlannedComparisons, planned_comparisons
-from lesion_fusion.evaluation.summary import summary
 from lesion_fusion.explanation.parameters import Explanation
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.parameters import Parameters
-from lesion_fusion.pipelines.model.evaluation_nodes import Evaluation
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.reporting.panels import as_png
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.tabular.calibration import Calibration
-from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.encoding import feature_table, make_encoder
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 
 CLINICAL, IMAGING, FUSION = "clinical.logistic_regression", "imaging.network", "fusion.late"
@@ -67,7 +69,7 @@ PLANNED = PlannedComparisons.model_validate(
 FINDING = {
     "number": "LF203",
     "severity": "warning",
-    "title": "Missingness associated with the outcome",
+    "title": "Missingness that tells the outcome",
     "sentence": "58% of the cases without signs are malignant.",
     "cases": [],
     "columns": ["signs"],
@@ -174,7 +176,7 @@ def toy_study(
     evaluation = Evaluation(resamples=RESAMPLES, baseline=CLINICAL)
     chosen = study_cases(cases, study.target)
     folds = make_folds(chosen, 3, 2, study.seed)
-    patients = chosen[["case_id", "patient_id"]]
+    judge = evaluation.judge(chosen, study.seed)
     toy = ToyStudy((CLINICAL, IMAGING, FUSION))
     predictions = []
     for name, signal, repeats in zip(toy.names, signals, (2, 1, 2), strict=True):
@@ -184,7 +186,7 @@ def toy_study(
         toy.datasets |= {
             f"params:{name}": PARAMETERS[name],
             f"{name}.predictions": table,
-            f"{name}.metrics": summary(table, patients, RESAMPLES, 0.95, study.seed),
+            f"{name}.metrics": summary(table, judge),
             f"{name}.training_log": toy_log(name, [*places, (REFIT, REFIT)]),
             f"{name}.roc_curve": picture(),
             f"{name}.calibration_curve": picture(),
@@ -212,17 +214,14 @@ def toy_study(
         "image_descriptors": pd.DataFrame({"case_id": chosen["case_id"], "feret_mm": 12.0}),
         "folds": folds,
         "study_tags": {"cohort_digest": "c0ffee", "folds_digest": "f01d5", "seed": "1"},
-        "leaderboard": leaderboard(predictions, patients, CLINICAL, RESAMPLES, 0.95, study.seed),
-        "planned_comparisons": planned_comparisons(predictions, PLANNED, patients, RESAMPLES, 0.95, study.seed),
-        "candidates": keep_candidates(predictions, {FUSION: CLINICAL}, patients, RESAMPLES, 0.95, study.seed),
+        "leaderboard": leaderboard(predictions, judge, CLINICAL),
+        "planned_comparisons": planned_comparisons(predictions, PLANNED, judge),
+        "candidates": keep_candidates(predictions, {FUSION: CLINICAL}, judge),
         "missing_modality": missing_modality(
             predictions[2:],
             {FUSION: predictions[0].assign(family="fusion", model="late", without="image")},
             ["image", "record"],
-            patients,
-            RESAMPLES,
-            0.95,
-            study.seed,
+            judge,
         ),
         "promotion": decisions,
         "cohort_audit": {"cases": len(cases), "patients": n, "findings": [FINDING], "unexplained": ["LF203"]},

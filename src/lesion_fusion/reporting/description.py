@@ -1,67 +1,15 @@
-"""A model in words and in its folds: what it is, what was tried, what was chosen."""
+"""A model's training in words: what was settled in each fold, and what was tried."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import pandas as pd
 
 from lesion_fusion.evaluation.judge import per_fold
-from lesion_fusion.notation import listing, number, words
+from lesion_fusion.notation import number
 from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
-
-# Names that are more than their words.
-CLASSIFIERS = {
-    "adaboost": "AdaBoost",
-    "k_nearest_neighbours": "k-nearest neighbours",
-    "mlp": "multilayer perceptron",
-    "svm_rbf": "SVM with RBF kernel",
-    "xgboost": "XGBoost",
-}
-VIEWS = {
-    "record": "the record",
-    "record_representation": "a representation of the record learned by a perceptron",
-    "image_descriptors": "the image descriptors",
-    "embeddings": "a network's embeddings",
-    "pixels": "the image's pixels, averaged over areas",
-}
-# What the numbers are that a rule of late fusion settles for its members.
-MEANING = {
-    "mean": "",
-    "majority_vote": "the members' thresholds",
-    "weighted": "the members' weights",
-    "stacking": "coefficients of the members' log-odds; of boosting those it starts from; of a forest importances",
-}
-# What a rule of late fusion learns inside a training fold.
-SETTLED = {
-    "mean": "nothing",
-    "majority_vote": "the thresholds at which members vote",
-    "weighted": "the members' weights",
-    "stacking": "nothing; the stacker's settings are fixed",
-}
-JOINTS = {
-    "gated": "gates",
-    "attention": "attention",
-    "concatenation": "a dense layer",
-}
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a model is, what it sees, what was tuned, and how many configurations were tried in each training fold.
-
-    `settled` says what the numbers of a fold are where their names alone don't.
-    """
-
-    what: str
-    sees: str
-    tuned: str
-    tried: int
-    settled: str = ""
-
 
 @dataclass(frozen=True)
 class FoldRow:
@@ -84,74 +32,6 @@ class PointRow:
     score: float
     trainings: int
     chosen: int
-
-
-def describe(parameters: Mapping[str, Any]) -> Description:
-    """Return the description of a model from its parameters: late fusion, network or tuned classifier."""
-    if "members" in parameters:
-        rule, classifier = parameters["rule"], parameters["classifier"]
-        stacker = f" by {CLASSIFIERS.get(classifier, words(classifier))}" if classifier else ""
-        return Description(
-            what=f"late fusion, {words(rule)}{stacker}",
-            sees=f"the probabilities of {listing(list(parameters['members']))}",
-            tuned=SETTLED[rule] if parameters["calibrated"] else "nothing",
-            tried=1,
-            settled=MEANING[rule],
-        )
-    if "transferred" in parameters:
-        return Description(
-            what=f"{parameters['transferred']}, trained on that cohort alone",
-            sees="the image",
-            tuned="its calibration" if parameters["calibrated"] else "nothing",
-            tried=1,
-        )
-    network = parameters.get("network")
-    if isinstance(network, Mapping):
-        joint = "fusion" in parameters
-        view = parameters.get("image_input")
-        image = f"the image ({words(view)})" if view else "the image"
-        return Description(
-            what=f"network {network['backbone']}, {_training(network)}"
-            + (f", joined with a network of the record by {JOINTS[parameters['fusion']]}" if joint else ""),
-            sees=f"the record and {image}" if joint else image,
-            tuned=f"epochs, at most {network['epochs']} ({network['optimizer']}, batches of {network['batch_size']})",
-            tried=1,
-        )
-    tuned, tried = _tried(parameters)
-    return Description(
-        what=CLASSIFIERS.get(parameters["classifier"], words(parameters["classifier"])),
-        sees=listing([VIEWS[view] for view in parameters["views"]]) + (f" ({network})" if network else ""),
-        tuned=tuned,
-        tried=tried,
-    )
-
-
-def _training(network: Mapping[str, Any]) -> str:
-    """Return how a network is trained, in words."""
-    if network["regime"] == "scratch":
-        return "trained from random weights"
-    if network["regime"] == "frozen":
-        return f"a head trained on its frozen features (weights: {network['weights']})"
-    head = "a new head first, then " if network["head_epochs"] else ""
-    layers = "all layers" if network["unfrozen_share"] == 1 else "its upper blocks"
-    return f"trained on from the weights {network['weights']}: {head}{layers}"
-
-
-def _tried(parameters: Mapping[str, Any]) -> tuple[str, int]:
-    """Return a classifier's grid or searched space in words, and how many points of it each training tries."""
-    search = parameters.get("search")
-    if search:
-        ranges = [f"{name}: {_range(dimension)}" for name, dimension in search["space"].items()]
-        return f"{'; '.join(ranges)} (searched by Optuna)", search["trials"]
-    grid = parameters.get("grid") or {}
-    values = [f"{name}: {', '.join(map(_value, values))}" for name, values in grid.items()]
-    return "; ".join(values) or "nothing", prod(len(values) for values in grid.values())
-
-
-def _range(dimension: Mapping[str, Any]) -> str:
-    if dimension["choices"]:
-        return ", ".join(map(_value, dimension["choices"]))
-    return f"{_value(dimension['low'])} to {_value(dimension['high'])}{', logarithmic' if dimension['log'] else ''}"
 
 
 def fold_rows(predictions: pd.DataFrame, training_log: pd.DataFrame) -> list[FoldRow]:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lesion_fusion.evaluation.leaderboard import best_of_each_family
+from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.notation import Estimate
 from lesion_fusion.statistics.metrics import METRICS
 
@@ -49,18 +50,18 @@ class Place:
     n: int
     n_patients: int
     n_repeats: int
-    figures: Mapping[str, Estimate]
+    metrics: Mapping[str, Estimate]
     against_baseline: Comparison | None
 
     @property
-    def full(self) -> str:
+    def full_name(self) -> str:
         """`<family>.<model>`."""
         return f"{self.family}.{self.model}"
 
     @property
     def auroc(self) -> Estimate:
         """Its AUROC."""
-        return self.figures["auroc"]
+        return self.metrics["auroc"]
 
 
 def verdict(difference: float, p: float, confidence: float) -> Verdict:
@@ -84,7 +85,7 @@ def places(leaderboard: pd.DataFrame, baseline: str, confidence: float) -> list[
             n=int(row["n"]),
             n_patients=int(row["n_patients"]),
             n_repeats=int(row["n_repeats"]),
-            figures={
+            metrics={
                 name: Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"])
                 for name in METRICS
                 if not math.isnan(row.get(name, math.nan))
@@ -108,6 +109,12 @@ def best_of_families(board: Sequence[Place]) -> dict[str, Place]:
     )
     best = best_of_each_family(table)
     return dict(zip(best["family"], best["place"], strict=True))
+
+
+def models_on_board(board: Sequence[Place], *families: Family) -> dict[str, Trained]:
+    """Return the models of `board` by `<family>.<model>`, in its order."""
+    models = {name: trained for family in families for name, trained in family.models.items()}
+    return {place.full_name: models[place.full_name] for place in board}
 
 
 def comparisons(table: pd.DataFrame, confidence: float) -> list[Comparison]:

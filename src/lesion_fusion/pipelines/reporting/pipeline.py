@@ -1,238 +1,117 @@
-"""The pipeline of reporting."""
+"""The pipeline of reporting: tables and plots over all models, a node per section, and the page of all sections."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.pipelines.reporting.comparison_nodes import compare_in_subgroups, draw_comparisons
-from lesion_fusion.pipelines.reporting.explanation_nodes import (
-    draw_contributions,
-    explain_best,
-    lay_out_contributions,
-)
-from lesion_fusion.pipelines.reporting.figure_nodes import (
-    draw_calibration_curves,
-    draw_class_distribution,
-    draw_decision_curves,
-    draw_leaderboard,
-    draw_risk_distributions,
-    draw_roc_curves,
-    lay_out_confusion_matrices,
-)
-from lesion_fusion.pipelines.reporting.network_nodes import (
-    draw_augmentation,
-    draw_image_inputs,
-    gather_networks,
-    tabulate_networks,
-)
-from lesion_fusion.pipelines.reporting.nodes import (
-    FIGURES,
-    OF_MODEL,
+from lesion_fusion.pipelines.reporting.explanation_nodes import draw_contributions, explain_best
+from lesion_fusion.pipelines.reporting.page_nodes import write_report
+from lesion_fusion.pipelines.reporting.plot_nodes import draw_examples, draw_report
+from lesion_fusion.pipelines.reporting.table_nodes import (
     compare_families,
-    describe_participants,
-    gather_figures,
-    gather_importances,
-    gather_results,
-    tabulate_families,
-    write_report,
-)
-from lesion_fusion.pipelines.reporting.reader_nodes import (
+    compare_in_subgroups,
     compare_with_reader,
-    draw_against_reader,
-    look_at_subgroups,
+    tabulate_models,
+    tabulate_networks,
+    tabulate_subgroups,
 )
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.reporting.sections import SECTIONS
 
-# What shows a network in the report, and the dataset it is.
-PARTS_OF_NETWORK = {
-    "training_curves": "training_curves",
-    "attention": "attention_figure",
-    "gallery": "gallery",
-    "attention_by_class": "attention_by_class",
-}
+MODELS = ["clinical_models", "imaging_models", "fusion_models"]
+PLOTS = ["clinical_plots", "imaging_plots", "fusion_plots"]
+CASES = ["study_cases", "image_descriptors"]
 
 
-def create_pipeline(
-    all_models: Sequence[str],
-    classifiers: Mapping[str, TabularModel],
-    networks: Sequence[str],
-    compared: Sequence[str],
-    image_input: str,
-) -> Pipeline:
-    """Return the stage `reporting`.
+def create_pipeline(image_input: str) -> Pipeline:
+    """Return the stage `reporting`; examples of images are drawn as the image input of this name shows them."""
+    return Pipeline([*_tables(), *_plots(image_input), *_pages()], tags="reporting")
 
-    `all_models` are the full names of the candidates of all families, `classifiers` those of them over a feature table,
-    with their parameters, `networks` those that were trained, `compared` the models of the planned
-    comparisons, `image_input` the image input that examples are drawn of.
-    """
-    of_models = [name for model in all_models for name in _of_model(model)]
-    families = list(dict.fromkeys(name.partition(".")[0] for name in all_models))
-    board = ["leaderboard", "params:evaluation"]
-    of_images = f"params:preprocessing.image_inputs.{image_input}"
-    examples = ["study_cases", "raw_images", "raw_masks", of_images, "params:study"]
-    judged = ["model_results", "study_cases", *board, "params:study"]
-    return Pipeline(
+
+def _tables() -> list[Node]:
+    return [
+        Node(tabulate_models, ["leaderboard", "params:evaluation"], "models_table", name="tabulate_models"),
+        Node(compare_families, [*MODELS, "leaderboard", "judge"], "family_comparisons", name="compare_families"),
+        Node(
+            compare_with_reader,
+            [*MODELS, "study_cases", "judge", "params:study"],
+            ["reader_comparison", "reader_operating_points"],
+            name="compare_with_reader",
+        ),
+        Node(
+            tabulate_subgroups,
+            [*MODELS, *CASES, "leaderboard", "judge", "params:study"],
+            "subgroups",
+            name="tabulate_subgroups",
+        ),
+        Node(
+            compare_in_subgroups,
+            [*MODELS, *CASES, "params:comparisons", "judge", "params:study"],
+            "subgroup_differences",
+            name="compare_in_subgroups",
+        ),
+        Node(
+            tabulate_networks, ["imaging_models", "imaging_metrics"], "network_combinations", name="tabulate_networks"
+        ),
+        Node(
+            explain_best,
+            [*MODELS, "leaderboard", "study_cases", "params:explanation", "params:study"],
+            "shap_values",
+            name="explain_best",
+        ),
+    ]
+
+
+def _plots(image_input: str) -> list[Node]:
+    return [
+        Node(
+            draw_report,
+            [
+                "study_cases",
+                *MODELS,
+                *PLOTS,
+                "leaderboard",
+                "planned_comparisons",
+                "promotion",
+                "reader_operating_points",
+                "judge",
+                "params:comparisons",
+                "params:evaluation",
+                "params:study",
+            ],
+            "report_plots",
+            name="draw_report",
+        ),
+        Node(
+            draw_examples,
+            [
+                "study_cases",
+                "raw_images",
+                "raw_masks",
+                f"params:preprocessing.image_inputs.{image_input}",
+                "params:study",
+            ],
+            "example_plots",
+            name="draw_examples",
+        ),
+        Node(draw_contributions, "shap_values", "shap_plots", name="draw_contributions"),
+    ]
+
+
+def _pages() -> list[Node]:
+    sections = [
+        Node(section.write, list(section.datasets), f"report_sections.{section.name}", name=f"write_{section.name}")
+        for section in SECTIONS
+    ]
+    joined = Node(
+        write_report,
         [
-            Node(gather_results, of_models, "model_results", name="gather_results"),
-            Node(
-                describe_participants,
-                ["cases", "excluded_cases", "study_cases", "folds", "params:study"],
-                "participants",
-                name="describe_participants",
-            ),
-            Node(
-                draw_class_distribution,
-                ["study_cases", "params:study"],
-                "class_distribution",
-                name="draw_class_distribution",
-            ),
-            Node(draw_leaderboard, board, "leaderboard_figure", name="draw_leaderboard"),
-            Node(draw_roc_curves, judged, "roc_curves", name="draw_roc_curves"),
-            Node(draw_calibration_curves, judged, "calibration_curves", name="draw_calibration_curves"),
-            Node(draw_decision_curves, judged, "decision_curves", name="draw_decision_curves"),
-            Node(
-                lay_out_confusion_matrices,
-                ["model_results", *board],
-                "confusion_matrices",
-                name="lay_out_confusion_matrices",
-            ),
-            Node(
-                draw_risk_distributions,
-                ["model_results", "study_cases", "promotion", "params:evaluation", "params:study"],
-                "risk_distributions",
-                name="draw_risk_distributions",
-            ),
-            Node(
-                tabulate_families,
-                board,
-                {family: f"{family}_models_table" for family in families},
-                name="tabulate_families",
-            ),
-            Node(compare_families, judged, "family_comparisons", name="compare_families"),
-            Node(
-                compare_with_reader,
-                ["model_results", "study_cases", "params:evaluation", "params:study"],
-                ["reader_comparison", "reader_operating_points"],
-                name="compare_with_reader",
-            ),
-            Node(
-                draw_against_reader,
-                ["model_results", "study_cases", "reader_operating_points", *board, "params:study"],
-                "roc_against_reader",
-                name="draw_against_reader",
-            ),
-            Node(
-                look_at_subgroups,
-                ["model_results", "study_cases", "image_descriptors", *board, "params:study"],
-                "subgroups",
-                name="look_at_subgroups",
-            ),
-            Node(
-                draw_comparisons,
-                ["planned_comparisons", "params:comparisons"],
-                "comparison_figure",
-                name="draw_comparisons",
-            ),
-            Node(
-                compare_in_subgroups,
-                [
-                    "study_cases",
-                    "image_descriptors",
-                    "params:comparisons",
-                    "params:evaluation",
-                    "params:study",
-                    *(f"{name}.predictions" for name in compared),
-                ],
-                "subgroup_differences",
-                name="compare_in_subgroups",
-            ),
-            Node(gather_figures, list(FIGURES), "report_figures", name="gather_figures"),
-            Node(
-                gather_importances,
-                {name: f"{name}.permutation_importance_figure" for name in classifiers},
-                "importance_figures",
-                name="gather_importances",
-            ),
-            Node(
-                gather_networks,
-                {
-                    f"{name}/{part}": f"{name}.{dataset}"
-                    for name in networks
-                    for part, dataset in PARTS_OF_NETWORK.items()
-                },
-                "network_pictures",
-                name="gather_networks",
-            ),
-            Node(tabulate_networks, "model_results", "network_combinations", name="tabulate_networks"),
-            Node(draw_image_inputs, examples, "image_input_examples", name="draw_image_inputs"),
-            Node(draw_augmentation, examples, "augmentation_examples", name="draw_augmentation"),
-            Node(
-                explain_best,
-                {
-                    "leaderboard": "leaderboard",
-                    "cases": "study_cases",
-                    "image_descriptors": "image_descriptors",
-                    "explanation": "params:explanation",
-                    "study": "params:study",
-                    **{
-                        name: dataset
-                        for model, entry in classifiers.items()
-                        for name, dataset in _to_explain(model, entry)
-                    },
-                },
-                "shap_values",
-                name="explain_best",
-            ),
-            Node(draw_contributions, "shap_values", "shap_summaries", name="draw_contributions"),
-            Node(lay_out_contributions, "shap_summaries", "shap_summary", name="lay_out_contributions"),
-            Node(
-                write_report,
-                [
-                    "model_results",
-                    "report_figures",
-                    "importance_figures",
-                    "shap_values",
-                    "shap_summaries",
-                    "network_pictures",
-                    "network_combinations",
-                    "participants",
-                    "cohort_audit",
-                    "leaderboard",
-                    "family_comparisons",
-                    "reader_comparison",
-                    "reader_operating_points",
-                    "subgroups",
-                    "planned_comparisons",
-                    "subgroup_differences",
-                    "candidates",
-                    "missing_modality",
-                    "promotion",
-                    "study_tags",
-                    "params:report",
-                    "params:study",
-                    "params:tuning",
-                    "params:evaluation",
-                    "params:comparisons",
-                ],
-                "report",
-                name="write_report",
-            ),
+            "study_cases",
+            "study_tags",
+            "params:report",
+            "params:study",
+            *(f"report_sections.{section.name}" for section in SECTIONS),
         ],
-        tags="reporting",
+        "report",
+        name="write_report",
     )
-
-
-def _of_model(model: str) -> list[str]:
-    """Return what `gather_results` reads of a model."""
-    return [f"params:{model}", *(f"{model}.{part}" for part in OF_MODEL)]
-
-
-def _to_explain(model: str, entry: TabularModel) -> Iterator[tuple[str, str]]:
-    """Yield what `explain_best` reads of a classifier, the name it knows it by and the dataset."""
-    yield f"{model}.model", f"{model}.model"
-    if "embeddings" in entry.views:
-        yield f"{model}.embeddings", f"{entry.network}.embeddings"
-    if "pixels" in entry.views:
-        yield f"{model}.lesion_images", f"lesion_images.{entry.image_input}"
+    return [*sections, joined]

@@ -1,0 +1,207 @@
+"""Nodes that draw all models together, and what networks see of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.tables import records
+from lesion_fusion.evaluation.comparisons import PlannedComparisons
+from lesion_fusion.evaluation.curves import (
+    calibration_curve,
+    class_distribution,
+    decision_curve,
+    risk_distribution,
+    roc_curve,
+)
+from lesion_fusion.evaluation.judge import Evaluation, Judge
+from lesion_fusion.evaluation.reader import reader_decision_curves
+from lesion_fusion.families import FAMILIES
+from lesion_fusion.imaging.case_files import read_cases
+from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.png import GrayImage, Mask
+from lesion_fusion.imaging.regions import ImageVariant
+from lesion_fusion.models.base import Family, Trained
+from lesion_fusion.notation import percent
+from lesion_fusion.pipelines.reporting.table_nodes import READING, has_reader
+from lesion_fusion.plots.classes import class_distribution_plot
+from lesion_fusion.plots.curves import (
+    calibration_panels_plot,
+    decision_curve_plot,
+    risk_distribution_plot,
+    roc_panels_plot,
+    roc_plot,
+)
+from lesion_fusion.plots.forest import comparisons_plot, leaderboard_plot
+from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
+from lesion_fusion.plots.style import as_png
+from lesion_fusion.reporting.standing import Place, best_of_families, models_on_board, places
+
+# A curve drawn without its band needs no resamples; the functions want at least one.
+NO_BAND = 1
+
+PICTURE = 224
+"""Edge of a picture of the examples, pixels."""
+
+EXAMPLES = 2
+"""Cases of each class in the examples."""
+
+EXAMPLES_DPI = 110
+STRENGTHS = (0.25, 0.5, 1.0)
+VIEWS = 5
+
+INPUTS: dict[str, ImageVariant] = {
+    "masked full image\n(published study)": "masked_full",
+    "crop": "crop",
+    "crop and mask": "crop_with_mask",
+}
+
+
+def draw_report(
+    cases: pd.DataFrame,
+    clinical: Family,
+    imaging: Family,
+    fusion: Family,
+    clinical_plots: Mapping[str, bytes],
+    imaging_plots: Mapping[str, bytes],
+    fusion_plots: Mapping[str, bytes],
+    leaderboard: pd.DataFrame,
+    planned_comparisons: pd.DataFrame,
+    promotion: Sequence[Mapping[str, Any]],
+    reader_points: pd.DataFrame,
+    judge: Judge,
+    comparisons: PlannedComparisons,
+    evaluation: Evaluation,
+    study: Study,
+) -> dict[str, bytes]:
+    """Return the plots over all models, as PNG pictures by name."""
+    board = places(leaderboard, evaluation.baseline, evaluation.confidence)
+    models = models_on_board(board, clinical, imaging, fusion)
+    best = {place.full_name: models[place.full_name] for place in best_of_families(board).values()}
+    plots = {**clinical_plots, **imaging_plots, **fusion_plots}
+    readings = cases[READING] if has_reader(cases, study) else None
+    auroc = f"AUROC, {percent(evaluation.confidence)} interval"
+    titles = {name: group.title for name, group in comparisons.present.items()}
+    drawn = {
+        "class_distribution": class_distribution_plot(class_distribution(cases["label"], study.classes)),
+        "leaderboard": leaderboard_plot(leaderboard, evaluation.baseline, title=auroc),
+        "roc_curves": roc_panels_plot(_by_family(roc_curve, board, models, judge)),
+        "calibration_curves": calibration_panels_plot(_by_family(calibration_curve, board, models, judge)),
+        "decision_curves": draw_decision_curves(best, readings, judge, study),
+        "confusion_matrices": side_by_side([plots[f"{name}/confusion_matrix"] for name in best]),
+        "risk_distributions": draw_risk_distributions(models, promotion, judge),
+        "comparisons": comparisons_plot(planned_comparisons, titles),
+        "roc_against_reader": draw_against_reader(best, reader_points, judge),
+    }
+    return {name: as_png(figure) for name, figure in drawn.items()}
+
+
+def _by_family(
+    curve: Callable[..., pd.DataFrame], board: Sequence[Place], models: Mapping[str, Trained], judge: Judge
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """Return the curve of every model by family, by falling AUROC; the first of a family has its band."""
+    without_band = replace(judge, resamples=NO_BAND)
+    families: dict[str, dict[str, pd.DataFrame]] = {}
+    for place in sorted(board, key=lambda place: -place.auroc.value):
+        curves = families.setdefault(place.family, {})
+        curves[place.model] = curve(models[place.full_name].predictions, without_band if curves else judge)
+    return {name: families[name] for name in FAMILIES if name in families}
+
+
+def draw_decision_curves(
+    best: Mapping[str, Trained], readings: pd.DataFrame | None, judge: Judge, study: Study
+) -> Figure:
+    """Return the decision curves of the best model of each family, of the reader, of treating all and none."""
+    curves = {name: decision_curve(trained.predictions, judge) for name, trained in best.items()}
+    reader = None if readings is None else reader_decision_curves(readings, study.classes[-1])
+    return decision_curve_plot(curves, reader, title="Net benefit, best model of each family")
+
+
+def draw_risk_distributions(
+    models: Mapping[str, Trained], promotion: Sequence[Mapping[str, Any]], judge: Judge
+) -> Figure:
+    """Return the distribution of the predicted risk by outcome, of each model that was put forward for registration."""
+    names = [f"{decision['family']}.{decision['model']}" for decision in promotion]
+    distributions = {name: risk_distribution(models[name].predictions, judge) for name in names}
+    return side_by_side([as_png(risk_distribution_plot(table, title=name)) for name, table in distributions.items()])
+
+
+def draw_against_reader(best: Mapping[str, Trained], reader_points: pd.DataFrame, judge: Judge) -> Figure:
+    """Return the ROC curve of the best model of each family, with the reader's points on it."""
+    curves = {name: roc_curve(trained.predictions, judge) for name, trained in best.items()}
+    points = None if reader_points.empty else reader_points
+    return roc_plot(curves, reader_points=points, title="The best of each family and the BI-RADS category")
+
+
+def draw_examples(
+    cases: pd.DataFrame, raw_images: Files, raw_masks: Files, image_input: ImageInput, study: Study
+) -> dict[str, bytes]:
+    """Return what a network can see of a case, and what augmentation makes of it, as PNG pictures by name.
+
+    Margin and selection of masks are those of `image_input`.
+    """
+    drawn = {
+        "image_inputs": draw_image_inputs(_examples(cases, raw_images, raw_masks, study, EXAMPLES), image_input),
+        "augmentation": draw_augmentation(_examples(cases, raw_images, raw_masks, study, 1), image_input, study.seed),
+    }
+    return {name: as_png(figure, EXAMPLES_DPI) for name, figure in drawn.items()}
+
+
+Example = tuple[dict[str, Any], tuple[GrayImage, Mask | None, list[Mask]]]
+"""A case's record, its image, the mask of its tumor and its other masks."""
+
+
+def draw_image_inputs(examples: Iterator[Example], image_input: ImageInput) -> Figure:
+    """Return cases as image, as mask and as every input that a network can have of them."""
+    rows: list[tuple[str, list[Picture | None]]] = []
+    for case, (image, tumor, others) in examples:
+        whole = image_input.model_copy(update={"variant": "whole", "size": PICTURE})
+        gray, mask = lesion_image(image, tumor, others, whole)[..., 0], lesion_mask(image.shape, tumor, others, whole)
+        pictures = [Picture(gray, case["case_id"], mask), Picture(mask, "mask")]
+        for name, variant in INPUTS.items():
+            shown = image_input.model_copy(update={"variant": variant, "size": PICTURE})
+            outline = lesion_mask(image.shape, tumor, others, shown) if variant == "crop_with_mask" else None
+            pictures.append(Picture(lesion_image(image, tumor, others, shown)[..., 0], name, outline))
+        rows.append((case["label"], [*pictures]))
+    return picture_grid(rows, {"": len(INPUTS) + 2}, "What a network can see of a case")
+
+
+def draw_augmentation(examples: Iterator[Example], image_input: ImageInput, seed: int) -> Figure:
+    """Return random views of cases at several strengths, the outline moved along."""
+    # Imported here: keras takes seconds to import.
+    from lesion_fusion.imaging.augmentation import Augmentation
+
+    shown = image_input.model_copy(update={"variant": "crop_with_mask", "size": PICTURE})
+    rows: list[tuple[str, list[Picture | None]]] = []
+    for case, (image, tumor, others) in examples:
+        original = lesion_image(image, tumor, others, shown)
+        for strength in STRENGTHS:
+            batch = np.repeat(original[np.newaxis].astype("float32"), VIEWS, axis=0)
+            views = np.rint(Augmentation(strength, seed)(batch, training=True)).astype("uint8")
+            first = Picture(original[..., 0], case["case_id"], original[..., 1])
+            pictures = [first, *(Picture(view[..., 0], f"strength {strength:g}", view[..., 1]) for view in views)]
+            rows.append((case["label"], [*pictures]))
+    return picture_grid(rows, {"as it is": 1, "as training sees it": VIEWS}, "Augmentation of training images")
+
+
+def _examples(
+    cases: pd.DataFrame, raw_images: Files, raw_masks: Files, study: Study, each: int
+) -> Iterator[Example]:
+    """Yield `each` cases per class, with an outline where there is one, drawn at random by the study's seed."""
+    ordered = cases.sort_values("case_id")
+    outlined = ordered[ordered["tumor_mask_file"].notna() | (ordered["label"] == "normal")]
+    drawn = [
+        members.sample(min(each, len(members)), random_state=study.seed)
+        for label in study.classes
+        if len(members := outlined[outlined["label"] == label])
+    ]
+    chosen = pd.concat(drawn, ignore_index=True)
+    yield from zip(records(chosen), read_cases(chosen, raw_images, raw_masks), strict=True)

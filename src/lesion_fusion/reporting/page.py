@@ -1,0 +1,88 @@
+"""Fill templates: sections of a report, and the page around them, one HTML file that needs nothing from outside."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from PIL import Image
+
+from lesion_fusion import notation
+
+PACKAGE = "lesion_fusion"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is found, in a sentence, and the numbers behind it."""
+
+    headline: str
+    detail: str
+
+
+def fill(module: str, **values: Any) -> Markup:
+    """Return the template that lies beside a module, filled in as HTML; every text from data is escaped.
+
+    `module` is the module's `__name__`; its template has its name, followed by `.html.j2`.
+    """
+    template = f"{module.removeprefix(f'{PACKAGE}.').replace('.', '/')}.html.j2"
+    return Markup(_environment().get_template(template).render(**values))  # noqa: S704 (escaped by the template)
+
+
+def render_page(module: str = __name__, **values: Any) -> str:
+    """Return a whole page: the template beside `module`, which is or extends `page.html.j2`.
+
+    That frame reads `title`, `heading`, `cohort` (a `CohortDescription`), `identity` (what identifies the study, by
+    label; `lesion-fusion` is the version), `answer` (HTML), `contents` (titles by anchor) and, unless the page has a
+    block `sections` of its own, `sections` (HTML by anchor).
+    """
+    return str(fill(module, **values))
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that a narrow column may break after a dot or an underscore, escaped."""
+    return Markup("").join(
+        escape(part) + (Markup("<wbr>") if part in (".", "_") else "") for part in re.split(r"([._])", name)
+    )
+
+
+def data_uri(picture: bytes) -> str:
+    """Return a PNG picture as an address that holds it: as lossless WebP, which takes less than half the space."""
+    webp = io.BytesIO()
+    with Image.open(io.BytesIO(picture)) as image:
+        image.save(webp, "WEBP", lossless=True, method=1)
+    return f"data:image/webp;base64,{base64.b64encode(webp.getvalue()).decode('ascii')}"
+
+
+@cache
+def _environment() -> Environment:
+    """Return the environment of all templates, which know the macros of `page_macros.html.j2` by their names."""
+    environment = Environment(
+        loader=PackageLoader(PACKAGE, "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"breakable": breakable, "data_uri": data_uri} | {
+        function.__name__: function
+        for function in (
+            notation.number,
+            notation.signed,
+            notation.p_value,
+            notation.percent,
+            notation.words,
+            notation.sentence,
+            notation.count,
+            notation.listing,
+        )
+    }
+    macros = environment.get_template("reporting/page_macros.html.j2").module
+    environment.globals |= {name: macro for name, macro in vars(macros).items() if not name.startswith("_")}
+    return environment

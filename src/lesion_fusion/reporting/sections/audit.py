@@ -1,0 +1,18 @@
+"""What the audit found in the cohort, and how the cohort looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from lesion_fusion.reporting.page import fill
+
+TITLE = "Audit of the cohort"
+DATASETS = ("cohort_audit", "cohort_plots")
+
+
+def write(cohort_audit: Mapping[str, Any], plots: Mapping[str, bytes]) -> Markup:
+    """Return the section as HTML."""
+    return fill(__name__, audit=cohort_audit, plots=plots)

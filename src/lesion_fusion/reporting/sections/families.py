@@ -1,0 +1,30 @@
+"""The best models of the families against each other, and every model of a family in numbers."""
+
+from __future__ import annotations
+
+import pandas as pd
+from markupsafe import Markup
+
+from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.families import FAMILIES
+from lesion_fusion.notation import percent
+from lesion_fusion.reporting.page import fill
+from lesion_fusion.reporting.standing import comparisons, places
+from lesion_fusion.statistics.metrics import METRICS, tabulated_metrics
+
+TITLE = "What each family adds"
+DATASETS = ("leaderboard", "family_comparisons", "params:evaluation")
+
+
+def write(leaderboard: pd.DataFrame, family_comparisons: pd.DataFrame, evaluation: Evaluation) -> Markup:
+    """Return the section as HTML."""
+    board = places(leaderboard, evaluation.baseline, evaluation.confidence)
+    return fill(
+        __name__,
+        board=board,
+        pairs=comparisons(family_comparisons, evaluation.confidence),
+        families=[name for name in FAMILIES if any(place.family == name for place in board)],
+        interval=percent(evaluation.confidence),
+        registry=METRICS,
+        tabulated=tabulated_metrics(),
+    )

@@ -1,0 +1,103 @@
+"""What limits the study: the cohort's own limits, and those that follow from its data and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.models.base import Family
+from lesion_fusion.notation import count, listing
+from lesion_fusion.reporting.page import fill
+from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.reporting.standing import Place, models_on_board, places
+
+TITLE = "Limitations"
+DATASETS = (
+    "cohort_audit",
+    "leaderboard",
+    "clinical_models",
+    "imaging_models",
+    "fusion_models",
+    "params:evaluation",
+    "params:report",
+    "params:study",
+)
+
+
+def write(
+    cohort_audit: Mapping[str, Any],
+    leaderboard: pd.DataFrame,
+    clinical: Family,
+    imaging: Family,
+    fusion: Family,
+    evaluation: Evaluation,
+    report: ReportParameters,
+    study: Study,
+) -> Markup:
+    """Return the section as HTML."""
+    board = places(leaderboard, evaluation.baseline, evaluation.confidence)
+    models = models_on_board(board, clinical, imaging, fusion)
+    sees_image = any(trained.parameters.sees_image for trained in models.values())
+    found = limitations(
+        report.cohort.limitations, cohort_audit["findings"], study.predictors, sees_image, board
+    )
+    return fill(__name__, limitations=found)
+
+
+def limitations(
+    cohort_limitations: Sequence[str],
+    findings: Sequence[Mapping[str, Any]],
+    predictors: Sequence[str],
+    sees_image: bool,
+    board: Sequence[Place],
+) -> list[str]:
+    """Return the limitations, a sentence or two each.
+
+    Args:
+        cohort_limitations: those of the cohort's description.
+        findings: those of the cohort audit.
+        predictors: the roles that models may see.
+        sees_image: whether any model sees an image, or what was measured in one.
+        board: the models compared.
+    """
+    found = list(cohort_limitations)
+    if "descriptors" in predictors:
+        found.append(
+            "The descriptors (shape, margin, echogenicity and so on) are a radiologist's reading of the image. A model "
+            "that uses them presupposes that reader, and already holds part of what the image shows."
+        )
+    if "assessment" in predictors:
+        found.append(
+            "The radiologist's assessment is among the predictors: metrics say how well models refine a verdict, not "
+            "how well they do without one."
+        )
+    if sees_image:
+        found.append(
+            "The outline of each lesion is given, not found. Models that see the image see it through that outline; "
+            "their metrics don't cover the error of an automatic one."
+        )
+    warned = dict.fromkeys(
+        f"{one['title'][:1].lower()}{one['title'][1:]} ({one['number']})"
+        for one in findings
+        if one["severity"] != "info"
+    )
+    if warned:
+        found.append(f"The audit of the cohort warns of {listing(list(warned))}; its table says what was found.")
+    if len(board) > 1:
+        found.append(
+            f"The best of {len(board)} models is best on the very cases that rank it. Its metric is therefore somewhat "
+            "optimistic, and its interval does not cover that choice."
+        )
+    fewest = min(place.n_repeats for place in board)
+    if fewest < max(place.n_repeats for place in board):
+        few = [place.full_name for place in board if place.n_repeats == fewest]
+        found.append(
+            f"{listing(few)} {'was' if len(few) == 1 else 'were'} trained in {count(fewest, 'repeat')} of the "
+            "cross-validation only. Each model's metrics are means over its own repeats."
+        )
+    return found

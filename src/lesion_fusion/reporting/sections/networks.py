@@ -1,0 +1,37 @@
+"""What networks see, how those of the run compare, and cases under the best one's Grad-CAM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from markupsafe import Markup
+
+from lesion_fusion.cohort.tables import records
+from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.notation import percent
+from lesion_fusion.reporting.page import fill
+from lesion_fusion.reporting.standing import places
+
+TITLE = "Images, networks and cases"
+DATASETS = ("leaderboard", "network_combinations", "example_plots", "imaging_plots", "params:evaluation")
+
+
+def write(
+    leaderboard: pd.DataFrame,
+    network_combinations: pd.DataFrame,
+    examples: Mapping[str, bytes],
+    imaging_plots: Mapping[str, bytes],
+    evaluation: Evaluation,
+) -> Markup:
+    """Return the section as HTML."""
+    names = [place.full_name for place in places(leaderboard, evaluation.baseline, evaluation.confidence)]
+    best = next((name for name in names if f"{name}/gallery" in imaging_plots), None)
+    return fill(
+        __name__,
+        plots=examples,
+        networks=records(network_combinations),
+        best=best,
+        gallery=imaging_plots.get(f"{best}/gallery"),
+        interval=percent(evaluation.confidence),
+    )

@@ -1,0 +1,137 @@
+"""Who was studied: the flow from the files to the folds, and a table of characteristics by outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+
+from lesion_fusion.cohort.schema import COLUMN, Column, Kind, split_cell
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.notation import percent, words
+from lesion_fusion.reporting.page import fill
+from lesion_fusion.reporting.parameters import ReportParameters
+
+TITLE = "Participants"
+DATASETS = (
+    "cases",
+    "excluded_cases",
+    "study_cases",
+    "folds",
+    "report_plots",
+    "params:report",
+    "params:study",
+)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Cases from the files to the study: `excluded` by defect, `left_out` by class, `classes` as studied."""
+
+    read: int
+    excluded: dict[str, int]
+    n_excluded: int
+    left_out: dict[str, int]
+    studied: int
+    patients: int
+    classes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Characteristic:
+    """A variable's rows: level and one text per column (each class, then all)."""
+
+    label: str
+    note: str
+    rows: list[tuple[str, list[str]]]
+
+
+def write(
+    cases: pd.DataFrame,
+    excluded_cases: pd.DataFrame,
+    study_cases: pd.DataFrame,
+    folds: pd.DataFrame,
+    plots: Mapping[str, bytes],
+    report: ReportParameters,
+    study: Study,
+) -> Markup:
+    """Return the section as HTML."""
+    shown = list(dict.fromkeys([*study.columns, "birads", "verification"]))
+    return fill(
+        __name__,
+        cohort=report.cohort,
+        flow=flow(cases, excluded_cases, study_cases, study.classes),
+        characteristics=characteristics(study_cases, shown, study.classes),
+        n_folds=folds["fold"].nunique(),
+        n_repeats=folds["repeat"].nunique(),
+        plots=plots,
+        target=study.target,
+        classes=study.classes,
+        predictors=study.predictors,
+    )
+
+
+def flow(cases: pd.DataFrame, excluded_cases: pd.DataFrame, study_cases: pd.DataFrame, classes: Sequence[str]) -> Flow:
+    """Return how many cases were read, excluded for a defect, left out by the target, and studied.
+
+    `excluded_cases` has a row a defect (case_id, kind); a case with several counts once in all and once a kind.
+    """
+    outside = cases.loc[~cases["case_id"].isin(study_cases["case_id"]), "classification"]
+    n_excluded = int(excluded_cases["case_id"].nunique())
+    kinds = excluded_cases.groupby("kind", sort=True)["case_id"].nunique()
+    return Flow(
+        read=len(cases) + n_excluded,
+        excluded={str(kind): int(n) for kind, n in kinds.items()},
+        n_excluded=n_excluded,
+        left_out={str(name): int(n) for name, n in outside.value_counts().items()},
+        studied=len(study_cases),
+        patients=int(study_cases["patient_id"].nunique()),
+        classes={name: int((study_cases["label"] == name).sum()) for name in classes},
+    )
+
+
+def characteristics(study_cases: pd.DataFrame, columns: Sequence[str], classes: Sequence[str]) -> list[Characteristic]:
+    """Return the variables of `columns` that hold anything, each by class and over all cases."""
+    groups = [study_cases[study_cases["label"] == name] for name in classes] + [study_cases]
+    return [
+        _numeric(COLUMN[name], groups) if COLUMN[name].kind is Kind.NUMBER else _categorical(COLUMN[name], groups)
+        for name in columns
+        if study_cases[name].notna().any() and (COLUMN[name].kind is Kind.NUMBER or COLUMN[name].categories)
+    ]
+
+
+def _numeric(column: Column, groups: Sequence[pd.DataFrame]) -> Characteristic:
+    rows = [("median (quartiles)", [_quartiles(group[column.name].dropna()) for group in groups])]
+    return Characteristic(column.description, "", rows + _missing(column, groups))
+
+
+def _quartiles(values: pd.Series) -> str:
+    if values.empty:
+        return "no value"
+    low, middle, high = values.quantile([0.25, 0.5, 0.75])
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})"
+
+
+def _categorical(column: Column, groups: Sequence[pd.DataFrame]) -> Characteristic:
+    held = [group[column.name].dropna().map(split_cell) for group in groups]
+    rows = []
+    for category in column.categories:
+        counts = [int(cells.map(lambda parts: category in parts).sum()) for cells in held]  # noqa: B023
+        if counts[-1]:
+            rows.append((words(category), [_share(n, len(cells)) for n, cells in zip(counts, held, strict=True)]))
+    several = any(len(parts) > 1 for parts in held[-1])
+    note = "several may apply" if several else ""
+    return Characteristic(column.description, note, rows + _missing(column, groups))
+
+
+def _missing(column: Column, groups: Sequence[pd.DataFrame]) -> list[tuple[str, list[str]]]:
+    counts = [int(group[column.name].isna().sum()) for group in groups]
+    if not counts[-1]:
+        return []
+    return [("missing", [_share(n, len(group)) for n, group in zip(counts, groups, strict=True)])]
+
+
+def _share(n: int, of: int) -> str:
+    return f"{n} ({percent(n / of)})" if of else "0"

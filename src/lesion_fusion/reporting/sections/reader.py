@@ -1,0 +1,61 @@
+"""The models against the radiologist's BI-RADS category, and the best model in subgroups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from markupsafe import Markup
+
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.tables import records
+from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.notation import Estimate, percent
+from lesion_fusion.reporting.page import fill
+from lesion_fusion.reporting.standing import comparisons, places
+
+TITLE = "Against the radiologist"
+DATASETS = (
+    "leaderboard",
+    "reader_comparison",
+    "reader_operating_points",
+    "subgroups",
+    "report_plots",
+    "params:evaluation",
+    "params:study",
+)
+
+
+def write(
+    leaderboard: pd.DataFrame,
+    reader_comparison: pd.DataFrame,
+    reader_operating_points: pd.DataFrame,
+    subgroups: pd.DataFrame,
+    plots: Mapping[str, bytes],
+    evaluation: Evaluation,
+    study: Study,
+) -> Markup:
+    """Return the section as HTML."""
+    board = places(leaderboard, evaluation.baseline, evaluation.confidence)
+    order = {place.full_name: position for position, place in enumerate(board)}
+    differences = comparisons(reader_comparison, evaluation.confidence)
+    return fill(
+        __name__,
+        board=board,
+        reader_auroc=_reader_auroc(reader_comparison),
+        differences=sorted(differences, key=lambda pair: order.get(pair.model, len(order))),
+        points=records(reader_operating_points),
+        subgroups=records(subgroups),
+        plots=plots,
+        interval=percent(evaluation.confidence),
+        positive=study.classes[-1],
+        predictors=study.predictors,
+    )
+
+
+def _reader_auroc(comparison: pd.DataFrame) -> Estimate | None:
+    """Return the AUROC of the category; None where the cohort has none."""
+    if comparison.empty:
+        return None
+    first = comparison.iloc[0]
+    return Estimate(*(float(first[name]) for name in ("reader_auroc", "reader_auroc_low", "reader_auroc_high")))
