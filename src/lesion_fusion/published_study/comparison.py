@@ -88,6 +88,19 @@ def luck_of_one_test_set(predictions: pd.DataFrame, parameters: PaperReproductio
     return pd.DataFrame(rows, columns=["family", "model", "test_set", "metric", "value"])
 
 
+def best_of_families(predictions: pd.DataFrame, comparison: pd.DataFrame, cell: Cell) -> dict[str, pd.DataFrame]:
+    """Return the predictions in a cell of the model of each family that is most accurate as reproduced, by name."""
+    accuracies = comparison[comparison["metric"] == "accuracy"]
+    ranked = accuracies.sort_values("reproduced", ascending=False, kind="stable")
+    found = {}
+    for _, row in ranked.drop_duplicates("family").sort_index().iterrows():
+        name = f"{row['family']}.{row['model']}"
+        table = of_cell(predictions, name, cell.name)
+        assert table is not None
+        found[name] = table
+    return found
+
+
 def study_metrics(predictions: pd.DataFrame) -> dict[str, float]:
     """Return each of `METRICS` that is defined for one model's predictions table, first repeat."""
     return point_metrics(as_arrays(predictions).in_repeat(0), METRICS)

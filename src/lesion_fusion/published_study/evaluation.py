@@ -1,4 +1,4 @@
-"""Every model under the protocols that it is needed for: rows to features to splits to the one evaluation of its kind."""
+"""Every model under the protocols that it is needed for: rows, features and splits, then the evaluation of its kind."""
 
 from __future__ import annotations
 

@@ -3,56 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+import lesion_fusion
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.notation import Estimate, listing, number, percent, signed, with_interval, words
 from lesion_fusion.published_study.comparison import ALL, comparison_columns
+from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
-from lesion_fusion.reporting.answer import Statement
+from lesion_fusion.reporting.page import Statement, fill, render_page
+from lesion_fusion.reporting.parameters import ReportParameters
 
 CHANCE = {2: "one half", 3: "one third"}
 
-
-@dataclass(frozen=True)
-class ComparedRow:
-    """One model and metric, as published (None where not known) and under each protocol (None where undefined)."""
-
-    metric: str
-    published: float | None
-    columns: Mapping[str, Estimate | None]
+# Parameters that the template shows as they are.
+FROM_PARAMETERS = ("published", "protocol", "predictors", "outcome_columns", "splitting")
 
 
-@dataclass(frozen=True)
-class ShortcutRow:
-    """A model with one shortcut: by metric, its value and the gain over the leak-free one."""
+def write_page(
+    comparison: pd.DataFrame,
+    shortcuts: pd.DataFrame,
+    luck: pd.DataFrame,
+    rows: pd.DataFrame,
+    plots: Mapping[str, bytes],
+    cohort_plots: Mapping[str, bytes],
+    cohort_digest: Mapping[str, str | int],
+    parameters: PaperReproduction,
+    report: ReportParameters,
+    evaluation: Evaluation,
+    study: Study,
+) -> str:
+    """Return the report, one HTML file."""
+    collected = rows.loc[(rows["copy"] == 0) & ~rows["permuted"], "label"].value_counts()
+    title = f"{report.cohort.title}: the published study, reproduced"
+    identity = {"Cohort digest": str(cohort_digest["cohort_digest"]), "Seed": str(study.seed)}
+    answer = statements(comparison, shortcuts, luck, parameters)
+    return render_page(
+        __name__,
+        title=title,
+        heading=title,
+        identity=identity | {"lesion-fusion": lesion_fusion.__version__},
+        answer=fill("lesion_fusion.reporting.sections.answer", statements=answer),
+        cohort=report.cohort,
+        **{name: getattr(parameters, name) for name in FROM_PARAMETERS},
+        shortcuts=SHORTCUTS,
+        collected={name: int(collected[name]) for name in parameters.protocol.classes},
+        balanced=int((rows["label"].isin(parameters.protocol.classes) & ~rows["permuted"]).sum()),
+        metric_labels={name: metric.label for name, metric in METRICS.items()},
+        compared=compared_models(comparison, parameters),
+        gains=gains_by_model(shortcuts),
+        models={name: entry.describe() for name, entry in parameters.entries.items()},
+        plots=plots,
+        cohort_plots=cohort_plots,
+        confidence=evaluation.confidence,
+        resamples=evaluation.resamples,
+        command=report.typed(study.seed, pipeline="paper_reproduction"),
+    )
 
-    shortcut: str
-    values: Mapping[str, Estimate | None]
-    added: Mapping[str, Estimate | None]
 
-
-def compared_rows(comparison: pd.DataFrame, parameters: PaperReproduction) -> dict[str, dict[str, list[ComparedRow]]]:
-    """Return {family: {model: its rows}} of the comparison."""
-    found: dict[str, dict[str, list[ComparedRow]]] = {}
+def compared_models(comparison: pd.DataFrame, parameters: PaperReproduction) -> dict[str, dict[str, list[Any]]]:
+    """Return {family: {model: its rows}}: metric, published and each protocol's estimate, None where undefined."""
+    found: dict[str, dict[str, list[Any]]] = {}
     for _, row in comparison.iterrows():
-        columns = {name: _estimate(row, name) for name in comparison_columns(parameters)}
+        values = {name: _estimate(row, name) for name in comparison_columns(parameters)}
         published = None if pd.isna(row["published"]) else float(row["published"])
         rows = found.setdefault(row["family"], {}).setdefault(row["model"], [])
-        rows.append(ComparedRow(row["metric"], published, columns))
+        rows.append({"metric": row["metric"], "published": published, **values})
     return found
 
 
-def shortcut_rows(shortcuts: pd.DataFrame) -> dict[str, list[ShortcutRow]]:
-    """Return {`<family>.<model>`: one row per shortcut}."""
-    found: dict[str, list[ShortcutRow]] = {}
-    for (family, model, shortcut), rows in shortcuts.groupby(["family", "model", "shortcut"], sort=False):
-        values = {row["metric"]: _estimate(row, "with_shortcut") for _, row in rows.iterrows()}
-        added = {row["metric"]: _estimate(row, "adds") for _, row in rows.iterrows()}
-        found.setdefault(f"{family}.{model}", []).append(ShortcutRow(words(str(shortcut)), values, added))
+def gains_by_model(shortcuts: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return {`<family>.<model>`: {shortcut: {metric: its estimates `with_shortcut` and `adds`}}}."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for _, row in shortcuts.iterrows():
+        metrics = found.setdefault(_name(row), {}).setdefault(row["shortcut"], {})
+        metrics[row["metric"]] = {name: _estimate(row, name) for name in ("with_shortcut", "adds")}
     return found
 
 
@@ -141,8 +171,9 @@ def _luck(luck: pd.DataFrame, comparison: pd.DataFrame) -> Statement:
         span = f"{number(rows['value'].min())} to {number(rows['value'].max())}"
         spans.append(f"{_name(rows.iloc[0])} {span} (cross-validated {number(pooled)})")
     widest = float(accuracies.groupby(["family", "model"])["value"].agg(np.ptp).max())
+    sets = accuracies["test_set"].max()
     return Statement(
-        f"One test set is luck: {accuracies['test_set'].max()} of them differ by up to {number(widest, 2)} in accuracy.",
+        f"One test set is luck: {sets} of them differ by up to {number(widest, 2)} in accuracy.",
         f"Lowest and highest accuracy of single test sets, no shortcut else: {'; '.join(spans)}.",
     )
 

@@ -19,6 +19,9 @@ from lesion_fusion.published_study.rows import Alteration
 # What every model here sees of an image: the whole of it, black outside the masks.
 IMAGE_INPUT = "masked_full"
 
+# The kinds of model of each family.
+KINDS = {"clinical": ("classifier",), "imaging": ("classifier", "network"), "fusion": ("classifier", "late")}
+
 Entry = Classifier | Network | Late
 
 
@@ -86,8 +89,7 @@ class PaperReproduction(Parameters):
         self._check(self.published.figures, entries, "published.figures")
         for name, entry in entries.items():
             family = name.partition(".")[0]
-            allowed = {"clinical": ["classifier"], "imaging": ["classifier", "network"], "fusion": ["classifier", "late"]}
-            self._check([entry.kind], allowed[family], f"{name}.kind")
+            self._check([entry.kind], KINDS[family], f"{name}.kind")
             self._check(entry.image_inputs_read, [IMAGE_INPUT], f"{name}.image_input")
             if entry.kind == "late":
                 joined = [one for one in entries if not one.startswith("fusion.")]

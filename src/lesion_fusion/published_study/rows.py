@@ -109,17 +109,20 @@ def row_images(
     """
     inputs = [ImageInput(variant="masked_full", size=size, masks=masks, without_mask="black") for masks in MASKINGS]
     images = np.empty((len(rows), size, size, len(MASKINGS)), dtype="uint8")
-    described = []
-    named = records(rows[["origin", "copy", "pixel_size_mm"]])
-    for index, (row, files) in enumerate(zip(named, read_cases(rows, raw_images, raw_masks), strict=True)):
-        image, tumor, others = files
-        if row["copy"]:
-            rng = np.random.default_rng(derived_seed(seed, 3, crc32(row["origin"].encode()), row["copy"]))
-            image, masks = altered_copy(image, [*([] if tumor is None else [tumor]), *others], alteration, rng)
-            tumor, others = (None, masks) if tumor is None else (masks[0], masks[1:])
-        for channel, image_input in enumerate(inputs):
-            images[index, ..., channel] = lesion_image(image, tumor, others, image_input)[..., 0]
-        described.append({} if tumor is None else describe(image, tumor, row["pixel_size_mm"]))
+    described: list[dict[str, float]] = [{}] * len(rows)
+    named, positions = records(rows[["copy", "pixel_size_mm"]]), rows.groupby("origin").indices
+    cases = rows.drop_duplicates("origin")
+    for origin, files in zip(cases["origin"], read_cases(cases, raw_images, raw_masks), strict=True):
+        for row in positions[origin]:
+            image, tumor, others = files
+            if named[row]["copy"]:
+                rng = np.random.default_rng(derived_seed(seed, 3, crc32(origin.encode()), named[row]["copy"]))
+                image, masks = altered_copy(image, [*([] if tumor is None else [tumor]), *others], alteration, rng)
+                tumor, others = (None, masks) if tumor is None else (masks[0], masks[1:])
+            for channel, image_input in enumerate(inputs):
+                images[row, ..., channel] = lesion_image(image, tumor, others, image_input)[..., 0]
+            if tumor is not None:
+                described[row] = describe(image, tumor, named[row]["pixel_size_mm"])
     table = pd.DataFrame(described, columns=[descriptor.name for descriptor in DESCRIPTORS], dtype="float64")
     table.insert(0, "case_id", rows["case_id"].to_numpy())
     return images, table

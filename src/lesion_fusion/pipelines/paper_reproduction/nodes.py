@@ -1,41 +1,33 @@
-"""Nodes that run the published protocol and its leak-free counterpart, compare them, draw and report."""
+"""Nodes that run the published protocol and its leak-free counterpart, compare them and draw."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.curves import class_distribution, confusion_table, roc_curve
+from lesion_fusion.evaluation.curves import roc_curve
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.imaging.case_files import Files, read_cases
-from lesion_fusion.imaging.lesion_image import masked_full, merge_masks
-from lesion_fusion.plots.classes import class_distribution_plot, confusion_matrix_plot
+from lesion_fusion.plots import published_study as plots
 from lesion_fusion.plots.curves import roc_panels_plot
-from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
-from lesion_fusion.plots.published_study import accuracies_plot, luck_plot, shortcuts_plot, training_plot
 from lesion_fusion.plots.style import as_png
 from lesion_fusion.published_study.comparison import (
+    best_of_families,
     compare_protocols,
     comparison_columns,
     gain_by_shortcuts,
     luck_of_one_test_set,
 )
-from lesion_fusion.published_study.evaluation import Cell, Sample, Tables, evaluate_family, of_cell
-from lesion_fusion.published_study.page import write_page
+from lesion_fusion.published_study.evaluation import Sample, Tables, evaluate_family
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.published_study.rows import MASKINGS, row_images, study_rows
-from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.tabular.parameters import Tuning
 
-COPIES_SHOWN = 5
-
-# A family without a model has the columns all the same.
-_EMPTY = pd.DataFrame(columns=["protocol", "family", "model", "repeat", "fold", "case_id", "label"])
+PLACE = ["protocol", "family", "model", "repeat", "fold", "case_id", "label"]
 
 
 def make_rows(cases: pd.DataFrame, parameters: PaperReproduction, study: Study) -> pd.DataFrame:
@@ -50,54 +42,29 @@ def prepare_images(
     return row_images(rows, raw_images, raw_masks, parameters.alteration, parameters.image_size, study.seed)
 
 
-def reproduce_clinical(
-    rows: pd.DataFrame,
-    images: np.ndarray,
-    descriptors: pd.DataFrame,
-    parameters: PaperReproduction,
-    tuning: Tuning,
-    study: Study,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return predictions and inner predictions of the clinical models in all their cells."""
-    found = evaluate_family("clinical", Sample(rows, images, descriptors), parameters, tuning, study.seed)
-    return _joined(found.predictions), _joined(found.inner_predictions)
+def reproduce(family: str, *parts: str) -> Callable[..., dict[str, pd.DataFrame]]:
+    """Return the node that evaluates the models of a family in all their cells; it gives `parts` of their `Tables`.
 
+    It reads parts of the families before it as `<family>.<part>`.
+    """
 
-def reproduce_imaging(
-    rows: pd.DataFrame,
-    images: np.ndarray,
-    descriptors: pd.DataFrame,
-    parameters: PaperReproduction,
-    tuning: Tuning,
-    study: Study,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return predictions, inner predictions, embeddings and training log of the imaging models in all their cells."""
-    found = evaluate_family("imaging", Sample(rows, images, descriptors), parameters, tuning, study.seed)
-    return (
-        _joined(found.predictions),
-        _joined(found.inner_predictions),
-        _joined(found.embeddings),
-        _joined(found.training_log),
-    )
+    def evaluate(
+        rows: pd.DataFrame,
+        images: np.ndarray,
+        descriptors: pd.DataFrame,
+        parameters: PaperReproduction,
+        tuning: Tuning,
+        study: Study,
+        **read: pd.DataFrame,
+    ) -> dict[str, pd.DataFrame]:
+        before = Tables()
+        for name, table in read.items():
+            getattr(before, name.partition(".")[2]).append(table)
+        sample = Sample(rows, images, descriptors)
+        found = evaluate_family(family, sample, parameters, tuning, study.seed, before)
+        return {part: _joined(getattr(found, part)) for part in parts}
 
-
-def reproduce_fusion(
-    rows: pd.DataFrame,
-    images: np.ndarray,
-    descriptors: pd.DataFrame,
-    clinical: pd.DataFrame,
-    clinical_inner: pd.DataFrame,
-    imaging: pd.DataFrame,
-    imaging_inner: pd.DataFrame,
-    embeddings: pd.DataFrame,
-    parameters: PaperReproduction,
-    tuning: Tuning,
-    study: Study,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return predictions and inner predictions of the fused models in all their cells."""
-    read = Tables([clinical, imaging], [clinical_inner, imaging_inner], [embeddings])
-    found = evaluate_family("fusion", Sample(rows, images, descriptors), parameters, tuning, study.seed, read)
-    return _joined(found.predictions), _joined(found.inner_predictions)
+    return evaluate
 
 
 def gather_predictions(clinical: pd.DataFrame, imaging: pd.DataFrame, fusion: pd.DataFrame) -> pd.DataFrame:
@@ -106,35 +73,74 @@ def gather_predictions(clinical: pd.DataFrame, imaging: pd.DataFrame, fusion: pd
 
 
 def make_judge(rows: pd.DataFrame, evaluation: Evaluation, study: Study) -> Judge:
-    """Return what all models are judged with; a row belongs to the same patient with and without permuted labels."""
+    """Return what all models are judged with; a row is of the same patient with and without permuted labels."""
     return evaluation.judge(rows.drop_duplicates("case_id"), study.seed)
 
 
 def compare(
     predictions: pd.DataFrame, judge: Judge, parameters: PaperReproduction
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, dict[str, float]]]:
-    """Return the comparison of the protocols, the gain by each shortcut, the luck of one test set, and metrics.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the comparison of the protocols, the gain by each shortcut and the luck of one test set."""
+    return (
+        compare_protocols(predictions, judge, parameters),
+        gain_by_shortcuts(predictions, judge, parameters),
+        luck_of_one_test_set(predictions, parameters),
+    )
 
-    The metrics are accuracy and AUROC of every model under each protocol, as MLflow's dataset takes them.
-    """
-    comparison = compare_protocols(predictions, judge, parameters)
-    metrics = {
+
+def headline_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return accuracy and AUROC of every model under each protocol, as MLflow's dataset of metrics takes them."""
+    return {
         f"{row['family']}.{row['model']}.{column}.{row['metric']}": {"value": float(row[column]), "step": 0}
         for _, row in comparison[comparison["metric"].isin(["accuracy", "auroc"])].iterrows()
         for column in ("reproduced", "leak_free", "no_signal")
         if np.isfinite(row[column])
     }
-    shortcuts = gain_by_shortcuts(predictions, judge, parameters)
-    return comparison, shortcuts, luck_of_one_test_set(predictions, parameters), metrics
 
 
-def draw_rows(
-    rows: pd.DataFrame, images: np.ndarray, raw_images: Files, raw_masks: Files, parameters: PaperReproduction
-) -> dict[str, Figure]:
-    """Return plots of the rows: classes before and after balancing, what masking shows, cases above their copies."""
-    originals = rows[(rows["copy"] == 0) & ~rows["permuted"]]
-    classes = Protocol().classes
-    counts = [
-        class_distribution(originals["label"], classes, "as collected"),
-        class_distribution(rows.loc[~rows["permuted"], "label"], classes, "with altered copies"),
-    ]
+def draw(
+    rows: pd.DataFrame,
+    images: np.ndarray,
+    raw_images: Files,
+    raw_masks: Files,
+    predictions: pd.DataFrame,
+    comparison: pd.DataFrame,
+    shortcuts: pd.DataFrame,
+    luck: pd.DataFrame,
+    training_log: pd.DataFrame,
+    judge: Judge,
+    parameters: PaperReproduction,
+) -> dict[str, bytes]:
+    """Return the plots by name as PNG pictures; matrices and curves are of the best model of each family."""
+    seen = ~rows["permuted"].to_numpy()
+    originals = rows[seen & (rows["copy"] == 0)]
+    shown = originals.sort_values("case_id").drop_duplicates("label")
+    files = read_cases(shown, raw_images, raw_masks)
+    masked = images[seen][..., MASKINGS.index(Protocol().masks)]
+    cells = comparison_columns(parameters)
+    best = {name: best_of_families(predictions, comparison, cells[name]) for name in ("reproduced", "leak_free")}
+    first = training_log[(training_log["repeat"] == 0) & (training_log["fold"] == 0)]
+    first = first[first["protocol"] == cells["reproduced"].name]
+    figures = {
+        "classes": plots.balancing_plot(originals["label"], rows["label"][seen], Protocol().classes),
+        "masking": plots.masking_plot(shown, files, parameters.image_size),
+        "copies": plots.copies_plot(rows[seen], masked),
+        "accuracies": plots.accuracies_plot(comparison),
+        "shortcuts": plots.shortcuts_plot(shortcuts),
+        "luck": plots.luck_plot(luck, comparison),
+        "confusion_matrices": plots.confusion_matrices_plot(best["reproduced"], judge),
+        "confusion_matrices_leak_free": plots.confusion_matrices_plot(best["leak_free"], judge),
+        "roc_curves": roc_panels_plot(
+            {
+                protocol.replace("_", "-"): {name: roc_curve(table, judge) for name, table in tables.items()}
+                for protocol, tables in best.items()
+            }
+        ),
+        "training": plots.training_plot({str(name): log for name, log in first.groupby("model", sort=False)}),
+    }
+    return {name: as_png(figure) for name, figure in figures.items()}
+
+
+def _joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables one below the other; a family without a model has the columns of its place all the same."""
+    return pd.concat([*tables] or [pd.DataFrame(columns=PLACE)], ignore_index=True)
