@@ -1,6 +1,6 @@
 """Time and memory of a large synthetic cohort: its record read and checked, every clinical classifier tuned.
 
-Each classifier is tuned on four fifths of the lesions with its grid of `conf/base` and predicts the last fifth: one
+Each classifier is tuned on four fifths of the lesions with its grid of `conf/` and predicts the last fifth: one
 outer fold of five. Run `OMP_NUM_THREADS=1 python benchmarks/large_cohort.py`; `--only svm_rbf` for some classifiers.
 """
 
@@ -10,9 +10,7 @@ import argparse
 import resource
 import time
 import warnings
-from pathlib import Path
 
-import yaml
 from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.cohort.folds import make_folds, outer_splits
@@ -21,11 +19,11 @@ from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
 from lesion_fusion.cohort.study import study_cases
-from lesion_fusion.tabular.encoding import feature_table
-from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.config.reading import configuration
+from lesion_fusion.tabular.features import feature_table
+from lesion_fusion.tabular.parameters import Tuning
 from lesion_fusion.tabular.tuning import tune
 
-CONF = Path(__file__).resolve().parent.parent / "conf" / "base" / "parameters_clinical_models.yml"
 SEED = 2025
 
 
@@ -60,12 +58,12 @@ def main() -> None:
     labels, groups = (cases["label"] == "malignant").to_numpy().astype(int), cases["patient_id"].to_numpy()
     folds = make_folds(cases, 5, 1, SEED)
     _, _, train, test = next(outer_splits(folds, cases["case_id"]))
-    for name, entry in yaml.safe_load(CONF.read_text())["clinical"].items():
-        if {"ablation", "search", "members"} & set(entry) or (options.only and name not in options.only):
+    for name, entry in configuration().clinical.items():
+        if entry.kind != "classifier" or entry.ablation or entry.search or (options.only and name not in options.only):
             continue
         start = time.process_time()
         tuning = Tuning(inner_folds=options.inner_folds)
-        tuned = tune(features.iloc[train], labels[train], groups[train], TabularModel(**entry), tuning, 2, SEED)
+        tuned = tune(features.iloc[train], labels[train], groups[train], entry, tuning, 2, SEED)
         predicted = tuned.probabilities(features.iloc[test])[:, 1]
         line(name, start, len(cases), f"{roc_auc_score(labels[test], predicted):.3f}")
 

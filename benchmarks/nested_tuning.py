@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 from joblib import Parallel, delayed
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -26,12 +25,13 @@ from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.study import CLASSES, study_cases
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
+from lesion_fusion.cohort.study import CLASSES, study_cases
+from lesion_fusion.config.reading import configuration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import feature_table, make_encoder
 from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel, Tuning
 
-CONF = Path(__file__).resolve().parent.parent / "conf" / "base" / "parameters_clinical_models.yml"
 SEED, PROCESSES = 2025, 2
 
 
@@ -95,17 +95,16 @@ def main() -> None:
     cases, features = studied()
     folds = make_folds(cases, options.folds, 1, SEED)
     tuning = Tuning(n_jobs=PROCESSES)
-    entries = yaml.safe_load(CONF.read_text())["clinical"]
-    entries = {name: entry for name, entry in entries.items() if not {"ablation", "search", "members"} & set(entry)}
+    clinical = configuration().clinical.items()
+    entries = {name: one for name, one in clinical if one.kind == "classifier" and not one.ablation and not one.search}
     # Both ways use the same pool of processes, which import what they need before the clock runs.
     Parallel(n_jobs=PROCESSES)(delayed(CLASSIFIERS["xgboost"])(seed) for seed in range(4 * PROCESSES))
     print(f"{len(cases)} cases, {options.folds} outer folds and all cases, {PROCESSES} processes")
     print(f"{'':22}{'GridSearchCV':>14}{'here':>9}{'ratio':>8}{'difference':>12}  choices")
     totals = np.zeros(2)
-    for name, entry in entries.items():
+    for name, model in entries.items():
         if options.only and name not in options.only:
             continue
-        model = TabularModel(**entry)
         start = time.perf_counter()
         ours = evaluate_nested(lambda *_: features, cases, folds, CLASSES["malignancy"], model, tuning, SEED)
         middle = time.perf_counter()

@@ -22,7 +22,12 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 FAMILIES = ("clinical", "imaging", "fusion")
 # Below these a parameter's value is free: hyperparameters by the classifier's names, findings by their numbers.
-OPEN = ("grid", "left_out", "space", "explained", "groups", "figures", "params")
+OPEN = ("grid", "left_out", "space", "explained", "groups", "figures", "params", "grids")
+
+
+def files(name: str) -> list[str]:
+    """Return the files of conf/base with this name, of all stages."""
+    return sorted(str(path.relative_to(CONF)) for path in CONF.rglob(name))
 
 
 def page(name: str) -> str:
@@ -84,7 +89,7 @@ def test_the_map_names_every_page():
     assert linked == {str(path.relative_to(DOCS)) for path in PAGES if path.parent not in (ROOT, DOCS)}
 
 
-@pytest.mark.parametrize("file", ["globals.yml", *sorted(p.name for p in CONF.glob("parameters*.yml"))])
+@pytest.mark.parametrize("file", ["globals.yml", *files("parameters.yml")])
 def test_every_parameter_is_described(file: str):
     values = yaml.safe_load((CONF / file).read_text()) or {}
     assert sorted(set(parameters(values)) - names_in(page("parameters.md"))) == []
@@ -102,8 +107,8 @@ def test_every_field_of_the_parameters_is_described():
 def test_every_model_is_named():
     configured = {
         f"{family}.{model}"
-        for file in CONF.glob("parameters*.yml")
-        for family, models in (yaml.safe_load(file.read_text()) or {}).items()
+        for file in files("parameters.yml")
+        for family, models in (yaml.safe_load((CONF / file).read_text()) or {}).items()
         if family in FAMILIES
         for model in models
     }
@@ -111,7 +116,7 @@ def test_every_model_is_named():
     assert configured <= names_in(page("parameters.md"))
 
 
-@pytest.mark.parametrize("file", sorted(p.name for p in CONF.glob("catalog*.yml")))
+@pytest.mark.parametrize("file", files("catalog.yml"))
 def test_every_dataset_is_described(file: str):
     entries = yaml.safe_load((CONF / file).read_text())
     datasets = {re.sub(r"\{(\w+)\}", r"<\1>", name) for name in entries if not name.startswith("_")}
@@ -123,16 +128,16 @@ def test_every_dataset_is_read_or_written(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
     bootstrap_project(ROOT)
     used = set().union(*(pipeline.datasets() for pipeline in pipelines.values()))
-    named = {name for file in CONF.glob("catalog*.yml") for name in yaml.safe_load(file.read_text()) if "{" not in name}
-    assert named <= used
+    named = {name for file in files("catalog.yml") for name in yaml.safe_load((CONF / file).read_text())}
+    assert {name for name in named if "{" not in name and not name.startswith("_")} <= used
 
 
 def test_every_figure_is_described():
     figures = {
         re.sub(r"\{(\w+)\}", r"<\1>", name)
-        for file in CONF.glob("catalog*.yml")
-        for name, entry in yaml.safe_load(file.read_text()).items()
-        if str(entry.get("type", "")).endswith("FigureDataset")
+        for file in files("catalog.yml")
+        for name, entry in yaml.safe_load((CONF / file).read_text()).items()
+        if not name.startswith("_") and str(entry.get("type", "")).endswith("FigureDataset")
     }
     assert figures
     assert sorted(figures - names_in(page("figures.md"))) == []

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 MODELS = sorted(
     f"{family}.{model}"
-    for file in (ROOT / "conf" / "base").glob("parameters*.yml")
+    for file in (ROOT / "conf" / "base").rglob("parameters.yml")
     for family, entries in (yaml.safe_load(file.read_text()) or {}).items()
     if family in ("clinical", "imaging", "fusion")
     for model in entries
@@ -150,6 +150,7 @@ def test_a_killed_run_goes_on_where_it_stopped(project: Project):
 
 def test_a_network_that_diverges_ends_in_words_and_costs_no_other_model_anything(project: Project):
     lost = {
+        "kind": "network",
         "image_input": "crop_with_mask",
         "network": {"backbone": "small_cnn", "optimizer": "sgd", "learning_rate": 1e30, "epochs": 1, "patience": None},
     }
@@ -184,7 +185,7 @@ def test_a_network_that_diverges_ends_in_words_and_costs_no_other_model_anything
         (["--params", "tunning.inner_folds=4"], ["tunning", "Did you mean tuning"]),
         (["--params", "study.target=malignent"], ["malignancy", "three_class"]),
         (["--params", "clinical.xgboost.classifier=xgbost"], ["xgbost", "extra_trees", "xgboost"]),
-        (["--params", "synthetic.cases=-4"], ["cases", "8 or more"]),
+        (["--params", "synthetic.cases=-4"], ["synthetic.cases", "greater than or equal to 8"]),
     ],
 )
 def test_a_wrong_parameter_ends_in_words_before_anything_runs(finished_project: Project, arguments, words):

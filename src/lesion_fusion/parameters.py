@@ -1,18 +1,30 @@
-"""What all groups of parameters share: they don't change, and a name that does not exist is told with those that do."""
+"""Base of all groups of parameters: frozen, and an unknown name is refused with the nearest known one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from lesion_fusion.errors import UserError
 
+# Type of the faults whose message is written here, in full; the others are pydantic's.
+_OURS = "parameter"
+
 
 class InvalidParameterError(UserError, ValueError):
-    """Parameters that can't be; the message names each with its place and what is wrong with it."""
+    """Parameters that are not allowed; the message has one line per fault, with its place."""
 
 
 class Parameters(BaseModel):
@@ -20,24 +32,22 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _names_exist(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            for name in values:
-                if name not in cls.model_fields:
-                    close = get_close_matches(str(name), cls.model_fields, n=1)
-                    hint = f" Did you mean {close[0]}?" if close else ""
-                    raise ValueError(f"no parameter is called {name}.{hint} There are: {', '.join(cls.model_fields)}")
-        return values
+    def _unknown_names_with_the_nearest(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            known = list(cls.model_fields)
+            raise refused(cls.__name__, (_with_nearest(fault, known) for fault in error.errors())) from None
 
 
 class ModelParameters(Parameters):
     """Base of every model's entry.
 
-    An `ablation` is judged and compared, but stands on no leaderboard. A model with `must_beat` (`<family>.<model>`) is
-    kept only if the paired test supports that it is better than that one. A model that is not `enabled` is left out,
-    like one set to null.
+    An `ablation` is evaluated and compared, but is not on the leaderboard. A model with `must_beat`
+    (`<family>.<model>`) is kept only if the paired test shows that it is better than that one. A model that is not
+    `enabled` is left out, like one set to null.
     """
 
     ablation: bool = False
@@ -48,18 +58,10 @@ class ModelParameters(Parameters):
 Group = TypeVar("Group", bound=Parameters)
 
 
-def is_enabled(entry: Mapping[str, Any], place: str) -> bool:
-    """Say whether an entry, which stands at `place` in the parameters, takes part; raises InvalidParameterError."""
-    try:
-        return TypeAdapter(bool).validate_python(entry.get("enabled", True))
-    except ValidationError as error:
-        raise InvalidParameterError(f"{place}.enabled: true or false, not {entry['enabled']!r}") from error
+def validated(kind: type[Group], values: Any, place: str = "") -> Group:
+    """Return `values`, found at `place` in the parameters, as `kind`.
 
-
-def validated(kind: type[Group], values: Any, place: str) -> Group:
-    """Return `values`, which stand at `place` in the parameters, as `kind`; raises InvalidParameterError.
-
-    Kedro does so for what a node reads, once the pipelines are there; this is for what pipelines are made by.
+    Raises InvalidParameterError with one line per fault.
     """
     try:
         return kind.model_validate(values)
@@ -67,10 +69,89 @@ def validated(kind: type[Group], values: Any, place: str) -> Group:
         raise InvalidParameterError("\n".join(_in_words(fault, place) for fault in error.errors())) from error
 
 
-def _in_words(fault: Any, place: str) -> str:
-    """Return where a fault lies, what is wrong, and the value, unless it is a group or told already."""
-    given = fault["input"]
-    told = fault["type"] == "value_error" or isinstance(given, dict | list | tuple)
-    # YAML has no tuples.
-    problem = fault["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
-    return f"{'.'.join([place, *map(str, fault['loc'])])}: {problem}{'' if told else f', not {given!r}'}"
+def present(entries: Any) -> Any:
+    """Return the entries of a group without those set to null or not enabled.
+
+    Raises ValidationError for entries that are no groups of parameters.
+    """
+    if entries is None:
+        return {}
+    if not isinstance(entries, Mapping):
+        return entries
+    given = {name: entry for name, entry in entries.items() if entry is not None}
+    broken = [name for name, entry in given.items() if not isinstance(entry, Mapping | BaseModel)]
+    if broken:
+        message = "an entry is a group of parameters, or null to leave it out"
+        raise refused("entries", [fault([name], f"{message}, not {given[name]!r}") for name in broken])
+    return {name: entry for name, entry in given.items() if not _is_off(entry)}
+
+
+def read_by_kind(entry: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Read an entry as the member of a discriminated union that its `kind` names.
+
+    Wraps the validator of the union. Without it the place of a fault would have the kind in it, and the message on a
+    missing kind would not name the known ones.
+    """
+    try:
+        return handler({"kind": None, **entry} if isinstance(entry, Mapping) else entry)
+    except ValidationError as error:
+        raise refused(error.title, map(_without_kind_in_place, error.errors())) from None
+
+
+def fault(place: Iterable[str | int], message: str) -> ErrorDetails:
+    """Return a fault at `place`, for `refused`."""
+    return ErrorDetails(type=_OURS, loc=tuple(place), msg=message, input=None)
+
+
+def refused(title: str, faults: Iterable[ErrorDetails]) -> ValidationError:
+    """Return the error that holds `faults`; raised in a validator, it adds them to those found elsewhere."""
+    return ValidationError.from_exception_data(title, [_details(one) for one in faults])
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `Did you mean …? There are: ….` for a name that is not among `known`."""
+    known = list(known)
+    close = get_close_matches(name, known, n=1)
+    return f"{f'Did you mean {close[0]}? ' if close else ''}There are: {', '.join(known) or 'none'}."
+
+
+def _is_off(entry: Any) -> bool:
+    """Whether an entry has `enabled: false`, quoted or not; a value that is no boolean is left to its validator."""
+    try:
+        return isinstance(entry, Mapping) and not TypeAdapter(bool).validate_python(entry.get("enabled", True))
+    except ValidationError:
+        return False
+
+
+def _with_nearest(found: ErrorDetails, known: list[str]) -> ErrorDetails:
+    """Return a fault; one that is an unknown name of this group says which names there are."""
+    if found["type"] != "extra_forbidden" or len(found["loc"]) != 1:
+        return found
+    name = str(found["loc"][0])
+    return fault(found["loc"], f"no parameter is called {name}. {did_you_mean(name, known)}")
+
+
+def _without_kind_in_place(found: ErrorDetails) -> ErrorDetails:
+    if found["type"] != "union_tag_invalid":
+        return found | ErrorDetails(loc=found["loc"][1:])  # type: ignore[typeddict-item,return-value]
+    given, known = found["input"]["kind"], found["ctx"]["expected_tags"].replace("'", "").split(", ")
+    problem = "missing; it says what the entry is" if given is None else f"no kind is called {given}"
+    return fault(["kind"], f"{problem}. {did_you_mean(str(given), known)}")
+
+
+def _details(found: ErrorDetails) -> InitErrorDetails:
+    kind = PydanticCustomError(_OURS, found["msg"]) if found["type"] == _OURS else found["type"]  # type: ignore[arg-type]
+    return InitErrorDetails(type=kind, loc=found["loc"], input=found["input"], ctx=found.get("ctx", {}))
+
+
+def _in_words(found: ErrorDetails, place: str) -> str:
+    """Return the place of a fault, what is wrong, and the value unless it is a group or in the message already."""
+    given = found["input"]
+    complete = found["type"] in ("value_error", _OURS, "missing") or isinstance(given, dict | list | tuple)
+    if found["type"] == "bool_parsing":
+        problem = "true or false"
+    else:
+        # YAML has no tuples.
+        problem = found["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+    where = ".".join([*([place] if place else []), *map(str, found["loc"])])
+    return f"{where}: {problem}{'' if complete else f', not {given!r}'}"

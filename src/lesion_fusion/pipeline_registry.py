@@ -6,18 +6,8 @@ import warnings
 
 from kedro.pipeline import Pipeline
 
+from lesion_fusion.config.reading import configuration
 from lesion_fusion.pipelines.clinical_models.pipeline import create_pipeline as clinical_models
-from lesion_fusion.pipelines.configured_models import (
-    check_baseline,
-    check_explained,
-    compared_models,
-    configured_backbones,
-    configured_combinations,
-    configured_image_inputs,
-    configured_models,
-    must_beat,
-)
-from lesion_fusion.pipelines.configured_parameters import configured_parameters
 from lesion_fusion.pipelines.fusion.pipeline import create_pipeline as fusion
 from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as imaging_models
 from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
@@ -27,37 +17,28 @@ from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as pr
 from lesion_fusion.pipelines.pretraining.pipeline import create_pipeline as pretraining
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline as reporting
 from lesion_fusion.pipelines.stage import as_stage
-from lesion_fusion.tabular.parameters import TabularModel
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Return the pipelines by name; `--tags <stage>` narrows any of them to the stage itself."""
-    # Nodes outside a model's namespace read what models hand on, and that carries the model's name.
+    # A dataset that carries a model's name is read outside that model's namespace too.
     warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
-    parameters = configured_parameters()
-    models = configured_models(parameters)
-    every = {f"{family}.{name}": entry for family, entries in models.items() for name, entry in entries.items()}
-    names = [name for name, entry in every.items() if not entry.ablation]
-    classifiers = {name: entry for name in names if isinstance(entry := every[name], TabularModel)}
-    check_baseline(parameters, names)
-    check_explained(parameters, classifiers)
-    compared = compared_models(parameters, list(every))
+    configured = configuration()
+    image_inputs = list(configured.preprocessing.image_inputs)
     ingested = as_stage("ingestion", ingestion())
-    prepared = ingested + as_stage("preprocessing", preprocessing(configured_image_inputs(parameters)))
-    clinical = clinical_models(models["clinical"])
-    imaging = imaging_models(models["imaging"])
-    joined = prepared + clinical + imaging + fusion(models["fusion"], names, must_beat(models), compared)
-    trained = [name for name in names if f"{name}.gallery" in joined.all_outputs()]
-    shown = configured_image_inputs(parameters)[0]
-    everything = joined + as_stage("reporting", reporting(names, classifiers, trained, compared, shown))
+    prepared = ingested + as_stage("preprocessing", preprocessing(image_inputs))
+    clinical = clinical_models(configured.clinical)
+    imaging = imaging_models(configured.imaging)
+    joined = prepared + clinical + imaging + fusion(configured.fusion)
+    everything = joined + as_stage("reporting", reporting(image_inputs[0]))
     return {
         "ingestion": ingested,
         "preprocessing": prepared,
         "clinical_models": prepared + clinical,
         "imaging_models": prepared + imaging,
         "fusion": joined,
-        "network_comparison": prepared + network_comparison(configured_combinations(parameters)),
-        "pretraining": prepared + pretraining(configured_backbones(parameters)),
+        "network_comparison": prepared + network_comparison(configured.combinations),
+        "pretraining": prepared + pretraining(configured.pretraining),
         "reporting": everything,
         "paper_reproduction": ingested + as_stage("paper_reproduction", paper_reproduction()),
         "__default__": everything,

@@ -12,10 +12,10 @@ import click
 import pandas as pd
 
 from lesion_fusion.cohort.readers import READERS
+from lesion_fusion.config.resolvers import tracking_uri
 from lesion_fusion.datasets.atomic import replacing
 from lesion_fusion.datasets.file_folder import FileFolderDataset
 from lesion_fusion.errors import UserError
-from lesion_fusion.hooks.resolvers import tracking_uri
 from lesion_fusion.imaging.case_files import Files
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -1,18 +1,18 @@
 """Settings of the Kedro project."""
 
+from lesion_fusion.config.resolvers import RESOLVERS
 from lesion_fusion.hooks.closing_message import ClosingMessage
+from lesion_fusion.hooks.configuration import ReadConfiguration
 from lesion_fusion.hooks.live_curves import LiveCurves
 from lesion_fusion.hooks.missing_inputs import MissingInputs
-from lesion_fusion.hooks.model_selection import ModelSelection
 from lesion_fusion.hooks.progress import Progress
-from lesion_fusion.hooks.resolvers import RESOLVERS
 from lesion_fusion.hooks.reuse import Reuse
 from lesion_fusion.hooks.tracking import Tracking
 
 # `Tracking` is the plugin's own hook with additions; registered twice it would start two runs.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 
-HOOKS = (ClosingMessage(), Progress(), Tracking(), Reuse(), ModelSelection(), LiveCurves(), MissingInputs())
+HOOKS = (ClosingMessage(), Progress(), Tracking(), Reuse(), ReadConfiguration(), LiveCurves(), MissingInputs())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

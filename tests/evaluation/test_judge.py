@@ -98,3 +98,16 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
         found = summary(binary_predictions(labels, p), Judge(patients, 300, seed=trial))["auroc"]
         covered += found["low"] <= 0.7602 <= found["high"]
     assert 0.91 <= covered / 300 <= 0.98
+
+
+def test_a_judge_draws_once_for_a_set_of_cases_and_resamples_a_metric_once() -> None:
+    table = binary_predictions(*simulated(40, 1.0, seed=3))
+    judge = judge_of(table, 20, seed=5)
+    arrays = judge.arrays(table)
+    weights = judge.weights(arrays.case_ids)
+    assert judge.weights(arrays.case_ids.copy()) is weights
+    np.testing.assert_array_equal(weights, patient_weights(judge.patient_ids(arrays.case_ids), 20, 5))
+    assert judge.arrays(table) is arrays
+    assert judge.metric_draws(arrays, METRICS["auroc"]) is judge.metric_draws(arrays, METRICS["auroc"])
+    part = arrays.subset(np.arange(10))
+    assert judge.weights(part.case_ids).shape == (10, 20)

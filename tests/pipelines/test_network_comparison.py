@@ -9,9 +9,9 @@ import pytest
 from kedro.validation.type_extractor import TypeExtractor
 from matplotlib.figure import Figure
 
-from lesion_fusion.parameters import InvalidParameterError
+from lesion_fusion.parameters import InvalidParameterError, validated
 from lesion_fusion.pipelines.model.network_nodes import NetworkModel
-from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison, with_combinations
+from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison
 from lesion_fusion.pipelines.network_comparison.nodes import COLUMNS, draw_combinations, tabulate_combinations
 from lesion_fusion.pipelines.network_comparison.pipeline import create_pipeline
 from lesion_fusion.tabular.out_of_fold import REFIT
@@ -25,12 +25,8 @@ GROUP: dict[str, Any] = {
 LEFT_OUT = {**GROUP, "left_out": {"xception_sgd": "diverged at 1e-2"}}
 
 
-def entries(group: dict[str, Any]) -> dict[str, Any]:
-    return with_combinations({"network_comparison": group})["combinations"]
-
-
 def models(group: dict[str, Any]) -> dict[str, NetworkModel]:
-    return {name: NetworkModel.model_validate(entry) for name, entry in entries(group).items()}
+    return validated(NetworkComparison, group, "network_comparison").entries
 
 
 def test_every_combination_is_a_network_with_what_all_share():
@@ -44,24 +40,24 @@ def test_every_combination_is_a_network_with_what_all_share():
 
 
 def test_a_change_of_the_list_leaves_the_entries_of_the_others_as_they_are():
-    longer = entries({**GROUP, "backbones": ["MobileNetV2", *GROUP["backbones"]]})
-    assert longer.items() >= entries(GROUP).items()
-    assert set(entries(GROUP)) - set(entries(LEFT_OUT)) == {"xception_sgd"}
+    longer = models({**GROUP, "backbones": ["MobileNetV2", *GROUP["backbones"]]})
+    for name, entry in models(GROUP).items():
+        assert longer[name] == entry
+    assert set(models(GROUP)) - set(models(LEFT_OUT)) == {"xception_sgd"}
 
 
-def test_without_the_group_nothing_is_added_and_a_wrong_one_is_refused():
-    assert with_combinations({"network_comparison": None, "a": 1}) == {"network_comparison": None, "a": 1}
+def test_without_combinations_there_is_nothing_to_compare():
     assert not create_pipeline({}).nodes
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"backbone": ["Xception"]}, r"network_comparison: .*Did you mean backbones"),
+        ({"backbone": ["Xception"]}, r"network_comparison\.backbone: .*Did you mean backbones"),
         ({"backbones": []}, r"network_comparison\.backbones: .*at least 1"),
         ({"backbones": ["Xseption"]}, r"network_comparison\.backbones: Unknown backbone 'Xseption'.*Xception"),
         ({"optimizers": ["adamw"]}, r"optimizers\.0: .*'adam'.*not 'adamw'"),
-        ({"network": {"epoch": 3}}, r"network_comparison\.network: .*epoch.*Did you mean epochs"),
+        ({"network": {"epoch": 3}}, r"network_comparison\.network\.epoch: .*Did you mean epochs"),
         ({"network": {**GROUP["network"], "optimizer": "adam"}}, r"optimizer can't be shared"),
         ({"left_out": {"xception_sdg": "diverged"}}, r"xception_sdg; the combinations are .*xception_sgd"),
         ({"optimizers": ["sgd"], "backbones": ["Xception"], "left_out": {"xception_sgd": ""}}, r"names all"),
@@ -69,7 +65,7 @@ def test_without_the_group_nothing_is_added_and_a_wrong_one_is_refused():
 )
 def test_a_comparison_that_can_not_be_is_refused_with_what_can(change: dict[str, Any], words: str):
     with pytest.raises(InvalidParameterError, match=words):
-        with_combinations({"network_comparison": GROUP | change})
+        models(GROUP | change)
 
 
 def test_optimizers_of_a_backbone_share_its_features():

@@ -41,11 +41,15 @@ PARAMETERS = toy_parameters(
     clinical={"random_forest": FEW_TREES},
     splitting={"folds": 2, "random_splits": 2},
     imaging={
-        "descriptors": {**FEW_TREES, "views": ["image_descriptors"]},
-        "net": {"network": {"backbone": "small_cnn", "optimizer": "adam", "epochs": 2, "augmentation": 0.0}},
+        "descriptors": {"kind": "classifier", **FEW_TREES, "views": ["image_descriptors"]},
+        "net": {
+            "kind": "network",
+            "network": {"backbone": "small_cnn", "optimizer": "adam", "epochs": 2, "augmentation": 0.0},
+        },
     },
     fusion={
         "pixels": {
+            "kind": "classifier",
             **FEW_TREES,
             "views": ["record", "pixels"],
             "image_input": "masked_full",
@@ -53,12 +57,13 @@ PARAMETERS = toy_parameters(
             "pixel_components": 2,
         },
         "intermediate": {
+            "kind": "classifier",
             "classifier": "logistic_regression",
             "views": ["record", "embeddings"],
             "network": "imaging.net",
             "embedding_components": 2,
         },
-        "late": {"members": ["clinical.random_forest", "imaging.descriptors"], "rule": "weighted"},
+        "late": {"kind": "late", "members": ["clinical.random_forest", "imaging.descriptors"], "rule": "weighted"},
     },
     compared=["clinical.random_forest"],
 )

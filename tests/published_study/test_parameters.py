@@ -5,8 +5,9 @@ from pydantic import ValidationError
 
 from tests.published_study.toy import FOREST, toy_parameters
 
-NETWORK = {"network": {"backbone": "small_cnn"}}
+NETWORK = {"kind": "network", "network": {"backbone": "small_cnn"}}
 EMBEDDED = {
+    "kind": "classifier",
     "classifier": "logistic_regression",
     "views": ["record", "embeddings"],
     "network": "imaging.net",
@@ -14,11 +15,11 @@ EMBEDDED = {
 }
 
 
-def test_entries_are_told_apart_by_what_they_hold():
+def test_entries_are_told_apart_by_their_kind():
     parameters = toy_parameters(
         imaging={"net": NETWORK},
         fusion={
-            "late": {"members": ["clinical.random_forest", "imaging.net"], "rule": "mean"},
+            "late": {"kind": "late", "members": ["clinical.random_forest", "imaging.net"], "rule": "mean"},
             "intermediate": EMBEDDED,
             "left_out": None,
         },
@@ -37,7 +38,10 @@ def test_entries_are_told_apart_by_what_they_hold():
     ("values", "words"),
     [
         ({"compared": ["clinical.forest"]}, ["compared", "clinical.forest", "clinical.random_forest"]),
-        ({"fusion": {"late": {"members": ["clinical.random_forest", "imaging.net"]}}}, ["members", "imaging.net"]),
+        (
+            {"fusion": {"late": {"kind": "late", "members": ["clinical.random_forest", "imaging.net"]}}},
+            ["members", "imaging.net"],
+        ),
         ({"fusion": {"joint": EMBEDDED}}, ["fusion.joint.network", "imaging.net"]),
         (
             {"imaging": {"net": NETWORK}, "fusion": {"joint": EMBEDDED}, "compared": ["fusion.joint"]},

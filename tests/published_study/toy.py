@@ -13,8 +13,13 @@ from lesion_fusion.published_study.rows import balanced_rows
 from lesion_fusion.tabular.parameters import Tuning
 
 COUNTS = {"benign": 60, "malignant": 20, "normal": 4}
-MEMORISING = {"classifier": "k_nearest_neighbours", "views": ["image_descriptors"], "grid": {"n_neighbors": [1]}}
-FOREST = {"classifier": "random_forest", "views": ["record"], "grid": {"n_estimators": [20]}}
+MEMORISING = {
+    "kind": "classifier",
+    "classifier": "k_nearest_neighbours",
+    "views": ["image_descriptors"],
+    "grid": {"n_neighbors": [1]},
+}
+FOREST = {"kind": "classifier", "classifier": "random_forest", "views": ["record"], "grid": {"n_estimators": [20]}}
 TUNING = Tuning(inner_folds=2)
 SEED = 3
 

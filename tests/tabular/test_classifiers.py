@@ -62,7 +62,8 @@ def test_types_that_no_classifier_is_made_of_are_foreign():
 
 @pytest.mark.parametrize("name", sorted(CLASSIFIERS))
 def test_default_values_are_accepted(name: str):
-    check_hyperparameters(name, CLASSIFIERS[name](0).get_params())
+    given = CLASSIFIERS[name](0).get_params()
+    check_hyperparameters(name, {key: value for key, value in given.items() if value is not None})
 
 
 @pytest.mark.parametrize(

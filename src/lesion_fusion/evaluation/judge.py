@@ -51,7 +51,7 @@ class Judge:
     resamples: int = 2000
     confidence: float = 0.95
     seed: int = 0
-    _weights: dict[bytes, NDArray[np.uint16]] = field(default_factory=dict, init=False, repr=False)
+    _weights: dict[tuple[int, bytes], NDArray[np.uint16]] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[int, tuple[pd.DataFrame, PredictionArrays]] = field(default_factory=dict, init=False, repr=False)
     _metrics: dict[PredictionArrays, dict[Metric, Floats]] = field(default_factory=dict, init=False, repr=False)
 
@@ -72,7 +72,7 @@ class Judge:
 
     def weights(self, case_ids: NDArray[np.str_]) -> NDArray[np.uint16]:
         """Return how often each case (n,) is drawn in each resample, (n, resamples)."""
-        key = case_ids.tobytes()
+        key = len(case_ids), case_ids.tobytes()
         if key not in self._weights:
             if len(self._weights) == SETS_KEPT:
                 del self._weights[next(iter(self._weights))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -114,13 +114,9 @@ class ModelParameters(Parameters):
         """Return what must be computed once before training: {dataset: (function, its inputs)}."""
         return {}
 
-    def faults(self, entries: Mapping[str, ModelParameters]) -> list[str]:
-        """Return what is wrong with this entry beside the others, `entries` by `<family>.<model>`; a clause each."""
-        return [
-            f"reads {name}, which is not among the models. There are: {', '.join(entries)}"
-            for name in self.reads
-            if name not in entries
-        ]
+    def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        """Yield what is wrong with this entry beside the others, `entries` by `<family>.<model>`: field and message."""
+        yield from ()
 
     def describe(self) -> Description:
         """Return the model in words."""

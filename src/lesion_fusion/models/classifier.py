@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -33,6 +33,7 @@ from lesion_fusion.models.base import (
     source_dataset,
 )
 from lesion_fusion.notation import listing, words
+from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, class_scores
 from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, encode, feature_table
 from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
@@ -100,15 +101,11 @@ class Classifier(ModelParameters, ClassifierParameters):
             found |= {(source := source_dataset(self.network, model)): source}
         return found
 
-    def faults(self, entries: Mapping[str, ModelParameters]) -> list[str]:
-        """Return what is wrong with this entry: a network that does not exist or is not one over images alone."""
+    def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with this entry: a network that does not exist, or is not one of images alone."""
         networks = [name for name, entry in entries.items() if entry.embeds_images]
-        return [
-            f"reads the embeddings of {name}, which is no network over images alone. "
-            f"There are: {', '.join(networks) or 'none'}"
-            for name in self.reads
-            if name not in networks
-        ]
+        if self.network is not None and self.network not in networks:
+            yield "network", f"{self.network} is no network of images alone. {did_you_mean(self.network, networks)}"
 
     def describe(self) -> Description:
         """Return the classifier in words."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -42,6 +41,7 @@ from lesion_fusion.models.base import (
 from lesion_fusion.models.classifier import classifier_name
 from lesion_fusion.models.late_rules import RULES, FittedRule, Mean, RuleName, fit_rule, load_rule
 from lesion_fusion.notation import listing, words
+from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.out_of_fold import REFIT
@@ -104,27 +104,16 @@ class Late(ModelParameters):
         sources = dict.fromkeys(source_dataset(member, model) for member in sorted(self.members))
         return {"tuning": "params:tuning", "cases": "study_cases", **{source: source for source in sources}}
 
-    def faults(self, entries: Mapping[str, ModelParameters]) -> list[str]:
-        """Return what is wrong with this entry: missing members, members that learn, fusions that are each other's."""
-        there = ", ".join(entries)
-        found = [
-            f"has the member {name}, which is not among the models. There are: {there}"
-            for name in self.members
-            if name not in entries
-        ]
-        if not self.calibrated:
-            found += [
-                f"has the member {name}, which learns from this cohort: it can't be averaged with `calibrated: false`"
-                for name in self.members
-                if name in entries and getattr(entries[name], "calibrated", True)
-            ]
-        try:
-            TopologicalSorter({name: entry.reads for name, entry in entries.items()}).prepare()
-        except CycleError as error:
-            cycle = error.args[1]
-            if self in [entries[name] for name in cycle if name in entries]:
-                found.append(f"can't be a member of itself: {' is a member of '.join(cycle)}")
-        return found
+    def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with this entry: members that do not exist, or that learn where the fusion must not."""
+        for name in self.members:
+            if name not in entries:
+                yield "members", f"{name} is no model. {did_you_mean(name, entries)}"
+            elif not self.calibrated and getattr(entries[name], "calibrated", True):
+                yield (
+                    "members",
+                    f"{name} learns from this cohort, so that it can't be averaged with `calibrated: false`",
+                )
 
     def describe(self) -> Description:
         """Return the fusion in words."""

@@ -154,7 +154,7 @@ def train(
         study,
         model,
         class_maps=class_maps,
-        attention=attention_table(explained, class_maps, lesion_masks),
+        attention=attention_table(explained, study.classes, class_maps, lesion_masks),
     )
 
 

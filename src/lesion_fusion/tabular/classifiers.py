@@ -31,6 +31,8 @@ def _xgboost(seed: int) -> ClassifierMixin:
     return XGBClassifier(tree_method="hist", n_jobs=1, random_state=seed)
 
 
+# Classifiers and settings found good in this process: the same ones are read many times.
+_ACCEPTED: set[tuple[str, str]] = set()
 # More rows than a subsample that a hyperparameter may ask for.
 _TOY_ROWS = 1000
 
@@ -59,7 +61,10 @@ def check_hyperparameters(name: str, values: Mapping[str, Any]) -> None:
     size = values.get("n_estimators", 1)
     if not isinstance(size, int) or size < 1:
         raise ValueError(f"n_estimators of {name} is a whole number from 1, not {size!r}")
-    _toy_fit(name, values)
+    settings = repr(sorted(values.items()))
+    if (name, settings) not in _ACCEPTED:
+        _toy_fit(name, values)
+        _ACCEPTED.add((name, settings))
 
 
 def foreign_types(found: Collection[str]) -> list[str]:
@@ -83,15 +88,11 @@ def _stored_types(name: str) -> frozenset[str]:
 def _toy_fit(name: str, values: Mapping[str, Any], n_classes: int = 2) -> Any:
     """Return a classifier with these hyperparameters, fitted on easy rows, by as few members and steps as can be."""
     classifier = CLASSIFIERS[name](0).set_params(**values)
-    settings = classifier.get_params()
-    lengths = {key: settings.get(key) for key in ("n_estimators", "max_iter")}
-    few = {key: 1 for key, value in lengths.items() if (value is None and key == "n_estimators") or _above_one(value)}
+    # The default size, or one that is valid: any other is left for the fit to refuse.
+    sizes = [key for key in ("n_estimators", "max_iter") if key in classifier.get_params()]
+    few = {key: 1 for key in sizes if key not in values or (isinstance(values[key], int) and values[key] > 1)}
     labels = np.arange(_TOY_ROWS) % n_classes
     features = np.random.default_rng(0).normal(size=(_TOY_ROWS, 4)) + 3 * labels[:, None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return classifier.set_params(**{key: one for key, one in few.items() if key in settings}).fit(features, labels)
-
-
-def _above_one(value: Any) -> bool:
-    return isinstance(value, int) and value > 1
+        return classifier.set_params(**few).fit(features, labels)

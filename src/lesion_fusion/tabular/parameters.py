@@ -81,6 +81,7 @@ class ClassifierParameters(Parameters):
     columns are multiplied; 0 leaves them out. `training` says how training rows are changed before a fit.
     """
 
+    kind: Literal["classifier"] = "classifier"
     classifier: str
     views: tuple[View, ...] = Field(min_length=1)
     grid: dict[str, list[Any]] = Field(default_factory=dict)

@@ -30,7 +30,7 @@ class SharedGridSearchCV(MetaEstimatorMixin, BaseEstimator):
     """Exhaustive search over a grid for a pipeline that ends in a classifier, or for a classifier.
 
     Gives what scikit-learn's `GridSearchCV(estimator, param_grid, cv=cv, refit=refit)` gives with `scoring="roc_auc"`
-    for two classes and `scoring="neg_log_loss"` for more. `refit` may be a function from `cv_results_` to `best_index_`.
+    for two classes, `scoring="neg_log_loss"` for more. `refit` may be a function from `cv_results_` to `best_index_`.
     `change_rows` makes the rows a classifier is fitted on from encoded training rows; the refit is the last split.
     Encoding steps are fitted once per split for all points with the same settings of them.
 
@@ -60,7 +60,13 @@ class SharedGridSearchCV(MetaEstimatorMixin, BaseEstimator):
         folds = encoded_folds(self.estimator, X, y, splits, self.change_rows)
         responses = [fold.responses(points) for fold in folds]
         self.n_splits_ = len(folds)
-        self.cv_results_ = _cv_results(points, [_scores(fold, y, found) for fold, found in zip(folds, responses)])
+        self.cv_results_ = _cv_results(
+            points,
+            [
+                [response_score(one, y[fold.tested]) for one in found]
+                for fold, found in zip(folds, responses, strict=True)
+            ],
+        )
         means = self.cv_results_["mean_test_score"]
         self.best_index_ = int(self.refit(self.cv_results_) if callable(self.refit) else np.argmax(means))
         self.best_params_ = points[self.best_index_]
@@ -279,10 +285,6 @@ def _unchanged(_steps: Pipeline, encoded: np.ndarray, labels: np.ndarray, _split
 
 def _rows(X: Any, positions: np.ndarray) -> Any:
     return X.iloc[positions] if hasattr(X, "iloc") else X[positions]
-
-
-def _scores(fold: EncodedFold, labels: np.ndarray, responses: Sequence[np.ndarray]) -> list[float]:
-    return [response_score(found, labels[fold.tested]) for found in responses]
 
 
 def _cv_results(points: Sequence[Point], scores: Sequence[Sequence[float]]) -> dict[str, Any]:

@@ -161,9 +161,9 @@ def best_position(grid: Sequence[Mapping[str, Any]], scores: np.ndarray) -> int:
 def best_points(log: pd.DataFrame, at_most: int = 20) -> pd.DataFrame:
     """Return the points of the highest mean score over the trainings that tried them, the best first.
 
-    `log` has `BOOKKEEPING` and one column per hyperparameter: one row per training (an outer fold, or all cases) and point.
-    Returns the hyperparameters, `score` (mean), `trainings` (that tried the point) and `chosen` (in how many). A grid
-    is tried whole in every training, the points of a search each in one.
+    `log` has `BOOKKEEPING` and one column per hyperparameter, one row per point and training (an outer fold, or all
+    cases). Returns the hyperparameters, `score` (mean), `trainings` (that tried the point) and `chosen` (in how many).
+    A grid is tried whole in every training, the points of a search each in one.
     """
     names = [name for name in log.columns if name not in BOOKKEEPING]
     if not names:

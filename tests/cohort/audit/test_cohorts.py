@@ -37,7 +37,7 @@ def png_files(folder: Path) -> Files:
 
 
 def configured(environment: str) -> CohortAudit:
-    file = ROOT / "conf" / environment / "parameters_ingestion.yml"
+    file = ROOT / "conf" / environment / "ingestion" / "parameters.yml"
     return CohortAudit.model_validate(yaml.safe_load(file.read_text())["audit"])
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+
+from lesion_fusion.parameters import Parameters
 
 
-class SyntheticCohort(BaseModel):
+class SyntheticCohort(Parameters):
     """Parameters of a synthetic cohort; equal parameters give the same record and the same files.
 
     A signal is the share of lesions whose record (or image) is drawn from the distributions published for their class;
     the rest are drawn as if the class were unknown. With signal 0 the record (or image) is independent of the class;
     with both at 0 the cohort is the null cohort.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cases: int = Field(240, ge=8, le=1_000_000, description="rows, which are images, normal cases included; 8 or more")
     seed: int = Field(20240112, ge=0, le=2**32 - 1, description="seed of everything drawn; 0 to 4294967295")
@@ -55,7 +55,7 @@ def _explain(item: Any) -> str:
     if not item["loc"]:
         return f"  - {item['msg'].removeprefix('Value error, ')}"
     name = str(item["loc"][0])
-    if item["type"] == "extra_forbidden":
-        return f"  - {name}: there is no such parameter; there are {', '.join(SyntheticCohort.model_fields)}"
+    if name not in SyntheticCohort.model_fields:
+        return f"  - {name}: {item['msg']}"
     field = SyntheticCohort.model_fields[name]
     return f"  - {name} = {item['input']!r}: {item['msg']}. It is: {field.description}"

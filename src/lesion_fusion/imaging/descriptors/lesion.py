@@ -81,17 +81,14 @@ class Lesion:
     @cached_property
     def depth(self) -> Floats:
         """Signed distance from the lesion's boundary, standard pixels: positive outside, negative inside."""
-        return signed_distance(self.mask)
+        outside = ndimage.distance_transform_edt(~self.mask)
+        inside = ndimage.distance_transform_edt(self.mask)
+        return np.where(self.mask, 0.5 - inside, outside - 0.5)
 
     @property
     def perimeter(self) -> float:
         """Length of the contour, standard pixels."""
         return float(np.linalg.norm(np.diff(self.contour, axis=0, append=self.contour[:1]), axis=1).sum())
-
-    @property
-    def enclosed_area(self) -> float:
-        """Area inside the contour, standard pixels squared (shoelace formula)."""
-        return polygon_area(self.contour)
 
     def band(self, inner: float, outer: float) -> Mask:
         """Return the pixels of the image whose signed distance lies in (inner, outer]."""
@@ -171,25 +168,10 @@ def equivalent_ellipse(mask: Mask) -> Ellipse:
     )
 
 
-def signed_distance(mask: Mask) -> Floats:
-    """Return the distance to the mask's boundary, pixels: positive outside, negative inside."""
-    outside = ndimage.distance_transform_edt(~mask)
-    inside = ndimage.distance_transform_edt(mask)
-    return np.where(mask, 0.5 - inside, outside - 0.5)
-
-
 def polygon_area(points: Floats) -> float:
-    """Return the area of a closed polygon given as (n, 2) points."""
+    """Return the area of a closed polygon given as (n, 2) points (shoelace formula)."""
     x, y = points[:, 0], points[:, 1]
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
-
-
-def resample_closed(points: Floats, count: int) -> Floats:
-    """Return `count` points at equal distances along a closed polygon of (n, 2) points."""
-    closed = np.vstack([points, points[:1]])
-    walked = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
-    stops = np.arange(count) * walked[-1] / count
-    return np.column_stack([np.interp(stops, walked, closed[:, axis]) for axis in (0, 1)])
 
 
 def _within_frame(image: GrayImage, square: Square) -> Mask:
@@ -220,7 +202,10 @@ def _contour(soft: Floats, largest: Mask) -> Floats:
     filled = np.where(largest, np.maximum(soft, level), np.minimum(soft, level))
     lines = find_contours(filled, level * (1 - 1e-6))
     outline = max(lines, key=polygon_area)[:-1, ::-1]
-    return resample_closed(outline, CONTOUR_POINTS)
+    closed = np.vstack([outline, outline[:1]])
+    walked = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+    stops = np.arange(CONTOUR_POINTS) * walked[-1] / CONTOUR_POINTS
+    return np.column_stack([np.interp(stops, walked, closed[:, axis]) for axis in (0, 1)])
 
 
 def _standard_gain(echo: Floats, mask: Mask, valid: Mask) -> Floats:

@@ -95,15 +95,11 @@ def _bending_energy(points: Floats, perimeter: float) -> float:
 
 
 def _ruler_dimension(points: Floats) -> float:
-    lengths = [
-        np.mean([np.linalg.norm(np.diff(p, axis=0, append=p[:1]), axis=1).sum() for p in _strides(points, step)])
-        for step in _RULERS
-    ]
+    lengths = []
+    for step in _RULERS:
+        walks = [points[start::step] for start in range(0, step, max(1, step // 4))]
+        lengths.append(np.mean([np.linalg.norm(np.diff(p, axis=0, append=p[:1]), axis=1).sum() for p in walks]))
     return float(1 - np.polyfit(np.log(_RULERS), np.log(lengths), 1)[0])
-
-
-def _strides(points: Floats, step: int) -> list[Floats]:
-    return [points[start::step] for start in range(0, step, max(1, step // 4))]
 
 
 def _edge(lesion: Lesion) -> dict[str, float]:

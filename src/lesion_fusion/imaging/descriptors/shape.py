@@ -8,7 +8,15 @@ import numpy as np
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from lesion_fusion.imaging.descriptors.lesion import SIDE, Descriptor, Floats, Group, Lesion, equivalent_ellipse
+from lesion_fusion.imaging.descriptors.lesion import (
+    SIDE,
+    Descriptor,
+    Floats,
+    Group,
+    Lesion,
+    equivalent_ellipse,
+    polygon_area,
+)
 
 DESCRIPTORS: tuple[Descriptor, ...] = (
     Descriptor("relative_area", "log2", Group.SHAPE, "area of all components / squared height of the frame"),
@@ -44,7 +52,7 @@ _DIRECTIONS = np.deg2rad(np.arange(0, 180, 4))
 
 def describe(lesion: Lesion) -> dict[str, float]:
     """Return the shape descriptors of the largest component."""
-    area, perimeter = lesion.enclosed_area, lesion.perimeter
+    area, perimeter = polygon_area(lesion.contour), lesion.perimeter
     width, height = np.ptp(lesion.contour, axis=0)
     hull = ConvexHull(lesion.contour)
     ellipse = equivalent_ellipse(lesion.largest)

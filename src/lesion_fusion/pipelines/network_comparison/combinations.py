@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from lesion_fusion.imaging.parameters import NetworkParameters, Optimizer, backbone_name
-from lesion_fusion.parameters import Parameters, validated
+from lesion_fusion.parameters import Parameters
+from lesion_fusion.models.network import Network
 
 FAMILY = "combinations"
 
@@ -38,7 +38,7 @@ class NetworkComparison(Parameters):
         own = [name for name in ("backbone", "optimizer") if name in network]
         if own:
             raise ValueError(f"{' and '.join(own)} can't be shared: they are what is compared, under {own[0]}s")
-        validated(NetworkParameters, network, "what all share")
+        NetworkParameters.model_validate(network)
         return network
 
     @model_validator(mode="after")
@@ -64,24 +64,20 @@ class NetworkComparison(Parameters):
         """Return the names of those that are trained."""
         return [name for name in self.names if name not in self.left_out]
 
+    @property
+    def entries(self) -> dict[str, Network]:
+        """Return the models that are trained, by name.
 
-def with_combinations(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters with an entry under `combinations` for every combination that is trained.
-
-    They are parameters of their own, so that a change of the list leaves the results of the others as they are. Raises
-    InvalidParameterError where `network_comparison` is not what it should be.
-    """
-    group = parameters.get("network_comparison")
-    if group is None:
-        return dict(parameters)
-    comparison = validated(NetworkComparison, group, "network_comparison")
-    entries = {
-        name: {
-            "image_input": comparison.image_input,
-            "repeats": comparison.repeats,
-            "network": {**comparison.network, "backbone": backbone, "optimizer": optimizer},
+        Each has parameters of its own, so that a change of the list leaves the results of the others as they are.
+        """
+        return {
+            name: Network.model_validate(
+                {
+                    "image_input": self.image_input,
+                    "repeats": self.repeats,
+                    "network": {**self.network, "backbone": backbone, "optimizer": optimizer},
+                }
+            )
+            for name, (backbone, optimizer) in self.names.items()
+            if name not in self.left_out
         }
-        for name, (backbone, optimizer) in comparison.names.items()
-        if name not in comparison.left_out
-    }
-    return {**parameters, FAMILY: entries}

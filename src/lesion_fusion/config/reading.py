@@ -1,0 +1,62 @@
+"""Read the configuration of a run, and give it to the registry of pipelines.
+
+Kedro builds pipelines without handing over parameters, so that the one read last is kept here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from kedro.utils import find_kedro_project
+
+from lesion_fusion.config.configuration import Configuration
+from lesion_fusion.parameters import InvalidParameterError, validated
+from lesion_fusion.settings import CONFIG_LOADER_ARGS
+
+# They name folders and grids, which files of conf/ read before any parameter of a command counts.
+_ONLY_IN_FILES = ("cohort", "data_folder", "grids")
+
+_in_use: list[Configuration] = []
+
+
+def read_configuration(loader: OmegaConfigLoader) -> Configuration:
+    """Return what globals, parameters and `--params` say together.
+
+    Raises InvalidParameterError with one line per fault.
+    """
+    refused = [name for name in _ONLY_IN_FILES if name in (loader.runtime_params or {})]
+    if refused:
+        raise InvalidParameterError(
+            "\n".join(f"{name}: --params can't change it; set it in conf/<environment>/globals.yml" for name in refused)
+        )
+    return validated(Configuration, _merged(loader["globals"], loader["parameters"]))
+
+
+def use(configuration: Configuration) -> bool:
+    """Give `configuration` to the registry from now on; return whether it differs from the one in use."""
+    if _in_use == [configuration]:
+        return False
+    _in_use[:] = [configuration]
+    return True
+
+
+def configuration() -> Configuration:
+    """Return the configuration in use; without a session that of the environment in KEDRO_ENV, or the default one."""
+    if not _in_use:
+        conf_source = str((find_kedro_project(Path.cwd()) or Path.cwd()) / "conf")
+        return read_configuration(OmegaConfigLoader(conf_source, os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS))
+    return _in_use[0]
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, at any depth; where both have a value, that of `above`."""
+    both = {
+        name: _merged(below[name], value) if isinstance(value, Mapping) and isinstance(below[name], Mapping) else value
+        for name, value in above.items()
+        if name in below
+    }
+    return {**below, **above, **both}

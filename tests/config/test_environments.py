@@ -1,0 +1,42 @@
+"""Every committed environment is a configuration, with and without models of other cohorts."""
+
+from __future__ import annotations
+
+import pytest
+
+from lesion_fusion.config.reading import read_configuration
+from tests.config.resolved import configured, loader
+from tests.conftest import ROOT
+
+ENVIRONMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "base")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_it_is_read(environment: str, pretrained: bool):
+    configuration = configured(environment, pretrained=pretrained)
+    assert configuration.pretrained is pretrained
+    assert configuration.evaluation.baseline in configuration.models
+    assert configuration.study.cohort == configuration.cohort
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_nodes_read_what_was_checked(environment: str):
+    configuration = configured(environment)
+    again = loader(environment)
+    again["parameters"] = {k: v for k, v in configuration.for_nodes().items() if k != "combinations"}
+    assert read_configuration(again) == configuration
+
+
+def test_models_of_other_cohorts_are_left_out_unless_asked_for():
+    without = configured("breast_lesions_usg").models
+    with_them = configured("breast_lesions_usg", pretrained=True).models
+    assert {"imaging.small_cnn_unseen", "fusion.late_pretrained"} <= set(with_them) - set(without)
+    assert set(without) <= set(with_them)
+
+
+def test_what_an_environment_sets_to_null_is_left_out():
+    configuration = configured("bus_bra")
+    assert configuration.clinical == {}
+    assert "small_cnn_adam" not in configuration.imaging
+    assert configuration.comparisons.present == {}
