@@ -2,7 +2,7 @@
 
 Both tune on the same inner folds of the same outer training folds and of all cases, with two processes. Run
 `LESION_FUSION_DATA=<folder of the collections> python benchmarks/nested_tuning.py`; without that variable the synthetic
-cohort is used. `--folds 2` is quicker.
+cohort is used. `--folds 2 --only random_forest` is quicker.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import TabularModel
 from lesion_fusion.tabular.tuning import TunedClassifier
 from tests.fusion.test_signal import STRATEGIES
-from tests.tabular.test_shared_fits import GRIDS
+from tests.tabular.test_search import GRIDS
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, altered, toy_study
 
 FOLD, SEED = 0, 1

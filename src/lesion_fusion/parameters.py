@@ -133,14 +133,14 @@ def _with_nearest(found: ErrorDetails, known: list[str]) -> ErrorDetails:
 
 def _without_kind_in_place(found: ErrorDetails) -> ErrorDetails:
     if found["type"] != "union_tag_invalid":
-        return found | ErrorDetails(loc=found["loc"][1:])  # type: ignore[typeddict-item,return-value]
+        return found | ErrorDetails(loc=found["loc"][1:])  # type: ignore[typeddict-item]
     given, known = found["input"]["kind"], found["ctx"]["expected_tags"].replace("'", "").split(", ")
     problem = "missing; it says what the entry is" if given is None else f"no kind is called {given}"
     return fault(["kind"], f"{problem}. {did_you_mean(str(given), known)}")
 
 
 def _details(found: ErrorDetails) -> InitErrorDetails:
-    kind = PydanticCustomError(_OURS, found["msg"]) if found["type"] == _OURS else found["type"]  # type: ignore[arg-type]
+    kind = PydanticCustomError(_OURS, found["msg"]) if found["type"] == _OURS else found["type"]
     return InitErrorDetails(type=kind, loc=found["loc"], input=found["input"], ctx=found.get("ctx", {}))
 
 

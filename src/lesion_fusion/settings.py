@@ -1,5 +1,7 @@
 """Settings of the Kedro project."""
 
+from typing import Any
+
 from lesion_fusion.config.resolvers import RESOLVERS
 from lesion_fusion.hooks.closing_message import ClosingMessage
 from lesion_fusion.hooks.configuration import ReadConfiguration
@@ -14,7 +16,7 @@ DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 
 HOOKS = (ClosingMessage(), Progress(), Tracking(), Reuse(), ReadConfiguration(), LiveCurves(), MissingInputs())
 
-CONFIG_LOADER_ARGS = {
+CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
     "custom_resolvers": RESOLVERS,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kedro.config import OmegaConfigLoader
+from kedro.config import AbstractConfigLoader, OmegaConfigLoader
 from kedro.utils import find_kedro_project
 
 from lesion_fusion.config.configuration import Configuration
@@ -20,10 +20,11 @@ from lesion_fusion.settings import CONFIG_LOADER_ARGS
 # They name folders and grids, which files of conf/ read before any parameter of a command counts.
 _ONLY_IN_FILES = ("cohort", "data_folder", "grids")
 
+# Empty without a session, otherwise the one configuration.
 _in_use: list[Configuration] = []
 
 
-def read_configuration(loader: OmegaConfigLoader) -> Configuration:
+def read_configuration(loader: AbstractConfigLoader) -> Configuration:
     """Return what globals, parameters and `--params` say together.
 
     Raises InvalidParameterError with one line per fault.

@@ -71,7 +71,8 @@ class _Sampler(optuna.samplers.BaseSampler):
 
     def _seeded(self, study: optuna.Study, trial: FrozenTrial, *more: int) -> optuna.samplers.TPESampler:
         seed = derived_seed(self._seed, self._position(study, trial.number), *more)
-        return optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed)
+        # A trial under way may be of a process that was killed: it must not repel the points proposed here.
+        return optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed, constant_liar=False)
 
     def _position(self, study: optuna.Study, number: int) -> int:
         """Return how many trials before that number are finished or under way in another process.

@@ -216,14 +216,31 @@ def _forest(classifier: Any, points: Sequence[Point], rows: TrainingRows, test: 
     sizes = {point["n_estimators"] for point in points}
     cells = test.astype(np.float32)
     found: dict[tuple[int | None, int], np.ndarray] = {}
-    trees: Sequence[Any] | None = None
-    prefixes: dict[int, np.ndarray] = {}
-    for limit in _loosest_first(points):
-        if trees is None or not _stays_within(limit, trees):
-            trees = rows.fit(clone(classifier).set_params(max_depth=limit, n_estimators=max(sizes))).estimators_
+    loosest, *limits = _loosest_first(points)
+    forest = rows.fit(clone(classifier).set_params(max_depth=loosest, n_estimators=max(sizes)))
+    trees = forest.estimators_
+    prefixes = _prefix_means(trees, sizes, cells)
+    found |= {(loosest, size): prefixes[size] for size in sizes}
+    for limit in limits:
+        if not _stays_within(limit, trees):
+            trees = _regrown(forest, limit, rows)
             prefixes = _prefix_means(trees, sizes, cells)
         found |= {(limit, size): prefixes[size] for size in sizes}
     return [found[point["max_depth"], point["n_estimators"]] for point in points]
+
+
+def _regrown(forest: Any, limit: int | None, rows: TrainingRows) -> Sequence[Any]:
+    """Return the trees of a fitted forest as they are under a lower limit; only those that reach it are fitted anew."""
+    if rows.weights is not None or forest.class_weight is not None:
+        return rows.fit(clone(forest).set_params(max_depth=limit)).estimators_
+    cells, labels = rows.features.astype(np.float32), np.searchsorted(forest.classes_, rows.labels)
+    trees = []
+    for tree, drawn in zip(forest.estimators_, forest.estimators_samples_, strict=True):
+        if not _stays_within(limit, [tree]):
+            weights = np.bincount(drawn, minlength=len(cells)).astype("float64") if forest.bootstrap else None
+            tree = clone(tree).set_params(max_depth=limit).fit(cells, labels, sample_weight=weights)
+        trees.append(tree)
+    return trees
 
 
 def _prefix_means(trees: Sequence[Any], sizes: set[int], cells: np.ndarray) -> dict[int, np.ndarray]:

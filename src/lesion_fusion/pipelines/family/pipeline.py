@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -20,7 +20,8 @@ def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParamete
     names = {name: ModelName(family, name) for name in entries}
     models, metrics, plots, runs = (f"{family}_{part}" for part in ("models", "metrics", "plots", "runs"))
     nodes = [
-        *(node for name, entry in entries.items() for node in _training_nodes(names[name], entry)),
+        *_preparation_nodes(family, entries.values()),
+        *(_training_node(names[name], entry) for name, entry in entries.items()),
         Node(
             collect,
             {name.full: f"{name.full}.trained" for name in names.values()},
@@ -47,17 +48,19 @@ def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParamete
     return Pipeline(nodes, tags=stage)
 
 
-def _training_nodes(model: ModelName, entry: ModelParameters) -> list[Node]:
-    """Return the model's `train` node, after what must be computed once before it."""
-    before = [
-        Node(compute, inputs, dataset, name=dataset, namespace=model.family)
-        for dataset, (compute, inputs) in entry.preparations().items()
+def _preparation_nodes(family: str, entries: Iterable[ModelParameters]) -> list[Node]:
+    """Return what must be computed once before training; models may share it."""
+    shared = {dataset: step for entry in entries for dataset, step in entry.preparations().items()}
+    return [
+        Node(compute, inputs, dataset, name=dataset, namespace=family) for dataset, (compute, inputs) in shared.items()
     ]
+
+
+def _training_node(model: ModelName, entry: ModelParameters) -> Node:
     inputs = {"parameters": f"params:{model.full}", "study": "params:study", **entry.inputs(model)}
-    train = Node(
+    return Node(
         for_model(type(entry).train, model), inputs, f"{model.full}.trained", name="train", namespace=model.full
     )
-    return [*before, train]
 
 
 def for_model(function: Callable[..., Any], model: ModelName) -> Callable[..., Any]:

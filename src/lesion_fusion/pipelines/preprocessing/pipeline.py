@@ -46,7 +46,6 @@ def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
             ),
             Node(
                 make_image_descriptors,
-                make_judge,
                 ["study_cases", "raw_images", "raw_masks"],
                 "image_descriptors",
                 name="make_image_descriptors",

@@ -23,8 +23,8 @@ def create_pipeline(entries: Mapping[str, Pretraining]) -> Pipeline:
             describe_backbone,
             [f"{STAGE}.{name}.trained", f"{STAGE}_metrics", "evaluation_copies", "cohort_audit", "study_tags"],
             f"registered_backbone.{name}",
-            name="register",
-            namespace=f"{STAGE}.{name}",
+            name=f"register_{name}",
+            namespace=STAGE,
         )
         for name in entries
     ]
