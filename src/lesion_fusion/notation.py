@@ -70,6 +70,15 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{text}%"
 
 
+def value_text(value: object) -> str:
+    """Return the value of a hyperparameter: "none", "0.01", or "50-50" for the layers of a perceptron."""
+    if value is None or (isinstance(value, float) and value != value):
+        return "none"
+    if isinstance(value, tuple):
+        return "-".join(map(value_text, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def words(name: str) -> str:
     """Return a snake_case category, or several of a cell, as words."""
     return name.replace("_", " ").replace("&", ", ")

@@ -1,11 +1,11 @@
-"""A small study as the stages before reporting leave it: records, folds, three models, leaderboard and figures."""
+"""A small study as the stages before reporting leave it: records, folds, three models, leaderboard and plots."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,13 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.assembly import assemble_cases
+from lesion_fusion.cohort.defects import assemble_cases
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.schema import split_cell
-from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
-from lesion_fusion.cohort.targets import study_cases
 from lesion_fusion.evaluation.comparisons import (
     PlannedComparisons,
     keep_candidates,
@@ -30,28 +29,33 @@ from lesion_fusion.evaluation.comparisons import (
 )
 from lesion_fusion.evaluation.judge import Evaluation, summary
 from lesion_fusion.evaluation.leaderboard import leaderboard
-from lesion_fusion.explanation.parameters import Explanation
-from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.models.tabular import FittedTabular
-from lesion_fusion.parameters import Parameters
-from lesion_fusion.pipelines.model.network_nodes import NetworkModel
-from lesion_fusion.reporting.panels import as_png
-from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.models import Classifier, Late, Network
+from lesion_fusion.models.base import Family, ModelParameters, TrainedModel
+from lesion_fusion.models.classifier import FittedClassifier
+from lesion_fusion.plots.style import as_png
+from lesion_fusion.reporting.parameters import Explanation, ReportParameters
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.encoding import feature_table, make_encoder
-from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.parameters import Tuning
 
 CLINICAL, IMAGING, FUSION = "clinical.logistic_regression", "imaging.network", "fusion.late"
 RESAMPLES = 200
 REFIT = -1
 
-PARAMETERS: dict[str, Parameters] = {
-    CLINICAL: TabularModel(classifier="logistic_regression", views=("record",), grid={"C": [0.1, 1.0]}),
-    IMAGING: NetworkModel.model_validate(
+# The plots of every model, and those of its kind.
+PLOTS = ("roc_curve", "calibration_curve", "confusion_matrix")
+PLOTS_OF_KIND = {
+    CLINICAL: ("permutation_importance",),
+    IMAGING: ("training_curves", "attention", "gallery"),
+}
+
+PARAMETERS: dict[str, ModelParameters] = {
+    CLINICAL: Classifier(classifier="logistic_regression", views=("record",), grid={"C": [0.1, 1.0]}),
+    IMAGING: Network.model_validate(
         {"network": {"backbone": "small_cnn", "epochs": 3}, "image_input": "crop_with_mask"}
     ),
-    FUSION: LateFusion(members=(CLINICAL, IMAGING), rule="weighted"),
+    FUSION: Late(members=(CLINICAL, IMAGING), rule="weighted"),
 }
 PLANNED = PlannedComparisons.model_validate(
     {
@@ -121,12 +125,11 @@ def toy_log(name: str, places: list[tuple[int, int]]) -> pd.DataFrame:
     return pd.DataFrame([key | {CLINICAL: 0.25, IMAGING: 0.75} for key in keys])
 
 
-def toy_model(cases: pd.DataFrame, study: Study) -> FittedTabular:
-    """A logistic regression fitted on the record."""
-    table = feature_table(("record",), cases, study.columns)
+def toy_model(cases: pd.DataFrame, table: pd.DataFrame, study: Study) -> FittedClassifier:
+    """A logistic regression fitted on the record, `table`."""
     encoder, classifier = make_encoder(list(table.columns), 2), LogisticRegression()
     family, name = CLINICAL.split(".")
-    return FittedTabular(
+    return FittedClassifier(
         family=family,
         name=name,
         classes=study.classes,
@@ -139,15 +142,13 @@ def toy_model(cases: pd.DataFrame, study: Study) -> FittedTabular:
     )
 
 
-def toy_attention(classes: tuple[str, ...]) -> pd.DataFrame:
+def toy_attention(classes: tuple[str, ...]) -> list[dict[str, Any]]:
     """The medians of a network's attention by class."""
-    figures = ("share_inside", "lesion_share_of_area", "ratio")
-    return pd.DataFrame(
-        [
-            {"label": label, "n": 20, **{f"{name}{end}": 0.5 for name in figures for end in ("", "_low", "_high")}}
-            for label in classes
-        ]
-    )
+    medians = ("share_inside", "lesion_share_of_area", "ratio")
+    return [
+        {"label": label, "n": 20, **{f"{name}{end}": 0.5 for name in medians for end in ("", "_low", "_high")}}
+        for label in classes
+    ]
 
 
 def toy_file(mask: bool) -> bytes:
@@ -180,22 +181,32 @@ def toy_study(
     toy = ToyStudy((CLINICAL, IMAGING, FUSION))
     predictions = []
     for name, signal, repeats in zip(toy.names, signals, (2, 1, 2), strict=True):
+        family = name.split(".")[0]
         table = toy_predictions(chosen, folds, name, signal, repeats, study.classes)
         places = [*map(tuple, folds.loc[folds["repeat"] < repeats, ["repeat", "fold"]].drop_duplicates().to_numpy())]
         predictions.append(table)
+        features = feature_table(("record",), chosen, study.columns) if name == CLINICAL else None
         toy.datasets |= {
-            f"params:{name}": PARAMETERS[name],
-            f"{name}.predictions": table,
-            f"{name}.metrics": summary(table, judge),
-            f"{name}.training_log": toy_log(name, [*places, (REFIT, REFIT)]),
-            f"{name}.roc_curve": picture(),
-            f"{name}.calibration_curve": picture(),
-            f"{name}.confusion_matrix": picture(),
+            f"{family}_models": Family(
+                {
+                    name: TrainedModel(
+                        parameters=PARAMETERS[name],
+                        predictions=table,
+                        inner_predictions=table.iloc[:0],
+                        training_log=toy_log(name, [*places, (REFIT, REFIT)]),
+                        model=toy_model(chosen, features, study) if features is not None else cast("Any", None),
+                        features=features,
+                    )
+                }
+            ),
+            f"{family}_metrics": {
+                name: {
+                    "metrics": summary(table, judge),
+                    "attention": toy_attention(study.classes) if name == IMAGING else [],
+                }
+            },
+            f"{family}_plots": {f"{name}/{plot}": picture() for plot in (*PLOTS, *PLOTS_OF_KIND.get(name, ()))},
         }
-    toy.datasets[f"{CLINICAL}.permutation_importance_figure"] = picture()
-    toy.datasets[f"{CLINICAL}.model"] = toy_model(chosen, study)
-    toy.datasets |= {f"{IMAGING}.{name}": picture() for name in ("training_curves", "attention_figure", "gallery")}
-    toy.datasets[f"{IMAGING}.attention_by_class"] = toy_attention(study.classes)
     decisions = [
         {
             "registered_name": f"lesion-{name.split('.')[0]}",
@@ -225,7 +236,7 @@ def toy_study(
         ),
         "promotion": decisions,
         "cohort_audit": {"cases": len(cases), "patients": n, "findings": [FINDING], "unexplained": ["LF203"]},
-        **{f"cohort_{name}": picture() for name in ("ages", "birads", "missingness", "classes")},
+        "cohort_plots": {name: picture() for name in ("ages", "birads", "missingness", "classes")},
         "raw_images": dict.fromkeys(cases["image_file"], partial(toy_file, mask=False)),
         "raw_masks": dict.fromkeys(cases["tumor_mask_file"].dropna(), partial(toy_file, mask=True))
         | {
@@ -235,6 +246,7 @@ def toy_study(
         },
         "params:preprocessing.image_inputs.crop_with_mask": ImageInput(),
         "params:study": study,
+        "judge": judge,
         "params:evaluation": evaluation,
         "params:tuning": Tuning(),
         "params:explanation": Explanation(cases=12, background=8),

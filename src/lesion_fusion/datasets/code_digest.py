@@ -28,8 +28,8 @@ def _sources(module: str) -> frozenset[tuple[Path, str]]:
         if path is None or path in seen:
             continue
         seen.add(path)
-        # What a module fills in is part of what it makes.
-        seen |= {template for template in path.parent.glob("templates/*") if template.is_file()}
+        # The templates that a module fills lie beside it and begin with its name; they are part of what it makes.
+        seen |= set(path.parent.glob(f"{path.stem}*.j2"))
         waiting += _imported(path)
     return frozenset((path, _digest(path.read_text())) for path in seen)
 

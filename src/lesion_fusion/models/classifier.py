@@ -32,7 +32,7 @@ from lesion_fusion.models.base import (
     load_network,
     source_dataset,
 )
-from lesion_fusion.notation import listing, words
+from lesion_fusion.notation import listing, value_text, words
 from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, class_scores
 from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, encode, feature_table

@@ -120,8 +120,8 @@ def set_legend_outside(axes: Axes) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
 
 
-def as_png(figure: Figure) -> bytes:
+def as_png(figure: Figure, dpi: int = DPI) -> bytes:
     """Return a figure as a PNG picture."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

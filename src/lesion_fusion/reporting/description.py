@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lesion_fusion.evaluation.judge import per_fold
-from lesion_fusion.notation import number
+from lesion_fusion.notation import number, value_text
 from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
+
 
 @dataclass(frozen=True)
 class FoldRow:
@@ -90,13 +91,4 @@ def _epochs(rows: pd.DataFrame) -> str:
 
 
 def _named(values: pd.Series) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in values.items()) or "nothing to tune"
-
-
-def _value(value: object) -> str:
-    if value is None or (isinstance(value, float) and value != value):
-        return "none"
-    # Neurons of a network's layers.
-    if isinstance(value, tuple):
-        return "-".join(map(_value, value))
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items()) or "nothing to tune"

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lesion_fusion.cohort.schema import predictor_columns
+from lesion_fusion.notation import value_text
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, takes_weights
 from lesion_fusion.tabular.training_rows import Training
@@ -53,6 +54,12 @@ class Dimension(Parameters):
         if self.log and not (bounds and bounds[0] > 0):
             raise ValueError("`log` needs a range above 0")
         return self
+
+    def describe(self) -> str:
+        """Return the range or the choices in words."""
+        if self.choices:
+            return ", ".join(map(value_text, self.choices))
+        return f"{value_text(self.low)} to {value_text(self.high)}{', logarithmic' if self.log else ''}"
 
 
 class Search(Parameters):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.audit.cohort_audit import audit
 from lesion_fusion.cohort.audit.findings import CohortAudit
@@ -16,6 +15,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.png import decode_image, decode_mask
 from lesion_fusion.plots.cohort import ages_plot, birads_plot, classes_plot, missingness_plot
+from lesion_fusion.plots.style import as_png
 
 
 def audit_cohort(
@@ -49,15 +49,16 @@ def audit_cohort(
     return audit(cases, excluded_cases, pictures, outlines, compared, study, parameters)
 
 
-def draw_audit(cohort_audit: dict[str, Any]) -> tuple[Figure, Figure, Figure, Figure]:
-    """Return the plots of the audit: classes, ages, BI-RADS categories, missingness."""
+def draw_audit(cohort_audit: dict[str, Any]) -> dict[str, bytes]:
+    """Return the plots of the audit as PNG pictures by name."""
     tables = cohort_audit["tables"]
-    return (
-        classes_plot(tables["classes"]),
-        ages_plot(tables["ages"], tables["age_summary"]),
-        birads_plot(tables["birads"]),
-        missingness_plot(tables["missingness"], cohort_audit["alpha"]),
-    )
+    drawn = {
+        "classes": classes_plot(tables["classes"]),
+        "ages": ages_plot(tables["ages"], tables["age_summary"]),
+        "birads": birads_plot(tables["birads"]),
+        "missingness": missingness_plot(tables["missingness"], cohort_audit["alpha"]),
+    }
+    return {name: as_png(figure) for name, figure in drawn.items()}
 
 
 def tag_audit(cohort_audit: dict[str, Any]) -> dict[str, str]:

@@ -32,12 +32,7 @@ def create_pipeline() -> Pipeline:
                 outputs="cohort_audit",
                 name="audit_cohort",
             ),
-            Node(
-                draw_audit,
-                inputs="cohort_audit",
-                outputs=["cohort_classes", "cohort_ages", "cohort_birads", "cohort_missingness"],
-                name="draw_audit",
-            ),
+            Node(draw_audit, inputs="cohort_audit", outputs="cohort_plots", name="draw_audit"),
             Node(tag_audit, inputs="cohort_audit", outputs="tracked_audit", name="tag_audit"),
         ],
         tags="ingestion",

@@ -23,12 +23,10 @@ from lesion_fusion.evaluation.curves import (
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.reader import reader_decision_curves
 from lesion_fusion.families import FAMILIES
-from lesion_fusion.imaging.case_files import read_cases
-from lesion_fusion.imaging.inspection import Files
+from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
-from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.parameters import ImageInput, ImageVariant
 from lesion_fusion.imaging.png import GrayImage, Mask
-from lesion_fusion.imaging.regions import ImageVariant
 from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.notation import percent
 from lesion_fusion.pipelines.reporting.table_nodes import READING, has_reader
@@ -177,7 +175,7 @@ def draw_image_inputs(examples: Iterator[Example], image_input: ImageInput) -> F
 def draw_augmentation(examples: Iterator[Example], image_input: ImageInput, seed: int) -> Figure:
     """Return random views of cases at several strengths, the outline moved along."""
     # Imported here: keras takes seconds to import.
-    from lesion_fusion.imaging.augmentation import Augmentation
+    from lesion_fusion.imaging.batches import Augmentation
 
     shown = image_input.model_copy(update={"variant": "crop_with_mask", "size": PICTURE})
     rows: list[tuple[str, list[Picture | None]]] = []
@@ -192,9 +190,7 @@ def draw_augmentation(examples: Iterator[Example], image_input: ImageInput, seed
     return picture_grid(rows, {"as it is": 1, "as training sees it": VIEWS}, "Augmentation of training images")
 
 
-def _examples(
-    cases: pd.DataFrame, raw_images: Files, raw_masks: Files, study: Study, each: int
-) -> Iterator[Example]:
+def _examples(cases: pd.DataFrame, raw_images: Files, raw_masks: Files, study: Study, each: int) -> Iterator[Example]:
     """Yield `each` cases per class, with an outline where there is one, drawn at random by the study's seed."""
     ordered = cases.sort_values("case_id")
     outlined = ordered[ordered["tumor_mask_file"].notna() | (ordered["label"] == "normal")]

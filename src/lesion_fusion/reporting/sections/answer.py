@@ -9,16 +9,7 @@ from markupsafe import Markup
 
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.notation import (
-    count,
-    difference,
-    listing,
-    number,
-    p_clause,
-    percent,
-    sentence,
-    with_interval,
-)
+from lesion_fusion.notation import count, difference, listing, number, p_clause, percent, sentence, with_interval
 from lesion_fusion.reporting.page import Statement, fill
 from lesion_fusion.reporting.sections.steps import StepGroup, step_groups
 from lesion_fusion.reporting.standing import Comparison, Place, Verdict, best_of_families, comparisons, places

@@ -67,15 +67,9 @@ def write(
     models = models_on_board(board, clinical, imaging, fusion)
     evaluated = {**clinical_metrics, **imaging_metrics, **fusion_metrics}
     plots = {**clinical_plots, **imaging_plots, **fusion_plots}
-    details = [
-        _details(place, models[place.full_name], evaluated[place.full_name], plots) for place in board
-    ]
+    details = [_details(place, models[place.full_name], evaluated[place.full_name], plots) for place in board]
     return fill(
-        __name__,
-        models=details,
-        interval=percent(evaluation.confidence),
-        classes=study.classes,
-        registry=METRICS,
+        __name__, models=details, interval=percent(evaluation.confidence), classes=study.classes, registry=METRICS
     )
 
 

@@ -43,9 +43,7 @@ def write(
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     models = models_on_board(board, clinical, imaging, fusion)
     sees_image = any(trained.parameters.sees_image for trained in models.values())
-    found = limitations(
-        report.cohort.limitations, cohort_audit["findings"], study.predictors, sees_image, board
-    )
+    found = limitations(report.cohort.limitations, cohort_audit["findings"], study.predictors, sees_image, board)
     return fill(__name__, limitations=found)
 
 

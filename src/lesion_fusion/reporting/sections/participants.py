@@ -15,15 +15,7 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
 
 TITLE = "Participants"
-DATASETS = (
-    "cases",
-    "excluded_cases",
-    "study_cases",
-    "folds",
-    "report_plots",
-    "params:report",
-    "params:study",
-)
+DATASETS = ("cases", "excluded_cases", "study_cases", "folds", "report_plots", "params:report", "params:study")
 
 
 @dataclass(frozen=True)

@@ -80,9 +80,7 @@ def step_groups(table: pd.DataFrame, planned: PlannedComparisons, confidence: fl
     rows = records(table)
     return [
         StepGroup(
-            title=group.title,
-            text=group.text,
-            steps=[_step(row, confidence) for row in rows if row["group"] == name],
+            title=group.title, text=group.text, steps=[_step(row, confidence) for row in rows if row["group"] == name]
         )
         for name, group in planned.present.items()
     ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lesion_fusion.reporting.page import breakable
 
 from lesion_fusion.notation import (
     Estimate,
@@ -16,7 +17,6 @@ from lesion_fusion.notation import (
     signed,
     with_interval,
 )
-from lesion_fusion.reporting.rendering import breakable
 
 
 @given(st.floats(-10, 10), st.integers(1, 4))

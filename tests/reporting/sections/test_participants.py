@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.cohort.study import study_cases
-from lesion_fusion.reporting.participants import characteristics, flow
+from lesion_fusion.reporting.sections.participants import characteristics, flow
 from tests.reporting.toy import toy_cases
 
 CLASSES = ("benign", "malignant")

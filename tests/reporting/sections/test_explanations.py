@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lesion_fusion.reporting.explained import explained_cases
+from lesion_fusion.reporting.sections.explanations import explained_cases
 
 
 def test_the_highest_middle_and_lowest_risk_are_told_with_what_moved_them() -> None:

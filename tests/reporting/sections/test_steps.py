@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.evaluation.comparisons import PLANNED_COLUMNS, PlannedComparisons
+from lesion_fusion.reporting.sections.steps import step_groups
 from lesion_fusion.reporting.standing import Verdict
-from lesion_fusion.reporting.worth import worths
 
 PLANNED = PlannedComparisons.model_validate(
     {
@@ -23,8 +23,8 @@ def step_of(difference: float, low: float, high: float, p: float):
         **{"auroc": 0.9, "low": 0.85, "high": 0.95},
         **{"difference": difference, "difference_low": low, "difference_high": high, "p": p, "p_holm": p},
     }
-    (worth,) = worths(pd.DataFrame([row]), PLANNED, 0.95)
-    (step,) = worth.steps
+    (group,) = step_groups(pd.DataFrame([row]), PLANNED, 0.95)
+    (step,) = group.steps
     return step
 
 
@@ -43,6 +43,6 @@ def test_an_interval_on_one_side_leaves_that_side_open_alone():
 
 def test_a_step_without_a_reference_makes_no_claim():
     row = dict.fromkeys(PLANNED_COLUMNS, np.nan) | {"group": "g", "what": "first", "model": "clinical.b", "auroc": 0.8}
-    (worth,) = worths(pd.DataFrame([row]), PLANNED, 0.95)
-    assert worth.steps[0].sentence == ""
-    assert worth.steps[0].difference is None
+    (group,) = step_groups(pd.DataFrame([row]), PLANNED, 0.95)
+    assert group.steps[0].sentence == ""
+    assert group.steps[0].difference is None

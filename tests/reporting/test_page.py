@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from lesion_fusion.reporting.rendering import data_uri
+from lesion_fusion.reporting.page import data_uri
 
 
 def test_a_picture_in_the_page_is_the_figure_itself():

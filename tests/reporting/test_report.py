@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,15 +16,15 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import CSVDataset
 
-from lesion_fusion.datasets.figure import FigureDataset
-from lesion_fusion.models.inputs import CaseInputs
+from lesion_fusion.datasets.plots import PlotsDataset
+from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.models.base import CaseInputs, Family
 from lesion_fusion.notation import number, signed, words
-from lesion_fusion.pipelines.reporting.nodes import FIGURES
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
-from lesion_fusion.pipelines.reporting.reader_nodes import compare_with_reader
+from lesion_fusion.pipelines.reporting.table_nodes import compare_with_reader
 from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.reporting.sections import SECTIONS
 from lesion_fusion.statistics.metrics import METRICS
-from lesion_fusion.tabular.parameters import TabularModel
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, toy_study
 
 EVIL = "<script>alert('x')</script>"
@@ -67,48 +68,60 @@ TABLES = (
 )
 
 
-def stage(toy: ToyStudy) -> Pipeline:
-    """The pipeline of the stage for the study's models."""
-    networks = [name for name in toy.names if name == IMAGING]
-    classifiers = {CLINICAL: TabularModel(classifier="logistic_regression", views=("record",))}
-    return create_pipeline(toy.names, classifiers, networks, (CLINICAL, FUSION), "crop_with_mask")
+# The plots over all models.
+REPORT_PLOTS = (
+    "class_distribution",
+    "leaderboard",
+    "roc_curves",
+    "calibration_curves",
+    "decision_curves",
+    "confusion_matrices",
+    "risk_distributions",
+    "comparisons",
+    "roc_against_reader",
+)
+EXAMPLES = ("image_inputs", "augmentation")
+
+
+def stage() -> Pipeline:
+    """The pipeline of the stage."""
+    return create_pipeline("crop_with_mask")
+
+
+def in_memory(datasets: dict) -> dict:
+    return {name: MemoryDataset(value, copy_mode="assign") for name, value in datasets.items()}
 
 
 def run_stage(toy: ToyStudy, folder: Path) -> dict:
     """The outputs of the whole stage."""
-    pipeline = stage(toy)
-    made = pipeline.all_outputs()
+    kept = (*TABLES, "report_plots", "example_plots", "shap_plots")
     catalog = DataCatalog(
-        {name: MemoryDataset(value) for name, value in toy.datasets.items()}
-        | {
-            name: FigureDataset(filepath=str(folder / f"{name}.png"))
-            for name in (*FIGURES, "shap_summary")
-            if name in made
-        }
+        in_memory(toy.datasets)
         | {name: CSVDataset(filepath=str(folder / f"{name}.csv"), save_args={"index": False}) for name in TABLES}
+        | {name: PlotsDataset(filepath=str(folder / name)) for name in kept if name not in TABLES}
     )
-    outputs = SequentialRunner().run(pipeline, catalog)
-    kept = {name: dataset.load() for name, dataset in outputs.items()}
-    return kept | {name: catalog.load(name) for name in TABLES}
+    outputs = SequentialRunner().run(stage(), catalog)
+    return {name: dataset.load() for name, dataset in outputs.items()} | {name: catalog.load(name) for name in kept}
 
 
 def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
-    """The page that is written from the study with some datasets changed; nothing is drawn anew."""
-    pipeline = stage(toy).only_nodes(
-        "gather_results",
-        "describe_participants",
-        "gather_figures",
-        "gather_importances",
-        "gather_networks",
-        "write_report",
-    )
-    drawn = (
-        dict.fromkeys(FIGURES, picture())
-        | {"shap_summaries": {CLINICAL: picture()}}
-        | {name: outputs[name] for name in TABLES}
-    )
-    catalog = DataCatalog({name: MemoryDataset(data) for name, data in (toy.datasets | drawn | changed).items()})
-    return SequentialRunner().run(pipeline, catalog)["report"].load()
+    """The page that is written of the study with some datasets changed; nothing is drawn anew."""
+    sections = [f"write_{section.name}" for section in SECTIONS]
+    drawn = {
+        "report_plots": dict.fromkeys(REPORT_PLOTS, picture()),
+        "example_plots": dict.fromkeys(EXAMPLES, picture()),
+        "shap_plots": {CLINICAL: picture()},
+    }
+    tables = {name: outputs[name] for name in TABLES}
+    catalog = DataCatalog(in_memory(toy.datasets | drawn | tables | changed))
+    return SequentialRunner().run(stage().only_nodes(*sections, "write_report"), catalog)["report"].load()
+
+
+def with_model(toy: ToyStudy, name: str, **changed: object) -> dict[str, Family]:
+    """The family of a model in which the model has some parts changed."""
+    dataset = f"{name.split('.')[0]}_models"
+    models = toy.datasets[dataset].models
+    return {dataset: Family({**models, name: replace(models[name], **changed)})}
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +185,8 @@ def test_links_lead_somewhere_and_names_are_given_once(html: str) -> None:
 def test_pictures_have_alternative_texts_and_tables_captions(html: str) -> None:
     page = Page(html)
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == len(FIGURES) + 3 * 3 + 2 + 3
+    # Those over all models and of the cohort, three of each model, the importance, SHAP values, three of the network.
+    assert len(pictures) == len(REPORT_PLOTS) + len(EXAMPLES) + 4 + 3 * 3 + 1 + 1 + 3
     assert all(attributes["alt"] for attributes in pictures)
     assert html.count("<table") == html.count("<caption")
 
@@ -186,7 +200,7 @@ def test_a_fusion_without_a_part_shows_its_figure_or_that_it_withholds_its_answe
 
 
 def test_text_from_data_and_configuration_is_escaped(toy: ToyStudy, outputs: dict) -> None:
-    log = toy.datasets[f"{CLINICAL}.training_log"]
+    log = toy.datasets["clinical_models"].models[CLINICAL].training_log.assign(**{EVIL: EVIL})
     audit = copy.deepcopy(toy.datasets["cohort_audit"])
     audit["findings"][0] |= {"title": EVIL, "sentence": EVIL, "explanation": EVIL}
     cohort = {"title": EVIL, "patients": False, "description": EVIL, "source": EVIL, "limitations": (EVIL,)}
@@ -197,7 +211,7 @@ def test_text_from_data_and_configuration_is_escaped(toy: ToyStudy, outputs: dic
             "excluded_cases": pd.DataFrame({"case_id": ["a"], "kind": [EVIL]}),
             "promotion": [decision | {"reasons": [EVIL]} for decision in toy.datasets["promotion"]],
             "cohort_audit": audit,
-            f"{CLINICAL}.training_log": log.assign(**{EVIL: EVIL}),
+            **with_model(toy, CLINICAL, training_log=log),
             "params:report": ReportParameters.model_validate({"cohort": cohort, "command": f'" onclick="{EVIL}'}),
         },
     )
@@ -253,9 +267,10 @@ def test_without_candidates_the_page_has_no_table_of_them(toy: ToyStudy, outputs
     assert 'aria-label="Candidates"' not in page_of(toy, outputs, candidates=toy.datasets["candidates"].iloc[:0])
 
 
-def test_each_family_has_its_table(outputs: dict) -> None:
-    assert list(outputs["clinical_models_table"]["Model"]) == ["logistic_regression"]
-    assert outputs["fusion_models_table"]["AUROC"].str.fullmatch(r"0\.\d{3} \(0\.\d{3} to \d\.\d{3}\)").all()
+def test_all_models_stand_in_one_table(outputs: dict) -> None:
+    table = outputs["models_table"]
+    assert list(table.loc[table["Family"] == "clinical", "Model"]) == ["logistic_regression"]
+    assert table["AUROC"].str.fullmatch(r"0\.\d{3} \(0\.\d{3} to \d\.\d{3}\)").all()
 
 
 @pytest.mark.slow
@@ -275,6 +290,8 @@ def test_one_family_is_reported_alone(toy: ToyStudy, tmp_path: Path) -> None:
     alone = ToyStudy((CLINICAL,), copy.copy(toy.datasets))
     alone.datasets["leaderboard"] = board[board["family"] == "clinical"]
     alone.datasets["promotion"] = toy.datasets["promotion"][:1]
+    alone.datasets |= {f"{family}_models": Family({}) for family in ("imaging", "fusion")}
+    alone.datasets |= {f"{family}_{part}": {} for family in ("imaging", "fusion") for part in ("metrics", "plots")}
     html = run_stage(alone, tmp_path)["report"]
     assert "Only one family of models was run" in html
     assert "What fusion adds stays open" in html
@@ -293,8 +310,8 @@ def test_a_cohort_without_a_category_is_reported_without_a_reader(toy: ToyStudy,
     cases = toy.datasets["study_cases"].assign(
         birads=pd.Series(pd.NA, index=toy.datasets["study_cases"].index, dtype="str")
     )
-    evaluation, study = toy.datasets["params:evaluation"], toy.datasets["params:study"]
-    differences, points = compare_with_reader([], cases, evaluation, study)
+    judge: Judge = toy.datasets["judge"]
+    differences, points = compare_with_reader(*[Family({})] * 3, cases, judge, toy.datasets["params:study"])
     assert differences.empty
     assert points.empty
     page = page_of(toy, outputs, reader_comparison=differences, reader_operating_points=points)
@@ -319,7 +336,7 @@ def test_several_networks_stand_in_one_table(toy: ToyStudy, outputs: dict) -> No
 
 
 def test_the_best_classifier_is_explained_and_its_values_sum_to_its_log_odds(toy: ToyStudy, outputs: dict) -> None:
-    values, model = outputs["shap_values"], toy.datasets[f"{CLINICAL}.model"]
+    values, model = outputs["shap_values"], toy.datasets["clinical_models"].models[CLINICAL].model
     assert set(values["model"]) == {CLINICAL}
     cases = toy.datasets["study_cases"].set_index("case_id", drop=False)
     explained = cases.loc[values["case_id"].unique()]

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from lesion_fusion.notation import Estimate
-from lesion_fusion.reporting.answer import answer
+from lesion_fusion.reporting.sections.answer import answer
+from lesion_fusion.reporting.sections.steps import Step, StepGroup
 from lesion_fusion.reporting.standing import Comparison, Place, verdict
-from lesion_fusion.reporting.worth import Step, Worth
 
 BASELINE = "clinical.logistic_regression"
 FUSED = "fusion.late"
@@ -21,8 +21,8 @@ def place(
 ) -> Place:
     family, model = name.split(".")
     against = None if difference is None else compared(name, BASELINE, difference, p)
-    figures = {"auroc": Estimate(auroc, low, 0.95)}
-    return Place(family, model, rank, False, True, 100, 90, 1, figures, against)
+    metrics = {"auroc": Estimate(auroc, low, 0.95)}
+    return Place(family, model, rank, False, True, 100, 90, 1, metrics, against)
 
 
 def headlines(board: list[Place], pairs: list[Comparison]) -> list[str]:
@@ -87,10 +87,12 @@ def test_planned_comparisons_of_a_fused_with_a_clinical_model_are_counted() -> N
         step("d", BASELINE, None, 0.1, 0.01),
     ]
     board = [place(FUSED, 0.9, 1, 0.01, 0.5), place(BASELINE, 0.89, 1)]
-    said = answer(board, [], BASELINE, 0.95, [Worth("Title", "", steps)])[-1]
+    said = answer(board, [], BASELINE, 0.95, [StepGroup("Title", "", steps)])[-1]
     assert said.headline == "Planned before the run: a fused model beats one of the record in 1 of 2 comparisons."
     assert said.detail == "A: told. Not told apart: b."
-    assert len(answer(board, [], BASELINE, 0.95)) == len(answer(board, [], BASELINE, 0.95, [Worth("T", "", steps[2:])]))
+    assert len(answer(board, [], BASELINE, 0.95)) == len(
+        answer(board, [], BASELINE, 0.95, [StepGroup("T", "", steps[2:])])
+    )
 
 
 def test_without_a_fused_model_the_question_stays_open() -> None:
