@@ -16,13 +16,11 @@ from lesion_fusion.published_study.comparison import ALL, comparison_columns
 from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
-from lesion_fusion.reporting.page import Statement, fill, render_page
+from lesion_fusion.reporting.page import Statement, render_page
 from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.reporting.sections.answer import statements_html
 
 CHANCE = {2: "one half", 3: "one third"}
-
-# Parameters that the template shows as they are.
-FROM_PARAMETERS = ("published", "protocol", "predictors", "outcome_columns", "splitting")
 
 
 def write_page(
@@ -42,19 +40,17 @@ def write_page(
     collected = rows.loc[(rows["copy"] == 0) & ~rows["permuted"], "label"].value_counts()
     title = f"{report.cohort.title}: the published study, reproduced"
     identity = {"Cohort digest": str(cohort_digest["cohort_digest"]), "Seed": str(study.seed)}
-    answer = statements(comparison, shortcuts, luck, parameters)
     return render_page(
         __name__,
         title=title,
         heading=title,
         identity=identity | {"lesion-fusion": lesion_fusion.__version__},
-        answer=fill("lesion_fusion.reporting.sections.answer", statements=answer),
+        answer=statements_html(statements(comparison, shortcuts, luck, parameters)),
         cohort=report.cohort,
-        **{name: getattr(parameters, name) for name in FROM_PARAMETERS},
-        shortcuts=SHORTCUTS,
+        parameters=parameters,
         collected={name: int(collected[name]) for name in parameters.protocol.classes},
         balanced=int((rows["label"].isin(parameters.protocol.classes) & ~rows["permuted"]).sum()),
-        metric_labels={name: metric.label for name, metric in METRICS.items()},
+        metrics=METRICS,
         compared=compared_models(comparison, parameters),
         gains=gains_by_model(shortcuts),
         models={name: entry.describe() for name, entry in parameters.entries.items()},

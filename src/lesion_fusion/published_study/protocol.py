@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from pydantic import Field
@@ -15,30 +13,16 @@ from lesion_fusion.imaging.parameters import MaskSelection
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.out_of_fold import Split
 
-# What each shortcut does, and what is done without it.
-SHORTCUTS: Mapping[str, tuple[str, str]] = {
-    "augment_before_split": (
-        "altered copies balance the classes before the split, so that copies of a tested case are trained on",
-        "copies are made of training cases alone, and originals alone are tested, a patient on one side only",
-    ),
-    "outcome_columns": (
-        "columns that became known with the outcome are among the inputs",
-        "no column of the outcome is an input",
-    ),
-    "masked_normal_images": (
-        "normal cases are a third class: their masked images are black and their descriptors read 'not applicable'; "
-        "masks of other structures, which benign cases alone have, are merged in",
-        "lesions alone, benign or malignant, each under the mask of the lesion itself",
-    ),
-    "single_test_set": (
-        "one random split into training and test part",
-        "cross-validation: every case is tested once, by a model that did not see it",
-    ),
-}
+SHORTCUTS = ("augment_before_split", "outcome_columns", "masked_normal_images", "single_test_set")
 
 
 class Protocol(Parameters):
-    """A protocol by its shortcuts: all of them make the published one, none the leak-free one (see `SHORTCUTS`)."""
+    """A protocol by its shortcuts: all of them make the published one, none the leak-free one.
+
+    `augment_before_split`: copies of a tested case are trained on. `outcome_columns`: columns known with the outcome
+    are inputs. `masked_normal_images`: normal cases, whose images are black, are a third class. `single_test_set`: one
+    random split instead of cross-validation.
+    """
 
     augment_before_split: bool = True
     outcome_columns: bool = True
