@@ -13,6 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from lesion_fusion.fusion.late import LateFusion
+from lesion_fusion.fusion.out_of_fold import LateResult, Member, fuse_out_of_fold
+from lesion_fusion.fusion.rules import fit_rule
+from lesion_fusion.pipelines.model.naming import ModelName, identified
+from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings
 from sklearn.base import clone
 from sklearn.feature_selection import f_classif
 from sklearn.impute import SimpleImputer
@@ -24,11 +29,6 @@ import lesion_fusion.tabular.out_of_fold as nested
 from lesion_fusion.cohort.folds import inner_folds, make_folds, outer_splits
 from lesion_fusion.cohort.study import Study as StudyParameters
 from lesion_fusion.evaluation.judge import Judge, summary
-from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.fusion.out_of_fold import LateResult, Member, fuse_out_of_fold
-from lesion_fusion.fusion.rules import fit_rule
-from lesion_fusion.pipelines.model.naming import ModelName, identified
-from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested

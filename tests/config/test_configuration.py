@@ -7,12 +7,12 @@ from functools import cache
 from typing import Any
 
 import pytest
+from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from omegaconf import OmegaConf
 
 from lesion_fusion.config import reading
 from lesion_fusion.config.configuration import Configuration
 from lesion_fusion.parameters import InvalidParameterError, validated
-from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from tests.config.resolved import configured, loader
 
 IMAGE = {"kind": "network", "image_input": "crop", "network": {"backbone": "small_cnn"}}

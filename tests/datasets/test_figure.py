@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from kedro.io import DatasetError
+from lesion_fusion.datasets.figure import FigureDataset
 from matplotlib.figure import Figure
 from PIL import Image
-
-from lesion_fusion.datasets.figure import FigureDataset
 
 
 def test_a_figure_comes_back_as_a_png_of_its_size(tmp_path: Path):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
+from lesion_fusion.models.run_record import RunRecord
 from tests.models.requests import request_of
 from tests.models.toy import Cohort, domain_of, fitted_late, small_cohort
 
@@ -24,7 +25,6 @@ from lesion_fusion.datasets.mlflow_runs import (
 )
 from lesion_fusion.datasets.served_answers import ServedAnswersDataset
 from lesion_fusion.evaluation.promotion import Champion
-from lesion_fusion.models.run_record import RunRecord
 from lesion_fusion.serving.schema import IMAGE, MASK, example_request
 from lesion_fusion.serving.served_model import BadRequest
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kedro.io import DatasetError
-from tests.models.toy import fitted_tabular, small_cohort
-
 from lesion_fusion.datasets.model_bundle import ModelBundleDataset
+from tests.models.toy import fitted_tabular, small_cohort
 
 
 def test_a_model_comes_back_and_survives_a_failed_replacement(tmp_path: Path):

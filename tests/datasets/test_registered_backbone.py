@@ -8,10 +8,10 @@ from pathlib import Path
 import mlflow
 import pytest
 from kedro.io import DatasetError
+from lesion_fusion.models.backbone import PretrainedBackbone
 
 from lesion_fusion.datasets.registered_backbone import RegisteredBackboneDataset
 from lesion_fusion.imaging.parameters import WeightsUnavailableError
-from lesion_fusion.models.backbone import PretrainedBackbone
 
 
 class Network:

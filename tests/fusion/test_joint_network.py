@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
-
 from lesion_fusion.fusion.joint_network import FUSIONS, build_joint_network
 from lesion_fusion.fusion.paired_inputs import PairedRows
+from sklearn.metrics import roc_auc_score
+
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.networks import EMBEDDING, HEAD, build_network
 from lesion_fusion.imaging.out_of_fold import train_out_of_fold

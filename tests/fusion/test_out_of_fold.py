@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-
-from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.fusion.fitting import fit_fusion
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.fusion.out_of_fold import LateResult, Member, common_trainings, fuse_out_of_fold
+
+from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.tabular.calibration import Calibration, log_odds
 from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
 from lesion_fusion.tabular.parameters import DecisionRule, Tuning

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from lesion_fusion.fusion.paired_inputs import PairedRows, record_vectors
 
 from lesion_fusion.cohort.schema import COLUMN, predictor_columns
-from lesion_fusion.fusion.paired_inputs import PairedRows, record_vectors
 
 COLUMNS = predictor_columns(("metadata", "descriptors", "assessment"))
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.fusion.rules import FittedRule, MajorityVote, Mean, Weighted, fit_rule
+
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from tests.fusion.toy import members
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-
 from lesion_fusion.fusion.late import LateFusion
 from lesion_fusion.fusion.out_of_fold import Member, fuse_out_of_fold
+
 from lesion_fusion.statistics import delong
 from tests.fusion.toy import CLASSES, TUNING, drawn_members
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from lesion_fusion.fusion.out_of_fold import Member
 from scipy.special import expit
 
-from lesion_fusion.fusion.out_of_fold import Member
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold
 from lesion_fusion.tabular.out_of_fold import REFIT
 from lesion_fusion.tabular.parameters import Tuning

@@ -9,9 +9,9 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
+from lesion_fusion.datasets.model_bundle import ModelBundleDataset
 
 from lesion_fusion.datasets.file_folder import FileFolderDataset
-from lesion_fusion.datasets.model_bundle import ModelBundleDataset
 from lesion_fusion.hooks.missing_inputs import MissingInputError, MissingInputs
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 import pandas as pd
-
 from lesion_fusion.models.inputs import FittedModel
+
 from lesion_fusion.serving.answer import answer
 from lesion_fusion.serving.schema import IMAGE, MASK
 from tests.models.toy import Cohort, domain_of

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kedro.io import DatasetError
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
-
 from lesion_fusion.datasets.model_bundle import ModelBundleDataset
 from lesion_fusion.fusion.rules import MajorityVote, Mean, Stacking, Weighted
 from lesion_fusion.fusion.stackers import make_stacker
 from lesion_fusion.models.bundle import DESCRIPTION, UntrustedBundleError, load_bundle, save_bundle
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from tests.models.requests import answered, request_of

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from lesion_fusion.fusion.fitting import FittedFusion
 from lesion_fusion.fusion.rules import Mean
+from lesion_fusion.models.needs import GIVEN, Need, needs_of
+
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.late import FittedLateFusion, answering, reduced
-from lesion_fusion.models.needs import GIVEN, Need, needs_of
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.tabular.calibration import Calibration
 from tests.models.toy import CLASSES, Cohort, fitted_late, fitted_tabular, small_cohort

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-from lesion_fusion.cohort.folds import make_folds
-from lesion_fusion.cohort.study import Study, study_cases
-from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.bundle import load_bundle, save_bundle
 from lesion_fusion.models.inputs import CaseInputs
 from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.pipelines.model.tabular_nodes import Trained, train_on_pixels
+
+from lesion_fusion.cohort.folds import make_folds
+from lesion_fusion.cohort.study import Study, study_cases
+from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_images
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.parameters import TabularModel, Tuning

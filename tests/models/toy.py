@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from lesion_fusion.fusion.fitting import FittedFusion
+from lesion_fusion.fusion.rules import FittedRule, Weighted
+from lesion_fusion.models.inputs import CaseInputs, FittedModel
+from lesion_fusion.models.tabular import FittedTabular
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
-from lesion_fusion.fusion.fitting import FittedFusion
-from lesion_fusion.fusion.rules import FittedRule, Weighted
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.models.domain import Domain, ServingRules
-from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.models.late import FittedLateFusion
-from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
 from lesion_fusion.tabular.calibration import Calibration

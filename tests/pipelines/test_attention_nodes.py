@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-
-from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.pipelines.model.attention_nodes import draw_gallery, look_at_attention
 from lesion_fusion.pipelines.model.naming import ModelName
+
+from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_images, make_lesion_masks
 from tests.models.toy import Cohort, small_cohort
 

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lesion_fusion.models.bundle import load_bundle, save_bundle
+from lesion_fusion.models.inputs import CaseInputs
+from lesion_fusion.models.needs import Need, needs_of
+from lesion_fusion.pipelines.model.joint_nodes import JointModel, train_joint
+from lesion_fusion.pipelines.model.naming import ModelName
 from pydantic import ValidationError
 
 from lesion_fusion.cohort.folds import make_folds
@@ -15,12 +20,7 @@ from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.evaluation.predictions import Predictions
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.models.bundle import load_bundle, save_bundle
-from lesion_fusion.models.inputs import CaseInputs
 from lesion_fusion.models.joint import FittedJoint
-from lesion_fusion.models.needs import Need, needs_of
-from lesion_fusion.pipelines.model.joint_nodes import JointModel, train_joint
-from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_images
 from lesion_fusion.serving.schema import IMAGE, MASK
 from lesion_fusion.tabular.calibration import Calibration

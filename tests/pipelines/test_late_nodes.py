@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-
-from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.predictions import validate_predictions
 from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.models.late import reduced, shift
 from lesion_fusion.models.needs import Need
 from lesion_fusion.pipelines.model.late_nodes import fuse_late
 from lesion_fusion.pipelines.model.naming import ModelName
+
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.predictions import validate_predictions
+from lesion_fusion.models.late import reduced, shift
 from lesion_fusion.tabular.calibration import Calibration
 from tests.fusion.toy import TUNING, drawn_members
 

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 from kedro.validation.type_extractor import TypeExtractor
+from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from matplotlib.figure import Figure
 
 from lesion_fusion.parameters import InvalidParameterError, validated
-from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison
 from lesion_fusion.pipelines.network_comparison.nodes import COLUMNS, draw_combinations, tabulate_combinations
 from lesion_fusion.pipelines.network_comparison.pipeline import create_pipeline

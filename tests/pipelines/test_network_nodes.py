@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from lesion_fusion.pipelines.model.finished_folds import training_digest
+from lesion_fusion.pipelines.model.network_nodes import NetworkModel, train_in_repeats
+from lesion_fusion.pipelines.model.pipeline import family_pipeline
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.parameters import NetworkParameters
-from lesion_fusion.pipelines.model.finished_folds import training_digest
-from lesion_fusion.pipelines.model.network_nodes import NetworkModel, train_in_repeats
-from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from lesion_fusion.tabular.parameters import Tuning
 
 CASES = 36

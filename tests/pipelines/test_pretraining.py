@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from lesion_fusion.pipelines.model.naming import ModelName
 
 from lesion_fusion.cohort.study import SmallCohortError, Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
@@ -16,7 +17,6 @@ from lesion_fusion.imaging.batches import TrainingBatches
 from lesion_fusion.imaging.folds import held_out_folds
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.network import FittedNetwork
-from lesion_fusion.pipelines.model.naming import ModelName
 from lesion_fusion.pipelines.pretraining.nodes import (
     Pretraining,
     describe_backbone,

@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
+from lesion_fusion.datasets.model_bundle import ModelBundleDataset
+from lesion_fusion.models.bundle import load_bundle, save_bundle
+from lesion_fusion.pipelines.model.naming import ModelName
+from lesion_fusion.pipelines.model.transferred_nodes import TransferError, TransferredModel, transfer
 from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.datasets.model_bundle import ModelBundleDataset
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.models.bundle import load_bundle, save_bundle
-from lesion_fusion.pipelines.model.naming import ModelName
-from lesion_fusion.pipelines.model.transferred_nodes import TransferError, TransferredModel, transfer
 from lesion_fusion.tabular.parameters import Tuning
 from tests.models.toy import CLASSES, fitted_tabular, small_cohort
 

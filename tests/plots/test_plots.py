@@ -7,9 +7,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from lesion_fusion.evaluation.confusion import class_distribution, confusion_table
 from matplotlib.figure import Figure
 
-from lesion_fusion.evaluation.confusion import class_distribution, confusion_table
 from lesion_fusion.evaluation.curves import (
     calibration_curve,
     decision_curve,

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from lesion_fusion.fusion.rules import Mean
 from PIL import Image
 from scipy.special import logit
 
-from lesion_fusion.fusion.rules import Mean
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.serving import request, usable
 from lesion_fusion.serving.answer import answer, decisions

@@ -9,16 +9,16 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from lesion_fusion.models.bundle import save_bundle
+from lesion_fusion.models.inputs import CaseInputs, FittedModel
+from lesion_fusion.models.tabular import FittedTabular
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.folds import derived_seed, make_folds, outer_splits
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.models.bundle import save_bundle
 from lesion_fusion.models.domain import Domain, ServingRules
-from lesion_fusion.models.inputs import CaseInputs, FittedModel
 from lesion_fusion.models.network import FittedNetwork
-from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_images
 from lesion_fusion.serving.served_model import BUNDLE, ServedModel
 from lesion_fusion.tabular.calibration import Calibration

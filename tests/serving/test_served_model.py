@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
 from lesion_fusion.models.bundle import save_bundle
+
 from lesion_fusion.serving.served_model import BUNDLE, BadRequest, ServedModel
 from tests.models.toy import domain_of
 from tests.serving.test_request import FAULTS, spoilt

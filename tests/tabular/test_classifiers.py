@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lesion_fusion.models.bundle import UntrustedBundleError, load_bundle, save_bundle
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from lesion_fusion.models.bundle import UntrustedBundleError, load_bundle, save_bundle
 from lesion_fusion.tabular import classifiers
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, foreign_types
 from lesion_fusion.tabular.parameters import TabularModel

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from lesion_fusion.explanation.shapley import shapley_values
 from sklearn.metrics import roc_auc_score
 
-from lesion_fusion.explanation.shapley import shapley_values
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.importance import permutation_importance
 from lesion_fusion.tabular.parameters import TabularModel

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skops.io
+from lesion_fusion.models.bundle import TRUSTED_TYPES
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
 
-from lesion_fusion.models.bundle import TRUSTED_TYPES
 from lesion_fusion.tabular.encoding import encoded_sources, make_encoder
 from lesion_fusion.tabular.parameters import TabularModel
 from lesion_fusion.tabular.representation import LearnedRepresentation

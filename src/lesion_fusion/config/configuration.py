@@ -12,17 +12,17 @@ from lesion_fusion.cohort.synthetic.parameters import SyntheticCohort
 from lesion_fusion.config.entries import Entries, Entry
 from lesion_fusion.config.references import disagreements
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.promotion import PromotionRule
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.domain import ServingRules
+from lesion_fusion.models.network import Network
+from lesion_fusion.models.pretraining import Pretraining
 from lesion_fusion.parameters import Parameters, fault, present, refused
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion
-from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
 from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison
 from lesion_fusion.pipelines.preprocessing.nodes import Folds
-from lesion_fusion.models.network import Network
-from lesion_fusion.models.pretraining import Pretraining
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.reporting.parameters import Explanation, ReportParameters
 from lesion_fusion.tabular.parameters import Tuning

@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
-from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.calibration import Calibration, log_odds
@@ -192,8 +191,9 @@ class Family:
 
 def find_trained(sources: Mapping[str, Any], name: str) -> Trained:
     """Return a model from what a training was given: itself, or the family that holds it (see `source_dataset`)."""
-    found: Trained = sources[f"{name}.trained"] if f"{name}.trained" in sources else None
-    return found if found is not None else sources[f"{ModelName.parse(name).family}_models"].models[name]
+    if f"{name}.trained" in sources:
+        return sources[f"{name}.trained"]
+    return sources[f"{ModelName.parse(name).family}_models"].models[name]
 
 
 def source_dataset(name: str, reader: ModelName) -> str:
@@ -294,7 +294,7 @@ class FittedModel(Protocol):
         """Return what answers for this model where this much is given of a case; None where nothing can."""
 
     def shift(self, given: Set[Need]) -> float:
-        """Return how far the answer to the whole case may lie from that of `reduced`: a standard deviation, log-odds."""
+        """Return how far the whole case's answer may lie from that of `reduced`: a standard deviation of log-odds."""
 
     def unused(self, given: Set[Need]) -> list[str]:
         """Return the members that can't answer where this much is given."""

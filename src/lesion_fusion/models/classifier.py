@@ -16,8 +16,8 @@ from lesion_fusion.cohort.schema import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
-from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.lesion_image import reduced_pixels
+from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import (
     CaseInputs,
     Description,
@@ -36,8 +36,8 @@ from lesion_fusion.notation import listing, value_text, words
 from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, class_scores
 from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, encode, feature_table
-from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
 from lesion_fusion.tabular.estimator_files import dump_estimator, load_estimator
+from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
 from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 ESTIMATOR = "estimator.skops"

@@ -12,12 +12,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, PositiveInt, field_validator
 
-from lesion_fusion.cohort.schema import assert_no_leak, predictor_columns
-from lesion_fusion.cohort.schema import COLUMN, Kind
+from lesion_fusion.cohort.schema import COLUMN, Kind, assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
-from lesion_fusion.imaging.parameters import NetworkParameters
-from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import CaseInputs, Description, ModelName, TrainedModel
 from lesion_fusion.models.network import (
     FittedNetwork,

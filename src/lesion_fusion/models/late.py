@@ -14,8 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from scipy.special import logit
 
 from lesion_fusion.cohort.folds import derived_seed, inner_folds
-from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.study import SmallCohortError
+from lesion_fusion.cohort.study import SmallCohortError, Study
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import (
     GIVEN,
@@ -423,7 +422,7 @@ class FittedLate(FittedBase):
         return replace(self, members={name: self.members[name] for name in names})
 
     def shift(self, given: Set[Need]) -> float:
-        """Return how far the answer to the whole case may lie from that of `reduced`: a standard deviation, log-odds."""
+        """Return how far the whole case's answer may lie from that of `reduced`: a standard deviation of log-odds."""
         return 0.0 if self.can_answer(given) else self.shifts[answering(self.members, given)]
 
     def unused(self, given: Set[Need]) -> list[str]:

@@ -43,7 +43,7 @@ STACKER_SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 
 class FittedRule(Protocol):
-    """A fitted rule; `learns` says in words what it learns inside a training fold, `settled_text` what `settled` gives."""
+    """A fitted rule; `learns` says what it learns inside a training fold, `settled_text` what `settled` gives."""
 
     name: ClassVar[str]
     learns: ClassVar[str]
@@ -244,7 +244,8 @@ def fit_rule(
 ) -> FittedRule:
     """Fit a rule on probabilities, shape (members, n, k), of cases that no member saw.
 
-    `classifier` is that of a stacking. `labels` (n,) are positions of classes, each of which must occur. `minimum_sensitivity` fixes the thresholds at
+    `classifier` is that of a stacking.
+    `labels` (n,) are positions of classes, each of which must occur. `minimum_sensitivity` fixes the thresholds at
     which members vote, `seed` the randomness of a stacker.
     """
     if rule == "mean":

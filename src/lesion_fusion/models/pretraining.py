@@ -13,9 +13,7 @@ from pydantic import Field, model_validator
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
-from lesion_fusion.imaging.parameters import NetworkParameters
-from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.imaging.parameters import registered_backbone
+from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, registered_backbone
 from lesion_fusion.models.base import Description, ModelName, ModelParameters, TrainedModel, identified
 from lesion_fusion.models.network import FittedNetwork, epochs_text, training_text
 from lesion_fusion.notation import words
@@ -106,8 +104,8 @@ def train(
     there; those of an interrupted run are reused. Raises SmallCohortError where too few patients remain.
     """
     # Imported here: keras takes seconds to import.
-    from lesion_fusion.imaging.pretraining import pretrain
     from lesion_fusion.imaging.folds import held_out_folds
+    from lesion_fusion.imaging.pretraining import pretrain
 
     classes, seed = study.classes, derived_seed(study.seed)
     labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()

@@ -11,10 +11,8 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS, BUS_BRA_COLUMNS, READERS
-from lesion_fusion.cohort.record import is_plain_file_name
-from lesion_fusion.cohort.schema import MAY_PREDICT, predictor_columns
-from lesion_fusion.cohort.schema import COLUMN
-from lesion_fusion.cohort.record import canonical_cell
+from lesion_fusion.cohort.record import canonical_cell, is_plain_file_name
+from lesion_fusion.cohort.schema import COLUMN, MAY_PREDICT, predictor_columns
 from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK
 

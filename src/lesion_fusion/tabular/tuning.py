@@ -18,7 +18,7 @@ from lesion_fusion.cohort.folds import derived_seed, inner_folds
 from lesion_fusion.tabular.calibration import Calibration, class_scores, decision_threshold
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import image_weight_settings, is_number, make_encoder
-from lesion_fusion.tabular.parameters import IMAGE_WEIGHT, Search, ClassifierParameters, Tuning, of_classifier
+from lesion_fusion.tabular.parameters import IMAGE_WEIGHT, ClassifierParameters, Search, Tuning, of_classifier
 from lesion_fusion.tabular.search import ChangeRows, SharedGridSearchCV, encoded_folds, response_score
 from lesion_fusion.tabular.training_rows import TrainingRows, training_rows
 

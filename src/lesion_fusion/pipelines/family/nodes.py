@@ -15,8 +15,7 @@ from lesion_fusion.evaluation.curves import calibration_curve, confusion_table, 
 from lesion_fusion.evaluation.judge import Judge, per_fold, summary
 from lesion_fusion.evaluation.predictions import class_names
 from lesion_fusion.imaging.attention import heat_map
-from lesion_fusion.imaging.case_files import read_cases
-from lesion_fusion.imaging.case_files import Files
+from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask
@@ -66,8 +65,8 @@ def draw_family(
     for name, trained in family.models.items():
         drawn = _model_plots(name, trained, judge)
         if trained.class_maps is not None and trained.attention is not None:
-            attention = pd.DataFrame(evaluated[name]["attention"])
-            drawn |= _network_plots(name, trained, attention)
+            by_class = pd.DataFrame(evaluated[name]["attention"])
+            drawn |= _network_plots(name, trained, trained.attention, by_class)
             drawn["gallery"] = gallery(name, trained, cases, raw_images, raw_masks)
         plots |= {f"{name}/{plot}": picture for plot, picture in drawn.items()}
     return plots
@@ -92,11 +91,13 @@ def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
     return {plot: as_png(figure) for plot, figure in drawn.items()}
 
 
-def _network_plots(name: str, trained: Trained, attention_by_class: pd.DataFrame) -> dict[str, bytes]:
+def _network_plots(
+    name: str, trained: Trained, attention: pd.DataFrame, attention_by_class: pd.DataFrame
+) -> dict[str, bytes]:
     classes = class_names(trained.predictions)
-    attention = attention_plot(trained.attention, attention_by_class, classes, f"Attention inside the lesion, {name}")
+    title = f"Attention inside the lesion, {name}"
     curves = training_plot(trained.training_log, title=f"Training, {name}: mean over the folds")
-    return {"attention": as_png(attention), "training_curves": as_png(curves)}
+    return {"attention": as_png(attention_plot(attention, attention_by_class, classes, title)), "training_curves": as_png(curves)}
 
 
 def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files, raw_masks: Files) -> bytes:

@@ -7,8 +7,8 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from lesion_fusion.imaging.parameters import NetworkParameters, Optimizer, backbone_name
-from lesion_fusion.parameters import Parameters
 from lesion_fusion.models.network import Network
+from lesion_fusion.parameters import Parameters
 
 FAMILY = "combinations"
 

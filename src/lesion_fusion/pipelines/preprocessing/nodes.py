@@ -12,9 +12,8 @@ from lesion_fusion.cohort.folds import folds_digest, make_folds
 from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.datasets.npy import RowStream
 from lesion_fusion.evaluation.judge import Evaluation, Judge
-from lesion_fusion.imaging.case_files import read_cases, read_masks
+from lesion_fusion.imaging.case_files import Files, read_cases, read_masks
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
-from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
