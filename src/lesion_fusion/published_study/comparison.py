@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -151,5 +151,5 @@ def _named(full_name: str) -> dict[str, str]:
     return {"family": model.family, "model": model.name}
 
 
-def _with_bounds(column: str, metric: Interval | None) -> Mapping[str, float]:
+def _with_bounds(column: str, metric: Interval | None) -> dict[str, float]:
     return dict(zip((column, f"{column}_low", f"{column}_high"), metric or [np.nan] * 3, strict=True))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -232,7 +233,7 @@ def _evaluate_network(name: str, entry: Network, trial: Trial) -> Tables:
         ):
             exact = probabilities.astype("float64") / probabilities.sum(axis=1, keepdims=True)
             tables.append(trial.table(split, positions, exact))
-        place = {"protocol": trial.cell.name, "model": name, "repeat": split.repeat, "fold": split.fold}
+        place: dict[str, Any] = {"protocol": trial.cell.name, "model": name, "repeat": split.repeat, "fold": split.fold}
         vectors = pd.DataFrame(result.embeddings).add_prefix(EMBEDDING_PREFIX)
         found.embeddings.append(vectors.assign(case_id=trial.rows["case_id"].to_numpy(), **place))
         found.training_log.append(pd.DataFrame(result.history).assign(**place))
