@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
 from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.readers import READERS
@@ -19,13 +21,10 @@ from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.predictions import validate_predictions
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
-from lesion_fusion.pipelines.paper_reproduction import figure_nodes, nodes
 from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline
-from lesion_fusion.pipelines.paper_reproduction.report_nodes import OF_COHORT, gather_paper_figures, write_paper_report
-from lesion_fusion.published_study.cells import of_cell
-from lesion_fusion.published_study.protocol import Protocol
+from lesion_fusion.published_study.evaluation import of_cell
+from lesion_fusion.published_study.protocol import Protocol, Splitting, make_splits
 from lesion_fusion.published_study.rows import balanced_rows
-from lesion_fusion.published_study.splits import Splitting, make_splits
 from lesion_fusion.reporting.parameters import CohortDescription, ReportParameters
 from lesion_fusion.tabular.parameters import Tuning
 from tests.published_study.toy import FOREST, toy_parameters
@@ -69,62 +68,56 @@ PARAMETERS = toy_parameters(
 )
 
 
-def png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=40)
-    return buffer.getvalue()
+class Kept(MemoryDataset):
+    """A dataset that stays after its last reader."""
+
+    def _release(self) -> None:
+        pass
 
 
 @pytest.fixture(scope="module")
 def reproduced() -> dict:
     images, masks = render_images(COHORT), render_masks(COHORT)
     cases, *_ = build_cases(published_table(COHORT), images, masks, Ingestion(reader="breast_lesions_usg"))
-    rows, permuted = nodes.make_rows(cases, PARAMETERS, STUDY)
-    seen = nodes.look_at_rows(rows, images, masks, PARAMETERS, STUDY)
-    of_permuted = nodes.look_at_rows(permuted, images, masks, PARAMETERS, STUDY)
-    samples = nodes.gather_samples(rows, *seen, permuted, *of_permuted)
-    clinical = nodes.reproduce_clinical(samples, PARAMETERS, TUNING, STUDY)
-    *imaging, embeddings, log = nodes.reproduce_imaging(samples, PARAMETERS, TUNING, STUDY)
-    fusion = nodes.reproduce_fusion(samples, *clinical, *imaging, embeddings, PARAMETERS, TUNING, STUDY)
-    predictions = nodes.gather_predictions(clinical[0], imaging[0], fusion[0])
-    comparison, shortcuts, luck = nodes.compare(predictions, rows, permuted, PARAMETERS, EVALUATION, STUDY)
-    judged = (predictions, comparison, rows, PARAMETERS, EVALUATION, STUDY)
-    figures = (
-        figure_nodes.draw_classes(rows),
-        figure_nodes.draw_masking(rows, images, masks, PARAMETERS, STUDY),
-        figure_nodes.draw_copies(rows, seen[0]),
-        figure_nodes.draw_accuracies(comparison),
-        figure_nodes.draw_shortcuts(shortcuts),
-        figure_nodes.draw_luck(luck, comparison),
-        *figure_nodes.draw_confusion_matrices(*judged),
-        figure_nodes.draw_roc_curves(*judged),
-        figure_nodes.draw_training(log, PARAMETERS),
-    )
-    return {
-        "rows": rows,
-        "predictions": predictions,
-        "comparison": comparison,
-        "shortcuts": shortcuts,
-        "luck": luck,
-        "figures": figures,
+    buffer = io.BytesIO()
+    Figure(figsize=(1, 1)).savefig(buffer, format="png", dpi=40)
+    given = {
+        "cases": cases,
+        "raw_images": images,
+        "raw_masks": masks,
+        "cohort_digest": {"cohort_digest": "abc"},
+        "cohort_plots": dict.fromkeys(("ages", "birads"), buffer.getvalue()),
+        "params:paper_reproduction": PARAMETERS,
+        "params:tuning": TUNING,
+        "params:study": STUDY,
+        "params:evaluation": EVALUATION,
+        "params:report": ReportParameters(
+            cohort=CohortDescription(title="Toy", patients=False, description=""), command="kedro run"
+        ),
     }
+    catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in given.items()})
+    made = {name: Kept(copy_mode="assign") for name in create_pipeline().all_outputs()}
+    for name, dataset in made.items():
+        catalog[name] = dataset
+    SequentialRunner().run(create_pipeline(), catalog)
+    return {name: dataset.load() for name, dataset in made.items()}
 
 
 @pytest.mark.slow
 def test_every_model_has_predictions_that_keep_the_contract_in_each_of_its_cells(reproduced: dict):
     for name in PARAMETERS.entries:
         for cell in ("paper", "leak-free", "paper, labels permuted"):
-            table = validate_predictions(of_cell(reproduced["predictions"], name, cell))
+            table = validate_predictions(of_cell(reproduced["paper_predictions"], name, cell))
             assert len(table) > 10, (name, cell)
 
 
 @pytest.mark.slow
 def test_tables_and_metrics_cover_all_models(reproduced: dict):
-    comparison = reproduced["comparison"]
+    comparison = reproduced["paper_comparison"]
     assert set(comparison["family"] + "." + comparison["model"]) == set(PARAMETERS.entries)
     accuracies = comparison[comparison["metric"] == "accuracy"]
     assert accuracies[["reproduced", "leak_free", "no_signal"]].notna().all(axis=None)
-    metrics = nodes.headline_metrics(comparison)
+    metrics = reproduced["paper_metrics"]
     named = [f"{name}.{column}" for name in PARAMETERS.entries for column in ("reproduced", "leak_free", "no_signal")]
     assert {f"{name}.accuracy" for name in named} <= set(metrics)
     assert set(metrics) <= {f"{name}.{metric}" for name in named for metric in ("accuracy", "auroc")}
@@ -132,30 +125,18 @@ def test_tables_and_metrics_cover_all_models(reproduced: dict):
 
 @pytest.mark.slow
 def test_the_report_says_what_the_tables_hold_and_that_no_published_figure_is_at_hand(reproduced: dict):
-    blank = png(Figure(figsize=(1, 1)))
-    page = write_paper_report(
-        reproduced["comparison"],
-        reproduced["shortcuts"],
-        reproduced["luck"],
-        reproduced["rows"],
-        gather_paper_figures(*map(png, reproduced["figures"]), *[blank] * len(OF_COHORT)),
-        {"cohort_digest": "abc"},
-        PARAMETERS,
-        ReportParameters(cohort=CohortDescription(title="Toy", patients=False, description=""), command="kedro run"),
-        EVALUATION,
-        STUDY,
-    )
+    page = reproduced["paper_reproduction_report"]
     assert "No published figure stands beside them." in page
     assert ">Published</th>" not in page
     numbers = {float(value) for value in re.findall(r'<data value="([^"]+)">', page)}
-    comparison = reproduced["comparison"]
+    comparison = reproduced["paper_comparison"]
     shown = comparison[["reproduced", "reproduced_low", "leak_free", "no_signal", "no_signal_high"]].to_numpy().ravel()
     assert set(shown[np.isfinite(shown)]) <= numbers
 
 
-def test_the_pipeline_asks_for_nothing_but_the_cohort_its_figures_and_parameters():
+def test_the_pipeline_asks_for_nothing_but_the_cohort_its_plots_and_parameters():
     free = {name for name in create_pipeline().inputs() if not name.startswith("params:")}
-    assert free == {"cases", "raw_images", "raw_masks", "cohort_digest", *OF_COHORT}
+    assert free == {"cases", "raw_images", "raw_masks", "cohort_digest", "cohort_plots"}
 
 
 @pytest.mark.real_data

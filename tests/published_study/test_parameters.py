@@ -27,11 +27,12 @@ def test_entries_are_told_apart_by_their_kind():
     )
     kinds = {name: type(entry).__name__ for name, entry in parameters.entries.items()}
     assert kinds == {
-        "clinical.random_forest": "TabularModel",
-        "imaging.net": "StudyNetwork",
-        "fusion.late": "LateFusion",
-        "fusion.intermediate": "TabularModel",
+        "clinical.random_forest": "Classifier",
+        "imaging.net": "Network",
+        "fusion.late": "Late",
+        "fusion.intermediate": "Classifier",
     }
+    assert parameters.imaging["net"].image_inputs_read == ("masked_full",)
 
 
 @pytest.mark.parametrize(

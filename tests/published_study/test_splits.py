@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
+from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol, Splitting, make_splits, tuning_groups
 from lesion_fusion.published_study.rows import balanced_rows
-from lesion_fusion.published_study.splits import Splitting, kept_rows, make_splits, tuning_groups
 from tests.published_study.toy import toy_cases
 
 SPLITTING = Splitting(test_share=0.2, folds=5, random_splits=3)
@@ -19,7 +18,7 @@ WITHOUT_COPIES_IN_THE_TEST = [
 def kept(protocol: Protocol, images_per_patient: int = 1) -> pd.DataFrame:
     counts = {"benign": 60, "malignant": 36, "normal": 8}
     rows = balanced_rows(toy_cases(counts, images_per_patient), 0.02, 1)
-    return rows.iloc[kept_rows(rows, protocol)].reset_index(drop=True)
+    return rows[rows["label"].isin(protocol.classes)].reset_index(drop=True)
 
 
 @pytest.mark.parametrize("protocol", WITHOUT_COPIES_IN_THE_TEST, ids=lambda protocol: protocol.name)

@@ -7,9 +7,9 @@ import pandas as pd
 
 from lesion_fusion.cohort.schema import COLUMNS, NOT_APPLICABLE, Kind, Role
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.published_study.cells import Sample
+from lesion_fusion.published_study.evaluation import Sample
 from lesion_fusion.published_study.parameters import PaperReproduction
-from lesion_fusion.published_study.rows import balanced_rows
+from lesion_fusion.published_study.rows import balanced_rows, permute_labels
 from lesion_fusion.tabular.parameters import Tuning
 
 COUNTS = {"benign": 60, "malignant": 20, "normal": 4}
@@ -51,8 +51,16 @@ def toy_cases(counts: dict[str, int] = COUNTS, images_per_patient: int = 1, seed
     return frame.astype(dict.fromkeys(texts, "str"))
 
 
-def toy_sample(cases: pd.DataFrame, seed: int = SEED, closeness: float = 0.05) -> Sample:
+def toy_sample(seed: int = SEED, closeness: float = 0.05) -> Sample:
     """Rows with descriptors that tell who a row is or is a copy of, to within `closeness`, and nothing of its class."""
+    cases = toy_cases()
+    parts = [_rows_and_descriptors(part, seed, closeness) for part in (cases, permute_labels(cases, seed))]
+    rows = pd.concat([rows.assign(permuted=part == 1) for part, (rows, _) in enumerate(parts)], ignore_index=True)
+    descriptors = pd.concat([descriptors for _, descriptors in parts], ignore_index=True)
+    return Sample(rows, np.zeros((len(rows), 4, 4, 2), dtype="uint8"), descriptors)
+
+
+def _rows_and_descriptors(cases: pd.DataFrame, seed: int, closeness: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows = balanced_rows(cases, 0.02, seed)
     rng = np.random.default_rng(seed)
     who = pd.DataFrame(rng.normal(0, 1, (rows["origin"].nunique(), 6)), index=sorted(rows["origin"].unique()))
@@ -62,7 +70,7 @@ def toy_sample(cases: pd.DataFrame, seed: int = SEED, closeness: float = 0.05) -
     descriptors = pd.DataFrame(0.0, index=rows.index, columns=default_names())
     descriptors[default_names()[:6]] = values
     descriptors.insert(0, "case_id", rows["case_id"].to_numpy())
-    return Sample(rows, np.zeros((len(rows), 4, 4, 2), dtype="uint8"), descriptors)
+    return rows, descriptors
 
 
 def toy_parameters(**more: object) -> PaperReproduction:

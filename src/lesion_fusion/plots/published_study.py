@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,10 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lesion_fusion.evaluation.curves import class_distribution, confusion_table
+from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.imaging.lesion_image import masked_full, merge_masks
+from lesion_fusion.imaging.png import GrayImage, Mask
+from lesion_fusion.plots.classes import class_distribution_plot, confusion_matrix_plot
 from lesion_fusion.plots.forest import draw_intervals, set_rows
+from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
 from lesion_fusion.plots.style import (
     COLOURS,
     REFERENCE,
+    as_png,
     new_axes,
     new_panels,
     set_legend_outside,
@@ -30,6 +37,50 @@ COLUMNS: Mapping[str, tuple[str, str, str]] = {
 CHANCE = 1 / 3
 # The metrics of which the gain by a shortcut is drawn.
 SHORTCUT_METRICS = {"accuracy": "Accuracy", "auroc": "AUROC"}
+COPIES_SHOWN = 5
+
+
+def balancing_plot(collected: pd.Series, balanced: pd.Series, classes: tuple[str, ...]) -> Figure:
+    """Draw how many rows each class has before and after the balancing, of the classes of all rows."""
+    counts = [
+        class_distribution(collected, classes, "as collected"),
+        class_distribution(balanced, classes, "with altered copies"),
+    ]
+    return class_distribution_plot(pd.concat(counts), title="Rows per class")
+
+
+def masking_plot(cases: pd.DataFrame, files: Iterable[tuple[GrayImage, Mask | None, list[Mask]]], size: int) -> Figure:
+    """Draw image, masks and masked image of each of `cases` (case_id, label), whose decoded `files` are given."""
+    rows = []
+    for (image, tumor, others), case_id, label in zip(files, cases["case_id"], cases["label"], strict=True):
+        masks = [mask for mask in (tumor, *others) if mask is not None]
+        merged = merge_masks(masks) if masks else np.zeros_like(image, dtype=bool)
+        rows.append(
+            [
+                Picture(image, f"{label}, {case_id}"),
+                Picture(merged * np.uint8(255), "masks" if masks else "no mask"),
+                Picture(masked_full(image, masks, size, "black"), "masked"),
+            ]
+        )
+    return _grid(rows)
+
+
+def copies_plot(rows: pd.DataFrame, images: np.ndarray) -> Figure:
+    """Draw some malignant cases, or any, above their first copies; `images` (n, height, width) of the rows.
+
+    `rows` (case_id, label, copy) are sorted by origin and copy: a first copy is behind its origin.
+    """
+    copies = np.flatnonzero((rows["label"] == "malignant") & (rows["copy"] == 1))[:COPIES_SHOWN]
+    if len(copies) == 0:
+        copies = np.flatnonzero(rows["copy"] == 1)[:COPIES_SHOWN]
+    names = rows["case_id"].to_numpy()
+    return _grid([[Picture(images[row], names[row]) for row in shown] for shown in (copies - 1, copies)])
+
+
+def confusion_matrices_plot(predictions: Mapping[str, pd.DataFrame], judge: Judge) -> Figure:
+    """Draw the confusion matrices of some models side by side."""
+    matrices = [confusion_matrix_plot(confusion_table(table, judge), title=name) for name, table in predictions.items()]
+    return side_by_side([as_png(matrix) for matrix in matrices])
 
 
 @styled
@@ -103,6 +154,10 @@ def training_plot(histories: Mapping[str, pd.DataFrame]) -> Figure:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[2 * index].legend()
     return figure
+
+
+def _grid(rows: Sequence[Sequence[Picture]]) -> Figure:
+    return picture_grid([("", pictures) for pictures in rows], side=2.2, text_size=10)
 
 
 def _row_axes(labels: list[str], title: str) -> tuple[Figure, Axes]:

@@ -1,4 +1,4 @@
-"""The study's tables: published, reproduced, leak-free; what each shortcut alone adds; the luck of one test set."""
+"""The study's tables: published, reproduced, leak-free; the gain by each shortcut alone; the chance of one test set."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.evaluation.judge import Judge
-from lesion_fusion.published_study.cells import Cell, of_cell
+from lesion_fusion.evaluation.judge import Judge, point_metrics, weighted_metrics
+from lesion_fusion.evaluation.predictions import as_arrays
+from lesion_fusion.models.base import ModelName
+from lesion_fusion.published_study.evaluation import Cell, of_cell
+from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
-from lesion_fusion.published_study.scores import (
-    METRICS,
-    difference_with_intervals,
-    figures_with_intervals,
-    point_figures,
-)
+from lesion_fusion.statistics.weighted import Floats
 
 ALL = "all of them"
+
+Interval = tuple[float, float, float]
+"""Estimate, low and high."""
 
 
 def comparison_columns(parameters: PaperReproduction) -> dict[str, Cell]:
@@ -33,87 +34,122 @@ def comparison_columns(parameters: PaperReproduction) -> dict[str, Cell]:
     }
 
 
-def compare_protocols(
-    predictions: pd.DataFrame,
-    judges: Mapping[bool, Judge],
-    parameters: PaperReproduction,
-) -> pd.DataFrame:
-    """Return a row a model and metric: family, model, metric, published, and each of `comparison_columns`.
+def compare_protocols(predictions: pd.DataFrame, judge: Judge, parameters: PaperReproduction) -> pd.DataFrame:
+    """Return one row per model and metric: family, model, metric, published, and each of `comparison_columns`.
 
-    Each of the latter has its interval in `<column>_low` and `<column>_high`; NA where it was not evaluated or is not
-    published. `judges` know the patients of all rows, by whether the labels are permuted.
+    Each of the latter has its interval in `<column>_low` and `<column>_high`. NA: not evaluated, not published.
     """
     rows: list[dict[str, Any]] = []
     for name in parameters.entries:
         found = {}
         for column, cell in comparison_columns(parameters).items():
             table = of_cell(predictions, name, cell.name)
-            if table is not None:
-                found[column] = figures_with_intervals(table, judges[cell.permuted])
+            found[column] = {} if table is None else metrics_with_intervals(table, judge)
         published = parameters.published.figures.get(name, {})
         for metric in METRICS:
             row = {**_named(name), "metric": metric, "published": published.get(metric, np.nan)}
-            for column in comparison_columns(parameters):
-                row |= _with_bounds(column, found.get(column, {}).get(metric))
+            for column, metrics in found.items():
+                row |= _with_bounds(column, metrics.get(metric))
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def worth_of_shortcuts(predictions: pd.DataFrame, judge: Judge, parameters: PaperReproduction) -> pd.DataFrame:
-    """Return what each shortcut adds to the leak-free figures of the models in `compared`, and all of them together.
+def gain_by_shortcuts(predictions: pd.DataFrame, judge: Judge, parameters: PaperReproduction) -> pd.DataFrame:
+    """Return the gain by each shortcut over the leak-free metrics of the models in `compared`, and by all together.
 
-    One row a model, shortcut and metric: family, model, shortcut, metric, leak_free, with_shortcut, adds, and the
-    intervals of the latter two in `…_low` and `…_high`. A model that does not read what a shortcut changes has no row
-    for it.
+    One row per model, shortcut and metric: family, model, shortcut, metric, leak_free, with_shortcut, adds, the latter
+    two with their intervals in `…_low` and `…_high`. A shortcut that a model cannot see has no row.
     """
     rows = []
     for name in parameters.compared:
         reference = of_cell(predictions, name, Cell(Protocol.of()).name)
         assert reference is not None
-        baseline = point_figures(reference)
+        baseline = study_metrics(reference)
         for shortcut, table in _with_each_shortcut(predictions, name, parameters):
-            values = figures_with_intervals(table, judge)
-            added = difference_with_intervals(table, reference, judge)
+            values, gains = metrics_with_intervals(table, judge), differences_with_intervals(table, reference, judge)
             rows += [
                 {**_named(name), "shortcut": shortcut, "metric": metric, "leak_free": baseline.get(metric, np.nan)}
                 | _with_bounds("with_shortcut", values.get(metric))
-                | _with_bounds("adds", added.get(metric))
+                | _with_bounds("adds", gains.get(metric))
                 for metric in METRICS
             ]
     return pd.DataFrame(rows)
 
 
 def luck_of_one_test_set(predictions: pd.DataFrame, parameters: PaperReproduction) -> pd.DataFrame:
-    """Return the figures of every single test set drawn, without a leak: family, model, test_set, metric, value."""
+    """Return the metrics on every single test set drawn, without a leak: family, model, test_set, metric, value."""
     cell = Cell(Protocol.of("single_test_set"))
     rows = []
     for name in parameters.compared:
         for number in range(parameters.splitting.random_splits):
             table = of_cell(predictions, name, cell.name, repeat=number)
-            if table is not None:
-                # A table that keeps the contract counts its repeats from 0.
-                for metric, value in point_figures(table).items():
-                    rows.append({**_named(name), "test_set": number + 1, "metric": metric, "value": value})
+            for metric, value in ({} if table is None else study_metrics(table)).items():
+                rows.append({**_named(name), "test_set": number + 1, "metric": metric, "value": value})
     return pd.DataFrame(rows, columns=["family", "model", "test_set", "metric", "value"])
+
+
+def best_of_families(predictions: pd.DataFrame, comparison: pd.DataFrame, cell: Cell) -> dict[str, pd.DataFrame]:
+    """Return the predictions in a cell of the model of each family that is most accurate as reproduced, by name."""
+    accuracies = comparison[comparison["metric"] == "accuracy"]
+    ranked = accuracies.sort_values("reproduced", ascending=False, kind="stable")
+    found = {}
+    for _, row in ranked.drop_duplicates("family").sort_index().iterrows():
+        name = f"{row['family']}.{row['model']}"
+        table = of_cell(predictions, name, cell.name)
+        assert table is not None
+        found[name] = table
+    return found
+
+
+def study_metrics(predictions: pd.DataFrame) -> dict[str, float]:
+    """Return each of `METRICS` that is defined for one model's predictions table, first repeat."""
+    return point_metrics(as_arrays(predictions).in_repeat(0), METRICS)
+
+
+def metrics_with_intervals(predictions: pd.DataFrame, judge: Judge) -> dict[str, Interval]:
+    """Return each metric of the first repeat with its interval; the bootstrap draws patients, with all their rows.
+
+    Under a protocol that leaks, the interval covers other patients, not the distance from the truth.
+    """
+    found = judge.estimates(as_arrays(predictions).in_repeat(0), METRICS)
+    return {name: (metric["estimate"], metric["low"], metric["high"]) for name, metric in found.items()}
+
+
+def differences_with_intervals(predictions: pd.DataFrame, reference: pd.DataFrame, judge: Judge) -> dict[str, Interval]:
+    """Return each metric of `predictions` less that of `reference`, with low and high.
+
+    The two may test different rows: the bootstrap draws patients once for both, with the rows they have in each.
+    """
+    one, other = (as_arrays(table).in_repeat(0) for table in (predictions, reference))
+    case_ids = np.concatenate([one.case_ids, other.case_ids])
+
+    def differences(weights: Floats) -> Floats:
+        first = weighted_metrics(one, weights[: len(one.case_ids)], METRICS.values())
+        return first - weighted_metrics(other, weights[len(one.case_ids) :], METRICS.values())
+
+    points = differences(np.ones((len(case_ids), 1)))[:, 0]
+    found = {}
+    for name, point, values in zip(METRICS, points, judge.draws(differences, case_ids), strict=True):
+        bounds = judge.interval(values)
+        if np.isfinite([point, *bounds]).all():
+            found[name] = (float(point), *bounds)
+    return found
 
 
 def _with_each_shortcut(
     predictions: pd.DataFrame, name: str, parameters: PaperReproduction
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    for shortcut in SHORTCUTS:
-        table = of_cell(predictions, name, Cell(Protocol.of(shortcut)).name)
+    cells = {shortcut: Cell(Protocol.of(shortcut)) for shortcut in SHORTCUTS} | {ALL: Cell(parameters.protocol)}
+    for shortcut, cell in cells.items():
+        table = of_cell(predictions, name, cell.name)
         if table is not None:
             yield shortcut, table
-    table = of_cell(predictions, name, Cell(parameters.protocol).name)
-    assert table is not None
-    yield ALL, table
 
 
 def _named(full_name: str) -> dict[str, str]:
-    family, _, model = full_name.partition(".")
-    return {"family": family, "model": model}
+    model = ModelName.parse(full_name)
+    return {"family": model.family, "model": model.name}
 
 
-def _with_bounds(column: str, figure: tuple[float, float, float] | None) -> dict[str, float]:
-    value, low, high = figure or (np.nan, np.nan, np.nan)
-    return {column: value, f"{column}_low": low, f"{column}_high": high}
+def _with_bounds(column: str, metric: Interval | None) -> Mapping[str, float]:
+    return dict(zip((column, f"{column}_low", f"{column}_high"), metric or [np.nan] * 3, strict=True))

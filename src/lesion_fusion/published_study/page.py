@@ -1,58 +1,84 @@
-"""What the report of the reproduction says: statements in plain words, and tables as the template takes them."""
+"""The report of the reproduction: statements in plain words, and tables as the template takes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+import lesion_fusion
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.notation import Estimate, listing, number, percent, signed, with_interval, words
 from lesion_fusion.published_study.comparison import ALL, comparison_columns
+from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
-from lesion_fusion.reporting.page import Statement
+from lesion_fusion.reporting.page import Statement, render_page
+from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.reporting.sections.answer import statements_html
 
 CHANCE = {2: "one half", 3: "one third"}
 
 
-@dataclass(frozen=True)
-class ComparedRow:
-    """One model and metric, as published (None where not known) and under each protocol (None where undefined)."""
+def write_page(
+    comparison: pd.DataFrame,
+    shortcuts: pd.DataFrame,
+    luck: pd.DataFrame,
+    rows: pd.DataFrame,
+    plots: Mapping[str, bytes],
+    cohort_plots: Mapping[str, bytes],
+    cohort_digest: Mapping[str, str | int],
+    parameters: PaperReproduction,
+    report: ReportParameters,
+    evaluation: Evaluation,
+    study: Study,
+) -> str:
+    """Return the report, one HTML file."""
+    collected = rows.loc[(rows["copy"] == 0) & ~rows["permuted"], "label"].value_counts()
+    title = f"{report.cohort.title}: the published study, reproduced"
+    identity = {"Cohort digest": str(cohort_digest["cohort_digest"]), "Seed": str(study.seed)}
+    return render_page(
+        __name__,
+        title=title,
+        heading=title,
+        identity=identity | {"lesion-fusion": lesion_fusion.__version__},
+        answer=statements_html(statements(comparison, shortcuts, luck, parameters)),
+        cohort=report.cohort,
+        parameters=parameters,
+        collected={name: int(collected[name]) for name in parameters.protocol.classes},
+        balanced=int((rows["label"].isin(parameters.protocol.classes) & ~rows["permuted"]).sum()),
+        metrics=METRICS,
+        compared=compared_models(comparison, parameters),
+        gains=gains_by_model(shortcuts),
+        models={name: entry.describe() for name, entry in parameters.entries.items()},
+        plots=plots,
+        cohort_plots=cohort_plots,
+        confidence=evaluation.confidence,
+        resamples=evaluation.resamples,
+        command=report.typed(study.seed, pipeline="paper_reproduction"),
+    )
 
-    metric: str
-    published: float | None
-    columns: Mapping[str, Estimate | None]
 
-
-@dataclass(frozen=True)
-class ShortcutRow:
-    """What one shortcut makes of a model: by metric, its figure and what it adds to the leak-free one."""
-
-    shortcut: str
-    values: Mapping[str, Estimate | None]
-    added: Mapping[str, Estimate | None]
-
-
-def compared_rows(comparison: pd.DataFrame, parameters: PaperReproduction) -> dict[str, dict[str, list[ComparedRow]]]:
-    """Return {family: {model: its rows}} of the comparison."""
-    found: dict[str, dict[str, list[ComparedRow]]] = {}
+def compared_models(comparison: pd.DataFrame, parameters: PaperReproduction) -> dict[str, dict[str, list[Any]]]:
+    """Return {family: {model: its rows}}: metric, published and each protocol's estimate, None where undefined."""
+    found: dict[str, dict[str, list[Any]]] = {}
     for _, row in comparison.iterrows():
-        columns = {name: _estimate(row, name) for name in comparison_columns(parameters)}
+        values = {name: _estimate(row, name) for name in comparison_columns(parameters)}
         published = None if pd.isna(row["published"]) else float(row["published"])
-        of_model = found.setdefault(row["family"], {}).setdefault(row["model"], [])
-        of_model.append(ComparedRow(row["metric"], published, columns))
+        rows = found.setdefault(row["family"], {}).setdefault(row["model"], [])
+        rows.append({"metric": row["metric"], "published": published, **values})
     return found
 
 
-def shortcut_rows(shortcuts: pd.DataFrame) -> dict[str, list[ShortcutRow]]:
-    """Return {`<family>.<model>`: a row a shortcut}."""
-    found: dict[str, list[ShortcutRow]] = {}
-    for (family, model, shortcut), rows in shortcuts.groupby(["family", "model", "shortcut"], sort=False):
-        values = {row["metric"]: _estimate(row, "with_shortcut") for _, row in rows.iterrows()}
-        added = {row["metric"]: _estimate(row, "adds") for _, row in rows.iterrows()}
-        found.setdefault(f"{family}.{model}", []).append(ShortcutRow(words(str(shortcut)), values, added))
+def gains_by_model(shortcuts: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return {`<family>.<model>`: {shortcut: {metric: its estimates `with_shortcut` and `adds`}}}."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for _, row in shortcuts.iterrows():
+        metrics = found.setdefault(_name(row), {}).setdefault(row["shortcut"], {})
+        metrics[row["metric"]] = {name: _estimate(row, name) for name in ("with_shortcut", "adds")}
     return found
 
 
@@ -60,26 +86,27 @@ def statements(
     comparison: pd.DataFrame, shortcuts: pd.DataFrame, luck: pd.DataFrame, parameters: PaperReproduction
 ) -> list[Statement]:
     """Return the answer: what the protocol shows, what is left without it, and what it shows where there is nothing."""
-    said = [_reproduced(comparison, parameters), _without_signal(comparison, parameters)]
+    found = [_reproduced(comparison, parameters), _without_signal(comparison, parameters)]
     if not shortcuts.empty:
-        said.append(_worth(shortcuts))
+        found.append(_gains(shortcuts))
     if not luck.empty:
-        said.append(_luck(luck, comparison))
+        found.append(_luck(luck, comparison))
     if not parameters.published.figures:
-        said.append(
+        found.append(
             Statement(
                 "No published figure stands beside them.",
                 "The article's abstract gives none. Those of its tables can be copied into the parameter "
                 "paper_reproduction.published.figures, and then stand in every table here.",
             )
         )
-    return said
+    return found
 
 
 def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> Statement:
-    best = _best(comparison, "accuracy", "reproduced")
+    accuracies = _rows(comparison, "accuracy")
+    best = accuracies.iloc[int(accuracies["reproduced"].argmax())]
     area = _same_model(comparison, best, "lesion_auroc")
-    alike = comparison[(comparison["metric"] == "accuracy") & (comparison["reproduced"] == best["reproduced"])]
+    alike = accuracies[accuracies["reproduced"] == best["reproduced"]]
     tied = [name for name in alike["family"] + "." + alike["model"] if name != _name(best)]
     which = "one of the most accurate models" if tied else "the most accurate model"
     others = f"As accurate as reproduced: {listing(tied)}. " if tied else ""
@@ -96,20 +123,19 @@ def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> Stat
 
 
 def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> Statement:
-    best = _best(comparison, "accuracy", "no_signal")
+    accuracies = _rows(comparison, "accuracy")
+    best = accuracies.iloc[int(accuracies["no_signal"].argmax())]
     area = _same_model(comparison, best, "auroc")
-    accuracy = comparison[comparison["metric"] == "accuracy"]["no_signal"].dropna()
     text = (
         f"The classes were dealt out anew over the patients, which leaves nothing to learn. {_name(best)}, the most "
         f"accurate, then has an accuracy of {_text(best, 'no_signal')} and an AUROC of {_text(area, 'no_signal')}; "
-        f"over all models the accuracy lies between {number(accuracy.min())} and {number(accuracy.max())}."
+        f"over all models the accuracy lies between {number(accuracies['no_signal'].min())} and "
+        f"{number(accuracies['no_signal'].max())}."
     )
-    honest = comparison[(comparison["metric"] == "auroc") & comparison["no_signal_leak_free"].notna()]
+    honest = _rows(comparison, "auroc").dropna(subset=["no_signal_leak_free"])
     if not honest.empty:
-        text += " Without the shortcuts the AUROC on these labels is " + listing(
-            [f"{_text(row, 'no_signal_leak_free')} ({_name(row)})" for _, row in honest.iterrows()]
-        )
-        text += "."
+        each = [f"{_text(row, 'no_signal_leak_free')} ({_name(row)})" for _, row in honest.iterrows()]
+        text += f" Without the shortcuts the AUROC on these labels is {listing(each)}."
     return Statement(
         f"Where there is nothing to find, the {_protocol(parameters)} protocol still shows an accuracy of "
         f"{percent(best['no_signal'], 1)}; chance is {CHANCE[len(parameters.protocol.classes)]}.",
@@ -117,8 +143,8 @@ def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> 
     )
 
 
-def _worth(shortcuts: pd.DataFrame) -> Statement:
-    alone = shortcuts[(shortcuts["metric"] == "auroc") & (shortcuts["shortcut"] != ALL)].dropna(subset=["adds"])
+def _gains(shortcuts: pd.DataFrame) -> Statement:
+    alone = _rows(shortcuts[shortcuts["shortcut"] != ALL], "auroc").dropna(subset=["adds"])
     parts = []
     for name in SHORTCUTS:
         rows = alone[alone["shortcut"] == name]
@@ -134,19 +160,16 @@ def _worth(shortcuts: pd.DataFrame) -> Statement:
 
 
 def _luck(luck: pd.DataFrame, comparison: pd.DataFrame) -> Statement:
-    accuracy = luck[luck["metric"] == "accuracy"]
+    accuracies = _rows(luck, "accuracy")
     spans = []
-    for (family, model), rows in accuracy.groupby(["family", "model"], sort=False):
-        pooled = comparison[
-            (comparison["family"] == family) & (comparison["model"] == model) & (comparison["metric"] == "accuracy")
-        ].iloc[0]
-        spans.append(
-            f"{family}.{model} {number(rows['value'].min())} to {number(rows['value'].max())} "
-            f"(cross-validated {number(pooled['leak_free'])})"
-        )
-    widest = float(accuracy.groupby(["family", "model"])["value"].agg(np.ptp).max())
+    for _, rows in accuracies.groupby(["family", "model"], sort=False):
+        pooled = _same_model(comparison, rows.iloc[0], "accuracy")["leak_free"]
+        span = f"{number(rows['value'].min())} to {number(rows['value'].max())}"
+        spans.append(f"{_name(rows.iloc[0])} {span} (cross-validated {number(pooled)})")
+    widest = float(accuracies.groupby(["family", "model"])["value"].agg(np.ptp).max())
+    sets = accuracies["test_set"].max()
     return Statement(
-        f"One test set is luck: {accuracy['test_set'].max()} of them differ by up to {number(widest, 2)} in accuracy.",
+        f"One test set is luck: {sets} of them differ by up to {number(widest, 2)} in accuracy.",
         f"Lowest and highest accuracy of single test sets, no shortcut else: {'; '.join(spans)}.",
     )
 
@@ -155,9 +178,8 @@ def _protocol(parameters: PaperReproduction) -> str:
     return "published" if parameters.protocol.name == "paper" else "configured"
 
 
-def _best(comparison: pd.DataFrame, metric: str, column: str) -> pd.Series:
-    rows = comparison[comparison["metric"] == metric]
-    return rows.iloc[int(rows[column].argmax())]
+def _rows(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return table[table["metric"] == metric]
 
 
 def _name(row: pd.Series) -> str:
@@ -166,11 +188,11 @@ def _name(row: pd.Series) -> str:
 
 def _same_model(comparison: pd.DataFrame, row: pd.Series, metric: str) -> pd.Series:
     same = (comparison["family"] == row["family"]) & (comparison["model"] == row["model"])
-    return comparison[same & (comparison["metric"] == metric)].iloc[0]
+    return _rows(comparison[same], metric).iloc[0]
 
 
 def _estimate(row: pd.Series, column: str) -> Estimate | None:
-    values: Sequence[float] = [float(row[name]) for name in (column, f"{column}_low", f"{column}_high")]
+    values = [float(row[name]) for name in (column, f"{column}_low", f"{column}_high")]
     return Estimate(*values) if np.isfinite(values).all() else None
 
 

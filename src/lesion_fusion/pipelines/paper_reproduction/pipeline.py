@@ -4,146 +4,68 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.pipelines.paper_reproduction.figure_nodes import (
-    FIGURES,
-    draw_accuracies,
-    draw_classes,
-    draw_confusion_matrices,
-    draw_copies,
-    draw_luck,
-    draw_masking,
-    draw_roc_curves,
-    draw_shortcuts,
-    draw_training,
-)
 from lesion_fusion.pipelines.paper_reproduction.nodes import (
     compare,
+    draw,
     gather_predictions,
-    gather_samples,
     headline_metrics,
-    look_at_rows,
+    make_judge,
     make_rows,
-    reproduce_clinical,
-    reproduce_fusion,
-    reproduce_imaging,
+    prepare_images,
+    reproduce,
 )
-from lesion_fusion.pipelines.paper_reproduction.report_nodes import (
-    gather_paper_figures,
-    write_paper_report,
-)
+from lesion_fusion.published_study.page import write_page
 
 _PARAMETERS = "params:paper_reproduction"
+_TABLES = ["paper_comparison", "paper_shortcuts", "paper_luck"]
 
 
 def create_pipeline() -> Pipeline:
     """Return the stage `paper_reproduction`: `cases` to the comparison of the protocols and its report."""
-    looked_at = ["paper_images", "paper_descriptors"]
-    training = [_PARAMETERS, "params:tuning", "params:study"]
-    predicted = ["predictions", "inner_predictions"]
-    clinical, imaging, fusion = (
-        [f"paper_{family}_{part}" for part in predicted] for family in ("clinical", "imaging", "fusion")
-    )
+    files = ["raw_images", "raw_masks"]
+    study = ["params:evaluation", "params:study"]
     return Pipeline(
         [
+            Node(make_rows, ["cases", _PARAMETERS, "params:study"], "paper_rows", name="make_rows"),
             Node(
-                make_rows,
-                ["cases", _PARAMETERS, "params:study"],
-                ["paper_rows", "paper_rows_permuted"],
-                name="make_rows",
+                prepare_images,
+                ["paper_rows", *files, _PARAMETERS, "params:study"],
+                ["paper_images", "paper_descriptors"],
+                name="prepare_images",
             ),
-            *(
-                Node(
-                    look_at_rows,
-                    [f"paper_rows{which}", "raw_images", "raw_masks", _PARAMETERS, "params:study"],
-                    [f"{name}{which}" for name in looked_at],
-                    name=f"look_at_rows{which}",
-                )
-                for which in ("", "_permuted")
-            ),
-            Node(
-                gather_samples,
-                [f"{name}{which}" for which in ("", "_permuted") for name in ("paper_rows", *looked_at)],
-                "paper_samples",
-                name="gather_samples",
-            ),
-            Node(reproduce_clinical, ["paper_samples", *training], clinical, name="reproduce_clinical"),
-            Node(
-                reproduce_imaging,
-                ["paper_samples", *training],
-                [*imaging, "paper_embeddings", "paper_training_log"],
-                name="reproduce_imaging",
+            _reproduction("clinical"),
+            _reproduction("imaging", made={"embeddings": "paper_embeddings", "training_log": "paper_training_log"}),
+            _reproduction(
+                "fusion",
+                read={
+                    **_predictions("clinical", "clinical."),
+                    **_predictions("imaging", "imaging."),
+                    "imaging.embeddings": "paper_embeddings",
+                },
             ),
             Node(
-                reproduce_fusion,
-                ["paper_samples", *clinical, *imaging, "paper_embeddings", *training],
-                fusion,
-                name="reproduce_fusion",
+                gather_predictions,
+                [f"paper_{family}_predictions" for family in ("clinical", "imaging", "fusion")],
+                "paper_predictions",
+                name="gather_predictions",
             ),
-            Node(
-                gather_predictions, [clinical[0], imaging[0], fusion[0]], "paper_predictions", name="gather_predictions"
-            ),
-            Node(
-                compare,
-                [
-                    "paper_predictions",
-                    "paper_rows",
-                    "paper_rows_permuted",
-                    _PARAMETERS,
-                    "params:evaluation",
-                    "params:study",
-                ],
-                ["paper_comparison", "paper_shortcuts", "paper_luck"],
-                name="compare",
-            ),
+            Node(make_judge, ["paper_rows", *study], "paper_judge", name="make_judge"),
+            Node(compare, ["paper_predictions", "paper_judge", _PARAMETERS], _TABLES, name="compare"),
             Node(headline_metrics, "paper_comparison", "paper_metrics", name="headline_metrics"),
-            Node(draw_classes, "paper_rows", "paper_classes", name="draw_classes"),
             Node(
-                draw_masking,
-                ["paper_rows", "raw_images", "raw_masks", _PARAMETERS, "params:study"],
-                "paper_masking",
-                name="draw_masking",
-            ),
-            Node(draw_copies, ["paper_rows", "paper_images"], "paper_copies", name="draw_copies"),
-            Node(draw_accuracies, "paper_comparison", "paper_accuracies", name="draw_accuracies"),
-            Node(draw_shortcuts, "paper_shortcuts", "paper_shortcuts_figure", name="draw_shortcuts"),
-            Node(draw_luck, ["paper_luck", "paper_comparison"], "paper_luck_figure", name="draw_luck"),
-            *(
-                Node(
-                    draw,
-                    [
-                        "paper_predictions",
-                        "paper_comparison",
-                        "paper_rows",
-                        _PARAMETERS,
-                        "params:evaluation",
-                        "params:study",
-                    ],
-                    drawn,
-                    name=draw.__name__,
-                )
-                for draw, drawn in (
-                    (
-                        draw_confusion_matrices,
-                        ["paper_confusion_matrices", "paper_confusion_matrices_leak_free"],
-                    ),
-                    (draw_roc_curves, "paper_roc_curves"),
-                )
-            ),
-            Node(draw_training, ["paper_training_log", _PARAMETERS], "paper_training", name="draw_training"),
-            Node(gather_paper_figures, ["cohort_plots", *FIGURES], "paper_figures", name="gather_figures"),
-            Node(
-                write_paper_report,
+                draw,
                 [
-                    "paper_comparison",
-                    "paper_shortcuts",
-                    "paper_luck",
-                    "paper_rows",
-                    "paper_figures",
-                    "cohort_digest",
-                    _PARAMETERS,
-                    "params:report",
-                    "params:evaluation",
-                    "params:study",
+                    *("paper_rows", "paper_images", *files, "paper_predictions", *_TABLES, "paper_training_log"),
+                    *("paper_judge", _PARAMETERS),
+                ],
+                "paper_plots",
+                name="draw",
+            ),
+            Node(
+                write_page,
+                [
+                    *(*_TABLES, "paper_rows", "paper_plots", "cohort_plots", "cohort_digest"),
+                    *(_PARAMETERS, "params:report", *study),
                 ],
                 "paper_reproduction_report",
                 name="write_report",
@@ -151,3 +73,16 @@ def create_pipeline() -> Pipeline:
         ],
         tags="paper_reproduction",
     )
+
+
+def _reproduction(family: str, made: dict[str, str] | None = None, read: dict[str, str] | None = None) -> Node:
+    """Return the node that evaluates a family's models; it makes other tables and reads those of other families."""
+    outputs = {**_predictions(family), **(made or {})}
+    inputs = {name: f"paper_{name}" for name in ("rows", "images", "descriptors")}
+    inputs |= {"parameters": _PARAMETERS, "tuning": "params:tuning", "study": "params:study", **(read or {})}
+    return Node(reproduce(family, *outputs), inputs, outputs, name=f"reproduce_{family}")
+
+
+def _predictions(family: str, prefix: str = "") -> dict[str, str]:
+    parts = ("predictions", "inner_predictions")
+    return {f"{prefix}{part}": f"paper_{family}_{part}" for part in parts}

@@ -6,7 +6,11 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from lesion_fusion.evaluation.judge import Judge
-from lesion_fusion.published_study.scores import difference_with_intervals, figures_with_intervals, point_figures
+from lesion_fusion.published_study.comparison import (
+    differences_with_intervals,
+    metrics_with_intervals,
+    study_metrics,
+)
 
 CLASSES = ("normal", "benign", "malignant")
 
@@ -30,7 +34,7 @@ def judge_of(table: pd.DataFrame) -> Judge:
 @pytest.mark.parametrize("classes", [CLASSES, CLASSES[1:]])
 def test_figures_are_those_of_scikit_learn(classes: tuple[str, ...]):
     table = predictions(classes=classes)
-    found = point_figures(table)
+    found = study_metrics(table)
     scores = table[[f"p_{name}" for name in classes]].to_numpy()
     decided = np.array(classes)[scores.argmax(axis=1)]
     lesions = table[table["label"] != "normal"]
@@ -48,20 +52,20 @@ def test_figures_are_those_of_scikit_learn(classes: tuple[str, ...]):
 
 def test_intervals_hold_the_estimate_and_a_perfect_accuracy_has_one_too():
     table = predictions(signal=20)
-    found = figures_with_intervals(table, judge_of(table))
+    found = metrics_with_intervals(table, judge_of(table))
     estimate, low, high = found["accuracy"]
     assert estimate == high == 1
     assert 0.9 < low < 1
     noisy = predictions()
-    for estimate, low, high in figures_with_intervals(noisy, judge_of(noisy)).values():
+    for estimate, low, high in metrics_with_intervals(noisy, judge_of(noisy)).values():
         assert low < estimate < high
 
 
 def test_a_difference_is_paired_over_patients():
     table = predictions()
-    same = difference_with_intervals(table, table.sample(frac=1, random_state=0), judge_of(table))
+    same = differences_with_intervals(table, table.sample(frac=1, random_state=0), judge_of(table))
     for bounds in same.values():
         assert bounds == pytest.approx((0, 0, 0))
     worse = predictions(signal=0)
-    for difference, low, _ in difference_with_intervals(table, worse, judge_of(table)).values():
+    for difference, low, _ in differences_with_intervals(table, worse, judge_of(table)).values():
         assert 0 < low < difference

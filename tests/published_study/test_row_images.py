@@ -7,9 +7,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
-from lesion_fusion.published_study.copies import Alteration
-from lesion_fusion.published_study.pictures import MASKINGS, look_at
-from lesion_fusion.published_study.rows import balanced_rows
+from lesion_fusion.published_study.rows import MASKINGS, Alteration, balanced_rows, row_images
 
 COHORT = parse_cohort({"cases": 16, "seed": 1, "normal_cases": 4})
 
@@ -27,7 +25,7 @@ def seen() -> tuple[np.ndarray, pd.DataFrame]:
 
 
 def look(which: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    return look_at(which, render_images(COHORT), render_masks(COHORT), Alteration(), 32, 1)
+    return row_images(which, render_images(COHORT), render_masks(COHORT), Alteration(), 32, 1)
 
 
 def test_normal_cases_are_black_and_have_no_descriptors_their_copies_too():
