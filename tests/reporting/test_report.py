@@ -17,6 +17,7 @@ from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import CSVDataset
 
 from lesion_fusion.datasets.plots import PlotsDataset
+from lesion_fusion.evaluation.comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.models.base import CaseInputs, Family
 from lesion_fusion.notation import number, signed, words
@@ -290,6 +291,11 @@ def test_one_family_is_reported_alone(toy: ToyStudy, tmp_path: Path) -> None:
     alone = ToyStudy((CLINICAL,), copy.copy(toy.datasets))
     alone.datasets["leaderboard"] = board[board["family"] == "clinical"]
     alone.datasets["promotion"] = toy.datasets["promotion"][:1]
+    nothing_planned = PlannedComparisons()
+    alone.datasets |= {
+        "params:comparisons": nothing_planned,
+        "planned_comparisons": planned_comparisons([], nothing_planned, toy.datasets["judge"]),
+    }
     alone.datasets |= {f"{family}_models": Family({}) for family in ("imaging", "fusion")}
     alone.datasets |= {f"{family}_{part}": {} for family in ("imaging", "fusion") for part in ("metrics", "plots")}
     html = run_stage(alone, tmp_path)["report"]
