@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT, copy_project
 
 PAGES = [ROOT / "docs" / "how-to" / name for name in ("extend.md", "your-own-cohort.md")]
@@ -35,6 +37,7 @@ def follow(block: str, root: Path) -> None:
     file.write_text(text.replace(before, after)[1:])
 
 
+@pytest.mark.slow
 def test_the_recipes_do_what_they_say(tmp_path: Path):
     project = copy_project(tmp_path)
     for page in PAGES:
@@ -42,7 +45,9 @@ def test_the_recipes_do_what_they_say(tmp_path: Path):
             follow(block, project.folder)
     shutil.copy(CHECKS, project.folder / "test_recipes.py")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_recipes.py"]
+    # More threads than cores make the small trainings many times slower.
+    environment = project.environment(OMP_NUM_THREADS="1")
     checked = subprocess.run(
-        command, cwd=project.folder, env=project.environment(), capture_output=True, text=True, timeout=600, check=False
+        command, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert checked.returncode == 0, checked.stdout[-5000:] + checked.stderr[-2000:]
