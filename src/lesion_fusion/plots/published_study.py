@@ -14,7 +14,7 @@ from lesion_fusion.evaluation.curves import class_distribution, confusion_table
 from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.imaging.lesion_image import masked_full, merge_masks
 from lesion_fusion.imaging.png import GrayImage, Mask
-from lesion_fusion.plots.classes import class_distribution_plot, confusion_matrix_plot
+from lesion_fusion.plots.curves import class_distribution_plot, confusion_matrix_plot
 from lesion_fusion.plots.forest import draw_intervals, set_rows
 from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
 from lesion_fusion.plots.style import (

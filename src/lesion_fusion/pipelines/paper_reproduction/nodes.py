@@ -119,6 +119,10 @@ def draw(
     masked = images[seen][..., MASKINGS.index(Protocol().masks)]
     cells = comparison_columns(parameters)
     best = {name: best_of_families(predictions, comparison, cells[name]) for name in ("reproduced", "leak_free")}
+    curves = {
+        protocol.replace("_", "-"): {name: roc_curve(table, judge) for name, table in tables.items()}
+        for protocol, tables in best.items()
+    }
     first = training_log[(training_log["repeat"] == 0) & (training_log["fold"] == 0)]
     first = first[first["protocol"] == cells["reproduced"].name]
     figures = {
@@ -130,12 +134,7 @@ def draw(
         "luck": plots.luck_plot(luck, comparison),
         "confusion_matrices": plots.confusion_matrices_plot(best["reproduced"], judge),
         "confusion_matrices_leak_free": plots.confusion_matrices_plot(best["leak_free"], judge),
-        "roc_curves": roc_panels_plot(
-            {
-                protocol.replace("_", "-"): {name: roc_curve(table, judge) for name, table in tables.items()}
-                for protocol, tables in best.items()
-            }
-        ),
+        "roc_curves": roc_panels_plot(curves),
         "training": plots.training_plot({str(name): log for name, log in first.groupby("model", sort=False)}),
     }
     return {name: as_png(figure) for name, figure in figures.items()}

@@ -15,12 +15,8 @@ from lesion_fusion.tabular.parameters import Tuning
 
 TITLE = "Discrimination, calibration, benefit"
 DATASETS = (
-    "leaderboard",
-    "reader_operating_points",
-    "report_plots",
-    "params:tuning",
-    "params:evaluation",
-    "params:study",
+    *("leaderboard", "reader_operating_points", "report_plots"),
+    *("params:tuning", "params:evaluation", "params:study"),
 )
 
 
