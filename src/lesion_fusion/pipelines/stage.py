@@ -10,7 +10,9 @@ from kedro.pipeline import Node, Pipeline
 FILES = ("raw_images", "raw_masks")
 
 
-def step(function: Callable[..., Any], inputs: str | list[str], outputs: str | list[str], **options: Any) -> Node:
+def step(
+    function: Callable[..., Any], inputs: str | list[str] | dict[str, str], outputs: str | list[str], **options: Any
+) -> Node:
     """Return the node of a function, named after it; `options` are further ones of `Node`."""
     return Node(function, inputs, outputs, **{"name": function.__name__, **options})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,8 @@ from lesion_fusion.plots.style import (
 
 # With more curves the bands cover each other, and only the lines are drawn.
 BANDS_AT_MOST = 4
+# The range of thresholds that decision curves show.
+THRESHOLDS = (0.0, 0.8)
 # Side of a panel and the room around it, inches: left of it, right of the last, above, below, per line of its legend.
 PANEL, LEFT, RIGHT, ABOVE, BELOW, LEGEND_LINE = 3.9, 0.7, 0.2, 0.4, 0.75, 0.22
 # Colour of the models of a family after the first `NAMED_AT_MOST`.
@@ -35,13 +38,7 @@ Curves = Mapping[str, pd.DataFrame]
 
 @styled
 def roc_plot(curves: Curves, reader_points: pd.DataFrame | None = None, title: str = "ROC curve") -> Figure:
-    """Draw ROC curves.
-
-    Args:
-        curves: table of `curves.roc_curve` by the text of the legend.
-        reader_points: a reader's operating points, table of `reader.operating_points`.
-        title: above the axes.
-    """
+    """Draw ROC curves (tables of `roc_curve` by the text of the legend) and a reader's points (`operating_points`)."""
     figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
     axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
     _draw_lines(axes, curves, "false_positive_rate", "sensitivity")
@@ -54,7 +51,7 @@ def roc_plot(curves: Curves, reader_points: pd.DataFrame | None = None, title: s
 
 @styled
 def calibration_plot(curves: Curves, title: str = "Calibration") -> Figure:
-    """Draw smoothed calibration curves: tables of `curves.calibration_curve` by the text of the legend."""
+    """Draw smoothed calibration curves: tables of `calibration_curve` by the text of the legend."""
     figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
     axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":", label="ideal")
     _draw_lines(axes, curves, "predicted", "observed")
@@ -65,19 +62,9 @@ def calibration_plot(curves: Curves, title: str = "Calibration") -> Figure:
 
 @styled
 def decision_curve_plot(
-    curves: Curves,
-    reader_curves: pd.DataFrame | None = None,
-    thresholds: tuple[float, float] = (0.0, 0.8),
-    title: str = "Decision curve",
+    curves: Curves, reader_curves: pd.DataFrame | None = None, title: str = "Decision curve"
 ) -> Figure:
-    """Draw decision curves.
-
-    Args:
-        curves: table of `curves.decision_curve` by the text of the legend; all of the same cases.
-        reader_curves: curves of a reader's decisions, table of `reader.reader_decision_curves`.
-        thresholds: range of thresholds shown.
-        title: above the axes.
-    """
+    """Draw decision curves: tables of `decision_curve`, all of the same cases, and of `reader_decision_curves`."""
     lines = len(curves) + 2 + (reader_curves is not None)
     figure, axes = axes_with_legend(5.6, lines, title)
     any_table = next(iter(curves.values()))
@@ -85,16 +72,16 @@ def decision_curve_plot(
     axes.plot(any_table["threshold"], any_table["treat_none"], color=REFERENCE, linestyle=":", label="treat none")
     _draw_lines(axes, curves, "threshold", "net_benefit")
     if reader_curves is not None:
-        _draw_reader_curves(axes, reader_curves, thresholds)
+        _draw_reader_curves(axes, reader_curves)
     top = max(float(table["high"].max()) for table in curves.values())
-    axes.set(xlim=thresholds, ylim=(-0.15 * top, 1.05 * top), xlabel="Threshold probability", ylabel="Net benefit")
+    axes.set(xlim=THRESHOLDS, ylim=(-0.15 * top, 1.05 * top), xlabel="Threshold probability", ylabel="Net benefit")
     set_legend(axes, lines)
     return figure
 
 
 @styled
 def risk_distribution_plot(distribution: pd.DataFrame, title: str = "Predicted risk by outcome") -> Figure:
-    """Draw the distribution of the predicted risk, one panel per outcome: table of `curves.risk_distribution`."""
+    """Draw the distribution of the predicted risk, one panel per outcome: table of `risk_distribution`."""
     labels = list(dict.fromkeys(distribution["label"]))
     figure, panels = new_panels(6.4, 1.2 + 1.7 * len(labels), len(labels), 1, sharex=True, sharey=True)
     panels[0].set_title(title)
@@ -122,8 +109,7 @@ def class_distribution_plot(counts: pd.DataFrame, title: str = "Cases per class"
     for index, (group, colour) in enumerate(zip(groups, COLOURS, strict=False)):
         heights = counts[counts["group"] == group].set_index("label")["n"].reindex(labels, fill_value=0)
         x = np.arange(len(labels)) + (index - (len(groups) - 1) / 2) * width
-        bars = axes.bar(x, heights, width * 0.92, color=colour, label=group)
-        axes.bar_label(bars, padding=2, fontsize=10)
+        axes.bar_label(axes.bar(x, heights, width * 0.92, color=colour, label=group), padding=2, fontsize=10)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylabel("Cases")
     # A legend needs room above the bars.
@@ -143,16 +129,15 @@ def confusion_matrix_plot(table: pd.DataFrame, title: str = "Confusion matrix") 
     side = 1.6 + 1.35 * len(classes)
     figure, axes = new_axes(side + 0.6, side, title)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for i, label in enumerate(classes):
-        for j, decision in enumerate(classes):
-            cell = cells.loc[(label, decision)]
-            text = f"{cell['n']:.4g}"
-            if np.isfinite(cell["share"]):
-                text += f"\n{cell['share']:.0%}"
-            if np.isfinite(cell["low"]):
-                text += f"\n({cell['low']:.0%} to {cell['high']:.0%})"
-            dark = np.isfinite(cell["share"]) and cell["share"] > 0.55
-            axes.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=10)
+    for (i, label), (j, decision) in product(enumerate(classes), repeat=2):
+        cell = cells.loc[(label, decision)]
+        text = f"{cell['n']:.4g}"
+        if np.isfinite(cell["share"]):
+            text += f"\n{cell['share']:.0%}"
+        if np.isfinite(cell["low"]):
+            text += f"\n({cell['low']:.0%} to {cell['high']:.0%})"
+        colour = "white" if cell["share"] > 0.55 else "black"
+        axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=10)
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
     axes.set(xlabel="Decision", ylabel="Outcome")
@@ -163,18 +148,16 @@ def confusion_matrix_plot(table: pd.DataFrame, title: str = "Confusion matrix") 
 
 @styled
 def roc_panels_plot(families: Mapping[str, Curves]) -> Figure:
-    """Draw ROC curves, one panel per family.
+    """Draw ROC curves, one panel per family: tables of `roc_curve` by model, by family.
 
-    Args:
-        families: tables of `curves.roc_curve` by model, by family. The first model of a family is drawn with its
-            interval band, the first `NAMED_AT_MOST` in a colour of their own, the others in gray.
+    The first model of a family has its interval band, the first `NAMED_AT_MOST` a colour of their own; others are gray.
     """
     return _draw_panels(families, ("false_positive_rate", "sensitivity"), ("1 − specificity", "Sensitivity"))
 
 
 @styled
 def calibration_panels_plot(families: Mapping[str, Curves]) -> Figure:
-    """Draw calibration curves (tables of `curves.calibration_curve`) in the panels of `roc_panels_plot`."""
+    """Draw calibration curves (tables of `calibration_curve`) in the panels of `roc_panels_plot`."""
     return _draw_panels(families, ("predicted", "observed"), ("Predicted probability", "Observed share"))
 
 
@@ -192,12 +175,12 @@ def _draw_reader_points(axes: Axes, points: pd.DataFrame) -> None:
         axes.annotate(cut, point, xytext=(7, -11), textcoords="offset points", fontsize=9, bbox=PLATE)
 
 
-def _draw_reader_curves(axes: Axes, reader_curves: pd.DataFrame, thresholds: tuple[float, float]) -> None:
+def _draw_reader_curves(axes: Axes, reader_curves: pd.DataFrame) -> None:
     for index, (cut, table) in enumerate(reader_curves.groupby("cut", sort=False)):
         label = "reader" if index == 0 else None
         axes.plot(table["threshold"], table["net_benefit"], color="black", linewidth=1, label=label)
         # Names stand near the left edge, each a little further right than the one before.
-        start = table[table["threshold"] >= thresholds[0] + 0.02 + 0.09 * index].iloc[0]
+        start = table[table["threshold"] >= THRESHOLDS[0] + 0.02 + 0.09 * index].iloc[0]
         axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9, va="bottom", bbox=PLATE)
 
 

@@ -27,16 +27,11 @@ REFIT = -1
 
 @styled
 def training_plot(training_log: pd.DataFrame, title: str = "Training") -> Figure:
-    """Draw loss, accuracy and AUROC of training and validation part over the epochs.
+    """Draw loss, accuracy and AUROC of training and validation part (`val_`) over the epochs (from 1) of a network.
 
     Lines are means over the trainings of the outer folds, bands one standard deviation to each side. A training that
     stopped early keeps its last value, so that every mean is over the same trainings; ticks at the bottom mark the
-    epochs of the lowest validation loss.
-
-    Args:
-        training_log: a network's: repeat, fold, epoch (from 1), loss, accuracy, auroc and each with val_ before it. The
-            training on all cases, of fold -1, is left out: it has no validation part.
-        title: above the panels.
+    epochs of the lowest validation loss. The training on all cases, of fold -1, has no validation part: it is left out.
     """
     folds = training_log[training_log["fold"] != REFIT]
     figure, panels = new_panels(11.4, 3.7, 1, len(METRICS), title)
@@ -60,11 +55,7 @@ def attention_plot(
 ) -> Figure:
     """Draw each case's share of attention inside the lesion against the lesion's share of the area.
 
-    Args:
-        attention: label, share_inside, lesion_share_of_area; one row per case.
-        summary: table of `attention.attention_summary`.
-        classes: in the order of their colours.
-        title: above the axes.
+    `attention`: label, share_inside, lesion_share_of_area; one row per case. `summary`: see `attention_summary`.
     """
     figure, (axes,) = new_panels(8.2, 4.6, 1, 1, title)
     medians = summary.set_index("label")
@@ -86,12 +77,7 @@ def attention_plot(
 
 @styled
 def combinations_plot(table: pd.DataFrame, title: str = "AUROC, 95 % interval") -> Figure:
-    """Draw AUROC with its interval by backbone and optimizer.
-
-    Args:
-        table: backbone, optimizer, auroc, auroc_low, auroc_high; a row without AUROC is left out.
-        title: above the axes.
-    """
+    """Draw AUROC with its interval (auroc, auroc_low, auroc_high) by backbone and optimizer, where there is one."""
     backbones, optimizers = (list(dict.fromkeys(table[column])) for column in ("backbone", "optimizer"))
     figure, axes = new_axes(2.8 + 1.5 * len(backbones), 4.2, title)
     for index, (optimizer, colour) in enumerate(zip(optimizers, COLOURS, strict=False)):
@@ -112,10 +98,7 @@ def combinations_plot(table: pd.DataFrame, title: str = "AUROC, 95 % interval") 
 def validation_loss_plot(log: pd.DataFrame, title: str = "Validation loss by epoch") -> Figure:
     """Draw the validation loss of every combination, the mean of its folds with their range, one panel per backbone.
 
-    Args:
-        log: backbone, optimizer, repeat, fold, epoch, val_loss. Folds end at different epochs: a mean is over those
-            that still train.
-        title: above the panels.
+    `log`: backbone, optimizer, epoch, val_loss. Folds end at different epochs: a mean is over those that still train.
     """
     backbones, optimizers = (list(dict.fromkeys(log[column])) for column in ("backbone", "optimizer"))
     figure, panels = new_panels(1.2 + 3.0 * len(backbones), 3.8, 1, len(backbones), title, sharey=True)

@@ -127,7 +127,7 @@ def comparison(
     return Comparison(model, reference, Estimate(difference, low, high), p, verdict(difference, p, confidence))
 
 
-def comparisons(table: pd.DataFrame, confidence: float) -> list[Comparison]:
+def compared_pairs(table: pd.DataFrame, confidence: float) -> list[Comparison]:
     """Return the rows of `evaluation.comparisons.compare_pairs` that have a difference."""
     rows = table.to_dict("records")
     found = (comparison(row["model"], row["reference"], row, confidence) for row in rows)

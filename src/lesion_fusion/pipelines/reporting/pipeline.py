@@ -50,10 +50,7 @@ def create_pipeline(image_input: str) -> Pipeline:
 
 def _page() -> list[Node]:
     """Return a node per section and the node that joins them."""
-    names = {section: f"report_sections.{section.name}" for section in SECTIONS}
-    sections = [
-        step(section.write, list(section.datasets), dataset, name=f"write_{section.name}")
-        for section, dataset in names.items()
-    ]
-    joined = ["study_cases", "study_tags", "params:report", "params:study", *names.values()]
+    made = {f"report_sections.{section.name}": section for section in SECTIONS}
+    sections = [step(one.write, one.datasets, dataset, name=f"write_{one.name}") for dataset, one in made.items()]
+    joined = ["study_cases", "study_tags", "params:report", "params:study", *made]
     return [*sections, step(write_report, joined, "report")]

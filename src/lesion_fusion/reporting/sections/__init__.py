@@ -1,7 +1,6 @@
 """The report: its sections, a module and a template of its name each and one line here, and the page that joins them.
 
-A section's module has a `TITLE`, the `DATASETS` that it shows, and `write`, which takes them in that order and returns
-the section's HTML.
+A section's module has a `TITLE` and `write`, which takes datasets and parameters by their names and returns HTML.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 
 import pandas as pd
 from markupsafe import Markup
@@ -19,6 +19,7 @@ from lesion_fusion.notation import listing, words
 from lesion_fusion.reporting.page import render_page
 from lesion_fusion.reporting.parameters import ReportParameters
 
+PARAMETERS = ("comparisons", "evaluation", "report", "study", "tuning")
 # In the order of the page; the first is the answer, which stands above the contents.
 NAMES = (
     *("answer", "participants", "audit", "models", "leaderboard", "families", "steps", "missing", "reader", "curves"),
@@ -32,13 +33,15 @@ class Section:
 
     name: str
     title: str
-    datasets: tuple[str, ...]
+    datasets: dict[str, str]
     write: Callable[..., Markup]
 
 
 def _section(name: str) -> Section:
     module = import_module(f"{__name__}.{name}")
-    return Section(name, module.TITLE, module.DATASETS, module.write)
+    arguments = signature(module.write).parameters
+    datasets = {argument: f"params:{argument}" if argument in PARAMETERS else argument for argument in arguments}
+    return Section(name, module.TITLE, datasets, module.write)
 
 
 SECTIONS = tuple(_section(name) for name in NAMES)

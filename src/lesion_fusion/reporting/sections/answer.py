@@ -12,23 +12,22 @@ from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.notation import count, difference, listing, number, p_clause, percent, sentence, with_interval
 from lesion_fusion.reporting.page import Statement, fill
 from lesion_fusion.reporting.sections.steps import StepGroup, step_groups
-from lesion_fusion.reporting.standing import Comparison, Place, Verdict, best_of_families, comparisons, places
+from lesion_fusion.reporting.standing import Comparison, Place, Verdict, best_of_families, compared_pairs, places
 
 TITLE = "The answer"
-DATASETS = ("leaderboard", "family_comparisons", "planned_comparisons", "params:comparisons", "params:evaluation")
 
 
 def write(
     leaderboard: pd.DataFrame,
     family_comparisons: pd.DataFrame,
     planned_comparisons: pd.DataFrame,
-    planned: PlannedComparisons,
+    comparisons: PlannedComparisons,
     evaluation: Evaluation,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
-    pairs = comparisons(family_comparisons, evaluation.confidence)
-    groups = step_groups(planned_comparisons, planned, evaluation.confidence)
+    pairs = compared_pairs(family_comparisons, evaluation.confidence)
+    groups = step_groups(planned_comparisons, comparisons, evaluation.confidence)
     return statements_html(answer(board, pairs, evaluation.baseline, evaluation.confidence, groups))
 
 

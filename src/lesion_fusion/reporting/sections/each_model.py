@@ -11,19 +11,13 @@ from markupsafe import Markup
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.judge import Evaluation, per_fold
-from lesion_fusion.families import FAMILIES
 from lesion_fusion.models.base import Family
 from lesion_fusion.notation import Estimate, number, value_text
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import MODELS, models_on_board, places
+from lesion_fusion.reporting.standing import models_on_board, places
 from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
 
 TITLE = "Each model"
-DATASETS = (
-    *("leaderboard", *MODELS),
-    *(f"{family}_{part}" for part in ("metrics", "plots") for family in FAMILIES),
-    *("params:evaluation", "params:study"),
-)
 
 
 @dataclass(frozen=True)
@@ -51,9 +45,9 @@ class PointRow:
 
 def write(
     leaderboard: pd.DataFrame,
-    clinical: Family,
-    imaging: Family,
-    fusion: Family,
+    clinical_models: Family,
+    imaging_models: Family,
+    fusion_models: Family,
     clinical_metrics: Mapping[str, Any],
     imaging_metrics: Mapping[str, Any],
     fusion_metrics: Mapping[str, Any],
@@ -65,7 +59,7 @@ def write(
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
-    models = models_on_board(board, clinical, imaging, fusion)
+    models = models_on_board(board, clinical_models, imaging_models, fusion_models)
     evaluated = {**clinical_metrics, **imaging_metrics, **fusion_metrics}
     plots = {**clinical_plots, **imaging_plots, **fusion_plots}
     details = []

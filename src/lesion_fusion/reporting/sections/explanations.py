@@ -15,7 +15,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.tabular.encoding import MIXED
 
 TITLE = "What the best classifiers lean on"
-DATASETS = ("shap_values", "shap_plots", "params:study")
 
 # Contributions named of each case, and the smallest that is, in log-odds.
 _NAMED, _SMALLEST = 4, 0.05
@@ -32,10 +31,10 @@ class ExplainedCase:
     lowered: Sequence[str]
 
 
-def write(shap_values: pd.DataFrame, plots: Mapping[str, bytes], study: Study) -> Markup:
+def write(shap_values: pd.DataFrame, shap_plots: Mapping[str, bytes], study: Study) -> Markup:
     """Return the section as HTML."""
     explained = explained_cases(shap_values)
-    return fill(__name__, plots={name: plots[name] for name in explained}, explained=explained, study=study)
+    return fill(__name__, plots={name: shap_plots[name] for name in explained}, explained=explained, study=study)
 
 
 def explained_cases(shap_values: pd.DataFrame) -> dict[str, list[ExplainedCase]]:

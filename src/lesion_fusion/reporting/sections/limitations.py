@@ -14,25 +14,24 @@ from lesion_fusion.models.base import Family
 from lesion_fusion.notation import count, listing
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
-from lesion_fusion.reporting.standing import MODELS, Place, models_on_board, places
+from lesion_fusion.reporting.standing import Place, models_on_board, places
 
 TITLE = "Limitations"
-DATASETS = ("cohort_audit", "leaderboard", *MODELS, "params:evaluation", "params:report", "params:study")
 
 
 def write(
     cohort_audit: Mapping[str, Any],
     leaderboard: pd.DataFrame,
-    clinical: Family,
-    imaging: Family,
-    fusion: Family,
+    clinical_models: Family,
+    imaging_models: Family,
+    fusion_models: Family,
     evaluation: Evaluation,
     report: ReportParameters,
     study: Study,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
-    models = models_on_board(board, clinical, imaging, fusion)
+    models = models_on_board(board, clinical_models, imaging_models, fusion_models)
     sees_image = any(trained.parameters.sees_image for trained in models.values())
     found = limitations(report.cohort.limitations, cohort_audit["findings"], study.predictors, sees_image, board)
     return fill(__name__, limitations=found)

@@ -13,7 +13,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import comparison, estimate
 
 TITLE = "Without image or record"
-DATASETS = ("missing_modality", "params:evaluation")
 
 
 def write(missing_modality: pd.DataFrame, evaluation: Evaluation) -> Markup:

@@ -15,7 +15,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
 
 TITLE = "Participants"
-DATASETS = ("cases", "excluded_cases", "study_cases", "folds", "report_plots", "params:report", "params:study")
 
 Groups = Sequence[pd.DataFrame]
 
@@ -47,7 +46,7 @@ def write(
     excluded_cases: pd.DataFrame,
     study_cases: pd.DataFrame,
     folds: pd.DataFrame,
-    plots: Mapping[str, bytes],
+    report_plots: Mapping[str, bytes],
     report: ReportParameters,
     study: Study,
 ) -> Markup:
@@ -59,7 +58,7 @@ def write(
         characteristics=characteristics(study_cases, shown, study.classes),
         n_folds=folds["fold"].nunique(),
         n_repeats=folds["repeat"].nunique(),
-        plots=plots,
+        plots=report_plots,
         cohort=report.cohort,
         study=study,
     )

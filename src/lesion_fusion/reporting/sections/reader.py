@@ -11,13 +11,9 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import comparisons, estimate, places
+from lesion_fusion.reporting.standing import compared_pairs, estimate, places
 
 TITLE = "Against the radiologist"
-DATASETS = (
-    *("leaderboard", "reader_comparison", "reader_operating_points", "subgroups", "report_plots"),
-    *("params:evaluation", "params:study"),
-)
 
 
 def write(
@@ -25,14 +21,14 @@ def write(
     reader_comparison: pd.DataFrame,
     reader_operating_points: pd.DataFrame,
     subgroups: pd.DataFrame,
-    plots: Mapping[str, bytes],
+    report_plots: Mapping[str, bytes],
     evaluation: Evaluation,
     study: Study,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     order = {place.full_name: position for position, place in enumerate(board)}
-    differences = comparisons(reader_comparison, evaluation.confidence)
+    differences = compared_pairs(reader_comparison, evaluation.confidence)
     return fill(
         __name__,
         board=board,
@@ -40,7 +36,7 @@ def write(
         differences=sorted(differences, key=lambda pair: order.get(pair.model, len(order))),
         points=records(reader_operating_points),
         subgroups=records(subgroups),
-        plots=plots,
+        plots=report_plots,
         evaluation=evaluation,
         study=study,
     )

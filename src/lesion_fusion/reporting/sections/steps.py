@@ -19,10 +19,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import Comparison, Verdict, comparison
 
 TITLE = "What each step adds"
-DATASETS = (
-    *("planned_comparisons", "subgroup_differences", "report_plots"),
-    *("params:comparisons", "params:evaluation", "params:study"),
-)
 
 
 @dataclass(frozen=True)
@@ -52,19 +48,19 @@ class StepGroup:
 def write(
     planned_comparisons: pd.DataFrame,
     subgroup_differences: pd.DataFrame,
-    plots: Mapping[str, bytes],
-    planned: PlannedComparisons,
+    report_plots: Mapping[str, bytes],
+    comparisons: PlannedComparisons,
     evaluation: Evaluation,
     study: Study,
 ) -> Markup:
     """Return the section as HTML."""
     return fill(
         __name__,
-        groups=step_groups(planned_comparisons, planned, evaluation.confidence),
+        groups=step_groups(planned_comparisons, comparisons, evaluation.confidence),
         subgroup_differences=records(subgroup_differences),
         fewest_in_subgroup=FEWEST_IN_SUBGROUP,
-        planned=planned,
-        plots=plots,
+        planned=comparisons,
+        plots=report_plots,
         evaluation=evaluation,
         study=study,
     )
