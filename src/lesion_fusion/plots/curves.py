@@ -39,12 +39,10 @@ Curves = Mapping[str, pd.DataFrame]
 @styled
 def roc_plot(curves: Curves, reader_points: pd.DataFrame | None = None, title: str = "ROC curve") -> Figure:
     """Draw ROC curves (tables of `roc_curve` by the text of the legend) and a reader's points (`operating_points`)."""
-    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
-    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
+    figure, axes = _unit_square(curves, title, "1 − specificity", "Sensitivity")
     _draw_lines(axes, curves, "false_positive_rate", "sensitivity")
     if reader_points is not None:
         _draw_reader_points(axes, reader_points)
-    _set_unit_square(axes, "1 − specificity", "Sensitivity")
     set_legend(axes, len(curves) + 1)
     return figure
 
@@ -52,10 +50,8 @@ def roc_plot(curves: Curves, reader_points: pd.DataFrame | None = None, title: s
 @styled
 def calibration_plot(curves: Curves, title: str = "Calibration") -> Figure:
     """Draw smoothed calibration curves: tables of `calibration_curve` by the text of the legend."""
-    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
-    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":", label="ideal")
+    figure, axes = _unit_square(curves, title, "Predicted probability", "Observed share", label="ideal")
     _draw_lines(axes, curves, "predicted", "observed")
-    _set_unit_square(axes, "Predicted probability", "Observed share")
     set_legend(axes, len(curves) + 1)
     return figure
 
@@ -184,9 +180,13 @@ def _draw_reader_curves(axes: Axes, reader_curves: pd.DataFrame) -> None:
         axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9, va="bottom", bbox=PLATE)
 
 
-def _set_unit_square(axes: Axes, x: str, y: str) -> None:
+def _unit_square(curves: Curves, title: str, x: str, y: str, label: str | None = None) -> tuple[Figure, Axes]:
+    """Return a figure with square axes from 0 to 1 and their diagonal, named `label` in the legend."""
+    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":", label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y)
     axes.set_aspect("equal")
+    return figure, axes
 
 
 def _draw_panels(families: Mapping[str, Curves], columns: tuple[str, str], labels: tuple[str, str]) -> Figure:

@@ -10,15 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from lesion_fusion.plots.style import (
-    BAND_OPACITY,
-    COLOURS,
-    REFERENCE,
-    new_axes,
-    new_panels,
-    set_legend_outside,
-    styled,
-)
+from lesion_fusion.plots.style import BAND_OPACITY, COLOURS, REFERENCE, new_axes, new_panels, set_legend_outside, styled
 
 METRICS = {"loss": "Loss", "accuracy": "Accuracy", "auroc": "AUROC"}
 PARTS = {"": "training", "val_": "validation"}
@@ -87,8 +79,7 @@ def combinations_plot(table: pd.DataFrame, title: str = "AUROC, 95 % interval") 
         axes.errorbar(x, rows["auroc"], error, fmt="o", color=colour, markersize=7, linewidth=2, label=optimizer)
     axes.axhline(0.5, color=REFERENCE, linestyle=":", linewidth=1.2)
     axes.set_xticks(range(len(backbones)), backbones)
-    axes.set_xlim(-0.6, len(backbones) - 0.4)
-    axes.set_ylabel("AUROC   (dotted: chance)")
+    axes.set(xlim=(-0.6, len(backbones) - 0.4), ylabel="AUROC   (dotted: chance)")
     axes.grid(visible=False, axis="x")
     set_legend_outside(axes)
     return figure
@@ -108,8 +99,7 @@ def validation_loss_plot(log: pd.DataFrame, title: str = "Validation loss by epo
             by_epoch = rows.groupby("epoch")["val_loss"].agg(["mean", "min", "max"])
             axes.plot(by_epoch.index, by_epoch["mean"], color=colour, label=optimizer)
             axes.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=BAND_OPACITY, lw=0)
-        axes.set_title(backbone)
-        axes.set_xlabel("Epoch")
+        axes.set(title=backbone, xlabel="Epoch")
     panels[0].set_ylabel("Log loss   (band: range of the folds)")
     set_legend_outside(panels[-1])
     return figure
@@ -128,5 +118,4 @@ def _mark_best_epochs(axes: Axes, folds: pd.DataFrame) -> None:
     # Ticks of the same epoch stand side by side.
     for epoch, count in zip(*np.unique(best, return_counts=True), strict=True):
         x = epoch + 0.012 * folds["epoch"].max() * (np.arange(count) - (count - 1) / 2)
-        low = np.full(count, 0.02)
-        axes.plot(x, low, "|", color="black", markersize=9, transform=axes.get_xaxis_transform())
+        axes.plot(x, [0.02] * count, "|", color="black", markersize=9, transform=axes.get_xaxis_transform())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -27,6 +29,10 @@ from lesion_fusion.tabular.out_of_fold import Split, evaluate_splits, prediction
 from lesion_fusion.tabular.parameters import Tuning
 
 logger = logging.getLogger(__name__)
+
+Tables = Mapping[str, list[pd.DataFrame]]
+"""Tables of a family's models in all their cells, by part: `predictions`, `inner_predictions`, and those of networks,
+`embeddings` and `training_log`; see docs/reference/datasets.md."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +84,11 @@ class Trial:
         return predictions_table(self.rows.iloc[positions], split.repeat, split.fold, self.classes, probabilities)
 
 
-@dataclass
-class Tables:
-    """Tables of a family's models in all their cells; see docs/reference/datasets.md."""
-
-    predictions: list[pd.DataFrame] = field(default_factory=list)
-    inner_predictions: list[pd.DataFrame] = field(default_factory=list)
-    embeddings: list[pd.DataFrame] = field(default_factory=list)
-    training_log: list[pd.DataFrame] = field(default_factory=list)
-
-
 def evaluate_family(
     family: str, sample: Sample, parameters: PaperReproduction, tuning: Tuning, seed: int, read: Tables | None = None
 ) -> Tables:
-    """Return the tables of a family's models; `read` holds those of the models that they read.
-
-    The same seed gives the same tables.
-    """
-    found, read = Tables(), read or Tables()
+    """Return the tables of a family's models; `read` holds those of the models that they read."""
+    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
     for name, entry in parameters.entries.items():
         model = ModelName.parse(name)
         if model.family != family:
@@ -107,15 +100,14 @@ def evaluate_family(
             trial = set_up(cell, sample, parameters, seed)
             logger.info("%s, %s: %d splits of %d rows", name, cell.name, len(trial.splits), len(trial.rows))
             if entry.kind == "classifier":
-                made = _evaluate_classifier(entry, trial, parameters, tuning, read)
+                made = _evaluate_classifier(entry, trial, parameters, tuning, read or {})
             elif entry.kind == "network":
                 made = _evaluate_network(name, entry, trial)
             else:
-                made = _evaluate_late(entry, trial, tuning, read)
-            found.predictions += [identified(table, cell.name, model) for table in made.predictions]
-            found.inner_predictions += [identified(table, cell.name, model) for table in made.inner_predictions]
-            found.embeddings += made.embeddings
-            found.training_log += made.training_log
+                made = _evaluate_late(entry, trial, tuning, read or {})
+            for part, tables in made.items():
+                named = part.endswith("predictions")
+                found[part] += [identified(table, cell.name, model) if named else table for table in tables]
     return found
 
 
@@ -173,7 +165,7 @@ def _evaluate_classifier(
     entry: Classifier, trial: Trial, parameters: PaperReproduction, tuning: Tuning, read: Tables
 ) -> Tables:
     fixed = None if entry.network else trial_features(trial, entry, parameters)
-    embeddings = pd.concat(read.embeddings) if entry.network else pd.DataFrame()
+    embeddings = pd.concat(read["embeddings"]) if entry.network else pd.DataFrame()
 
     def features(repeat: int, fold: int) -> pd.DataFrame:
         if fixed is not None:
@@ -185,7 +177,8 @@ def _evaluate_classifier(
 
     splits = trial.seeded_splits(4)
     result = evaluate_splits(features, trial.rows, trial.groups, splits, trial.classes, entry, tuning)
-    return Tables([result.predictions.drop(columns="threshold")], [result.inner_predictions])
+    predictions = result.predictions.drop(columns="threshold")
+    return {"predictions": [predictions], "inner_predictions": [result.inner_predictions]}
 
 
 def _evaluate_network(name: str, entry: Network, trial: Trial) -> Tables:
@@ -202,36 +195,36 @@ def _evaluate_network(name: str, entry: Network, trial: Trial) -> Tables:
     keras.utils.set_random_seed(derived_seed(trial.seed, 5))
     network = build_network(chosen.backbone, images.shape[1:], len(trial.classes), chosen.weights, chosen.dropout)
     regime = make_regime(network, images, chosen)
-    found = Tables()
+    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
     for number, split in enumerate(trial.seeded_splits(5)):
         parts = inner_split(labels[split.train], trial.groups[split.train], chosen.validation_share, split.seed)
         training, validation = (split.train[part] for part in parts)
         title = f"{name}, {trial.cell.name}, split {number + 1} of {len(trial.splits)}"
         result = train_and_predict(regime, labels, number, split.test, Task(title, training, validation, split.seed))
-        for tables, positions, probabilities in (
-            (found.predictions, split.test, result.test_probabilities),
-            (found.inner_predictions, validation, result.validation_probabilities),
+        for part, positions, probabilities in (
+            ("predictions", split.test, result.test_probabilities),
+            ("inner_predictions", validation, result.validation_probabilities),
         ):
             exact = probabilities.astype("float64") / probabilities.sum(axis=1, keepdims=True)
-            tables.append(trial.table(split, positions, exact))
+            found[part].append(trial.table(split, positions, exact))
         place: dict[str, Any] = {"protocol": trial.cell.name, "model": name, "repeat": split.repeat, "fold": split.fold}
         vectors = pd.DataFrame(result.embeddings).add_prefix(EMBEDDING_PREFIX)
-        found.embeddings.append(vectors.assign(case_id=trial.rows["case_id"].to_numpy(), **place))
-        found.training_log.append(pd.DataFrame(result.history).assign(**place))
+        found["embeddings"].append(vectors.assign(case_id=trial.rows["case_id"].to_numpy(), **place))
+        found["training_log"].append(pd.DataFrame(result.history).assign(**place))
     return found
 
 
 def _evaluate_late(entry: Late, trial: Trial, tuning: Tuning, read: Tables) -> Tables:
     """Join the members in each split; a rule learns from their inner predictions of the same training part."""
-    found = Tables()
-    outer, inner = (pd.concat(tables) for tables in (read.predictions, read.inner_predictions))
+    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
+    outer, inner = (pd.concat(read[part]) for part in ("predictions", "inner_predictions"))
     for split in trial.seeded_splits(6):
         tested, probabilities = _stacked(outer, entry, trial, split)
         positions, inside = _stacked(inner, entry, trial, split)
         labels, groups = trial.labels[positions], trial.groups[positions]
         fitted, joint = fit_fusion(entry, inside, labels, groups, tuning, split.seed)
-        found.predictions.append(trial.table(split, tested, fitted.probabilities(probabilities)))
-        found.inner_predictions.append(trial.table(split, positions, joint))
+        found["predictions"].append(trial.table(split, tested, fitted.probabilities(probabilities)))
+        found["inner_predictions"].append(trial.table(split, positions, joint))
     return found
 
 

@@ -13,8 +13,7 @@ from lesion_fusion.models.late import Late
 from lesion_fusion.models.network import Network
 from lesion_fusion.parameters import Parameters, did_you_mean, present, read_by_kind
 from lesion_fusion.published_study.metrics import METRICS
-from lesion_fusion.published_study.protocol import Protocol, Splitting
-from lesion_fusion.published_study.rows import Alteration
+from lesion_fusion.published_study.protocol import Alteration, Protocol, Splitting
 
 # What every model here sees of an image: the whole of it, black outside the masks.
 IMAGE_INPUT = "masked_full"

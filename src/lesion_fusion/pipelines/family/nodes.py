@@ -150,10 +150,8 @@ def gather_runs(
     """Return what the tracked run of each model shows."""
     found = []
     for name, trained in family.models.items():
-        model = trained.model
-        drawn = {plot.partition("/")[2]: picture for plot, picture in plots.items() if plot.startswith(f"{name}/")}
-        metrics = evaluated[name]["metrics"]
-        needed = ", ".join(model.efforts)
+        model, metrics = trained.model, evaluated[name]["metrics"]
+        needed, prefix = ", ".join(model.efforts), f"{name}/"
         found.append(
             RunRecord(
                 family=model.family,
@@ -166,7 +164,7 @@ def gather_runs(
                 input_example=example_request(cases, model),
                 note=_note(metrics, trained.predictions, needed),
                 histories=_histories(trained.training_log, trained.predictions),
-                plots={f"{plot}.png": picture for plot, picture in drawn.items()},
+                plots={f"{key.removeprefix(prefix)}.png": plots[key] for key in plots if key.startswith(prefix)},
                 tables=_tables(trained, evaluated[name]["attention"]),
             )
         )

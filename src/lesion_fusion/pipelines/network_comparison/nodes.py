@@ -18,10 +18,7 @@ COLUMNS = ["backbone", "optimizer", "auroc", "auroc_low", "auroc_high", "epochs"
 def tabulate_combinations(
     comparison: NetworkComparison, family: Family, evaluated: dict[str, dict[str, Any]]
 ) -> pd.DataFrame:
-    """Return a row per combination: AUROC with its interval, epochs trained and kept (medians of the folds).
-
-    `left_out` is the reason why a combination was not trained.
-    """
+    """Return per combination AUROC, epochs trained and kept (medians of the folds), or why it was left out."""
     rows = []
     for name, (backbone, optimizer) in comparison.names.items():
         left_out, full = comparison.left_out.get(name, ""), f"{FAMILY}.{name}"

@@ -5,16 +5,9 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.families import FAMILIES
+from lesion_fusion.pipelines.reporting import table_nodes as tables
 from lesion_fusion.pipelines.reporting.explanation_nodes import draw_contributions, explain_best
 from lesion_fusion.pipelines.reporting.plot_nodes import draw_examples, draw_report
-from lesion_fusion.pipelines.reporting.table_nodes import (
-    compare_families,
-    compare_in_subgroups,
-    compare_with_reader,
-    tabulate_models,
-    tabulate_networks,
-    tabulate_subgroups,
-)
 from lesion_fusion.pipelines.stage import FILES, step
 from lesion_fusion.reporting.sections import SECTIONS, write_report
 from lesion_fusion.reporting.standing import MODELS
@@ -29,17 +22,16 @@ def create_pipeline(image_input: str) -> Pipeline:
     plots = [f"{family}_plots" for family in FAMILIES]
     found = ["leaderboard", "planned_comparisons", "promotion", "reader_operating_points"]
     parameters = ["params:comparisons", "params:evaluation", "params:study"]
+    explained = ["study_cases", "params:explanation", "params:study"]
     examples = f"params:preprocessing.image_inputs.{image_input}"
     nodes = [
-        step(tabulate_models, ["leaderboard", "params:evaluation"], "models_table"),
-        step(compare_families, ["leaderboard", "judge", *MODELS], "family_comparisons"),
-        step(compare_with_reader, ["study_cases", *_JUDGED, *MODELS], _READER),
-        step(tabulate_subgroups, [*_CASES, "leaderboard", *_JUDGED, *MODELS], "subgroups"),
-        step(compare_in_subgroups, [*_CASES, "params:comparisons", *_JUDGED, *MODELS], "subgroup_differences"),
-        step(tabulate_networks, ["imaging_models", "imaging_metrics"], "network_combinations"),
-        step(
-            explain_best, ["leaderboard", "study_cases", "params:explanation", "params:study", *MODELS], "shap_values"
-        ),
+        step(tables.tabulate_models, ["leaderboard", "params:evaluation"], "models_table"),
+        step(tables.compare_families, ["leaderboard", "judge", *MODELS], "family_comparisons"),
+        step(tables.compare_with_reader, ["study_cases", *_JUDGED, *MODELS], _READER),
+        step(tables.tabulate_subgroups, [*_CASES, "leaderboard", *_JUDGED, *MODELS], "subgroups"),
+        step(tables.compare_in_subgroups, [*_CASES, "params:comparisons", *_JUDGED, *MODELS], "subgroup_differences"),
+        step(tables.tabulate_networks, ["imaging_models", "imaging_metrics"], "network_combinations"),
+        step(explain_best, ["leaderboard", *explained, *MODELS], "shap_values"),
         step(draw_report, ["study_cases", *MODELS, *plots, *found, "judge", *parameters], "report_plots"),
         step(draw_examples, ["study_cases", *FILES, examples, "params:study"], "example_plots"),
         step(draw_contributions, "shap_values", "shap_plots"),

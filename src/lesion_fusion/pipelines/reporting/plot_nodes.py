@@ -30,14 +30,7 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.notation import percent
 from lesion_fusion.pipelines.reporting.table_nodes import READING, has_reader
-from lesion_fusion.plots.curves import (
-    calibration_panels_plot,
-    class_distribution_plot,
-    decision_curve_plot,
-    risk_distribution_plot,
-    roc_panels_plot,
-    roc_plot,
-)
+from lesion_fusion.plots import curves as plots
 from lesion_fusion.plots.forest import comparisons_plot, leaderboard_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
 from lesion_fusion.plots.style import as_png
@@ -79,34 +72,26 @@ def draw_report(
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     models = models_on_board(board, clinical, imaging, fusion)
     best = {place.full_name: models[place.full_name].predictions for place in best_of_families(board).values()}
-    plots = {**clinical_plots, **imaging_plots, **fusion_plots}
+    one_by_one = {**clinical_plots, **imaging_plots, **fusion_plots}
     reader = reader_decision_curves(cases[READING], study.classes[-1]) if has_reader(cases, study) else None
     put_forward = [f"{decision['family']}.{decision['model']}" for decision in promotion]
     risks = {name: risk_distribution(models[name].predictions, judge) for name in put_forward}
+    titles = {name: group.title for name, group in comparisons.present.items()}
+    auroc = f"AUROC, {percent(evaluation.confidence)} interval"
+    points = None if reader_points.empty else reader_points
+    rocs, benefits = (
+        {name: curve(table, judge) for name, table in best.items()} for curve in (roc_curve, decision_curve)
+    )
     drawn = {
-        "class_distribution": class_distribution_plot(class_distribution(cases["label"], study.classes)),
-        "leaderboard": leaderboard_plot(
-            leaderboard, evaluation.baseline, title=f"AUROC, {percent(evaluation.confidence)} interval"
-        ),
-        "roc_curves": roc_panels_plot(_by_family(roc_curve, board, models, judge)),
-        "calibration_curves": calibration_panels_plot(_by_family(calibration_curve, board, models, judge)),
-        "decision_curves": decision_curve_plot(
-            {name: decision_curve(table, judge) for name, table in best.items()},
-            reader,
-            title="Net benefit, best model of each family",
-        ),
-        "confusion_matrices": side_by_side([plots[f"{name}/confusion_matrix"] for name in best]),
-        "risk_distributions": side_by_side(
-            [as_png(risk_distribution_plot(table, title=name)) for name, table in risks.items()]
-        ),
-        "comparisons": comparisons_plot(
-            planned_comparisons, {name: group.title for name, group in comparisons.present.items()}
-        ),
-        "roc_against_reader": roc_plot(
-            {name: roc_curve(table, judge) for name, table in best.items()},
-            None if reader_points.empty else reader_points,
-            title="The best of each family and the BI-RADS category",
-        ),
+        "class_distribution": plots.class_distribution_plot(class_distribution(cases["label"], study.classes)),
+        "leaderboard": leaderboard_plot(leaderboard, evaluation.baseline, auroc),
+        "roc_curves": plots.roc_panels_plot(_by_family(roc_curve, board, models, judge)),
+        "calibration_curves": plots.calibration_panels_plot(_by_family(calibration_curve, board, models, judge)),
+        "decision_curves": plots.decision_curve_plot(benefits, reader, "Net benefit, best model of each family"),
+        "confusion_matrices": side_by_side([one_by_one[f"{name}/confusion_matrix"] for name in best]),
+        "risk_distributions": side_by_side([as_png(plots.risk_distribution_plot(risks[name], name)) for name in risks]),
+        "comparisons": comparisons_plot(planned_comparisons, titles),
+        "roc_against_reader": plots.roc_plot(rocs, points, "The best of each family and the BI-RADS category"),
     }
     return {name: as_png(figure) for name, figure in drawn.items()}
 
@@ -126,10 +111,7 @@ def _by_family(
 def draw_examples(
     cases: pd.DataFrame, raw_images: Files, raw_masks: Files, image_input: ImageInput, study: Study
 ) -> dict[str, bytes]:
-    """Return what a network can see of a case, and what augmentation makes of it, as PNG pictures by name.
-
-    Margin and selection of masks are those of `image_input`.
-    """
+    """Return what a network can see of a case (masks as in `image_input`), and what augmentation makes of it."""
     several, one = (_examples(cases, raw_images, raw_masks, study, each) for each in (EXAMPLES, 1))
     drawn = {
         "image_inputs": draw_image_inputs(several, image_input),

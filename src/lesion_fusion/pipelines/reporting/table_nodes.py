@@ -72,10 +72,7 @@ def has_reader(cases: pd.DataFrame, study: Study) -> bool:
 def compare_with_reader(
     cases: pd.DataFrame, judge: Judge, study: Study, *families: Family
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return each model's AUROC less that of the BI-RADS category, and the category's operating points.
-
-    Both are empty where there is no reader.
-    """
+    """Return each model's AUROC less that of the BI-RADS category, and its operating points; empty without a reader."""
     if not has_reader(cases, study):
         return pd.DataFrame(columns=DIFFERENCE_COLUMNS), pd.DataFrame(columns=POINT_COLUMNS)
     readings, positive = cases[READING], study.classes[-1]
