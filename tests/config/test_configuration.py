@@ -20,7 +20,7 @@ JOINT = IMAGE | {"kind": "joint", "fusion": "gated"}
 RECORD = {"kind": "classifier", "classifier": "mlp", "views": ["record"]}
 EMBEDDED = RECORD | {"views": ["embeddings"]}
 PIXELS = RECORD | {"views": ["pixels"]}
-UNSEEN = {"kind": "transferred", "transferred": "other.imaging.cnn", "image_inputs": ["crop"], "calibrated": False}
+UNSEEN = {"kind": "transferred", "source": "other.imaging.cnn", "image_inputs": ["crop"], "calibrated": False}
 BOTH = {"kind": "late", "members": ["fusion.a", "fusion.b"], "calibrated": False}
 
 
