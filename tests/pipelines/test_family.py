@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.hooks.fingerprints import fingerprints
 from lesion_fusion.imaging.attention import attention_table
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import Family, TrainedModel
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.domain import ServingRules
+from lesion_fusion.models.late import Late
 from lesion_fusion.models.network import FittedNetwork, Network, last_repeat
 from lesion_fusion.pipelines.family import nodes
 from lesion_fusion.pipelines.family.nodes import (
@@ -213,3 +215,23 @@ def test_only_training_depends_on_which_models_there_are():
         for node in family_pipeline("imaging", "imaging_models", fewer).nodes:
             if not node.name.endswith((".train", ".collect")):
                 assert (node.inputs, node.outputs) == (of_family[node.name].inputs, of_family[node.name].outputs)
+
+
+def test_a_change_of_a_model_makes_those_of_other_families_out_of_date_that_read_it_and_no_others():
+    late = Late(members=("clinical.one", "imaging.two"))
+    pipeline = (
+        family_pipeline("clinical", "clinical_models", {"one": CLASSIFIER, "other": CLASSIFIER})
+        + family_pipeline("imaging", "imaging_models", {"two": CLASSIFIER})
+        + family_pipeline("fusion", "fusion", {"late": late})
+    )
+
+    def found(**changed: int) -> dict[str, str]:
+        return fingerprints(pipeline, {f"params:clinical.{name}": value for name, value in changed.items()}, str)
+
+    before = found()
+    made = pipeline.all_outputs()
+    assert {"clinical.one.trained", "fusion.late.trained"} <= {n for n in made if found(one=1)[n] != before[n]}
+    out_of_date = {name for name in made if found(other=1)[name] != before[name]}
+    assert {"clinical.other.trained", "clinical_models", "clinical_metrics"} <= out_of_date
+    assert "fusion.late.trained" not in out_of_date
+    assert "clinical.one.trained" not in out_of_date
