@@ -97,7 +97,10 @@ def _network_plots(
     classes = class_names(trained.predictions)
     title = f"Attention inside the lesion, {name}"
     curves = training_plot(trained.training_log, title=f"Training, {name}: mean over the folds")
-    return {"attention": as_png(attention_plot(attention, attention_by_class, classes, title)), "training_curves": as_png(curves)}
+    return {
+        "attention": as_png(attention_plot(attention, attention_by_class, classes, title)),
+        "training_curves": as_png(curves),
+    }
 
 
 def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files, raw_masks: Files) -> bytes:
