@@ -39,7 +39,8 @@ def _image_inputs(configuration: Configuration) -> Iterator[ErrorDetails]:
     entries: dict[str, ModelParameters] = {**configuration.models}
     entries |= {f"pretraining.{name}": entry for name, entry in configuration.pretraining.items()}
     for name, entry in entries.items():
-        yield from _unknown([*_place(name), "image_input"], entry.image_inputs_read, known, what)
+        field = "image_inputs" if "image_inputs" in type(entry).model_fields else "image_input"
+        yield from _unknown([*_place(name), field], entry.image_inputs_read, known, what)
     if configuration.network_comparison is not None:
         image_input = configuration.network_comparison.image_input
         yield from _unknown(["network_comparison", "image_input"], [image_input], known, what)
