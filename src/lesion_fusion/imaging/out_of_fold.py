@@ -131,11 +131,7 @@ def train_and_predict(regime: Regime, labels: np.ndarray, fold: int, test: np.nd
 
 
 def initial_network(
-    images: Rows,
-    classes: int,
-    parameters: NetworkParameters,
-    seed: int,
-    build: Callable[[], keras.Model] | None = None,
+    images: Rows, classes: int, parameters: NetworkParameters, seed: int, build: Callable[[], keras.Model] | None = None
 ) -> keras.Model:
     """Return the network that trainings start from: the one of `build`, or of the parameters, in their precision."""
     keras.utils.set_random_seed(seed_of(seed))

@@ -116,7 +116,6 @@ def _model() -> Pipeline:
         OneHotEncoder(handle_unknown="ignore"),
     )
     features = make_column_transformer(
-        (numbers, make_column_selector(dtype_include="number")),
-        (names, make_column_selector(dtype_include="object")),
+        (numbers, make_column_selector(dtype_include="number")), (names, make_column_selector(dtype_include="object"))
     )
     return make_pipeline(features, LogisticRegression(max_iter=1000))

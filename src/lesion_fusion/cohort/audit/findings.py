@@ -133,11 +133,7 @@ class CohortAudit(Parameters):
 
 
 def finding(
-    number: str,
-    sentence: str,
-    cases: Sequence[str] = (),
-    columns: Sequence[str] = (),
-    severity: Severity | None = None,
+    number: str, sentence: str, cases: Sequence[str] = (), columns: Sequence[str] = (), severity: Severity | None = None
 ) -> Finding:
     """Return the finding of rule `number`, with the rule's severity unless another is given."""
     rule = RULES[number]

@@ -77,11 +77,7 @@ def mask_findings(cases: pd.DataFrame, masks: pd.DataFrame, parameters: CohortAu
 
 
 def _listed(
-    number: str,
-    masks: pd.DataFrame,
-    what: str,
-    column: str = "",
-    wording: Callable[[float], str] = str,
+    number: str, masks: pd.DataFrame, what: str, column: str = "", wording: Callable[[float], str] = str
 ) -> Iterator[Finding]:
     if masks.empty:
         return

@@ -149,9 +149,7 @@ def verification_findings(cases: pd.DataFrame, table: pd.DataFrame, parameters: 
         for row in records(table)
     )
     yield finding(
-        "LF204",
-        f"Malignant lesions: {counts} (Fisher {p_clause(min(p_values))} after Holm).",
-        columns=["verification"],
+        "LF204", f"Malignant lesions: {counts} (Fisher {p_clause(min(p_values))} after Holm).", columns=["verification"]
     )
 
 
