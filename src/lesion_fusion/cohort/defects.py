@@ -1,7 +1,5 @@
 """Defects of a cohort's table and files: the error that lists them all, and `cases` without the cases they concern."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
@@ -17,10 +15,9 @@ _SHOWN_PER_KIND = 20
 
 @dataclass(frozen=True)
 class Defect:
-    """One defect of a cell or a file.
+    """One defect of a cell or a file; `kind` groups defects with one cause.
 
-    `kind` groups defects with one cause. `fix` says how to fix it. `row` is the row of the spreadsheet, whose header is
-    row 1. `case_id` is empty where the defect concerns the whole table, which excluding a case cannot fix.
+    `row` is the row of the spreadsheet, whose header is row 1. `case_id` is empty where the whole table is concerned.
     """
 
     kind: str

@@ -1,9 +1,8 @@
 """Repeated, stratified folds that keep a patient's images together."""
 
-from __future__ import annotations
-
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,12 +32,18 @@ def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> 
         )
     tables = []
     for repeat in range(n_repeats):
-        fold = np.empty(len(cases), dtype="int64")
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=derived_seed(seed, repeat))
-        for k, (_, test) in enumerate(splitter.split(cases, cases["label"], cases["patient_id"])):
-            fold[test] = k
+        fold = fold_numbers(cases["label"], cases["patient_id"], n_folds, derived_seed(seed, repeat))
         tables.append(pd.DataFrame({"case_id": cases["case_id"], "repeat": repeat, "fold": fold}))
     return pd.concat(tables, ignore_index=True)
+
+
+def fold_numbers(labels: Sequence[Any], groups: Sequence[Any], n_folds: int, seed: int) -> np.ndarray:
+    """Return int64 (n,), the fold that tests each case: stratified by label, a group in one fold."""
+    fold = np.empty(len(labels), dtype="int64")
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    for k, (_, test) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
+        fold[test] = k
+    return fold
 
 
 def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

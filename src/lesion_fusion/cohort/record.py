@@ -1,7 +1,5 @@
 """From a reader's table to checked record columns: canonical cells, and every defect of the table."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
@@ -12,11 +10,7 @@ from lesion_fusion.cohort.defects import Defect
 from lesion_fusion.cohort.schema import COLUMN, COLUMNS, NOT_APPLICABLE, SEPARATOR, Column, Kind, join_cell, split_cell
 
 TABLE = "clinical table"
-
-# Measured from the image file, so no record holds them.
-_MEASURED = ("image_width", "image_height")
 _FILE_COLUMNS = ("image_file", "tumor_mask_file", "other_mask_files")
-
 _MISSING = frozenset({"", "not_available", "nan", "none_given", "n_a", "na"})
 _MARGIN_PREFIX = re.compile(r"^\s*not circumscribed\s*-\s*", re.IGNORECASE)
 # Published wording (as a slug) to category, where the two differ.
@@ -94,7 +88,7 @@ def parse_record(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[Defect]]:
     identifiers = [canonical_cell(cell, COLUMN["case_id"]) or "" for cell in raw["case_id"]]
     parsed: dict[str, pd.Series] = {}
     for column in COLUMNS:
-        if column.name in _MEASURED:
+        if column.name in ("image_width", "image_height"):  # measured from the image file
             continue
         values: list[float | str | None] = []
         cells = raw[column.name] if column.name in raw else [None] * len(raw)
@@ -134,29 +128,25 @@ def _parse_cell(cell: object, column: Column) -> tuple[float | str | None, tuple
         if column.required:
             return None, ("missing value", "the cell is empty", f"fill it in: {column.description.lower()}")
         return None, None
-    unknown = unknown_categories(value, column)
+    unknown = ", ".join(unknown_categories(value, column))
     if unknown:
         fix = f"use one of {', '.join(column.categories)}"
-        return None, ("unknown category", f"{', '.join(unknown)} is none of its categories", fix)
-    if column.name in _FILE_COLUMNS:
-        names = split_cell(value) if column.name == "other_mask_files" else (value,)
-        unsafe = ", ".join(name for name in names if not is_plain_file_name(name))
-        if unsafe:
-            fix = "name a file that lies directly in the cohort's folder"
-            return None, ("unsafe file name", f"{unsafe} is not a plain file name", fix)
-        value = SEPARATOR.join(names)
-    return value, None
+        return None, ("unknown category", f"{unknown} is none of its categories", fix)
+    if column.name not in _FILE_COLUMNS:
+        return value, None
+    names = split_cell(value) if column.name == "other_mask_files" else (value,)
+    unsafe = ", ".join(name for name in names if not is_plain_file_name(name))
+    if unsafe:
+        fix = "name a file that lies directly in the cohort's folder"
+        return None, ("unsafe file name", f"{unsafe} is not a plain file name", fix)
+    return SEPARATOR.join(names), None
 
 
 def _repeated_cases(case_ids: pd.Series, rows: pd.Series) -> Iterator[Defect]:
     """Yield a defect for each row whose case is listed in an earlier row too."""
+    kind, fix = "case listed twice", "keep one of the rows"
     first_row: dict[str, int] = {}
-    for case_id, row in zip(case_ids, rows, strict=True):
-        if pd.isna(case_id):
-            continue
-        if case_id in first_row:
+    for case_id, row in zip(case_ids, map(int, rows), strict=True):
+        if not pd.isna(case_id) and first_row.setdefault(case_id, row) != row:
             problem = f"it is listed in row {first_row[case_id]} already"
-            yield Defect(
-                "case listed twice", problem, "keep one of the rows", case_id, TABLE, row=int(row), column="case_id"
-            )
-        first_row.setdefault(case_id, int(row))
+            yield Defect(kind, problem, fix, case_id, TABLE, row=row, column="case_id")

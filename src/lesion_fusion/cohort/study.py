@@ -1,7 +1,5 @@
 """The study: which cohort, which question, the cases it applies to, which predictors and which seed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Batches of a network: rows read on demand, so that memory does not grow with the cohort, and their random views."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 import numpy as np
@@ -98,14 +96,9 @@ class Augmentation(keras.layers.Layer):
 
     All channels go through one affine map with one interpolation, so that a mask stays on its lesion and nothing is
     blurred twice. Flips are left to right only: the beam runs downwards, and a shadow above a lesion does not exist.
-    Contrast and brightness change only the first channel, the image. Beyond the image all is 0.
-
-    Args:
-        strength: 0 (no change) to 1, scales the module's limits: rotation in degrees, zoom, shear and shift as shares
-            of the edge, contrast as a share, brightness as a share of 255.
-        seed: of the draws.
-
-    Input and output: float32 (n, height, width, channels), 0 to 255.
+    Contrast and brightness change only the first channel, the image. Beyond the image all is 0. Input and output are
+    float32 (n, height, width, channels), 0 to 255. `strength`, 0 (no change) to 1, scales the module's limits: rotation
+    in degrees, zoom, shear and shift as shares of the edge, contrast as a share, brightness as a share of 255.
     """
 
     def __init__(self, strength: float, seed: int, **kwargs: Any) -> None:

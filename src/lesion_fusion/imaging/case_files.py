@@ -1,7 +1,5 @@
 """The image and mask files of a cohort: decoded case by case, or inspected for everything that is wrong."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,11 +12,8 @@ from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
 
-Files = Mapping[str, Callable[[], bytes]]
-"""From a file's name to a function that reads its bytes."""
-
+Files = Mapping[str, Callable[[], bytes]]  # from a file's name to a function that reads its bytes
 Decoded = TypeVar("Decoded", GrayImage, Mask)
-
 MASK_COLUMNS = ("tumor_mask_file", "other_mask_files")
 
 
@@ -87,9 +82,8 @@ def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspectio
 
 def _read(name: str, files: Files, decode: Callable[[bytes, str], Decoded]) -> tuple[bytes, Decoded]:
     if name not in files:
-        raise ImageDefect(
-            name, "there is no such file", "put it into the cohort's folder, or correct its name in the table"
-        )
+        fix = "put it into the cohort's folder, or correct its name in the table"
+        raise ImageDefect(name, "there is no such file", fix)
     content = files[name]()
     return content, decode(content, name)
 

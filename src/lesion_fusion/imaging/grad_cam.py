@@ -1,7 +1,5 @@
 """Grad-CAM: which parts of an image speak for a class, according to a network."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,9 +8,7 @@ import numpy as np
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
 from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.networks import EMBEDDING, HEAD, MEMBERS, restore
-
-BATCH = 32
+from lesion_fusion.imaging.networks import BATCH, EMBEDDING, HEAD, MEMBERS, restore
 
 POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 
@@ -54,9 +50,9 @@ class GradCam:
 
 
 def maps_out_of_fold(network: keras.Model, images: Rows, folds: Sequence[FoldResult]) -> np.ndarray:
-    """Return float32 (n, h, w, classes): each case's maps under the network of the fold in which it was tested.
+    """Return float32 (n, h, w, classes): each case's maps under the network that did not see it; all folds of a repeat.
 
-    `folds` are all folds of one repeat; the network keeps its own weights.
+    The network keeps its own weights.
     """
     kept = network.get_weights()
     grad_cam = GradCam(network)
@@ -73,10 +69,7 @@ def maps_out_of_fold(network: keras.Model, images: Rows, folds: Sequence[FoldRes
 
 
 def feature_maps(network: keras.Model, images: Rows) -> tuple[tuple[int, int, int], Iterator[np.ndarray]]:
-    """Return (height, width, channels) of the maps that `GradCam` sums, and an iterator over them, float16 per image.
-
-    They are computed batch by batch, so that memory does not grow with the number of images.
-    """
+    """Return (height, width, channels) of the maps that `GradCam` sums, and an iterator over them, float16 an image."""
     features = last_features(network)
     model = keras.Model(network.input, [features, network.get_layer(EMBEDDING).output])
     batch_size = min(BATCH, len(images))
@@ -111,10 +104,7 @@ def _weights_of_maps(kernel: np.ndarray, positions: int) -> np.ndarray:
 
 
 def last_features(network: keras.Model) -> Any:
-    """Return the feature maps before the last pooling, the finest in which the head is linear up to pooling.
-
-    For an average of networks these are the maps of all, concatenated.
-    """
+    """Return the feature maps before the last pooling; of an average of networks the maps of all, concatenated."""
     return _before_pooling(network, network.get_layer(EMBEDDING).input)
 
 

@@ -1,7 +1,5 @@
 """The pixels of a case as models see them, made the same way for training and for serving."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +12,8 @@ from PIL import Image
 from lesion_fusion.imaging.parameters import ImageInput, MaskSelection, WithoutMask
 from lesion_fusion.imaging.png import GrayImage, Mask
 
+# Shortest edge of a crop in source pixels: a mask of a single pixel still gets surroundings.
 MIN_SIDE = 16.0
-"""Shortest edge of a crop in source pixels: a mask of a single pixel still gets surroundings."""
-
 # Images reduced at a time, so that memory does not grow with their number.
 _CHUNK = 256
 
@@ -26,18 +23,10 @@ def lesion_image(
 ) -> npt.NDArray[np.uint8]:
     """Return a case's input to a network, uint8 of `parameters.shape`; `ImageInput` describes the variants.
 
-    Proportions are kept, except in "masked_full". Without a mask a crop is the central square of the image, and the
-    mask channel is 0. Beyond the image all is 0, like the scanner's own border: mirrored tissue would repeat the
-    lesion.
-
-    Args:
-        image: uint8 (height, width).
-        tumor: mask of the classified lesion, bool (height, width); None for a normal case.
-        others: masks of further structures (cysts, an implant).
-        parameters: which input.
-
-    Raises:
-        ValueError: a mask of another size than its image.
+    `image` is uint8 (height, width), `tumor` the classified lesion's mask, bool (height, width) or None, `others` the
+    masks of further structures. Proportions are kept, except in "masked_full". Without a mask a crop is the central
+    square of the image, and the mask channel is 0. Beyond the image all is 0, like the scanner's own border: mirrored
+    tissue would repeat the lesion. Raises ValueError for a mask of another size than its image.
     """
     masks = _select(tumor, others, parameters.masks)
     if any(mask.shape != image.shape for mask in masks):

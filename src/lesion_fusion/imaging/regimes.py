@@ -1,7 +1,5 @@
 """Three ways to train a network on a fold: from scratch, the head on frozen features, then the upper blocks too."""
 
-from __future__ import annotations
-
 import logging
 from typing import Protocol
 
@@ -46,10 +44,7 @@ def backbone_features(network: keras.Model, images: Rows, batch_size: int) -> np
 
 
 def features_of(backbone: str, weights: str, images: Rows) -> np.ndarray:
-    """Return float32 (n, d): the features of all images under a backbone that no training changes.
-
-    Arguments as `networks.build_network`. The features depend on no seed.
-    """
+    """Return float32 (n, d): the features of all images under a backbone that no training changes, nor any seed."""
     height, width, channels = images.shape[1:]
     return backbone_features(build_network(backbone, (height, width, channels), 2, weights), images, BATCH)
 

@@ -1,7 +1,5 @@
 """Repeated training of one network: built and traced once, every training from the same start."""
 
-from __future__ import annotations
-
 import logging
 import math
 import time
@@ -20,11 +18,9 @@ from lesion_fusion.imaging.parameters import NetworkParameters
 
 logger = logging.getLogger(__name__)
 
-STATISTICS_IMAGES = 64
-"""Enough for the mean and variance of a channel in batch normalisation."""
-
+STATISTICS_IMAGES = 64  # enough for the mean and variance of a channel in batch normalisation
+# In one forward pass, or a training batch where that is more: the pass keeps every layer's output until its end.
 STATISTICS_PIXELS = 2**18
-"""In one forward pass, or a training batch where that is more: the pass keeps every layer's output until its end."""
 
 
 class TrainingDivergedError(UserError, RuntimeError):
@@ -35,11 +31,9 @@ class TrainingDivergedError(UserError, RuntimeError):
 class Training:
     """Result of one training run.
 
-    Attributes:
-        weights: of the network, at the best epoch (the last one where nothing was held out, or where it is kept).
-        history: per epoch: epoch (from 1), learning_rate, loss, accuracy, auroc of the training part and, where
-            there is a validation part, val_loss, val_accuracy, val_auroc.
-        best_epoch: from 1; the one with the lowest validation loss, or the last.
+    `best_epoch`, from 1, has the lowest validation loss; it is the last one where nothing was held out or where the
+    last is kept. `weights` are the network's at that epoch. `history` has per epoch: epoch, learning_rate, loss,
+    accuracy, auroc of the training part and, where there is a validation part, val_loss, val_accuracy, val_auroc.
     """
 
     weights: list[np.ndarray]
@@ -51,13 +45,10 @@ class Training:
 class Task:
     """One training run.
 
-    Attributes:
-        name: for the log and for errors, e.g. "DenseNet121, sgd, fold 2 of 5".
-        training: positions of the rows to learn from.
-        validation: positions of the rows to stop on, none of them in `training`; None trains to the end.
-        seed: of order, augmentation and dropout.
-        epochs: number of epochs, along the schedule of the parameters' epochs; None: the parameters'.
-        epochs_after: epochs still to come at most when this run is over, for the log.
+    `name` is for the log and for errors, e.g. "DenseNet121, sgd, fold 2 of 5". `training` and `validation` are
+    positions of the rows to learn from and to stop on; None trains to the end. `seed` is that of order, augmentation
+    and dropout. `epochs` run along the schedule of the parameters' epochs; None: the parameters'. `epochs_after` are
+    the epochs still to come at most when this run is over, for the log.
     """
 
     name: str
@@ -72,11 +63,8 @@ class Trainer:
     """A compiled network that every training starts from the same initial weights.
 
     Tracing a large network costs as much as several epochs; here it happens once. Each training restores the initial
-    weights, a fresh optimizer and the random state of its own seed: it does not depend on those before it.
-
-    Args:
-        network: from inputs to class probabilities, with layers named `networks.EMBEDDING` and `networks.HEAD`.
-        parameters: optimizer, schedule, batch size and so on.
+    weights, a fresh optimizer and the random state of its own seed: it does not depend on those before it. The network
+    maps inputs to class probabilities and has layers named `networks.EMBEDDING` and `networks.HEAD`.
     """
 
     def __init__(self, network: keras.Model, parameters: NetworkParameters) -> None:
@@ -102,13 +90,8 @@ class Trainer:
     def train(self, inputs: Rows, labels: np.ndarray, task: Task) -> Training:
         """Train the network from its start; leave it with the weights that are returned.
 
-        Args:
-            inputs: row i = case i; images of 0 to 255 or features.
-            labels: int (n,), 0 to classes - 1.
-            task: rows, seed and epochs.
-
-        Raises:
-            TrainingDivergedError: the loss is not a number.
+        `inputs` are images of 0 to 255 or features, `labels` int (n,), 0 to classes - 1. Raises TrainingDivergedError
+        where the loss is not a number.
         """
         self._restart(task.seed)
         targets = np.eye(self.classes, dtype="float32")[labels]
@@ -140,11 +123,8 @@ class Trainer:
         self.network.set_weights(self._initial_weights)
         for variable, value in zip(self._model.optimizer.variables, self._initial_optimizer, strict=True):
             variable.assign(value)
-        generators = [
-            layer.seed_generator
-            for layer in [*self._model.layers, *self.network.layers]
-            if getattr(layer, "seed_generator", None) is not None
-        ]
+        found = [getattr(layer, "seed_generator", None) for layer in [*self._model.layers, *self.network.layers]]
+        generators = [generator for generator in found if generator is not None]
         states = np.random.SeedSequence(seed).generate_state(2 * len(generators)).reshape(-1, 2)
         for generator, state in zip(generators, states, strict=True):
             generator.state.assign(state)
@@ -222,9 +202,8 @@ class _Monitor(keras.callbacks.Callback):
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Return loss (log loss), accuracy and auroc (one class against the rest, mean over the classes present)."""
     own = probabilities[np.arange(len(labels)), labels].astype("float64")
-    present = [k for k in range(probabilities.shape[1]) if 0 < np.sum(labels == k) < len(labels)]
-    if not np.isfinite(probabilities).all():
-        present = []
+    classes = range(probabilities.shape[1]) if np.isfinite(probabilities).all() else ()
+    present = [k for k in classes if 0 < np.sum(labels == k) < len(labels)]
     return {
         "loss": float(-np.mean(np.log(np.clip(own, 1e-7, 1.0)))),
         "accuracy": float(np.mean(probabilities.argmax(axis=1) == labels)),
@@ -244,14 +223,12 @@ def case_weights(labels: np.ndarray, training: np.ndarray, balanced: bool) -> np
 def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, batch_size: int, seed: int) -> None:
     """Set the moving statistics of every trainable batch normalisation to those of up to `STATISTICS_IMAGES` rows.
 
-    The moving averages of training mix statistics of earlier weights. In a network of a hundred such layers, a few
-    dozen steps after a random start, they are so far off that a trained network predicts one class for all images. One
-    pass over training images under the present weights corrects this ("precise" batch normalisation; Wu and Johnson,
-    Rethinking "Batch" in BatchNorm, 2021, arXiv:2105.07576, section 3). `inputs` are not augmented; passes of equal
-    size are averaged.
+    The moving averages mix statistics of earlier weights: a few dozen steps after a random start, a network of a
+    hundred such layers predicts one class for all images. One pass over training images under the present weights
+    corrects this ("precise" batch normalisation; Wu and Johnson, Rethinking "Batch" in BatchNorm, 2021,
+    arXiv:2105.07576, section 3). `inputs` are not augmented; passes of equal size are averaged.
     """
-    normalisations = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    layers = [layer for layer in normalisations if layer.trainable]
+    layers = [one for one in network.layers if isinstance(one, keras.layers.BatchNormalization) and one.trainable]
     if not layers:
         return
     chosen = np.random.default_rng(seed).permutation(rows)[:STATISTICS_IMAGES]
@@ -267,10 +244,9 @@ def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, b
 
 
 def make_deterministic() -> None:
-    """Switch the backend to deterministic operations; Keras itself has no such switch.
+    """Switch the backend to deterministic operations; JAX is deterministic on a processor, with XLA_FLAGS on a GPU.
 
-    TensorFlow and PyTorch have one for the process; PyTorch warns where an operation has no such form. JAX is
-    deterministic on a processor and takes XLA_FLAGS on a GPU.
+    PyTorch warns where an operation has no such form.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":

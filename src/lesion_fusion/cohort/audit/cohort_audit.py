@@ -1,7 +1,5 @@
 """The whole audit as plain JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,8 +38,8 @@ def audit(
         "missingness": record.missingness_table(cases, parameters.confidence),
         "verification": record.verification_table(cases),
         "categories": record.category_table(cases),
-        "duplicates": images.pair_table(within),
-        "duplicates_between_cohorts": images.pair_table(between),
+        "duplicates": pd.DataFrame(within, columns=list(images.Pair._fields)),
+        "duplicates_between_cohorts": pd.DataFrame(between, columns=list(images.Pair._fields)),
         "mask_sizes": masks.size_table(mask_table),
         "acquisition": acquisition.acquisition_table(cases, parameters, study.seed),
     }
@@ -57,6 +55,7 @@ def audit(
         *participants.normal_findings(cases, study),
     ]
     findings.sort(key=lambda found: (found.number, found.subjects))
+    explained = [(found, parameters.reason(found)) for found in findings]
     return {
         "cohort": study.cohort,
         "target": study.target,
@@ -64,11 +63,7 @@ def audit(
         "patients": int(cases["patient_id"].nunique()),
         "compared_images": len(compared),
         "alpha": parameters.alpha,
-        "findings": [finding_record(found, parameters.reason(found)) for found in findings],
-        "unexplained": [
-            found.number
-            for found in findings
-            if parameters.reason(found) is None and found.severity is not Severity.INFO
-        ],
+        "findings": [finding_record(found, reason) for found, reason in explained],
+        "unexplained": [one.number for one, why in explained if why is None and one.severity is not Severity.INFO],
         "tables": {name: records(table) for name, table in tables.items()},
     }

@@ -3,8 +3,6 @@
 docs/reference/audit-findings.md explains each finding.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum

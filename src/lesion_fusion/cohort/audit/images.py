@@ -6,13 +6,12 @@ compressed copy has nearly the same hash. A crop moves the places, so an image's
 lost up to a tenth on any side is close to one of them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -54,8 +53,7 @@ class ImageSummary:
     hidden_pixels: int
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Two images: `exact` where every pixel is equal; `distance` is the number of differing bits of their hashes."""
 
     first: str
@@ -132,11 +130,6 @@ def duplicate_pairs(images: Sequence[ImageSummary], others: Sequence[ImageSummar
         Pair(left[i].name, right[j].name, left[i].digest == right[j].digest, distance)
         for (i, j), distance in sorted(nearest.items())
     ]
-
-
-def pair_table(pairs: Sequence[Pair]) -> pd.DataFrame:
-    """Return first, second, exact, distance."""
-    return pd.DataFrame(pairs, columns=["first", "second", "exact", "distance"])
 
 
 def duplicate_findings(cases: pd.DataFrame, within: Sequence[Pair], between: Sequence[Pair]) -> Iterator[Finding]:

@@ -1,10 +1,7 @@
 """Masks that are valid files but doubtful outlines of a lesion."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,11 +13,9 @@ from lesion_fusion.cohort.audit.record import associate, one_case_per_patient
 
 Mask = NDArray[np.bool_]
 Kind = Literal["tumor", "other"]
-_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
 
-@dataclass(frozen=True)
-class MaskSummary:
+class MaskSummary(NamedTuple):
     """The audit's summary of a mask.
 
     `share`: of the image. `parts`: connected parts (eight neighbours). `overlap`: its share inside the lesion's mask.
@@ -37,21 +32,15 @@ class MaskSummary:
 
 def summarise_mask(case_id: str, file: str, kind: Kind, mask: Mask, tumor: Mask | None) -> MaskSummary:
     """Return the summary of `mask`, bool (height, width); `tumor` is the mask of the case's lesion, if any."""
-    edges = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
-    return MaskSummary(
-        case_id=case_id,
-        file=file,
-        kind=kind,
-        share=float(mask.mean()),
-        parts=int(ndimage.label(mask, _EIGHT_NEIGHBOURS)[1]),
-        touches_border=any(bool(edge.any()) for edge in edges),
-        overlap=0.0 if tumor is None else float(tumor[mask].mean()),
-    )
+    parts = int(ndimage.label(mask, np.ones((3, 3), dtype=int))[1])
+    touches_border = any(bool(edge.any()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    overlap = 0.0 if tumor is None else float(tumor[mask].mean())
+    return MaskSummary(case_id, file, kind, float(mask.mean()), parts, touches_border, overlap)
 
 
 def mask_table(masks: Sequence[MaskSummary]) -> pd.DataFrame:
     """Return the fields of `MaskSummary` as columns, one row per mask."""
-    return pd.DataFrame(masks, columns=[field.name for field in fields(MaskSummary)])
+    return pd.DataFrame(masks, columns=list(MaskSummary._fields))
 
 
 def size_table(masks: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +62,9 @@ def mask_findings(cases: pd.DataFrame, masks: pd.DataFrame, parameters: CohortAu
     yield from _listed("LF404", large_masks, f"over {large} of the image", "share", "{:.0%}".format)
     yield from _listed("LF405", large_others, f"over {large} of the image", "share", "{:.0%}".format)
     yield from _other_masks_by_class(cases, parameters)
-    yield from _listed("LF407", overlapping, "overlapping the lesion", "overlap", _share_inside)
+    yield from _listed(
+        "LF407", overlapping, "overlapping the lesion", "overlap", lambda share: f"{percent(share)} of it inside"
+    )
 
 
 def _listed(
@@ -83,13 +74,8 @@ def _listed(
         return
     details = [f" ({wording(value)})" for value in masks[column]] if column else [""] * len(masks)
     files = [f"{file}{detail}" for file, detail in zip(masks["file"], details, strict=True)]
-    yield finding(
-        number, f"{counted(len(masks), 'mask')} {what}: {named(files)}.", cases=list(masks["case_id"].unique())
-    )
-
-
-def _share_inside(overlap: float) -> str:
-    return f"{percent(overlap)} of it inside"
+    sentence = f"{counted(len(masks), 'mask')} {what}: {named(files)}."
+    yield finding(number, sentence, cases=list(masks["case_id"].unique()))
 
 
 def _other_masks_by_class(cases: pd.DataFrame, parameters: CohortAudit) -> Iterator[Finding]:

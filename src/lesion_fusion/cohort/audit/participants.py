@@ -1,7 +1,5 @@
 """Participants: the flow from the table's rows to the study, classes, ages, BI-RADS categories and normal cases."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -9,8 +9,6 @@ for ultrasound based breast lesion analysis", Scientific Data 11, 148 (2024), do
 as consistent as in the published table.
 """
 
-from __future__ import annotations
-
 Counts = dict[str, tuple[int, ...]]
 
 MISSING = "not available"
