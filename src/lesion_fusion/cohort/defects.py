@@ -15,10 +15,7 @@ _SHOWN_PER_KIND = 20
 
 @dataclass(frozen=True)
 class Defect:
-    """One defect of a cell or a file; `kind` groups defects with one cause.
-
-    `row` is the row of the spreadsheet, whose header is row 1. `case_id` is empty where the whole table is concerned.
-    """
+    """One defect of a cell or file; `row` as in the spreadsheet (header: 1), `case_id` empty for the whole table."""
 
     kind: str
     problem: str
@@ -74,8 +71,8 @@ def assemble_cases(
 ) -> pd.DataFrame:
     """Return `cases`: the record with image_width and image_height, sorted by case_id.
 
-    With `on_defect` "stop" any defect raises `CohortError`. With "exclude" the cases with a defect are left out; a
-    defect of the whole table still raises, and so does a cohort without any case left.
+    `on_defect` "stop" raises `CohortError` for any defect; "exclude" leaves out the cases with one, but still raises
+    for a defect of the whole table and for a cohort without any case left.
     """
     if any(not defect.case_id for defect in defects) or (defects and on_defect == "stop"):
         raise CohortError(defects)

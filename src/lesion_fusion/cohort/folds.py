@@ -17,11 +17,10 @@ def derived_seed(seed: int, *path: int) -> int:
 
 
 def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> pd.DataFrame:
-    """Return `folds`: case_id, repeat, fold, one row per case and repeat.
+    """Return `folds`: case_id, repeat, fold, one row per case and repeat; the order of the rows of `cases` does not matter.
 
-    `cases` has case_id, patient_id, label; the order of its rows does not matter. A case is tested in its fold. All
-    images of a patient are in one fold, and the classes are spread evenly. Raises SmallCohortError where a class has
-    fewer patients than there are folds.
+    All images of a patient are in one fold, and the classes are spread evenly. Raises SmallCohortError where a class
+    has fewer patients than there are folds.
     """
     cases = cases.sort_values("case_id", ignore_index=True)
     patients = cases.groupby("label")["patient_id"].nunique()
@@ -47,10 +46,7 @@ def fold_numbers(labels: Sequence[Any], groups: Sequence[Any], n_folds: int, see
 
 
 def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return (training, test) positions of stratified, patient-grouped folds inside a training fold.
-
-    There are fewer folds than `n_folds` where a class has fewer patients, but at least two.
-    """
+    """Return (training, test) positions of grouped folds: 2 to `n_folds`, not more than a class has patients."""
     fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
     splitter = StratifiedGroupKFold(max(2, min(n_folds, fewest)), shuffle=True, random_state=seed)
     return list(splitter.split(np.zeros(len(labels)), labels, groups))

@@ -51,8 +51,7 @@ def _renamed(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 def read_breast_lesions_usg(table: pd.DataFrame) -> pd.DataFrame:
     """Read the sheet of Breast-Lesions-USG (Pawłowska et al. 2024, doi:10.7937/9WKK-Q141), all cells as text.
 
-    Case 7 becomes `case007`. Each case is one patient, unless the table has a column Patient_ID. The published pixel
-    size is in centimetres.
+    Case 7 becomes `case007`, its own patient unless there is a column Patient_ID. The pixel size comes in centimetres.
     """
     patient = {"Patient_ID": "patient_id"} if "Patient_ID" in table else {}
     cases = _renamed(table, {**BREAST_LESIONS_USG_COLUMNS, **patient})
@@ -66,10 +65,7 @@ def read_breast_lesions_usg(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_bus_bra(table: pd.DataFrame) -> pd.DataFrame:
-    """Read the table of BUS-BRA (Gómez-Flores et al. 2024, doi:10.1002/mp.16812): images and masks, no record.
-
-    `Case` is the patient, with one to four images each. Each image shows a lesion confirmed by biopsy or surgery.
-    """
+    """Read the table of BUS-BRA (Gómez-Flores et al. 2024, doi:10.1002/mp.16812); `Case` is the patient."""
     cases = _renamed(table, BUS_BRA_COLUMNS)
     identifier = cases["case_id"].astype("str")
     cases["image_file"] = identifier + ".png"

@@ -35,10 +35,9 @@ _SYNONYMS: Mapping[str, Mapping[str, str]] = {
 
 
 def canonical_cell(cell: object, column: Column) -> str | None:
-    """Return the canonical text of a published cell of a categorical or text column; None where it is missing.
+    """Return the canonical text of a published or canonical cell of a category or text; None where it is missing.
 
-    Published and canonical wordings give the same result, so a request to the served model may use either. A wording
-    without a category comes back as its slug, for the caller to check.
+    A wording without a category comes back as its slug, for the caller to check.
     """
     text = "" if cell is None or cell != cell else str(cell).strip()
     if _slug(text) in _MISSING:
@@ -79,10 +78,9 @@ def parse_number(cell: object, column: Column) -> tuple[float | None, str]:
 
 
 def parse_record(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[Defect]]:
-    """Return the record columns of `cases` and the defects of a reader's table.
+    """Return the record columns of `cases`, sorted by case_id, and the defects of a reader's table.
 
-    `raw` has some columns of `cases` and `row`; the columns it lacks are NA in the result. The result is sorted by
-    case_id; numbers are float64, the rest text, without image_width and image_height. Cells with a defect are NA.
+    Columns that `raw` lacks and cells with a defect are NA; numbers are float64, the rest text.
     """
     defects: list[Defect] = []
     identifiers = [canonical_cell(cell, COLUMN["case_id"]) or "" for cell in raw["case_id"]]

@@ -38,11 +38,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of `cases`.
-
-    `categories` lists the values a cell may hold besides NA, in rank order where `kind` is ordered; empty: any text.
-    `low` and `high` bound a number, both included. A `required` column holds no NA.
-    """
+    """One column of `cases`: its categories besides NA (none: any text), or the bounds of a number, both included."""
 
     name: str
     role: Role
@@ -125,26 +121,22 @@ def columns_with_role(*roles: Role) -> tuple[Column, ...]:
 
 
 def predictor_columns(roles: Sequence[str], outcome_columns: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the names of the columns that models may see, in the table's order.
+    """Return the names of the columns that models may see, in the table's order; `roles` are some of `MAY_PREDICT`.
 
-    `roles` are some of `metadata`, `descriptors`, `assessment`. `outcome_columns` are columns of role outcome to allow
-    all the same: only the protocol that reproduces the published study may give any, and never the target itself.
-    Raises `ForbiddenPredictorError` with columns, roles and reasons.
+    `outcome_columns` are allowed all the same: only the protocol that reproduces the published study may give any, and
+    never the target itself. Raises `ForbiddenPredictorError` with columns, roles and reasons.
     """
-    unknown = [role for role in roles if role not in set(Role)]
+    unknown = ", ".join(role for role in roles if role not in set(Role))
     if unknown:
-        raise ForbiddenPredictorError(
-            f"No role is called {', '.join(unknown)}; predictors may be: {', '.join(MAY_PREDICT)}."
-        )
+        raise ForbiddenPredictorError(f"No role is called {unknown}; predictors may be: {', '.join(MAY_PREDICT)}.")
     forbidden = [Role(role) for role in roles if role not in MAY_PREDICT]
     if forbidden:
         reasons = "; ".join(
             f"{', '.join(column.name for column in columns_with_role(role))} ({role.value}): {REASONS[role]}"
             for role in forbidden
         )
-        raise ForbiddenPredictorError(
-            f"These columns may not predict: {reasons}. Predictors may be: {', '.join(MAY_PREDICT)}."
-        )
+        allowed = ", ".join(MAY_PREDICT)
+        raise ForbiddenPredictorError(f"These columns may not predict: {reasons}. Predictors may be: {allowed}.")
     not_outcome = [name for name in outcome_columns if name not in COLUMN or COLUMN[name].role is not Role.OUTCOME]
     if not_outcome or "classification" in outcome_columns:
         raise ForbiddenPredictorError(
@@ -158,7 +150,7 @@ def assert_no_leak(columns: Collection[str], protocol: str) -> None:
     """Raise `ForbiddenPredictorError` if a feature table holds a column of `cases` that may not predict.
 
     This is the last check before a model is fitted, on the data itself, whatever the configuration says. Only the
-    protocol `paper`, which reproduces the published study, may use outcome columns.
+    protocol `paper` may use outcome columns.
     """
     leaks = [
         f"{name} ({COLUMN[name].role.value}): {REASONS[COLUMN[name].role]}"

@@ -18,10 +18,7 @@ def heat_map(class_map: np.ndarray, size: int) -> np.ndarray:
 
 
 def share_inside(heat: np.ndarray, mask: np.ndarray) -> float:
-    """Return the share of the heat (size, size), 0 or more, where the mask is; NaN where there is no heat.
-
-    `mask`: uint8 (size, size), 0 to 255, how much of each pixel is lesion.
-    """
+    """Return the share of the heat (size, size) in the mask (uint8, 255: all lesion); NaN where there is no heat."""
     total = float(heat.sum(dtype="float64"))
     return float((heat * (mask / 255.0)).sum(dtype="float64")) / total if total > 0 else np.nan
 

@@ -29,10 +29,7 @@ class Inspection:
 def read_cases(
     cases: pd.DataFrame, raw_images: Files, raw_masks: Files
 ) -> Iterator[tuple[GrayImage, Mask | None, list[Mask]]]:
-    """Yield image, tumour mask (None without one) and other masks, case by case in the order of `cases`.
-
-    `cases` needs image_file, tumor_mask_file, other_mask_files. Raises `ImageDefect` for a file that can't be used.
-    """
+    """Yield image, tumour mask (None without one) and other masks, case by case; `ImageDefect` for a file of no use."""
     for case, masks in zip(records(cases), read_masks(cases, raw_masks), strict=True):
         yield decode_image(raw_images[case["image_file"]](), case["image_file"]), *masks
 
@@ -47,8 +44,7 @@ def read_masks(cases: pd.DataFrame, raw_masks: Files) -> Iterator[tuple[Mask | N
 def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspection:
     """Decode every file that `cases` names and report all that is wrong, in one pass.
 
-    `cases` needs case_id, image_file, tumor_mask_file, other_mask_files, classification. A lesion without a tumour mask
-    is a defect; a normal case has none.
+    A lesion without a tumour mask is a defect; a normal case has none.
     """
     sizes, defects = [], []
     digest = hashlib.sha256()

@@ -33,10 +33,7 @@ class FoldResult:
 
 
 def inner_split(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (training, validation) positions: about `share` of the cases for validation, stratified, grouped.
-
-    Raises SmallCohortError where a class has one group only.
-    """
+    """Return (training, validation) positions, stratified, grouped; SmallCohortError where a class has one group."""
     fewest, scarce = min((len(np.unique(groups[labels == label])), int(label)) for label in np.unique(labels))
     if fewest < 2:
         raise SmallCohortError(
@@ -49,10 +46,7 @@ def inner_split(labels: np.ndarray, groups: np.ndarray, share: float, seed: int)
 
 
 def held_out_folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Return int (n,), the fold that each case is held out in; stratified by label, a group in one fold.
-
-    Raises SmallCohortError where a class has fewer groups than there are folds, or there is one class.
-    """
+    """Return int (n,), each case's held-out fold, stratified, grouped; SmallCohortError for too few groups."""
     counts = [len(np.unique(groups[labels == label])) for label in np.unique(labels)]
     if len(counts) < 2 or min(counts) < folds:
         raise SmallCohortError(

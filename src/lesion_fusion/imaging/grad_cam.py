@@ -18,16 +18,12 @@ class GradCam:
 
     Source: Selvaraju R. R. et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization,
     ICCV 2017, doi:10.1109/ICCV.2017.74. A class's map is sum over k of a_k A_k, where A_k is the k-th feature map of
-    the last convolution and a_k the mean over its positions of the gradient of the class's score.
+    the last convolution, of h x w positions, and a_k the mean over them of the gradient of the class's score.
 
-    The gradient is known in closed form. Between A, of h x w positions, and the score lie pooling, global average
-    pooling and one dense layer of kernel W: the score is linear in the pooled features, and pooling passes each
-    gradient to positions of A without loss. So the gradients at the positions of A_k sum to W_kc, and
-    a_k = W_kc / (h w): the class activation map of Zhou et al. (CVPR 2016, doi:10.1109/CVPR.2016.319), by one forward
-    pass on any backend.
-
-    The score is the logit of the class minus the mean of all classes' logits, as a common part changes no probability
-    of a softmax. With two classes it is half the log odds, and one map is the other with its sign changed.
+    The score is linear in the pooled features, and pooling passes each gradient on without loss, so that a_k = W_kc /
+    (h w) with the head's kernel W: the class activation map of Zhou et al. (CVPR 2016, doi:10.1109/CVPR.2016.319), by
+    one forward pass on any backend. The score is the logit of the class minus the mean of all classes' logits, as a
+    common part changes no probability of a softmax. With two classes one map is the other with its sign changed.
     """
 
     def __init__(self, network: keras.Model) -> None:
@@ -38,11 +34,7 @@ class GradCam:
         self._model = keras.Model(network.input, [self._maps(features), network.output])
 
     def maps(self, images: Rows, rows: np.ndarray, batch_size: int = BATCH) -> np.ndarray:
-        """Return float32 (m, h, w, classes) of the images at `rows`, h and w those of the last feature maps.
-
-        `images`: uint8 (n, height, width, channels), 0 to 255. Values above 0 speak for the class, below against it;
-        Grad-CAM draws the positive ones.
-        """
+        """Return float32 (m, h, w, classes) of the images at `rows`; values above 0 speak for the class."""
         kernel, _ = self._network.get_layer(HEAD).get_weights()
         _, height, width, _ = self._model.outputs[0].shape
         self._maps.set_weights([_weights_of_maps(kernel, height * width)[None, None]])
@@ -50,10 +42,7 @@ class GradCam:
 
 
 def maps_out_of_fold(network: keras.Model, images: Rows, folds: Sequence[FoldResult]) -> np.ndarray:
-    """Return float32 (n, h, w, classes): each case's maps under the network that did not see it; all folds of a repeat.
-
-    The network keeps its own weights.
-    """
+    """Return float32 (n, h, w, classes): each case's maps under the network that tested it; all folds of one repeat."""
     kept = network.get_weights()
     grad_cam = GradCam(network)
     # One size of batch for all folds: one trace.
@@ -87,12 +76,10 @@ def feature_maps(network: keras.Model, images: Rows) -> tuple[tuple[int, int, in
 
 def maps_of_heads(maps: np.ndarray, folds: Sequence[FoldResult]) -> np.ndarray:
     """Return the result of `maps_out_of_fold` for folds that trained heads alone, from `feature_maps` (n, h, w, d)."""
-    count, height, width, _ = maps.shape
-    classes = folds[0].weights[0].shape[1]
-    found = np.empty((count, height, width, classes), dtype="float32")
+    _, height, width, _ = maps.shape
+    found = np.empty((*maps.shape[:3], folds[0].weights[0].shape[1]), dtype="float32")
     for result in folds:
-        kernel, _ = result.weights
-        weights = _weights_of_maps(kernel, height * width)
+        weights = _weights_of_maps(result.weights[0], height * width)
         for case in result.test:
             found[case] = maps[case].astype("float32") @ weights
     return found

@@ -1,6 +1,6 @@
-"""Import Keras and its backend once, without the notes that TensorFlow's native code prints while it loads.
+"""Import Keras and its backend once, before the first `import keras`, without the notes that TensorFlow prints.
 
-Import this module before the first `import keras`. On JAX each of several devices takes its share of every batch.
+On JAX each of several devices takes its share of every training batch.
 """
 
 import math

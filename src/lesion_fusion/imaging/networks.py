@@ -104,10 +104,9 @@ def restore(network: keras.Model, weights: list[np.ndarray]) -> None:
 def average_of(networks: Sequence[keras.Model], backbone: str, dropout: float = 0.0) -> keras.Model:
     """Return the network whose logits are the mean of the networks' logits; it copies their weights.
 
-    The mean of several networks depends less on their random starts than one network does, and is right more often
-    (Lakshminarayanan B. et al., Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS
-    2017, arXiv:1612.01474). As the head is linear, the mean is one head over all embeddings, so that the average is
-    saved, explained, tuned and served like one network. All are of one backbone, input shape and number of classes.
+    The mean of several networks depends less on their random starts, and is right more often (Lakshminarayanan B. et
+    al., Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS 2017, arXiv:1612.01474). As
+    the head is linear, it is one head over all embeddings, saved, explained, tuned and served like one network.
     """
     first = networks[0]
     if len(networks) == 1:
@@ -136,10 +135,7 @@ def predict_and_embed(
 def input_preprocessing(
     preprocess_input: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
-    """Return (order, scale, offset) of a `preprocess_input`: it gives scale[i] * channel order[i] + offset[i].
-
-    All families of `keras.applications` preprocess like this: rescaling, standardising, RGB to BGR, nothing.
-    """
+    """Return (order, scale, offset): a `preprocess_input` of Keras gives scale[i] * channel order[i] + offset[i]."""
     offset = preprocess_input(np.zeros((1, 1, 1, 3), dtype="float32"))[0, 0, 0]
     pure = 255.0 * np.eye(3, dtype="float32").reshape(3, 1, 1, 3)
     response = (preprocess_input(pure)[:, 0, 0, :] - offset) / 255.0

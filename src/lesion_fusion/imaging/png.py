@@ -86,11 +86,7 @@ def check_same_size(image: GrayImage, mask: Mask, name: str) -> None:
 
 
 def _open(data: bytes, name: str) -> Image.Image:
-    """Return the decoded picture; any broken file raises `ImageDefect`.
-
-    Size, completeness and number of frames are checked before Pillow decodes the data: it never meets a decompression
-    bomb and prints no warning.
-    """
+    """Return the decoded picture; the checks before Pillow decodes it keep out decompression bombs and warnings."""
     if not data:
         raise ImageDefect(name, "the file is empty", _EXPORT_AGAIN)
     if not data.startswith(_SIGNATURE):

@@ -79,10 +79,7 @@ class OnFeatures:
 
 
 class OnImages:
-    """The network learns on images: every layer that is not held, from its present weights.
-
-    With a `head`, a new head learns on frozen features before each training, which starts from it.
-    """
+    """Trains the layers not held on images; with a `head`, each training starts from a new one on frozen features."""
 
     def __init__(
         self, network: keras.Model, images: Rows, parameters: NetworkParameters, head: OnFeatures | None = None
@@ -102,10 +99,7 @@ class OnImages:
 
 
 def freeze_lower_blocks(network: keras.Model, unfrozen_share: float) -> None:
-    """Leave the top share of the backbone's layers with weights, and the head, trainable.
-
-    Batch normalisation keeps its statistics and weights throughout: batches of a small cohort would spoil them.
-    """
+    """Leave the backbone's top share of layers trainable, but no batch normalisation: small cohorts would spoil it."""
     layers = [layer for layer in backbone_of(network).layers if layer.weights]
     frozen = round((1 - unfrozen_share) * len(layers))
     for position, layer in enumerate(layers):

@@ -29,11 +29,10 @@ class TrainingDivergedError(UserError, RuntimeError):
 
 @dataclass(frozen=True)
 class Training:
-    """Result of one training run.
+    """Result of one training run: `weights` at `best_epoch`, from 1, that of the lowest validation loss or the last.
 
-    `best_epoch`, from 1, has the lowest validation loss; it is the last one where nothing was held out or where the
-    last is kept. `weights` are the network's at that epoch. `history` has per epoch: epoch, learning_rate, loss,
-    accuracy, auroc of the training part and, where there is a validation part, val_loss, val_accuracy, val_auroc.
+    `history` has per epoch: epoch, learning_rate, loss, accuracy, auroc of the training part and, where there is a
+    validation part, val_loss, val_accuracy, val_auroc.
     """
 
     weights: list[np.ndarray]
@@ -43,12 +42,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Task:
-    """One training run.
+    """One training run, `name` for the log and for errors, e.g. "DenseNet121, sgd, fold 2 of 5".
 
-    `name` is for the log and for errors, e.g. "DenseNet121, sgd, fold 2 of 5". `training` and `validation` are
-    positions of the rows to learn from and to stop on; None trains to the end. `seed` is that of order, augmentation
-    and dropout. `epochs` run along the schedule of the parameters' epochs; None: the parameters'. `epochs_after` are
-    the epochs still to come at most when this run is over, for the log.
+    `training` and `validation` are positions of the rows to learn from and to stop on; None trains to the end. `epochs`
+    run along the schedule of the parameters' epochs; None: the parameters'. `epochs_after` are the epochs still to come
+    at most when this run is over, for the log.
     """
 
     name: str
@@ -60,11 +58,10 @@ class Task:
 
 
 class Trainer:
-    """A compiled network that every training starts from the same initial weights.
+    """A compiled network that every training starts from the same initial weights; its layers are named as in `networks`.
 
     Tracing a large network costs as much as several epochs; here it happens once. Each training restores the initial
-    weights, a fresh optimizer and the random state of its own seed: it does not depend on those before it. The network
-    maps inputs to class probabilities and has layers named `networks.EMBEDDING` and `networks.HEAD`.
+    weights, a fresh optimizer and the random state of its own seed: it does not depend on those before it.
     """
 
     def __init__(self, network: keras.Model, parameters: NetworkParameters) -> None:
@@ -74,13 +71,11 @@ class Trainer:
         self.classes = int(network.output.shape[-1])
         inputs = keras.tree.map_structure(lambda part: keras.Input(part.shape[1:]), network.input)
         self._model = keras.Model(inputs, network(keras.tree.map_structure(self._augmented, inputs)))
+        auroc = keras.metrics.AUC(multi_label=True, num_labels=self.classes, name="auroc")
         self._model.compile(
             optimizer=_optimizer(parameters),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=parameters.label_smoothing),
-            metrics=[
-                keras.metrics.CategoricalAccuracy(name="accuracy"),
-                keras.metrics.AUC(multi_label=True, num_labels=self.classes, name="auroc"),
-            ],
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy"), auroc],
             jit_compile=keras.backend.backend() == "jax",
         )
         self._model.optimizer.build(self._model.trainable_variables)
@@ -88,11 +83,7 @@ class Trainer:
         self._initial_optimizer = [keras.ops.convert_to_numpy(variable) for variable in self._model.optimizer.variables]
 
     def train(self, inputs: Rows, labels: np.ndarray, task: Task) -> Training:
-        """Train the network from its start; leave it with the weights that are returned.
-
-        `inputs` are images of 0 to 255 or features, `labels` int (n,), 0 to classes - 1. Raises TrainingDivergedError
-        where the loss is not a number.
-        """
+        """Train the network from its start, on images or features; leave it with the weights that are returned."""
         self._restart(task.seed)
         targets = np.eye(self.classes, dtype="float32")[labels]
         weights = case_weights(labels, task.training, self.parameters.class_weights)
@@ -114,7 +105,6 @@ class Trainer:
         self._initial_weights = self.network.get_weights()
 
     def _augmented(self, inputs: Any) -> Any:
-        """Return random views of images; features pass unchanged."""
         if inputs.ndim != 4 or self.parameters.augmentation == 0:
             return inputs
         return Augmentation(self.parameters.augmentation, seed=0)(inputs)
@@ -144,8 +134,7 @@ class _Monitor(keras.callbacks.Callback):
         self._began = time.perf_counter()
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        # On PyTorch a dropout layer without a seed draws from the process' generator, as does the earlier pass that
-        # infers shapes.
+        # On PyTorch a dropout layer without a seed draws from the process' generator.
         keras.utils.set_random_seed(self._task.seed)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
@@ -192,9 +181,8 @@ class _Monitor(keras.callbacks.Callback):
     def _log(self, record: dict[str, float]) -> None:
         done, name = len(self.history), self._task.name
         left = (time.perf_counter() - self._began) / done * (self.epochs - done + self._task.epochs_after)
-        shown = ", ".join(
-            f"{key} {value:.3f}" for key, value in record.items() if key not in ("epoch", "learning_rate")
-        )
+        measured = {key: value for key, value in record.items() if key not in ("epoch", "learning_rate")}
+        shown = ", ".join(f"{key} {value:.3f}" for key, value in measured.items())
         message = "%s, epoch %d of %d: %s; at most %.0f s left"
         logger.info(message, name, done, self.epochs, shown, left, extra={"task": name, "figures": record})
 
@@ -244,10 +232,7 @@ def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, b
 
 
 def make_deterministic() -> None:
-    """Switch the backend to deterministic operations; JAX is deterministic on a processor, with XLA_FLAGS on a GPU.
-
-    PyTorch warns where an operation has no such form.
-    """
+    """Switch TensorFlow or PyTorch to deterministic operations; JAX takes XLA_FLAGS for that, on a GPU."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -260,8 +245,7 @@ def make_deterministic() -> None:
 
 
 def _optimizer(parameters: NetworkParameters) -> keras.optimizers.Optimizer:
-    rate, decay = parameters.initial_learning_rate, parameters.weight_decay or None
-    if parameters.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9, weight_decay=decay)
-    kind = keras.optimizers.Adam if parameters.optimizer == "adam" else keras.optimizers.RMSprop
-    return kind(rate, weight_decay=decay)
+    kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
+    momentum = {"momentum": 0.9} if parameters.optimizer == "sgd" else {}
+    decay = parameters.weight_decay or None
+    return kinds[parameters.optimizer](parameters.initial_learning_rate, weight_decay=decay, **momentum)

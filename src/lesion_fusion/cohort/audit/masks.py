@@ -16,10 +16,7 @@ Kind = Literal["tumor", "other"]
 
 
 class MaskSummary(NamedTuple):
-    """The audit's summary of a mask.
-
-    `share`: of the image. `parts`: connected parts (eight neighbours). `overlap`: its share inside the lesion's mask.
-    """
+    """Summary of a mask: share of the image, parts (eight neighbours), share of it inside the lesion's mask."""
 
     case_id: str
     file: str

@@ -1,7 +1,4 @@
-"""Numbers a radiologist could name: shape, margin, intensity, texture and posterior echoes of one lesion.
-
-Nothing is fitted. `describe` gives every descriptor of one case, and `DESCRIPTORS` defines them.
-"""
+"""Numbers a radiologist could name: shape, margin, intensity, texture and posterior echoes; nothing is fitted."""
 
 from lesion_fusion.imaging.descriptors import echo, shape
 from lesion_fusion.imaging.descriptors.lesion import Descriptor, Group, standardise

@@ -1,6 +1,6 @@
 """Echo: intensity inside the lesion and around it, texture inside and on the rim, and the echo behind the lesion."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage, stats
@@ -57,8 +57,7 @@ DESCRIPTORS: tuple[Descriptor, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class PosteriorBands:
+class PosteriorBands(NamedTuple):
     """Regions of the standard square, bool (SIDE, SIDE)."""
 
     behind: Mask
@@ -68,10 +67,7 @@ class PosteriorBands:
 
 
 def posterior_bands(lesion: Lesion) -> PosteriorBands:
-    """Return the bands that are compared; parts beyond the image are left out.
-
-    Above, behind and behind the sides follow the outline; beside lies at the mean depth of behind.
-    """
+    """Return the bands that are compared; beside lies at the mean depth of behind, the rest follow the outline."""
     mask = lesion.largest
     rows = np.indices(mask.shape)[0]
     across = np.arange(SIDE)

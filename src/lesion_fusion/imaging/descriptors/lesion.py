@@ -1,8 +1,7 @@
 """A lesion at a standard scale and gain, so that descriptors do not depend on scanner or resolution.
 
-The lesion's longer side becomes `LESION_SIDE` pixels in the middle of a square of `SIDE` pixels. Gray values become
-distances from the surroundings' median in units of the square's spread, which cancels the scanner's gain (an offset
-of log-compressed echoes) and dynamic range (a factor).
+The lesion's longer side becomes `LESION_SIDE` pixels in the middle of `SIDE` pixels. Gray values become distances from
+the surroundings' median in units of the square's spread, which cancels the scanner's gain and dynamic range.
 """
 
 import math
@@ -163,8 +162,7 @@ def _polygon_area(points: Floats) -> float:
 def _within_frame(image: GrayImage, square: Square) -> Mask:
     """Return where the square shows tissue: within the image and not in the black border that holds its corners.
 
-    The border of a fan-shaped frame is searched in blocks of pixels, all of them 0 and connected to a corner: faster,
-    and single black pixels of speckle do not connect.
+    The border is searched in blocks of pixels, so that single black pixels of speckle do not connect.
     """
     blocks = image
     for axis, length in enumerate(image.shape):
