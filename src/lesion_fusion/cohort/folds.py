@@ -17,7 +17,7 @@ def derived_seed(seed: int, *path: int) -> int:
 
 
 def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> pd.DataFrame:
-    """Return `folds`: case_id, repeat, fold, one row per case and repeat; the order of the rows of `cases` does not matter.
+    """Return `folds`: case_id, repeat, fold, one row per case and repeat, whatever the order of the rows of `cases`.
 
     All images of a patient are in one fold, and the classes are spread evenly. Raises SmallCohortError where a class
     has fewer patients than there are folds.

@@ -53,9 +53,8 @@ def canonical_cell(cell: object, column: Column) -> str | None:
 
 def unknown_categories(cell: str | None, column: Column) -> tuple[str, ...]:
     """Return the parts of a canonical cell that `column` does not list; none where it lists no categories."""
-    if cell is None or not column.categories:
-        return ()
-    return tuple(part for part in _parts(cell, column) if part not in column.categories)
+    parts = _parts(cell, column) if cell is not None and column.categories else []
+    return tuple(part for part in parts if part not in column.categories)
 
 
 def is_plain_file_name(name: str) -> bool:

@@ -76,10 +76,10 @@ def feature_maps(network: keras.Model, images: Rows) -> tuple[tuple[int, int, in
 
 def maps_of_heads(maps: np.ndarray, folds: Sequence[FoldResult]) -> np.ndarray:
     """Return the result of `maps_out_of_fold` for folds that trained heads alone, from `feature_maps` (n, h, w, d)."""
-    _, height, width, _ = maps.shape
+    positions = maps.shape[1] * maps.shape[2]
     found = np.empty((*maps.shape[:3], folds[0].weights[0].shape[1]), dtype="float32")
     for result in folds:
-        weights = _weights_of_maps(result.weights[0], height * width)
+        weights = _weights_of_maps(result.weights[0], positions)
         for case in result.test:
             found[case] = maps[case].astype("float32") @ weights
     return found

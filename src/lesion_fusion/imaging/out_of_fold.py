@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """All folds of one repeat, in order; `network`, where asked for, is trained on all cases for the median best epoch."""
+    """All folds of one repeat; `network`, where asked for, is trained on all cases for the median best epoch."""
 
     folds: tuple[FoldResult, ...]
     network: keras.Model | None

@@ -58,7 +58,7 @@ class Task:
 
 
 class Trainer:
-    """A compiled network that every training starts from the same initial weights; its layers are named as in `networks`.
+    """A compiled network, its layers named as in `networks`, that every training starts from the same initial weights.
 
     Tracing a large network costs as much as several epochs; here it happens once. Each training restores the initial
     weights, a fresh optimizer and the random state of its own seed: it does not depend on those before it.

@@ -20,15 +20,14 @@ def audit(
     study: Study,
     parameters: CohortAudit,
 ) -> dict[str, Any]:
-    """Return the audit of a cohort as plain JSON: identification, findings, unexplained and tables.
+    """Return the audit of a cohort as plain JSON: identification, findings by number, unexplained ones, tables of rows.
 
-    `excluded` is the table of defects of excluded cases; `compared` summarises another cohort's images (empty: no
-    comparison). Findings are sorted by number; `unexplained` holds the numbers of warnings and errors that
-    `parameters.explained` does not cover. The tables are lists of rows; plots are drawn from them.
+    `excluded` is the table of defects of excluded cases; `compared` summarises another cohort's images (empty: none).
+    `unexplained` holds the numbers of warnings and errors that `parameters.explained` does not cover.
     """
     within = images.duplicate_pairs(image_summaries, image_summaries, parameters.near_duplicate_bits)
     between = images.duplicate_pairs(image_summaries, compared, parameters.near_duplicate_bits)
-    mask_table = masks.mask_table(mask_summaries)
+    mask_table = pd.DataFrame(mask_summaries, columns=list(masks.MaskSummary._fields))
     tables = {
         "flow": participants.flow_table(cases, excluded, study),
         "classes": participants.class_table(cases),

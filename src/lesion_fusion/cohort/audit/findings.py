@@ -29,7 +29,6 @@ class Rule(NamedTuple):
 
 
 _INFO, _WARNING, _ERROR = Severity
-
 RULES: Mapping[str, Rule] = {
     "LF101": Rule(_INFO, "Participants' flow"),
     "LF102": Rule(_WARNING, "Cases excluded for defects"),

@@ -22,7 +22,6 @@ from lesion_fusion.cohort.audit.findings import Finding, Severity, counted, find
 GRID = 12
 BITS = 2 * GRID * GRID
 _THUMBNAIL = 128
-
 # Shares lost at (left, top, right, bottom); the first is the whole image.
 CROPS: tuple[tuple[float, float, float, float], ...] = tuple(
     dict.fromkeys(

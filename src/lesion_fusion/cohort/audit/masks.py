@@ -1,6 +1,6 @@
 """Masks that are valid files but doubtful outlines of a lesion."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -35,11 +35,6 @@ def summarise_mask(case_id: str, file: str, kind: Kind, mask: Mask, tumor: Mask 
     return MaskSummary(case_id, file, kind, float(mask.mean()), parts, touches_border, overlap)
 
 
-def mask_table(masks: Sequence[MaskSummary]) -> pd.DataFrame:
-    """Return the fields of `MaskSummary` as columns, one row per mask."""
-    return pd.DataFrame(masks, columns=list(MaskSummary._fields))
-
-
 def size_table(masks: pd.DataFrame) -> pd.DataFrame:
     """Return kind, masks, smallest, median, largest (shares of the image) per kind of mask."""
     shares = masks.groupby("kind")["share"]
@@ -47,7 +42,7 @@ def size_table(masks: pd.DataFrame) -> pd.DataFrame:
 
 
 def mask_findings(cases: pd.DataFrame, masks: pd.DataFrame, parameters: CohortAudit) -> Iterator[Finding]:
-    """Yield LF401 to LF407 from the table of `mask_table`."""
+    """Yield LF401 to LF407; `masks` has the fields of `MaskSummary` as columns, one row per mask."""
     tumor, other = (masks[masks["kind"] == kind] for kind in ("tumor", "other"))
     tiny, large = percent(parameters.tiny_mask), percent(parameters.large_mask)
     tiny_masks = tumor[tumor["share"] < parameters.tiny_mask]

@@ -37,7 +37,7 @@ def class_table(cases: pd.DataFrame) -> pd.DataFrame:
 
 def age_table(cases: pd.DataFrame) -> pd.DataFrame:
     """Return label, low, high (years, high excluded), patients: per class and band of 5 years; empty without ages."""
-    known = _patients(cases).dropna(subset=["age"])
+    known = cases.drop_duplicates(["patient_id", "classification"]).dropna(subset=["age"])
     rows = []
     if len(known):
         low = (known["age"].min() // AGE_STEP) * AGE_STEP
@@ -52,7 +52,7 @@ def age_table(cases: pd.DataFrame) -> pd.DataFrame:
 
 def age_summary(cases: pd.DataFrame) -> pd.DataFrame:
     """Return label, patients, known (ages), mean, sd, median, lowest, highest, for the classes that occur."""
-    ages = _patients(cases).groupby("classification")["age"]
+    ages = cases.drop_duplicates(["patient_id", "classification"]).groupby("classification")["age"]
     names = {"mean": "mean", "sd": "std", "median": "median", "lowest": "min", "highest": "max"}
     table = ages.agg(patients="size", known="count", **names)
     return table.reindex([label for label in OUTCOMES if label in table.index]).rename_axis("label").reset_index()
@@ -128,7 +128,3 @@ def normal_findings(cases: pd.DataFrame, study: Study) -> Iterator[Finding]:
         f"({named(given_away) or 'none'}): either gives the class away, whatever the image shows.",
         cases=names,
     )
-
-
-def _patients(cases: pd.DataFrame) -> pd.DataFrame:
-    return cases.drop_duplicates(["patient_id", "classification"])

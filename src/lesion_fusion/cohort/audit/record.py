@@ -19,10 +19,9 @@ _AUDITED = columns_with_role(Role.ACQUISITION, Role.METADATA, Role.DESCRIPTORS, 
 
 
 class Association(NamedTuple):
-    """Association of a property with malignancy: malignant shares of the patients with and without it.
+    """A property and malignancy: malignant shares of the patients with and without it, their difference, Fisher's p.
 
-    `n_with`, `n_without`: patients. `difference`: share with minus share without, with an interval (method 10 of
-    Newcombe 1998, Statistics in Medicine 17, 873-890, from Wilson's intervals of the shares). `p`: Fisher's exact test.
+    `low`, `high`: interval of the difference (method 10 of Newcombe 1998, Statistics in Medicine 17, 873-890).
     """
 
     n_with: int
@@ -61,9 +60,8 @@ def associate(present: Bools, malignant: Bools, confidence: float) -> Associatio
 def missingness_table(cases: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Return one row per column of the record: its missing values and their association with the outcome.
 
-    column, role, missing, not_applicable, share (missing cases over all), then the fields of `Association` between a
-    missing value and malignancy, and p_holm over the columns. The association is NA where nothing or everything is
-    missing among the lesions.
+    column, role, missing, not_applicable, share (missing cases over all), the fields of `Association` between a missing
+    value and malignancy (NA where nothing or everything is missing among the lesions), p_holm over the columns.
     """
     lesions = one_case_per_patient(cases)
     malignant = (lesions["classification"] == "malignant").to_numpy()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lesion_fusion.cohort.synthetic.phantom import Appearance, Outline, draw_image, lesion_outline, other_outlines
-from lesion_fusion.cohort.synthetic.records import Records, SyntheticCohort, draw_records, parse_cohort
+from lesion_fusion.cohort.synthetic.records import SyntheticCohort, draw_records, parse_cohort
 
 __all__ = ["SyntheticCohort", "parse_cohort", "published_table", "render_files", "render_images", "render_masks"]
 __all__ += ["write_published_layout"]
@@ -58,9 +58,7 @@ def write_published_layout(cohort: SyntheticCohort, folder: Path) -> None:
         (folder / FOLDER / name).write_bytes(render())
 
 
-@lru_cache(maxsize=4)
-def _records(cohort: SyntheticCohort) -> Records:
-    return draw_records(cohort)
+_records = lru_cache(maxsize=4)(draw_records)
 
 
 @lru_cache(maxsize=4)
