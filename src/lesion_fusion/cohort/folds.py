@@ -1,8 +1,7 @@
 """Repeated, stratified folds that keep a patient's images together."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -36,7 +35,7 @@ def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> 
     return pd.concat(tables, ignore_index=True)
 
 
-def fold_numbers(labels: Sequence[Any], groups: Sequence[Any], n_folds: int, seed: int) -> np.ndarray:
+def fold_numbers(labels: np.ndarray | pd.Series, groups: np.ndarray | pd.Series, n_folds: int, seed: int) -> np.ndarray:
     """Return int64 (n,), the fold that tests each case: stratified by label, a group in one fold."""
     fold = np.empty(len(labels), dtype="int64")
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)

@@ -53,8 +53,9 @@ def age_table(cases: pd.DataFrame) -> pd.DataFrame:
 def age_summary(cases: pd.DataFrame) -> pd.DataFrame:
     """Return label, patients, known (ages), mean, sd, median, lowest, highest, for the classes that occur."""
     ages = cases.drop_duplicates(["patient_id", "classification"]).groupby("classification")["age"]
-    names = {"mean": "mean", "sd": "std", "median": "median", "lowest": "min", "highest": "max"}
-    table = ages.agg(patients="size", known="count", **names)
+    table = ages.agg(
+        patients="size", known="count", mean="mean", sd="std", median="median", lowest="min", highest="max"
+    )
     return table.reindex([label for label in OUTCOMES if label in table.index]).rename_axis("label").reset_index()
 
 
