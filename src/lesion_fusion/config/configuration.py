@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.synthetic.parameters import SyntheticCohort
+from lesion_fusion.cohort.synthetic import SyntheticCohort
 from lesion_fusion.config.entries import Entries, Entry
 from lesion_fusion.config.references import disagreements
 from lesion_fusion.evaluation.comparisons import PlannedComparisons

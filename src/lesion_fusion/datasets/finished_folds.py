@@ -26,7 +26,6 @@ _WEIGHT = "weight_{:04d}"
 # Modules whose code a finished fold depends on.
 _TRAINING = (
     "lesion_fusion.imaging.out_of_fold",
-    "lesion_fusion.imaging.pretraining",
     "lesion_fusion.models.joint_network",
 )
 _ROWS = 64
