@@ -42,27 +42,11 @@ class Parameters(BaseModel):
             raise refused(cls.__name__, (_with_nearest(fault, known) for fault in error.errors())) from None
 
 
-class ModelParameters(Parameters):
-    """Base of every model's entry.
-
-    An `ablation` is evaluated and compared, but is not on the leaderboard. A model with `must_beat`
-    (`<family>.<model>`) is kept only if the paired test shows that it is better than that one. A model that is not
-    `enabled` is left out, like one set to null.
-    """
-
-    ablation: bool = False
-    enabled: bool = True
-    must_beat: str | None = None
-
-
 Group = TypeVar("Group", bound=Parameters)
 
 
 def validated(kind: type[Group], values: Any, place: str = "") -> Group:
-    """Return `values`, found at `place` in the parameters, as `kind`.
-
-    Raises InvalidParameterError with one line per fault.
-    """
+    """Return `values`, found at `place`, as `kind`; raises InvalidParameterError with one line per fault."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -70,10 +54,7 @@ def validated(kind: type[Group], values: Any, place: str = "") -> Group:
 
 
 def present(entries: Any) -> Any:
-    """Return the entries of a group without those set to null or not enabled.
-
-    Raises ValidationError for entries that are no groups of parameters.
-    """
+    """Return the entries of a group without those set to null or not enabled; ValidationError for other values."""
     if entries is None:
         return {}
     if not isinstance(entries, Mapping):
@@ -89,8 +70,7 @@ def present(entries: Any) -> Any:
 def read_by_kind(entry: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     """Read an entry as the member of a discriminated union that its `kind` names.
 
-    Wraps the validator of the union. Without it the place of a fault would have the kind in it, and the message on a
-    missing kind would not name the known ones.
+    Wraps the union's validator, which puts the kind into a fault's place and names no known kinds for a missing one.
     """
     try:
         return handler({"kind": None, **entry} if isinstance(entry, Mapping) else entry)
@@ -124,7 +104,7 @@ def _is_off(entry: Any) -> bool:
 
 
 def _with_nearest(found: ErrorDetails, known: list[str]) -> ErrorDetails:
-    """Return a fault; one that is an unknown name of this group says which names there are."""
+    """Return a fault; an unknown name of this group gets the known ones in its message."""
     if found["type"] != "extra_forbidden" or len(found["loc"]) != 1:
         return found
     name = str(found["loc"][0])
@@ -148,10 +128,8 @@ def _in_words(found: ErrorDetails, place: str) -> str:
     """Return the place of a fault, what is wrong, and the value unless it is a group or in the message already."""
     given = found["input"]
     complete = found["type"] in ("value_error", _OURS, "missing") or isinstance(given, dict | list | tuple)
-    if found["type"] == "bool_parsing":
-        problem = "true or false"
-    else:
-        # YAML has no tuples.
-        problem = found["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+    # YAML has no tuples.
+    problem = found["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+    problem = "true or false" if found["type"] == "bool_parsing" else problem
     where = ".".join([*([place] if place else []), *map(str, found["loc"])])
     return f"{where}: {problem}{'' if complete else f', not {given!r}'}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NewType
 
 from kedro.io import AbstractDataset
 
-from lesion_fusion.datasets.atomic import replacing
+from lesion_fusion.datasets.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

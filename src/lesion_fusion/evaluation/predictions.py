@@ -10,19 +10,16 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from pandera.typing.pandas import Series
 
-from lesion_fusion.families import FAMILIES
-
+FAMILIES = ("clinical", "imaging", "fusion")
+"""The families of models that stand on the leaderboard."""
 PROBABILITY_PREFIX = "p_"
 EXAMPLES_SHOWN = 5
 
 
 def class_names(predictions: pd.DataFrame) -> tuple[str, ...]:
     """Return the classes of a predictions table, in the order of its ``p_<class>`` columns."""
-    return tuple(
-        name.removeprefix(PROBABILITY_PREFIX)
-        for name in map(str, predictions.columns)
-        if name.startswith(PROBABILITY_PREFIX)
-    )
+    names = map(str, predictions.columns)
+    return tuple(name.removeprefix(PROBABILITY_PREFIX) for name in names if name.startswith(PROBABILITY_PREFIX))
 
 
 class Predictions(pa.DataFrameModel):
@@ -44,7 +41,7 @@ class Predictions(pa.DataFrameModel):
     threshold: Series[float] = pa.Field(ge=0, nullable=True)
 
     class Config:
-        """Columns besides the contract's are an error: a typing error would else pass unseen."""
+        """Columns besides the contract's are an error: a misspelt one would otherwise pass unseen."""
 
         strict = True
 
@@ -105,12 +102,10 @@ def _defects(failures: pd.DataFrame) -> list[str]:
     failures = failures[~consequence] if not consequence.all() else failures
     sentences = []
     for check, group in failures.groupby("check", sort=False):
-        at_rows = group[group["index"].notna()]
-        rows = list(dict.fromkeys(at_rows["index"]))
-        if check == "column_in_schema":
-            sentences.append(f"unknown columns: {', '.join(map(str, group['failure_case']))}")
-        elif check == "column_in_dataframe":
-            sentences.append(f"missing columns: {', '.join(map(str, group['failure_case']))}")
+        rows = list(dict.fromkeys(group["index"].dropna()))
+        if check in ("column_in_schema", "column_in_dataframe"):
+            what = "unknown" if check == "column_in_schema" else "missing"
+            sentences.append(f"{what} columns: {', '.join(map(str, group['failure_case']))}")
         elif group["schema_context"].eq("Column").all():
             for column, cells in group.groupby("column", sort=False):
                 values = ", ".join(map(repr, cells["failure_case"].head(EXAMPLES_SHOWN)))
@@ -125,11 +120,7 @@ def _defects(failures: pd.DataFrame) -> list[str]:
 
 
 def validate_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return `predictions` unchanged if it keeps the contract (`Predictions`).
-
-    Raises:
-        ValueError: with every defect found, each with its column, values and rows.
-    """
+    """Return `predictions` unchanged; raises ValueError with every breach of the contract (`Predictions`)."""
     try:
         Predictions.validate(predictions, lazy=True)
     except pa.errors.SchemaErrors as error:
@@ -191,11 +182,7 @@ class PredictionArrays:
         )
 
     def of_class(self, name: str | None = None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return who is of class `name` (n,) and the probability of it (r, n); by default of the last class.
-
-        Raises:
-            ValueError: if there is no such class.
-        """
+        """Return who is of class `name` (n,) and its probability (r, n), by default the last; ValueError if unknown."""
         if name is not None and name not in self.classes:
             raise ValueError(f"{self.name} knows no class {name!r}; its classes are {', '.join(self.classes)}")
         index = len(self.classes) - 1 if name is None else self.classes.index(name)
@@ -203,11 +190,7 @@ class PredictionArrays:
 
 
 def as_arrays(predictions: pd.DataFrame) -> PredictionArrays:
-    """Return a valid predictions table as arrays; the order of its rows does not matter.
-
-    Raises:
-        ValueError: if the table does not keep its contract.
-    """
+    """Return a predictions table as arrays, whatever its order of rows; ValueError if it breaks its contract."""
     table = validate_predictions(predictions).sort_values(["repeat", "case_id"])
     classes = class_names(table)
     repeats = np.unique(table["repeat"].to_numpy(dtype=np.intp))
@@ -216,35 +199,28 @@ def as_arrays(predictions: pd.DataFrame) -> PredictionArrays:
     columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
     probabilities = table[columns].to_numpy(dtype=np.float64).reshape(*shape, len(classes))
     if len(classes) == 2:
-        threshold = table["threshold"].to_numpy(dtype=np.float64).reshape(shape)
-        decisions = (probabilities[:, :, 1] >= threshold).astype(np.intp)
+        decisions = probabilities[:, :, 1] >= table["threshold"].to_numpy(dtype=np.float64).reshape(shape)
     else:
-        decisions = probabilities.argmax(axis=2).astype(np.intp)
-    case_ids = table["case_id"].to_numpy(dtype=np.str_).reshape(shape)[0]
+        decisions = probabilities.argmax(axis=2)
     codes = pd.Categorical(table["label"], categories=list(classes)).codes
     return PredictionArrays(
         protocol=str(first["protocol"]),
         family=str(first["family"]),
         model=str(first["model"]),
         classes=classes,
-        case_ids=case_ids,
+        case_ids=table["case_id"].to_numpy(dtype=np.str_).reshape(shape)[0],
         labels=np.asarray(codes, dtype=np.intp).reshape(shape)[0],
         repeats=repeats,
         folds=table["fold"].to_numpy(dtype=np.intp).reshape(shape),
         probabilities=probabilities,
-        decisions=decisions,
+        decisions=decisions.astype(np.intp),
     )
 
 
 def patient_ids(case_ids: NDArray[np.str_], patients: pd.DataFrame) -> NDArray[np.str_]:
-    """Return the patient of each case.
+    """Return the patient of each case (n,) by `patients` (case_id, patient_id), which may list further cases.
 
-    Args:
-        case_ids: (n,) cases.
-        patients: case_id and patient_id, one row per case; further rows and columns are ignored.
-
-    Raises:
-        ValueError: if a case stands twice in `patients`, or not at all, or its patient is missing.
+    Raises ValueError if a case stands twice in `patients`, or not at all, or its patient is missing.
     """
     of_case = patients.set_index("case_id")["patient_id"]
     of_case = of_case[of_case.index.isin(case_ids)]

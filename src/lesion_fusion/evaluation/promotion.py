@@ -35,7 +35,7 @@ class PromotionRule(Parameters):
     compared_families: tuple[str, ...] = ("clinical", "fusion")
 
 
-# AUROCs closer than this are the same figure, whatever it went through on the way to the registry and back.
+# AUROCs closer than this are the same number, whatever it went through on the way to the registry and back.
 SAME_AUROC = 1e-6
 
 
@@ -51,10 +51,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Decision:
-    """`alias` is `champion` or `challenger`; `reasons` says why, each a sentence.
-
-    `passed_over` says of each other model of the family that the rule refuses why it does.
-    """
+    """`alias` is `champion` or `challenger`, `reasons` says why; `passed_over` why the rule refuses other models."""
 
     family: str
     model: str
@@ -73,13 +70,12 @@ def decide(
     baseline: str,
     not_kept: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Decision]:
-    """Return a decision a family: its best model that passes the rule, or its best as challenger if none does.
+    """Return a decision per family: its best model that passes the rule, or its best as challenger if none does.
 
-    `leaderboard` has one row a model, `champions` the present ones by family; `needs` says of each model
-    (`<family>.<model>`) which rungs of `LADDER` it needs, `baseline` which one is the simple baseline, `not_kept` why a
-    candidate is not kept: such a model comes after all others and never becomes champion. A champion of the same data
-    and folds gives way only to an AUROC that is not lower; one of another cohort gives way, unless it comes from real
-    patients and the new model from the synthetic cohort.
+    `champions` are the present ones by family. By `<family>.<model>`, `needs` gives the rungs of `LADDER` that a model
+    needs, and `not_kept` why a candidate is not kept: such a model comes last and never becomes champion. A champion
+    of the same data and folds gives way only to an AUROC that is not lower; one of another cohort gives way, unless it
+    comes from real patients and the new model from the synthetic cohort.
     """
     decisions = []
     for family, rows in leaderboard.groupby("family", sort=True):
@@ -102,10 +98,8 @@ def decide(
 
 def after_tests(decision: Decision, faults: Sequence[str]) -> Decision:
     """Return the decision after the tests of the stored model: with a fault it is not, or no longer, a champion."""
-    if not faults:
-        return decision
     before = () if decision.alias == "champion" else decision.reasons
-    return replace(decision, alias="challenger", reasons=(*before, *faults))
+    return replace(decision, alias="challenger", reasons=(*before, *faults)) if faults else decision
 
 
 def needs_less(needs: Collection[str], others: Collection[str]) -> bool:
@@ -160,10 +154,8 @@ def _against_baseline(
 
 
 def _beaten_by_incumbent(auroc: float, incumbent: Champion, study_tags: Mapping[str, str]) -> list[str]:
-    same_data = (incumbent.cohort_digest, incumbent.folds_digest) == (
-        study_tags["cohort_digest"],
-        study_tags["folds_digest"],
-    )
+    data = incumbent.cohort_digest, incumbent.folds_digest
+    same_data = data == (study_tags["cohort_digest"], study_tags["folds_digest"])
     if same_data and auroc < incumbent.auroc - SAME_AUROC:
         return [f"on the same data and folds the champion has AUROC {incumbent.auroc:.3f}, this model {auroc:.3f}"]
     if study_tags["cohort"] == "synthetic" and incumbent.cohort != "synthetic":

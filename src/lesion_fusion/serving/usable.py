@@ -1,4 +1,4 @@
-"""What of a case a model may answer from: parts that are given, readable, and like those it was trained on."""
+"""The parts of a case that a model may answer from: given, readable, and like those it was trained on."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from lesion_fusion.models.domain import Domain, outside
 from lesion_fusion.serving.request import Record
 from lesion_fusion.serving.schema import IMAGE, MASK
 
-# Gray levels; an image whose pixels vary less than this shows no tissue. Every so manieth row and column is looked at.
+# Gray levels; an image whose pixels vary less than this shows no tissue. Only every `STRIDE`th row and column counts.
 BLANK = 2.0
 STRIDE = 4
 
 
 @dataclass
 class Usable:
-    """The parts of a case that may be used, and for each other one that the model needs, why not.
-
-    `descriptors` are those of its image, where the model reads them and the image may be used.
-    """
+    """Parts of a case that may be used, why others that the model needs may not, and its image's descriptors."""
 
     parts: set[Need] = field(default_factory=set)
     reasons: dict[Need, str] = field(default_factory=dict)
@@ -33,10 +30,7 @@ class Usable:
 def usable(
     record: Record, image: GrayImage | None, mask: Mask | None, needs: frozenset[Need], domain: Domain
 ) -> Usable:
-    """Return what may be used of a case, for a model that `needs` these parts.
-
-    `image` uint8 and `mask` bool (height, width), or None where not given.
-    """
+    """Return what may be used of a case (None where not given), for a model that `needs` these parts."""
     found = Usable()
     if Need.RECORD in needs:
         _judge_record(record, domain, found)

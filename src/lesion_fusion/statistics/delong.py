@@ -21,28 +21,22 @@ from lesion_fusion.statistics.weighted import Bools, Floats
 def auroc_covariance(positive: Bools, scores: Sequence[Floats], patients: NDArray[np.str_]) -> tuple[Floats, Floats]:
     """Return the areas (k,) of k models and their covariance matrix (k, k).
 
-    Args:
-        positive: (n,) who is of the positive class; at least two patients with a positive and two with a negative case.
-        scores: for each model (repeats, n), growing with suspicion.
-        patients: (n,) patient of each case.
-
-    Raises:
-        ValueError: if a class has cases of fewer than two patients: no variance is defined then.
+    `scores` are for each model (repeats, n), growing with suspicion; `positive` and `patients` are (n,). Raises
+    ValueError if a class has cases of fewer than two patients: no variance is defined then.
     """
     names, of_patient = np.unique(patients, return_inverse=True)
-    for members, name in ((positive, "positive"), (~positive, "negative")):
-        if len(np.unique(of_patient[members])) < 2:
+    with_positive, with_negative = (len(np.unique(of_patient[members])) for members in (positive, ~positive))
+    for count, name in ((with_positive, "positive"), (with_negative, "negative")):
+        if count < 2:
             raise ValueError(f"DeLong's variance needs {name} cases of at least two patients")
     components = [_components(positive, score) for score in scores]
     areas = np.array([of_positive.mean() for of_positive, _ in components])
-    m, n = int(positive.sum()), int((~positive).sum())
-    total = len(names)
+    m, n, total = int(positive.sum()), int((~positive).sum()), len(names)
     # What each patient's positive and negative cases add to an area, less what they were expected to add.
     of_positives, of_negatives = np.zeros((2, len(areas), total))
     for k, (of_positive, of_negative) in enumerate(components):
         np.add.at(of_positives[k], of_patient[positive], of_positive - areas[k])
         np.add.at(of_negatives[k], of_patient[~positive], of_negative - areas[k])
-    with_positive, with_negative = len(np.unique(of_patient[positive])), len(np.unique(of_patient[~positive]))
     crossed = of_positives @ of_negatives.T
     covariance = (
         with_positive / (with_positive - 1) * (of_positives @ of_positives.T) / m**2

@@ -1,4 +1,4 @@
-"""Metrics under case weights, for many weightings at once: what the registry (`metrics`) and the curves are built of.
+"""Metrics under case weights, for many weightings at once; the registry (`metrics`) and the curves use them.
 
 A bootstrap resample is a weighting: how often each case was drawn. Every function takes `weights` (n, b): b
 weightings of n cases, floats of whole numbers at least 0, and returns b numbers, NaN where one is not defined (no case
@@ -57,10 +57,7 @@ def cumulative(scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
 def auroc(positive: Bools, scores: Floats, weights: Floats) -> Floats:
     """Return the area (b,) under the ROC curve: P(score of a positive > of a negative) + half P(equal).
 
-    Args:
-        positive: (n,) who is of the positive class.
-        scores: (n,) any number that grows with suspicion.
-        weights: (n, b).
+    `positive` (n,) is who is of the positive class, `scores` (n,) any number that grows with suspicion.
     """
     negatives, below = cumulative(scores[~positive], weights[~positive])
     of_positive = weights[positive]
@@ -71,10 +68,7 @@ def auroc(positive: Bools, scores: Floats, weights: Floats) -> Floats:
 
 
 def average_precision(positive: Bools, scores: Floats, weights: Floats) -> Floats:
-    """Return the average precision (b,): precision at each positive's score, averaged over the positives.
-
-    That is the sum over thresholds of precision times the step in recall, as in scikit-learn; no interpolation.
-    """
+    """Return the average precision (b,), as in scikit-learn: precision at each positive's score, averaged over them."""
     suspicion = -scores
     of_positive = weights[positive]
     sorted_positive, true = cumulative(suspicion[positive], of_positive)
@@ -89,10 +83,7 @@ def average_precision(positive: Bools, scores: Floats, weights: Floats) -> Float
 def expected_calibration_error(correct: Floats, confidence: Floats, weights: Floats) -> Floats:
     """Return the expected calibration error (b,) over `ECE_BINS` bins of equal width.
 
-    Args:
-        correct: (n,) 0 or 1: what the probability is a probability of.
-        confidence: (n,) that probability, 0 to 1.
-        weights: (n, b).
+    `confidence` (n,) is the probability, 0 to 1, that `correct` (n,) is 1 and not 0.
     """
     bins = np.minimum((confidence * ECE_BINS).astype(np.intp), ECE_BINS - 1)
     of_bin = (bins == np.arange(ECE_BINS)[:, None]) * (correct - confidence)

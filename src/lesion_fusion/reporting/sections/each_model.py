@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.families import FAMILIES
+from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.models.base import Description, Family, Trained
 from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.description import FoldRow, PointRow, fold_rows, point_rows
