@@ -56,7 +56,6 @@ def p_clause(p: float) -> str:
 
 def percent(share: float, digits: int = 0) -> str:
     """Return "95%"; with a further decimal where it would otherwise read 0 or 100, as "0.4%" or "> 99.9%"."""
-
     for places in (digits, digits + 1):
         text = f"{100 * share:.{places}f}"
         if not (share > 0 and float(text) == 0) and not (share < 1 and float(text) == 100):

@@ -133,12 +133,10 @@ class Configuration(Globals):
 
 def _disagreements(configuration: Configuration) -> Iterator[ErrorDetails]:
     """Yield a fault for every name that is used and not configured, and for late fusions that read each other."""
-    if configuration.study.cohort != configuration.cohort:
-        yield fault(
-            ["study", "cohort"],
-            f"is {configuration.study.cohort}, but the results are stored under {configuration.cohort}. Set `cohort` "
-            "in an environment's globals.yml instead.",
-        )
+    named, stored = configuration.study.cohort, configuration.cohort
+    if named != stored:
+        message = f"is {named}, but the results are stored under {stored}. Set `cohort` in an environment's globals.yml"
+        yield fault(["study", "cohort"], f"{message} instead.")
     yield from _image_inputs(configuration)
     yield from _between_models(configuration)
     yield from _evaluation(configuration)

@@ -18,12 +18,9 @@ from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.parameters import NetworkParameters
 
 _ARRAYS = ("test", "test_probabilities", "validation", "validation_probabilities", "embeddings")
+_REST = ("fold", "best_epoch", "seconds", "history")
 # Modules whose code a finished fold depends on.
-_TRAINING = (
-    "lesion_fusion.imaging.out_of_fold",
-    "lesion_fusion.imaging.pretraining",
-    "lesion_fusion.models.joint_network",
-)
+_TRAINING = [f"lesion_fusion.{name}" for name in ("imaging.out_of_fold", "imaging.pretraining", "models.joint_network")]
 _ROWS = 64
 
 
@@ -41,28 +38,21 @@ class FinishedFolds:
     def save(self, digest: str, result: FoldResult) -> None:
         """Keep a finished fold of the training with this digest."""
         with replacing(self._folder / digest / f"fold_{result.fold}.npz") as draft, draft.open("wb") as file:
-            np.savez(file, allow_pickle=False, **_content(result))
+            weights = {f"weight_{i:04d}": weight for i, weight in enumerate(result.weights)}
+            arrays = {name: getattr(result, name) for name in _ARRAYS}
+            rest = json.dumps({name: getattr(result, name) for name in _REST})
+            np.savez(file, allow_pickle=False, rest=np.asarray(rest), **arrays, **weights)
 
     def clear(self) -> None:
         """Let go of all folds, of other digests too: the training is over."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _content(result: FoldResult) -> dict[str, Any]:
-    rest = {"fold": result.fold, "best_epoch": result.best_epoch, "seconds": result.seconds, "history": result.history}
-    return {
-        "rest": np.asarray(json.dumps(rest)),
-        **{name: getattr(result, name) for name in _ARRAYS},
-        **{f"weight_{i:04d}": weight for i, weight in enumerate(result.weights)},
-    }
-
-
 def _read(path: Path) -> FoldResult:
     with np.load(path, allow_pickle=False) as content:
         weights = [content[name] for name in sorted(content.files) if name.startswith("weight_")]
-        return FoldResult(
-            weights=weights, **{name: content[name] for name in _ARRAYS}, **json.loads(str(content["rest"]))
-        )
+        arrays = {name: content[name] for name in _ARRAYS}
+        return FoldResult(weights=weights, **arrays, **json.loads(str(content["rest"])))
 
 
 def training_digest(

@@ -141,7 +141,7 @@ def _log_run(record: RunRecord) -> dict[str, str]:
 def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> dict[str, str]:
     """Return where a run's model is, with the tags by which the promotion judges it."""
     judged = {name: tags[name] for name in ("cohort_digest", "folds_digest", "needs") if name in tags}
-    return {"model": model, "run_id": run_id, "model_uri": model_uri, **judged}
+    return {"model": model, "run_id": run_id, "model_uri": model_uri} | judged
 
 
 def _log_model(data: RunRecord) -> Any:
@@ -224,15 +224,16 @@ class MlflowChampionsDataset(AbstractDataset[NoReturn, dict[str, Champion]]):
 
     def load(self) -> dict[str, Champion]:
         """Return the champions; a registered model without one is left out."""
-        client, study = MlflowClient(), ("cohort", "cohort_digest", "folds_digest")
+        client = MlflowClient()
         champions = {}
         for registered in client.search_registered_models():
             number = registered.aliases.get(self.ALIAS)
             if number is None:
                 continue
             tags = client.get_model_version(registered.name, number).tags
-            if {*study, "auroc"} <= set(tags):
-                champions[registered.name] = Champion(*(tags[name] for name in study), float(tags["auroc"]))
+            if {"cohort", "cohort_digest", "folds_digest", "auroc"} <= set(tags):
+                found = tags["cohort"], tags["cohort_digest"], tags["folds_digest"], float(tags["auroc"])
+                champions[registered.name] = Champion(*found)
         return champions
 
     def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
@@ -251,13 +252,8 @@ class MlflowRegistryDataset(_WriteOnlyDataset[list[dict[str, Any]]]):
         client = MlflowClient()
         for decision in data:
             name = decision["registered_name"]
-            tags = {
-                "model": f"{decision['family']}.{decision['model']}",
-                "auroc": repr(decision["auroc"]),
-                "decision": decision["alias"],
-                "reasons": "; ".join(decision["reasons"]),
-                **decision["study"],
-            }
+            tags = {"model": f"{decision['family']}.{decision['model']}", "auroc": repr(decision["auroc"])}
+            tags |= {"decision": decision["alias"], "reasons": "; ".join(decision["reasons"]), **decision["study"]}
             registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
             client.set_registered_model_alias(name, decision["alias"], registered.version)
             reasons = f"{tags['model']}, {tags['decision']}: {tags['reasons']}."

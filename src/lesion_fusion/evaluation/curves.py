@@ -88,16 +88,9 @@ def confusion_table(predictions: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     classes = list(arrays.classes)
     labelled = np.repeat([len(np.unique(patients[arrays.labels == k])) for k in range(len(classes))], len(classes))
     bounds = [judge.share_interval(*cell) for cell in zip(shares, draws, labelled.tolist(), strict=True)]
-    return pd.DataFrame(
-        {
-            "label": np.repeat(classes, len(classes)),
-            "decision": np.tile(classes, len(classes)),
-            "n": counts.ravel(),
-            "share": shares,
-            "low": [low for low, _ in bounds],
-            "high": [high for _, high in bounds],
-        }
-    )
+    labels, decisions = np.repeat(classes, len(classes)), np.tile(classes, len(classes))
+    table = pd.DataFrame({"label": labels, "decision": decisions, "n": counts.ravel(), "share": shares})
+    return table.assign(low=[low for low, _ in bounds], high=[high for _, high in bounds])
 
 
 def class_distribution(labels: pd.Series, classes: tuple[str, ...], group: str = "cohort") -> pd.DataFrame:

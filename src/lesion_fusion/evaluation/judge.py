@@ -59,11 +59,11 @@ class Judge:
         return self
 
     def patient_ids(self, case_ids: NDArray[np.str_]) -> NDArray[np.str_]:
-        """Return the patient of each case; raises ValueError as `predictions.patient_ids`."""
+        """Return the patient of each case, as `predictions.patient_ids`."""
         return patient_ids(case_ids, self.patients)
 
     def arrays(self, predictions: pd.DataFrame) -> PredictionArrays:
-        """Return a predictions table as arrays, checked once; raises ValueError if it does not keep its contract."""
+        """Return a predictions table as arrays, checked once, as `predictions.as_arrays`."""
         if id(predictions) not in self._tables:
             # The table is kept beside its arrays, so that no other takes its identity.
             self._tables[id(predictions)] = (predictions, as_arrays(predictions))
@@ -110,14 +110,13 @@ class Judge:
         found: Summary = {}
         for name, estimate in point_metrics(arrays, metrics).items():
             metric = metrics[name]
-            if metric.share_of is None:
-                bounds = self.interval(draws[metric])
-            else:
+            low, high = self.interval(draws[metric])
+            if metric.share_of is not None:
                 # Of how many patients the share is; the fewest of the repeats.
                 fewest = min(len(np.unique(patients[metric.share_of(sample)])) for sample in samples)
-                bounds = self.share_interval(estimate, draws[metric], fewest)
-            if np.isfinite(bounds[0]):
-                found[name] = {"estimate": estimate, "low": bounds[0], "high": bounds[1]}
+                low, high = self.share_interval(estimate, draws[metric], fewest)
+            if np.isfinite(low):
+                found[name] = {"estimate": estimate, "low": low, "high": high}
         return found
 
     def _all_draws(self, arrays: PredictionArrays, metrics: Iterable[Metric]) -> dict[Metric, Floats]:
@@ -160,7 +159,7 @@ def per_fold(predictions: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for index, repeat in enumerate(arrays.repeats):
         for fold in np.unique(arrays.folds[index]):
-            chosen = np.flatnonzero(arrays.folds[index] == fold)
-            for name, value in point_metrics(arrays.in_repeat(index).subset(chosen)).items():
-                rows.append((int(repeat), int(fold), len(chosen), name, value))
+            part = arrays.in_repeat(index).subset(arrays.folds[index] == fold)
+            n, found = len(part.case_ids), point_metrics(part)
+            rows += [(int(repeat), int(fold), n, name, value) for name, value in found.items()]
     return pd.DataFrame(rows, columns=["repeat", "fold", "n", "metric", "value"])

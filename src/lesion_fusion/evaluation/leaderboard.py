@@ -18,21 +18,16 @@ from lesion_fusion.statistics.weighted import Floats
 def leaderboard(
     predictions: Sequence[pd.DataFrame], judge: Judge, baseline: str, not_kept: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Return the models in one table, the best first.
+    """Return the models in one table, the best first; ValueError if they can't be compared.
 
     Models are compared within a group: the same protocol and the same classes, hence the same cases. Rank 1 is the
     model of the highest AUROC and every model whose paired difference to it is not significant after Holm's
     correction over the group; the next rank starts with the best of the rest, found in the same way among them.
     Ranks count models, so that after three at rank 1 comes rank 4.
 
-    `baseline` is the simple model that others are compared with, `not_kept` are candidates that are not kept (see
-    `comparisons.keep_candidates`), all `<family>.<model>`. Columns: protocol, family, model, n (cases), n_patients,
-    n_repeats, rank, kept; each metric of `METRICS` with `_low` and `_high`; baseline_difference (AUROC minus the
-    baseline's) with `_low` and `_high`, and baseline_p, Holm-corrected over the group. Missing where not defined, the
-    differences also for the baseline itself and in a group without it.
-
-    Raises ValueError if no table is given, a model is given twice, models of a group were tested on different cases,
-    or no group has the baseline.
+    `not_kept` are the candidates that `comparisons.keep_candidates` drops. Columns: protocol, family, model, n (cases),
+    n_patients, n_repeats, rank, kept; each metric of `METRICS` with `_low` and `_high`; baseline_difference (AUROC
+    minus that of `baseline`) with `_low` and `_high`, and baseline_p, Holm-corrected over the group.
     """
     if not predictions:
         raise ValueError("The leaderboard needs the predictions of at least one model")
@@ -110,10 +105,9 @@ def _ranks(estimates: dict[str, float], aurocs: dict[str, Floats], level: float)
 def _differences(estimates: dict[str, float], aurocs: dict[str, Floats], baseline: str, judge: Judge) -> pd.DataFrame:
     """Return each model's AUROC less the baseline's, with interval and corrected p, by the model's name."""
     others = [name for name in estimates if name != baseline] if baseline in estimates else []
-    rows = [
-        judge.paired_difference((estimates[name], estimates[baseline]), aurocs[name] - aurocs[baseline])
-        for name in others
-    ]
+    pairs = [(estimates[name], estimates[baseline]) for name in others]
+    draws = [aurocs[name] - aurocs[baseline] for name in others]
+    rows = list(map(judge.paired_difference, pairs, draws))
     table = pd.DataFrame(rows, columns=["difference", "low", "high", "p"], index=others, dtype=float)
     table["p"] = holm(table["p"])
     return table.set_axis(

@@ -90,9 +90,11 @@ def decide(
         if not reasons and incumbent is not None:
             reasons = _beaten_by_incumbent(float(row["auroc"]), incumbent, study_tags)
         alias = "challenger" if reasons else "champion"
-        kept = reasons or _merits(row, rule, needs, baseline)
+        kept = [f"AUROC {row['auroc']:.3f} ({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), rule passed"]
+        if family in rule.compared_families:
+            kept.append(_against_baseline(row, rule, needs, baseline)[1])
         passed_over = {model: tuple(found) for model, found in failures.items() if found}
-        decisions.append(Decision(str(family), chosen, alias, float(row["auroc"]), tuple(kept), passed_over))
+        decisions.append(Decision(str(family), chosen, alias, float(row["auroc"]), tuple(reasons or kept), passed_over))
     return decisions
 
 
@@ -110,20 +112,13 @@ def needs_less(needs: Collection[str], others: Collection[str]) -> bool:
     return highest < of_others or set(needs) < set(others)
 
 
-def _merits(row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collection[str]], baseline: str) -> list[str]:
-    passed = f"AUROC {row['auroc']:.3f} ({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), rule passed"
-    compared = row["family"] in rule.compared_families
-    return [passed, _against_baseline(row, rule, needs, baseline)[1]] if compared else [passed]
-
-
 def _failures(row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collection[str]], baseline: str) -> list[str]:
     reasons = [f"it is a candidate that is not kept, {row['dropped']}"] if row["last"] else []
     if not row["auroc_low"] > 0.5:
         reasons.append(f"the AUROC's interval, {row['auroc_low']:.3f} to {row['auroc_high']:.3f}, includes 0.5")
     if row["auroc"] > rule.implausible_auroc:
-        reasons.append(
-            f"an AUROC above {rule.implausible_auroc:g}, {row['auroc']:.3f}, is taken for a leak until it is explained"
-        )
+        above = f"an AUROC above {rule.implausible_auroc:g}, {row['auroc']:.3f}"
+        reasons.append(f"{above}, is taken for a leak until it is explained")
     slope = row.get("calibration_slope", float("nan"))
     if pd.notna(slope) and not rule.slope_low <= slope <= rule.slope_high:
         reasons.append(f"the calibration slope is {slope:.2f}, outside {rule.slope_low:g} to {rule.slope_high:g}")

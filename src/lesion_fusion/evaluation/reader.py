@@ -106,14 +106,9 @@ def _compare(arrays: PredictionArrays, readings: pd.DataFrame, judge: Judge) -> 
     estimate, reader = (float(value) for value in both(np.ones((len(score), 1)))[:, 0])
     draws = judge.draws(both, model.case_ids)
     areas = delong.auroc_covariance(positive, [scores, score[None]], judge.patient_ids(model.case_ids))
-    return {
-        "model": model.name,
-        "n": len(score),
-        "auroc": estimate,
-        "reader_auroc": reader,
-        **judge.paired_difference((estimate, reader), draws[0] - draws[1]),
-        "delong_p": delong.difference_p_value(*areas),
-    }
+    row = {"model": model.name, "n": len(score), "auroc": estimate, "reader_auroc": reader}
+    found = judge.paired_difference((estimate, reader), draws[0] - draws[1])
+    return row | found | {"delong_p": delong.difference_p_value(*areas)}
 
 
 def _arrays(readings: pd.DataFrame, positive: str) -> tuple[Bools, Floats, NDArray[np.str_]]:

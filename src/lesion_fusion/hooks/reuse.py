@@ -44,11 +44,8 @@ class Reuse:
         if not run_params.get("only_missing_outputs"):
             return
         noted = self._noted()
-        stale = [
-            name
-            for name, path in self._stored.items()
-            if path.exists() and noted.get(self._key(name)) != self._fingerprints[name]
-        ]
+        exist = [name for name, path in self._stored.items() if path.exists()]
+        stale = [name for name in exist if noted.get(self._key(name)) != self._fingerprints[name]]
         for name in stale:
             _count_as_missing(catalog.get(name))
         if stale:

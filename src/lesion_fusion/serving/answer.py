@@ -15,7 +15,7 @@ from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.models.base import CaseInputs, FittedModel, Need
 from lesion_fusion.models.domain import Domain
 from lesion_fusion.serving.request import Record, Request, parse_request
-from lesion_fusion.serving.schema import CASE
+from lesion_fusion.serving.schema import CASE, answer_fields
 from lesion_fusion.serving.usable import Usable, usable
 
 
@@ -46,7 +46,8 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
         able = model.reduced(parts)
         reasons = [_reason(model, able, parts, judged[i]) for i in members]
         if able is None:
-            answers = [_withheld(model, reason) for reason in reasons]
+            nothing = dict.fromkeys(answer_fields(model)) | {"abstained": True, "parts": "", "model": model.full_name}
+            answers = [nothing | {"reason": reason} for reason in reasons]
         else:
             there = {name: probabilities[members] for name, probabilities in answered.items()}
             inputs = replace(_inputs(able, request, members, judged), answered=there)
@@ -96,11 +97,6 @@ def _shift_of_fields(model: FittedModel, domain: Domain, record: Record) -> floa
     """Return how far the missing fields of a record might move the answer, as if each did so by itself."""
     missing = [name for name in model.record_columns if record[name] is None]
     return math.hypot(*(domain.field_shifts.get(name, 0.0) for name in missing))
-
-
-def _withheld(model: FittedModel, reason: str) -> dict[str, Any]:
-    numbers = [*(f"p_{name}" for name in model.classes), "probability", "low", "high", "decision", "threshold"]
-    return {**dict.fromkeys(numbers), "abstained": True, "reason": reason, "parts": "", "model": model.full_name}
 
 
 def _reason(model: FittedModel, able: FittedModel | None, parts: frozenset[Need], case: Usable) -> str:

@@ -59,9 +59,8 @@ def read_rows(
 
 def score(rows: list[Row], ask: Ask) -> list[dict[str, object]]:
     """Return an answer per row: case_id and what the model says (see `serving.answer`), or `refused` and the reason."""
-    sound = [row for row in rows if not row.fault]
-    answers = dict(zip((id(row) for row in sound), _answers(sound, ask), strict=True))
-    return [{CASE: row.case_id} | (answers.get(id(row)) or _refused(row.fault)) for row in rows]
+    answers = iter(_answers([row for row in rows if not row.fault], ask))
+    return [{CASE: row.case_id} | (_refused(row.fault) if row.fault else next(answers)) for row in rows]
 
 
 def _answers(rows: list[Row], ask: Ask) -> list[dict[str, object]]:

@@ -1,10 +1,8 @@
 """Variance and covariance of areas under ROC curves of the same cases, without resampling.
 
-DeLong E. R., DeLong D. M., Clarke-Pearson D. L., Biometrics 44, 837-845 (1988), doi:10.2307/2531595; by midranks in
-O(n log n): Sun X., Xu W., IEEE Signal Processing Letters 21, 1389-1393 (2014), doi:10.1109/LSP.2014.2337313; for
-several cases of one patient: Obuchowski N. A., Biometrics 53, 567-578 (1997), doi:10.2307/2533958, which is DeLong's
-where every patient has one case. With several repeats the structural components are averaged over them: the mean of
-the areas is the area of the mean kernel.
+DeLong, DeLong and Clarke-Pearson 1988, doi:10.2307/2531595; by midranks in O(n log n): Sun and Xu 2014,
+doi:10.1109/LSP.2014.2337313; for several cases of one patient: Obuchowski 1997, doi:10.2307/2533958, which is DeLong's
+where every patient has one case. Structural components are averaged over repeats.
 """
 
 from __future__ import annotations

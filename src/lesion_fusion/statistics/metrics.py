@@ -1,7 +1,6 @@
-"""The one registry of metrics: what each is called, how it is computed, and where it stands.
+"""The one registry of metrics, for leaderboard, MLflow and report; docs/reference/metrics.md describes them.
 
-Leaderboard, MLflow, report and documentation read `METRICS`; a metric is added here alone (and described in
-docs/reference/metrics.md). A metric that is not defined for the cases given is NaN.
+A metric that is not defined for the cases given is NaN.
 """
 
 from __future__ import annotations
@@ -53,9 +52,8 @@ class Sample:
 class Metric:
     """A number that describes a model's predictions.
 
-    `value` gives it (b,) under weights; `perfect` is its value for a perfect model; `digits` are its decimal places.
-    `share_of` says of a share which cases (n,) it is a share of. A metric `of_two_classes` is not given for more; one
-    that is not `tabulated` stands in a model's own section, not in the table of its family.
+    `value` gives it (b,) under weights; `perfect` is its value for a perfect model; `share_of` says of a share which
+    cases (n,) it is a share of. A metric that is not `tabulated` stands in a model's own section, not in its family's.
     """
 
     label: str
@@ -114,6 +112,10 @@ def _pooled(metric: Callable[[Bools, Floats, Floats], Floats]) -> Callable[[Samp
     return value
 
 
+def _share(label: str, value: Callable[[Sample], Floats], share_of: Callable[[Sample], Bools]) -> Metric:
+    return Metric(label, value, 1, share_of=share_of, of_two_classes=True)
+
+
 METRICS: Mapping[str, Metric] = {
     "auroc": Metric("AUROC", _pooled(weighted.auroc), 1),
     "average_precision": Metric("Average precision", _pooled(weighted.average_precision), 1),
@@ -126,18 +128,10 @@ METRICS: Mapping[str, Metric] = {
         "Calibration intercept", _pooled(weighted.calibration_intercept), 0, digits=2, of_two_classes=True
     ),
     "expected_calibration_error": Metric("Expected calibration error", _expected_calibration_error, 0, tabulated=False),
-    "sensitivity": Metric(
-        "Sensitivity", lambda s: s.recall[1], 1, share_of=lambda s: s.labels == 1, of_two_classes=True
-    ),
-    "specificity": Metric(
-        "Specificity", lambda s: s.recall[0], 1, share_of=lambda s: s.labels == 0, of_two_classes=True
-    ),
-    "ppv": Metric(
-        "PPV", lambda s: _predictive_value(s, 1), 1, share_of=lambda s: s.decisions == 1, of_two_classes=True
-    ),
-    "npv": Metric(
-        "NPV", lambda s: _predictive_value(s, 0), 1, share_of=lambda s: s.decisions == 0, of_two_classes=True
-    ),
+    "sensitivity": _share("Sensitivity", lambda s: s.recall[1], lambda s: s.labels == 1),
+    "specificity": _share("Specificity", lambda s: s.recall[0], lambda s: s.labels == 0),
+    "ppv": _share("PPV", lambda s: _predictive_value(s, 1), lambda s: s.decisions == 1),
+    "npv": _share("NPV", lambda s: _predictive_value(s, 0), lambda s: s.decisions == 0),
     "accuracy": Metric(
         "Accuracy",
         lambda s: ratio(s.right.sum(axis=0), s.table.sum(axis=(0, 1))),
