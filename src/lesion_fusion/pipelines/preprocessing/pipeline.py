@@ -17,6 +17,9 @@ from lesion_fusion.pipelines.preprocessing.nodes import (
     tag_study,
 )
 
+# Stages that evaluate models. The judge is not stored, so it is made where one of them is run alone too.
+JUDGED = ["clinical_models", "imaging_models", "fusion", "network_comparison", "pretraining", "reporting"]
+
 
 def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
     """Return the stage `preprocessing`: `cases` to folds, descriptors, images and masks of every name."""
@@ -57,7 +60,13 @@ def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
                 name="describe_study",
             ),
             Node(tag_study, "study_tags", "tracked_study", name="tag_study"),
-            Node(make_judge, ["study_cases", "params:evaluation", "params:study"], "judge", name="make_judge"),
+            Node(
+                make_judge,
+                ["study_cases", "params:evaluation", "params:study"],
+                "judge",
+                name="make_judge",
+                tags=JUDGED,
+            ),
         ],
         tags="preprocessing",
     )
