@@ -38,8 +38,13 @@ class Parameters(BaseModel):
         try:
             return handler(values)
         except ValidationError as error:
-            known = list(cls.model_fields)
-            raise refused(cls.__name__, (_with_nearest(fault, known) for fault in error.errors())) from None
+            faults = error.errors()
+            for i, found in enumerate(faults):
+                if found["type"] == "extra_forbidden" and len(found["loc"]) == 1:
+                    name = str(found["loc"][0])
+                    hint = did_you_mean(name, cls.model_fields)
+                    faults[i] = fault(found["loc"], f"no parameter is called {name}. {hint}")
+            raise refused(cls.__name__, faults) from None
 
 
 Group = TypeVar("Group", bound=Parameters)
@@ -101,14 +106,6 @@ def _is_off(entry: Any) -> bool:
         return isinstance(entry, Mapping) and not TypeAdapter(bool).validate_python(entry.get("enabled", True))
     except ValidationError:
         return False
-
-
-def _with_nearest(found: ErrorDetails, known: list[str]) -> ErrorDetails:
-    """Return a fault; an unknown name of this group gets the known ones in its message."""
-    if found["type"] != "extra_forbidden" or len(found["loc"]) != 1:
-        return found
-    name = str(found["loc"][0])
-    return fault(found["loc"], f"no parameter is called {name}. {did_you_mean(name, known)}")
 
 
 def _without_kind_in_place(found: ErrorDetails) -> ErrorDetails:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -173,10 +174,8 @@ def _requirements() -> list[str]:
     """Return the serving environment's packages at the versions in use, of a backend those that are installed."""
     found = []
     for name in _SERVING_PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found.append(f"{name}=={version(name)}")
-        except PackageNotFoundError:
-            continue
     return found
 
 

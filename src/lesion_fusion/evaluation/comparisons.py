@@ -21,17 +21,12 @@ from lesion_fusion.statistics.weighted import Floats, net_benefit
 Pair = tuple[PredictionArrays, PredictionArrays]
 AUROC = METRICS["auroc"]
 
-CANDIDATE_COLUMNS = [
-    *("model", "reference", "n", "estimate", "reference_estimate", "difference", "low", "high", "p", "p_holm")
-]
-MISSING_COLUMNS = [
-    *("model", "without", "answers", "n", "auroc", "auroc_low", "auroc_high"),
-    *("difference", "low", "high", "p", "p_holm"),
-]
+_DIFFERENCE = ("difference", "low", "high", "p", "p_holm")
+CANDIDATE_COLUMNS = ["model", "reference", "n", "estimate", "reference_estimate", *_DIFFERENCE]
+MISSING_COLUMNS = ["model", "without", "answers", "n", "auroc", "auroc_low", "auroc_high", *_DIFFERENCE]
 PLANNED_COLUMNS = [
-    *("group", "what", "model", "reference", "n", "auroc", "low", "high"),
-    *("difference", "difference_low", "difference_high", "p", "p_holm", "delong_p"),
-    *("net_benefit", "benefit_difference", "benefit_low", "benefit_high"),
+    *("group", "what", "model", "reference", "n", "auroc", "low", "high", "difference", "difference_low"),
+    *("difference_high", "p", "p_holm", "delong_p", "net_benefit", "benefit_difference", "benefit_low", "benefit_high"),
 ]
 
 

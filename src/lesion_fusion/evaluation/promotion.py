@@ -13,18 +13,15 @@ from lesion_fusion.notation import Estimate, difference
 from lesion_fusion.parameters import Parameters
 
 LADDER = ("metadata", "image", "mask", "descriptors", "assessment")
-"""What a model may need of a site, by effort: a receptionist's questions, an image, the lesion's outline in it, a
-radiologist's reading of it, a radiologist's verdict.
-"""
+"""What a model may need of a site, by effort: from a receptionist's questions to a radiologist's verdict."""
 
 
 class PromotionRule(Parameters):
     """What a model must show to become champion.
 
-    Its AUROC's interval excludes 0.5, and the AUROC is not above `implausible_auroc`; its calibration slope, pooled out
-    of fold, lies within the bounds; and in `compared_families` it beats the simple baseline by the paired test at
-    `level`, or ties it with less. A tie: no difference at that level, and an interval that excludes a loss of
-    `tie_margin`. Less: see `needs_less`.
+    Its AUROC's interval excludes 0.5, and the AUROC is not above `implausible_auroc`; its calibration slope lies within
+    the bounds; and in `compared_families` it beats the simple baseline by the paired test at `level`, or ties it (an
+    interval that excludes a loss of `tie_margin`) and `needs_less`.
     """
 
     slope_low: float = Field(default=0.8, gt=0)

@@ -1,7 +1,6 @@
 """The human comparator: the radiologist's BI-RADS category as a reader's score of suspicion.
 
-`readings` holds one row per case: case_id, birads (a category, missing where none was given) and label. Cases without
-a category are left out.
+`readings` holds case_id, birads (a category) and label, one row per case; cases without a category are left out.
 """
 
 from __future__ import annotations

@@ -23,8 +23,7 @@ import lesion_fusion
 
 _TRAINING = "lesion_fusion.imaging.training"
 
-# The plugin defines a model class without type hints as it is imported, which MLflow warns of past every filter; nobody
-# here uses that class.
+# On import the plugin defines a model class without type hints, which MLflow warns of past every filter.
 with warnings.catch_warnings(record=True):
     from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
@@ -51,8 +50,9 @@ class Tracking(MlflowHook):
         run = mlflow.active_run()
         if run is not None:
             tags[MLFLOW_RUN_NAME] = f"{run.info.run_name} ({environment})"
-        commit = _git_commit(Path(run_params["project_path"]))
-        mlflow.set_tags(tags | ({"git_commit": commit} if commit else {}))
+        if commit := _git_commit(Path(run_params["project_path"])):
+            tags["git_commit"] = commit
+        mlflow.set_tags(tags)
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool) -> None:

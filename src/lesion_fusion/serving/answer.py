@@ -27,18 +27,13 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
     Raises `RequestError` for a request that is not well formed.
     """
     answered: dict[str, np.ndarray] = {}
-    request = parse_request(
-        rows,
-        model.record_columns,
-        Need.IMAGE in model.needs,
-        meanwhile=lambda records: answered.update(
-            model.answered_from_record(lambda columns: _record_table(columns, records))
-        ),
-    )
-    judged = [
-        usable(record, image, mask, model.needs, domain)
-        for record, image, mask in zip(request.records, request.images, request.masks, strict=True)
-    ]
+
+    def answer_from_record(records: Sequence[Record]) -> None:
+        answered.update(model.answered_from_record(lambda columns: _record_table(columns, records)))
+
+    request = parse_request(rows, model.record_columns, Need.IMAGE in model.needs, meanwhile=answer_from_record)
+    cases = zip(request.records, request.images, request.masks, strict=True)
+    judged = [usable(record, image, mask, model.needs, domain) for record, image, mask in cases]
     found: list[dict[str, Any]] = [{} for _ in judged]
     # Cases that give the same parts are answered together: a network takes a batch in little more time than a case.
     for parts in dict.fromkeys(frozenset(case.parts) for case in judged):

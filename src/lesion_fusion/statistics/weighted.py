@@ -1,9 +1,7 @@
 """Metrics under case weights, for many weightings at once; the registry (`metrics`) and the curves use them.
 
-A bootstrap resample is a weighting: how often each case was drawn. Every function takes `weights` (n, b): b
-weightings of n cases, floats of whole numbers at least 0, and returns b numbers, NaN where one is not defined (no case
-of a class, no positive decision, …). Weight 1 for all gives the plain metric; weights give exactly what repeating the
-cases gives.
+A bootstrap resample is a weighting: how often each case was drawn. Every function takes `weights` (n, b), whole
+numbers, and returns b numbers, NaN where one is not defined; weights give exactly what repeating the cases gives.
 """
 
 from __future__ import annotations
@@ -136,8 +134,8 @@ def net_benefit(positive: Bools, probability: Floats, thresholds: Floats, weight
 def calibration_slope(positive: Bools, probability: Floats, weights: Floats) -> Floats:
     """Return the slope (b,) of a logistic regression of the outcome on the log odds of `probability` (n,).
 
-    1 is ideal, below 1 the probabilities are too extreme. NaN where the regression has no solution: the classes
-    are separated by the probability, or it is constant. Probabilities are clipped to 1e-6 … 1 - 1e-6.
+    1 is ideal, below 1 the probabilities are too extreme. NaN where the regression has no solution: the probability
+    separates the classes, or is constant.
     """
     outcome, log_odds = positive.astype(np.float64), _log_odds(probability)
     if np.ptp(log_odds) == 0:
