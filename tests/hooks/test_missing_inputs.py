@@ -12,7 +12,7 @@ from kedro_datasets.pandas import CSVDataset
 
 from lesion_fusion.datasets.file_folder import FileFolderDataset
 from lesion_fusion.datasets.trained_model import FittedModelDataset
-from lesion_fusion.hooks.missing_inputs import MissingInputError, MissingInputs
+from lesion_fusion.hooks.checks import MissingInputError, MissingInputs
 
 
 def all_of_it(*_: object) -> int:
