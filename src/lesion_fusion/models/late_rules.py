@@ -19,8 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lesion_fusion.models.base import number_from_json, number_to_json
 from lesion_fusion.tabular.calibration import class_scores, decision_threshold, log_odds
-from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.estimator_files import dump_estimator, load_estimator
+from lesion_fusion.tabular.classifiers import CLASSIFIERS, dump_estimator, load_estimator
 
 RuleName = Literal["mean", "majority_vote", "weighted", "stacking"]
 
@@ -53,7 +52,7 @@ class FittedRule(Protocol):
         """Return joint scores, shape (n, d), of members' probabilities, shape (members, n, k)."""
 
     def settled(self, members: Sequence[str]) -> dict[str, float]:
-        """Return what was settled for each member, by name; empty where no one number says it."""
+        """Return the number that was found for each member, by name; empty where it is not one number per member."""
 
     def store(self, stacker: Path) -> dict[str, Any]:
         """Return the rule as JSON takes it; an estimator is written to the file `stacker`."""
