@@ -48,6 +48,21 @@ class ModelName:
         """`<family>.<model>`."""
         return f"{self.family}.{self.name}"
 
+    def identify(self, table: pd.DataFrame, protocol: str) -> pd.DataFrame:
+        """Return a table of predictions with protocol, family and model as its first columns."""
+        named = pd.DataFrame({"protocol": protocol, "family": self.family, "model": self.name}, index=table.index)
+        return pd.concat([named, table], axis=1)
+
+    def source(self, other: str) -> str:
+        """Return the dataset by which this model reads the model called `other`: alone, or with its family."""
+        family = ModelName.parse(other).family
+        return f"{other}.trained" if family == self.family else f"{family}_models"
+
+    def find_source(self, other: str, sources: Mapping[str, Any]) -> Trained:
+        """Return the model called `other` from the datasets that this model's training was given."""
+        found = sources[self.source(other)]
+        return found if ModelName.parse(other).family == self.family else found.models[other]
+
 
 @dataclass(frozen=True)
 class Description:
@@ -184,25 +199,6 @@ class Family:
     def on_leaderboard(self) -> dict[str, Trained]:
         """Return the models that are no ablation."""
         return {name: trained for name, trained in self.models.items() if not trained.parameters.ablation}
-
-
-def find_trained(sources: Mapping[str, Any], name: str) -> Trained:
-    """Return a model from the datasets a training was given: itself, or its family (see `source_dataset`)."""
-    if f"{name}.trained" in sources:
-        return sources[f"{name}.trained"]
-    return sources[f"{ModelName.parse(name).family}_models"].models[name]
-
-
-def source_dataset(name: str, reader: ModelName) -> str:
-    """Return the dataset by which the model `reader` reads the model called `name`: alone, or with its family."""
-    family = ModelName.parse(name).family
-    return f"{name}.trained" if family == reader.family else f"{family}_models"
-
-
-def identified(table: pd.DataFrame, protocol: str, model: ModelName) -> pd.DataFrame:
-    """Return a table of predictions with protocol, family and model as its first columns."""
-    named = pd.DataFrame({"protocol": protocol, "family": model.family, "model": model.name}, index=table.index)
-    return pd.concat([named, table], axis=1)
 
 
 class Need(StrEnum):
@@ -387,25 +383,6 @@ def load_model(folder: Path) -> FittedModel:
     common = {name: values[name] for name in ("family", "name")}
     common |= {"classes": tuple(values["classes"]), "threshold": number_from_json(values["threshold"])}
     return kind.load(common, values, folder)
-
-
-def load_network(path: Path) -> Any:
-    """Return the Keras network in a `.keras` file."""
-    # The package's own layers register themselves when this module is imported.
-    import lesion_fusion.imaging.networks  # noqa: F401
-    from lesion_fusion.imaging.keras_backend import keras
-
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
-
-
-def calibration_to_json(calibration: Calibration) -> dict[str, Any]:
-    """Return a calibration as JSON takes it."""
-    return {name: None if array is None else array.tolist() for name, array in vars(calibration).items()}
-
-
-def calibration_from_json(values: Mapping[str, Any]) -> Calibration:
-    """Return the calibration that `calibration_to_json` wrote."""
-    return Calibration(**{name: None if array is None else np.asarray(array) for name, array in values.items()})
 
 
 def number_to_json(value: float) -> float | None:

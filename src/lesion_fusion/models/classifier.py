@@ -25,13 +25,8 @@ from lesion_fusion.models.base import (
     ModelName,
     ModelParameters,
     TrainedModel,
-    calibration_from_json,
-    calibration_to_json,
-    find_trained,
-    identified,
-    load_network,
-    source_dataset,
 )
+from lesion_fusion.models.network import load_network
 from lesion_fusion.notation import listing, value_text, words
 from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, class_scores
@@ -101,7 +96,7 @@ class Classifier(ModelParameters, ClassifierParameters):
             found["lesion_images"] = f"lesion_images.{self.image_input}"
             found["image_input"] = f"params:preprocessing.image_inputs.{self.image_input}"
         if self.network is not None:
-            source = source_dataset(self.network, model)
+            source = model.source(self.network)
             found[source] = source
         return found
 
@@ -150,7 +145,7 @@ def train(
     """
     columns = study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
     pixels = None if lesion_images is None else reduced_pixels(lesion_images, parameters.pixel_edge)
-    network = find_trained(sources, parameters.network) if parameters.network else None
+    network = model.find_source(parameters.network, sources) if parameters.network else None
     embeddings = network.embeddings if network else None
     n_folds = folds["fold"].nunique()
     if embeddings is not None:
@@ -172,8 +167,8 @@ def train(
     network_model: Any = network.model if network else None
     return TrainedModel(
         parameters=parameters,
-        predictions=identified(result.predictions, study.protocol, model),
-        inner_predictions=identified(result.inner_predictions, study.protocol, model),
+        predictions=model.identify(result.predictions, study.protocol),
+        inner_predictions=model.identify(result.inner_predictions, study.protocol),
         training_log=result.grid_scores,
         model=FittedClassifier(
             family=model.family,
@@ -250,7 +245,7 @@ class FittedClassifier(FittedModel):
         if self.network is not None:
             self.network.save(folder / NETWORK)
         return {
-            "calibration": calibration_to_json(self.calibration),
+            "calibration": self.calibration.to_json(),
             **{name: list(getattr(self, name)) for name in _LISTS},
             "image_input": self.image_input.model_dump() if self.image_input else None,
             "pixel_input": self.pixel_input.model_dump() if self.pixel_input else None,
@@ -265,7 +260,7 @@ class FittedClassifier(FittedModel):
             **common,
             **{name: tuple(values[name]) for name in _LISTS},
             **seen,
-            calibration=calibration_from_json(values["calibration"]),
+            calibration=Calibration.from_json(values["calibration"]),
             estimator=load_estimator(folder / ESTIMATOR),
             network=load_network(folder / NETWORK) if (folder / NETWORK).exists() else None,
             pixel_edge=values["pixel_edge"],

@@ -26,15 +26,10 @@ from lesion_fusion.models.base import (
     ModelParameters,
     Need,
     TrainedModel,
-    calibration_from_json,
-    calibration_to_json,
-    find_trained,
-    identified,
     load_model,
     number_from_json,
     number_to_json,
     save_model,
-    source_dataset,
 )
 from lesion_fusion.models.classifier import classifier_name
 from lesion_fusion.models.late_rules import RULES, FittedRule, Mean, RuleName, fit_rule, load_rule
@@ -95,7 +90,7 @@ class Late(ModelParameters):
 
     def inputs(self, model: ModelName) -> dict[str, str]:
         """Return the datasets that training reads: the members, each by itself or by its family."""
-        sources = dict.fromkeys(source_dataset(member, model) for member in sorted(self.members))
+        sources = dict.fromkeys(model.source(member) for member in sorted(self.members))
         return {"tuning": "params:tuning", "cases": "study_cases", **{source: source for source in sources}}
 
     def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:
@@ -135,7 +130,7 @@ class FittedFusion:
         """Return the fusion as JSON takes it; the estimator of a stacking is written to the file `stacker`."""
         return {
             "rule": self.rule.store(stacker),
-            "calibration": calibration_to_json(self.calibration),
+            "calibration": self.calibration.to_json(),
             "threshold": number_to_json(self.threshold),
         }
 
@@ -144,7 +139,7 @@ class FittedFusion:
         """Return the fusion that `store` wrote into `folder`."""
         return cls(
             load_rule(values["rule"], folder),
-            calibration_from_json(values["calibration"]),
+            Calibration.from_json(values["calibration"]),
             number_from_json(values["threshold"]),
         )
 
@@ -280,7 +275,7 @@ def train(
     The reduced predictions are those of the members that remain where a part of the case is missing: in the same folds,
     fused anew in each. They have the columns of predictions and `without`.
     """
-    trained = {name: find_trained(sources, name) for name in sorted(parameters.members)}
+    trained = {name: model.find_source(name, sources) for name in sorted(parameters.members)}
     fitted = {name: one.model for name, one in trained.items()}
     members = {
         name: Member(one.predictions, one.inner_predictions, fitted[name].threshold) for name, one in trained.items()
@@ -304,8 +299,8 @@ def train(
     reduced = reduced or [whole.predictions.iloc[:0].assign(without="")]
     return TrainedModel(
         parameters=parameters,
-        predictions=identified(whole.predictions, study.protocol, model),
-        inner_predictions=identified(whole.inner_predictions, study.protocol, model),
+        predictions=model.identify(whole.predictions, study.protocol),
+        inner_predictions=model.identify(whole.inner_predictions, study.protocol),
         training_log=whole.settled,
         model=FittedLate(
             family=model.family,
@@ -315,7 +310,7 @@ def train(
             fusions={group: result.fitted for group, result in fused.items()},
             shifts={group: _shift(table, whole.predictions, study.classes[-1]) for group, table in tested.items()},
         ),
-        reduced_predictions=identified(pd.concat(reduced, ignore_index=True), study.protocol, model),
+        reduced_predictions=model.identify(pd.concat(reduced, ignore_index=True), study.protocol),
     )
 
 

@@ -21,9 +21,6 @@ from lesion_fusion.models.base import (
     ModelName,
     ModelParameters,
     TrainedModel,
-    calibration_from_json,
-    calibration_to_json,
-    identified,
     load_model,
     save_model,
 )
@@ -120,8 +117,8 @@ def train(
             predictions.append(table.assign(threshold=threshold))
     return TrainedModel(
         parameters=parameters,
-        predictions=identified(pd.concat(predictions, ignore_index=True), study.protocol, model),
-        inner_predictions=identified(pd.concat(inner, ignore_index=True), study.protocol, model),
+        predictions=model.identify(pd.concat(predictions, ignore_index=True), study.protocol),
+        inner_predictions=model.identify(pd.concat(inner, ignore_index=True), study.protocol),
         training_log=pd.DataFrame(log),
         model=FittedTransferred(model.family, model.name, source.classes, threshold, source, calibration),
     )
@@ -166,10 +163,10 @@ class FittedTransferred(FittedModel):
     def store(self, folder: Path) -> dict[str, Any]:
         """Write the source into a folder of its own; return the calibration."""
         save_model(self.source, folder / SOURCE)
-        return {"calibration": calibration_to_json(self.calibration)}
+        return {"calibration": self.calibration.to_json()}
 
     @classmethod
     def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
         """Return the model that `store` wrote."""
         source = load_model(folder / SOURCE)
-        return cls(**common, source=source, calibration=calibration_from_json(values["calibration"]))
+        return cls(**common, source=source, calibration=Calibration.from_json(values["calibration"]))

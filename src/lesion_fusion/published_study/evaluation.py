@@ -16,7 +16,7 @@ from lesion_fusion.cohort.schema import COLUMN, Kind, assert_no_leak, predictor_
 from lesion_fusion.evaluation.predictions import PROBABILITY_PREFIX, class_names
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.imaging.lesion_image import reduced_pixels
-from lesion_fusion.models.base import ModelName, identified
+from lesion_fusion.models.base import ModelName
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.late import Late, fit_fusion
 from lesion_fusion.models.network import Network
@@ -124,8 +124,8 @@ def evaluate_family(
                 made = _evaluate_network(name, entry, trial)
             else:
                 made = _evaluate_late(entry, trial, tuning, read)
-            found.predictions += [identified(table, cell.name, model) for table in made.predictions]
-            found.inner_predictions += [identified(table, cell.name, model) for table in made.inner_predictions]
+            found.predictions += [model.identify(table, cell.name) for table in made.predictions]
+            found.inner_predictions += [model.identify(table, cell.name) for table in made.inner_predictions]
             found.embeddings += made.embeddings
             found.training_log += made.training_log
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -108,6 +109,15 @@ class Calibration:
         variance = np.einsum("ni,ij,nj->n", terms, self.covariance, terms) + shift**2
         reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
         return expit(np.column_stack([position - reach, position + reach]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the map as JSON takes it."""
+        return {name: None if array is None else array.tolist() for name, array in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Calibration:
+        """Return the map that `to_json` wrote."""
+        return cls(**{name: None if array is None else np.asarray(array) for name, array in values.items()})
 
     def _measured(self, scores: np.ndarray, share: float) -> Calibration:
         """Return the map with its covariance: the inverse information of the fit, `share` of each row counted."""
