@@ -18,7 +18,7 @@ from tests.models.toy import Cohort, fitted_tabular, small_cohort
 from lesion_fusion.datasets.trained_model import FamilyDataset, FittedModelDataset, TrainedModelDataset
 from lesion_fusion.models.base import Family, TrainedModel
 from lesion_fusion.models.classifier import Classifier
-from lesion_fusion.tabular.estimator_files import UntrustedModelError
+from lesion_fusion.tabular.classifiers import UntrustedModelError
 
 PARAMETERS = Classifier(classifier="logistic_regression", views=("record",), grid={"C": [0.1, 1.0]})
 PREDICTIONS = pd.DataFrame(

@@ -17,7 +17,7 @@ from lesion_fusion.cohort.schema import COLUMN, Kind, assert_no_leak, predictor_
 from lesion_fusion.evaluation.predictions import PROBABILITY_PREFIX, class_names
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.imaging.lesion_image import reduced_pixels
-from lesion_fusion.models.base import ModelName, identified
+from lesion_fusion.models.base import ModelName
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.late import Late, fit_fusion
 from lesion_fusion.models.network import Network
@@ -107,7 +107,7 @@ def evaluate_family(
                 made = _evaluate_late(entry, trial, tuning, read or {})
             for part, tables in made.items():
                 named = part.endswith("predictions")
-                found[part] += [identified(table, cell.name, model) if named else table for table in tables]
+                found[part] += [model.identify(table, cell.name) if named else table for table in tables]
     return found
 
 

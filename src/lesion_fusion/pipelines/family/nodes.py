@@ -28,8 +28,7 @@ from lesion_fusion.plots.networks import attention_plot, training_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.plots.style import as_png
 from lesion_fusion.serving.schema import example_request
-from lesion_fusion.tabular.importance import importance_summary
-from lesion_fusion.tabular.out_of_fold import REFIT
+from lesion_fusion.tabular.out_of_fold import REFIT, importance_summary
 from lesion_fusion.tabular.tuning import best_points
 
 # Of each model: its metrics with intervals, and the medians of a network's attention, one record per class.

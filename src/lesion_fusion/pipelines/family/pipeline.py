@@ -9,7 +9,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.models.base import ModelName, ModelParameters, source_dataset
+from lesion_fusion.models.base import ModelName, ModelParameters
 from lesion_fusion.pipelines.family.nodes import collect, draw_family, evaluate_family, gather_runs
 from lesion_fusion.pipelines.stage import FILES
 
@@ -55,6 +55,6 @@ def for_model(function: Callable[..., Any], model: ModelName, reads: Iterable[st
 
     parts: dict[str, list[str]] = defaultdict(list)
     for name in reads:
-        parts[source_dataset(name, model)].append(f"{name}.trained")
+        parts[model.source(name)].append(f"{name}.trained")
     train.parts_read = dict(parts)  # type: ignore[attr-defined]
     return train
