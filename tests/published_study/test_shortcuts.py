@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.evaluation.judge import Judge
-from lesion_fusion.pipelines.family.nodes import evaluate_family
 from lesion_fusion.published_study.comparison import (
     ALL,
     compare_protocols,
@@ -19,7 +18,7 @@ from lesion_fusion.published_study.comparison import (
 )
 from lesion_fusion.published_study.evaluation import Cell, cells_of, of_cell, set_up, trial_features
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
-from lesion_fusion.statistics.metrics import Sample
+from lesion_fusion.published_study.evaluation import Sample, evaluate_family
 from tests.published_study.toy import SEED, TUNING, toy_parameters, toy_sample
 
 

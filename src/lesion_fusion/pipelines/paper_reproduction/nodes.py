@@ -12,7 +12,6 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.curves import roc_curve
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.imaging.case_files import Files, read_cases
-from lesion_fusion.pipelines.family.nodes import evaluate_family
 from lesion_fusion.plots import published_study as plots
 from lesion_fusion.plots.curves import roc_panels_plot
 from lesion_fusion.plots.style import as_png
@@ -20,7 +19,7 @@ from lesion_fusion.published_study.comparison import best_of_families, compariso
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.published_study.rows import MASKINGS
-from lesion_fusion.statistics.metrics import Sample
+from lesion_fusion.published_study.evaluation import Sample, evaluate_family
 from lesion_fusion.tabular.parameters import Tuning
 
 PLACE = ["protocol", "family", "model", "repeat", "fold", "case_id", "label"]
