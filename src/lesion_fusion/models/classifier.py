@@ -62,11 +62,7 @@ VIEWS = {
 
 
 class Classifier(ModelParameters, ClassifierParameters):
-    """A classifier over a feature table; see `ClassifierParameters`.
-
-    `network` names the model whose embeddings it reads, `image_input` the images whose pixels it reads: a name under
-    `preprocessing.image_inputs`.
-    """
+    """A classifier over a feature table; `image_input` is a name under `preprocessing.image_inputs`."""
 
     kind: Literal["classifier"] = "classifier"
     explainable: ClassVar[bool] = True
@@ -102,7 +98,7 @@ class Classifier(ModelParameters, ClassifierParameters):
 
     def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:
         """Yield the faults of this entry: a network that does not exist, or is not one of images alone."""
-        networks = [name for name, entry in entries.items() if entry.embeds_images]
+        networks = [name for name, entry in entries.items() if entry.network_settings is not None]
         if self.network is not None and self.network not in networks:
             yield "network", f"{self.network} is no network of images alone. {did_you_mean(self.network, networks)}"
 

@@ -33,8 +33,6 @@ class Joint(Network):
     """
 
     kind: Literal["joint"] = "joint"  # type: ignore[assignment]
-    # Its embeddings hold the record already.
-    embeds_images: ClassVar[bool] = False
 
     fusion: Literal["gated", "attention", "concatenation"]
     record_units: tuple[PositiveInt, ...] = Field(default=(32, 16), min_length=1)
@@ -55,7 +53,7 @@ class Joint(Network):
 
     @property
     def network_settings(self) -> dict[str, Any] | None:
-        """None: it sees the record too, and is not compared with networks over images alone."""
+        """None: it sees the record too, and so do its embeddings."""
         return None
 
     def inputs(self, model: ModelName) -> dict[str, str]:
@@ -136,9 +134,7 @@ def record_vectors(cases: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
 
 
 def _scaled(cells: pd.Series, name: str) -> np.ndarray:
-    low, high = COLUMN[name].low, COLUMN[name].high
-    assert low is not None
-    assert high is not None
+    low, high = (float(bound) for bound in (COLUMN[name].low, COLUMN[name].high) if bound is not None)
     values = cells.to_numpy(dtype="float64", na_value=np.nan)
     scaled = (values - (low + high) / 2) / ((high - low) / 6)
     missing = np.isnan(values)

@@ -77,7 +77,6 @@ class Network(OverImages):
     """A network over lesion images, trained in `repeats` of the folds: it takes minutes, a classifier seconds."""
 
     kind: Literal["network"] = "network"
-    embeds_images: ClassVar[bool] = True
 
     repeats: int = Field(default=1, ge=1)
 
