@@ -17,7 +17,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import CaseInputs, Description, ModelName, TrainedModel
-from lesion_fusion.models.network import FittedNetwork, Network, train_in_repeats, with_weights
+from lesion_fusion.models.network import FittedNetwork, Network, evaluate_repeats, train_repeats, with_weights
 from lesion_fusion.tabular.calibration import log_odds
 from lesion_fusion.tabular.encoding import CategoryIndicators
 from lesion_fusion.tabular.parameters import Tuning
@@ -93,8 +93,11 @@ def train(
     shapes = (image_input.shape, vectors.shape[1], len(study.classes))
     build = partial(build_joint_network, parameters.network, *shapes, parameters.record_units, parameters.fusion)
     fitted = partial(FittedJoint, image_input=image_input, record_columns=columns)
-    data = (PairedRows(lesion_images, vectors), cases, folds, parameters, tuning, study, finished_folds)
-    return train_in_repeats(*data, fitted, model, build)[0]
+    inputs = PairedRows(lesion_images, vectors)
+    repeats = train_repeats(inputs, cases, folds, parameters, study, finished_folds, build)
+    trained, _ = evaluate_repeats(repeats, inputs, cases, parameters, tuning, study, fitted, model)
+    finished_folds.clear()
+    return trained
 
 
 Joint.train = staticmethod(train)

@@ -294,9 +294,7 @@ def train(
         inner_predictions=model.identify(whole.inner_predictions, study.protocol),
         training_log=whole.settled,
         model=FittedLate(
-            family=model.family,
-            name=model.name,
-            classes=study.classes,
+            *(model.family, model.name, study.classes),
             members=fitted,
             fusions={group: result.fitted for group, result in fused.items()},
             shifts={group: _shift(table, whole.predictions, study.classes[-1]) for group, table in tested.items()},

@@ -151,7 +151,6 @@ def evaluate_splits(
         if len(importance):
             importances.append(importance)
         if model.search:
-            # A search takes minutes where there are many trainings.
             best = tuned.grid_scores["score"].max()
             logger.info("Searched %d of %d trainings, best score %.3f", len(classifiers), len(splits), best)
     importance = pd.concat(importances, ignore_index=True) if importances else pd.DataFrame()
