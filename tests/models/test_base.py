@@ -113,7 +113,8 @@ def test_a_model_reads_its_own_familys_models_one_by_one_and_another_family_as_a
     family = Family({"imaging.small": trained("imaging.small")})
     assert reader.find_source("imaging.small", {"imaging_models": family}) is family.models["imaging.small"]
     alone = trained("fusion.early")
-    assert reader.find_source("fusion.early", {"fusion.early.trained": alone, "imaging_models": family}) is alone
+    sources = {"fusion.early.trained": alone, "imaging_models": family}
+    assert reader.find_source("fusion.early", sources) is alone
 
 
 def test_a_family_joins_predictions_and_keeps_ablations_off_the_leaderboard():

@@ -66,6 +66,12 @@ def _array(name: str) -> Any:
     return property(lambda stored: _read(stored.folder / _PARTS[name]))
 
 
+def _fitted_model(stored: StoredModel) -> FittedModel:
+    from lesion_fusion.models.base import load_model
+
+    return load_model(stored.folder / MODEL)
+
+
 class StoredModel:
     """A trained model (`models.base.Trained`) in its folder; each part is read when it is first used."""
 
@@ -78,6 +84,8 @@ class StoredModel:
     embeddings: np.ndarray | None = _array("embeddings")
     class_maps: np.ndarray | None = _array("class_maps")
     attention: pd.DataFrame | None = _table("attention")
+    # Read anew each time: only a few fitted models are needed at once.
+    model: Any = property(_fitted_model)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,13 +96,6 @@ class StoredModel:
         from lesion_fusion.models import stored_parameters
 
         return stored_parameters(json.loads((self.folder / PARAMETERS).read_text()))
-
-    @property
-    def model(self) -> FittedModel:
-        """The fitted model, read anew each time: only a few are needed at once."""
-        from lesion_fusion.models.base import load_model
-
-        return load_model(self.folder / MODEL)
 
 
 class _FolderDataset(AbstractDataset[Saved, Loaded]):

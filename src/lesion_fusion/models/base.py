@@ -94,8 +94,6 @@ class ModelParameters(Parameters):
     train: ClassVar[Callable[..., Trained]]
     # Whether training keeps the feature table that SHAP values are computed from.
     explainable: ClassVar[bool] = False
-    # Whether it is a network over images alone, whose embeddings a classifier may read.
-    embeds_images: ClassVar[bool] = False
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -114,7 +112,7 @@ class ModelParameters(Parameters):
 
     @property
     def network_settings(self) -> dict[str, Any] | None:
-        """Settings by which networks over images alone are compared; None for other kinds."""
+        """Settings of a network over images alone, whose embeddings classifiers may read; None for other kinds."""
         return None
 
     def inputs(self, model: ModelName) -> dict[str, str]:
@@ -134,6 +132,7 @@ class ModelParameters(Parameters):
         raise NotImplementedError
 
 
+@dataclass
 class Trained(Protocol):
     """Result of training one model, in memory or read part by part from its folder.
 
@@ -142,34 +141,6 @@ class Trained(Protocol):
     `reduced_predictions` (of the members of a late fusion that answer without a part of the case, named in `without`),
     `embeddings` float32 (trainings, n, d), `class_maps` (n, h, w, k) and `attention` of the last repeat.
     """
-
-    @property
-    def parameters(self) -> ModelParameters: ...  # noqa: D102
-    @property
-    def predictions(self) -> pd.DataFrame: ...  # noqa: D102
-    @property
-    def inner_predictions(self) -> pd.DataFrame: ...  # noqa: D102
-    @property
-    def training_log(self) -> pd.DataFrame: ...  # noqa: D102
-    @property
-    def model(self) -> FittedModel: ...  # noqa: D102
-    @property
-    def importance(self) -> pd.DataFrame | None: ...  # noqa: D102
-    @property
-    def features(self) -> pd.DataFrame | None: ...  # noqa: D102
-    @property
-    def reduced_predictions(self) -> pd.DataFrame | None: ...  # noqa: D102
-    @property
-    def embeddings(self) -> np.ndarray | None: ...  # noqa: D102
-    @property
-    def class_maps(self) -> np.ndarray | None: ...  # noqa: D102
-    @property
-    def attention(self) -> pd.DataFrame | None: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A `Trained` in memory, as a kind's `train` returns it."""
 
     parameters: ModelParameters
     predictions: pd.DataFrame
@@ -182,6 +153,11 @@ class TrainedModel:
     embeddings: np.ndarray | None = None
     class_maps: np.ndarray | None = None
     attention: pd.DataFrame | None = None
+
+
+@dataclass
+class TrainedModel(Trained):
+    """A `Trained` in memory, as a kind's `train` returns it."""
 
 
 @dataclass(frozen=True)
@@ -296,13 +272,12 @@ class FittedModel(ABC):
     @property
     def needs(self) -> frozenset[Need]:
         """The parts of a case that it can't answer without; single fields of a record may be missing."""
-        masked = self.uses_descriptors or any(image_input.needs_mask for image_input in self.image_inputs)
-        needed = {
-            Need.RECORD: bool(self.record_columns),
-            Need.IMAGE: self.uses_descriptors or bool(self.image_inputs),
-            Need.MASK: masked,
-        }
-        return frozenset(need for need, is_needed in needed.items() if is_needed)
+        found = {Need.RECORD} if self.record_columns else set()
+        if self.uses_descriptors or self.image_inputs:
+            found.add(Need.IMAGE)
+        if self.uses_descriptors or any(image_input.needs_mask for image_input in self.image_inputs):
+            found.add(Need.MASK)
+        return frozenset(found)
 
     @property
     def efforts(self) -> tuple[str, ...]:
@@ -327,10 +302,7 @@ class FittedModel(ABC):
         return []
 
     def answered_from_record(self, records: Callable[[Sequence[str]], pd.DataFrame]) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """Return probabilities (n, k) of the members that read the record alone, by name.
-
-        `records` gives a table of the columns named.
-        """
+        """Return, by name, probabilities (n, k) of the members that read the record alone: `records(columns)`."""
         return {}
 
     def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
@@ -361,11 +333,7 @@ class FittedModel(ABC):
 
 
 def save_model(model: FittedModel, folder: Path) -> None:
-    """Write a fitted model into `folder`, which is made: `model.json` and plain files beside it, none of them a pickle.
-
-    Scikit-learn estimators are stored in skops' format (see `tabular.classifiers`), networks in Keras' `.keras` format,
-    loaded in safe mode, members of a late fusion in folders of their own.
-    """
+    """Write a fitted model into `folder`, which is made: `model.json` and files beside it, none of them a pickle."""
     folder.mkdir(parents=True)
     description = {name: getattr(model, name) for name in ("kind", "family", "name", "classes")}
     description |= {"threshold": number_to_json(model.threshold), **model.store(folder)}
@@ -380,9 +348,8 @@ def load_model(folder: Path) -> FittedModel:
         raise UntrustedModelError(
             f"{folder / DESCRIPTION} names the kind {values['kind']!r}, which does not exist here."
         )
-    common = {name: values[name] for name in ("family", "name")}
-    common |= {"classes": tuple(values["classes"]), "threshold": number_from_json(values["threshold"])}
-    return kind.load(common, values, folder)
+    common = {"family": values["family"], "name": values["name"], "classes": tuple(values["classes"])}
+    return kind.load({**common, "threshold": number_from_json(values["threshold"])}, values, folder)
 
 
 def number_to_json(value: float) -> float | None:

@@ -62,11 +62,7 @@ VIEWS = {
 
 
 class Classifier(ModelParameters, ClassifierParameters):
-    """A classifier over a feature table; see `ClassifierParameters`.
-
-    `network` names the model whose embeddings it reads, `image_input` the images whose pixels it reads: a name under
-    `preprocessing.image_inputs`.
-    """
+    """A classifier over a feature table; `image_input` is a name under `preprocessing.image_inputs`."""
 
     kind: Literal["classifier"] = "classifier"
     explainable: ClassVar[bool] = True
@@ -102,7 +98,7 @@ class Classifier(ModelParameters, ClassifierParameters):
 
     def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:
         """Yield the faults of this entry: a network that does not exist, or is not one of images alone."""
-        networks = [name for name, entry in entries.items() if entry.embeds_images]
+        networks = [name for name, entry in entries.items() if entry.network_settings is not None]
         if self.network is not None and self.network not in networks:
             yield "network", f"{self.network} is no network of images alone. {did_you_mean(self.network, networks)}"
 
@@ -149,8 +145,7 @@ def train(
     embeddings = network.embeddings if network else None
     n_folds = folds["fold"].nunique()
     if embeddings is not None:
-        # Embeddings have shape (trainings, n, d): outer folds by repeat and fold, and last the training on all cases.
-        # A network may be trained in fewer repeats than there are.
+        # By outer folds, and last by the training on all cases; a network may be trained in fewer repeats than folds has.
         folds = folds[folds["repeat"] < (len(embeddings) - 1) // n_folds]
 
     def features(repeat: int, fold: int) -> pd.DataFrame:
@@ -164,24 +159,21 @@ def train(
     by_fold = features if embeddings is not None else lambda *_: whole
     choice = (study.classes, parameters, tuning, study.seed)
     result = evaluate_nested(by_fold, cases, folds, *choice, IMPORTANCE_GROUPS, journal)
-    network_model: Any = network.model if network else None
+    encoder_network: Any = network.model if network else None
     return TrainedModel(
         parameters=parameters,
         predictions=model.identify(result.predictions, study.protocol),
         inner_predictions=model.identify(result.inner_predictions, study.protocol),
         training_log=result.grid_scores,
         model=FittedClassifier(
-            family=model.family,
-            name=model.name,
-            classes=study.classes,
-            threshold=result.refit.threshold,
+            *(model.family, model.name, study.classes, result.refit.threshold),
             views=parameters.views,
             record_columns=columns if parameters.sees_record else (),
             descriptor_names=tuple(default_names()) if "image_descriptors" in parameters.views else (),
             estimator=result.refit.estimator,
             calibration=result.refit.calibration,
-            network=network_model.network if network_model else None,
-            image_input=network_model.image_input if network_model else None,
+            network=encoder_network.network if encoder_network else None,
+            image_input=encoder_network.image_input if encoder_network else None,
             pixel_input=image_input,
             pixel_edge=parameters.pixel_edge if image_input else None,
         ),

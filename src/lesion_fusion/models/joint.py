@@ -17,7 +17,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import CaseInputs, Description, ModelName, TrainedModel
-from lesion_fusion.models.network import FittedNetwork, Network, train_in_repeats, with_weights
+from lesion_fusion.models.network import FittedNetwork, Network, evaluate_repeats, train_repeats, with_weights
 from lesion_fusion.tabular.calibration import log_odds
 from lesion_fusion.tabular.encoding import CategoryIndicators
 from lesion_fusion.tabular.parameters import Tuning
@@ -33,8 +33,6 @@ class Joint(Network):
     """
 
     kind: Literal["joint"] = "joint"  # type: ignore[assignment]
-    # Its embeddings hold the record already.
-    embeds_images: ClassVar[bool] = False
 
     fusion: Literal["gated", "attention", "concatenation"]
     record_units: tuple[PositiveInt, ...] = Field(default=(32, 16), min_length=1)
@@ -55,7 +53,7 @@ class Joint(Network):
 
     @property
     def network_settings(self) -> dict[str, Any] | None:
-        """None: it sees the record too, and is not compared with networks over images alone."""
+        """None: it sees the record too, and so do its embeddings."""
         return None
 
     def inputs(self, model: ModelName) -> dict[str, str]:
@@ -95,8 +93,11 @@ def train(
     shapes = (image_input.shape, vectors.shape[1], len(study.classes))
     build = partial(build_joint_network, parameters.network, *shapes, parameters.record_units, parameters.fusion)
     fitted = partial(FittedJoint, image_input=image_input, record_columns=columns)
-    data = (PairedRows(lesion_images, vectors), cases, folds, parameters, tuning, study, finished_folds)
-    return train_in_repeats(*data, fitted, model, build)[0]
+    inputs = PairedRows(lesion_images, vectors)
+    repeats = train_repeats(inputs, cases, folds, parameters, study, finished_folds, build)
+    trained, _ = evaluate_repeats(repeats, inputs, cases, parameters, tuning, study, fitted, model)
+    finished_folds.clear()
+    return trained
 
 
 Joint.train = staticmethod(train)
@@ -136,9 +137,7 @@ def record_vectors(cases: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
 
 
 def _scaled(cells: pd.Series, name: str) -> np.ndarray:
-    low, high = COLUMN[name].low, COLUMN[name].high
-    assert low is not None
-    assert high is not None
+    low, high = (float(bound) for bound in (COLUMN[name].low, COLUMN[name].high) if bound is not None)
     values = cells.to_numpy(dtype="float64", na_value=np.nan)
     scaled = (values - (low + high) / 2) / ((high - low) / 6)
     missing = np.isnan(values)

@@ -37,7 +37,7 @@ from lesion_fusion.notation import listing, words
 from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.out_of_fold import REFIT
+from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table
 from lesion_fusion.tabular.parameters import Tuning
 
 _KEYS = ["repeat", "fold", "case_id"]
@@ -52,8 +52,7 @@ class Late(ModelParameters):
     `mean`: the mean probability. `majority_vote`: the share of members that decide for a class, equal shares in the
     order of the mean probability. `weighted`: a weighted mean of log probabilities. `stacking`: `classifier`, trained
     on the members' log-odds. Rule, calibration and threshold are fitted inside each training fold. A fusion that is not
-    `calibrated`, of models that learn nothing of this cohort, is their mean and decides at the mean of their
-    thresholds.
+    `calibrated`, of models that learn nothing of this cohort, is their mean, with the mean of their thresholds.
     """
 
     kind: Literal["late"] = "late"
@@ -139,11 +138,8 @@ class FittedFusion:
     @classmethod
     def load(cls, values: Mapping[str, Any], folder: Path) -> Self:
         """Return the fusion that `store` wrote into `folder`."""
-        return cls(
-            load_rule(values["rule"], folder),
-            Calibration.from_json(values["calibration"]),
-            number_from_json(values["threshold"]),
-        )
+        calibration, threshold = Calibration.from_json(values["calibration"]), number_from_json(values["threshold"])
+        return cls(load_rule(values["rule"], folder), calibration, threshold)
 
 
 def fit_fusion(
@@ -239,11 +235,11 @@ def fuse_out_of_fold(
             threshold = np.array([members[name].threshold for name in names]).mean()
             fitted = FittedFusion(Mean(), Calibration.identity(len(classes)), float(threshold))
             calibrated = fitted.probabilities(inner)
-        inner_outputs.append(_table(cases, key, columns, calibrated))
+        inner_outputs.append(predictions_table(cases, *key, classes, calibrated))
         settled.append({"repeat": key[0], "fold": key[1], **fitted.rule.settled(names)})
         if key != (REFIT, REFIT):
             test, cases = _aligned([tables[key] for tables in tested], columns)
-            table = _table(cases, key, columns, fitted.probabilities(test))
+            table = predictions_table(cases, *key, classes, fitted.probabilities(test))
             outputs.append(table.assign(threshold=fitted.threshold))
     tables = (pd.concat(outputs, ignore_index=True), pd.concat(inner_outputs, ignore_index=True))
     return LateResult(*tables, pd.DataFrame(settled), fitted)
@@ -262,20 +258,13 @@ def _aligned(tables: Sequence[pd.DataFrame], columns: list[str]) -> tuple[np.nda
     return stacked, indexed[0].loc[common, ["label"]].reset_index()
 
 
-def _table(cases: pd.DataFrame, key: Training, columns: list[str], probabilities: np.ndarray) -> pd.DataFrame:
-    table = cases.assign(**{name: probabilities[:, i] for i, name in enumerate(columns)})
-    table.insert(0, "repeat", key[0])
-    table.insert(1, "fold", key[1])
-    return table
-
-
 def train(
     parameters: Late, study: Study, tuning: Tuning, cases: pd.DataFrame, *, model: ModelName, **sources: Any
 ) -> TrainedModel:
     """Fuse the members' predictions; `sources` holds the trained members.
 
-    The reduced predictions are those of the members that remain where a part of the case is missing: in the same folds,
-    fused anew in each. They have the columns of predictions and `without`.
+    The reduced predictions are those of the members that answer without a part of the case, named in `without`: in the
+    same folds, fused anew in each.
     """
     trained = {name: model.find_source(name, sources) for name in sorted(parameters.members)}
     fitted = {name: one.model for name, one in trained.items()}
@@ -305,9 +294,7 @@ def train(
         inner_predictions=model.identify(whole.inner_predictions, study.protocol),
         training_log=whole.settled,
         model=FittedLate(
-            family=model.family,
-            name=model.name,
-            classes=study.classes,
+            *(model.family, model.name, study.classes),
             members=fitted,
             fusions={group: result.fitted for group, result in fused.items()},
             shifts={group: _shift(table, whole.predictions, study.classes[-1]) for group, table in tested.items()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial, wraps
 from pathlib import Path
@@ -77,7 +77,6 @@ class Network(OverImages):
     """A network over lesion images, trained in `repeats` of the folds: it takes minutes, a classifier seconds."""
 
     kind: Literal["network"] = "network"
-    embeds_images: ClassVar[bool] = True
 
     repeats: int = Field(default=1, ge=1)
 
@@ -142,13 +141,15 @@ def train(
 
     features = None if backbone_features is None else np.asarray(backbone_features)
     parameters = with_weights(parameters, registered_weights)
+    repeats = train_repeats(lesion_images, cases, folds, parameters, study, finished_folds, features=features)
     fitted = partial(FittedNetwork, image_input=image_input)
-    data = (lesion_images, cases, folds, parameters, tuning, study, finished_folds)
-    trained, network, last_folds = train_in_repeats(*data, fitted, model, features=features)
+    data = (lesion_images, cases, parameters, tuning, study)
+    trained, last = evaluate_repeats(repeats, *data, fitted, model, features)
+    finished_folds.clear()
     if backbone_maps is None:
-        class_maps = maps_out_of_fold(network, lesion_images, last_folds)
+        class_maps = maps_out_of_fold(last.network, lesion_images, last.folds)
     else:
-        class_maps = maps_of_heads(backbone_maps, last_folds)
+        class_maps = maps_of_heads(backbone_maps, last.folds)
     explained = last_repeat(trained.predictions, cases)
     attention = attention_table(explained, study.classes, class_maps, lesion_masks)
     return replace(trained, class_maps=class_maps, attention=attention)
@@ -199,96 +200,96 @@ def with_weights(parameters: Entry, registered_weights: Path | None) -> Entry:
     return parameters.model_copy(update={"network": network})
 
 
-def train_in_repeats(
+def train_repeats(
     inputs: Any,
     cases: pd.DataFrame,
     folds: pd.DataFrame,
     parameters: Network,
-    tuning: Tuning,
     study: Study,
     finished_folds: FinishedFolds,
-    fitted: Callable[..., FittedModel],
-    model: ModelName,
     build: Callable[[], Any] | None = None,
     features: np.ndarray | None = None,
-) -> tuple[TrainedModel, Any, Sequence[Any]]:
-    """Train a network out of fold in as many repeats as its parameters say, in the last of them on all cases too.
+) -> Iterator[Any]:
+    """Yield the `imaging.out_of_fold.OutOfFold` of each repeat, that of the last with a network of all cases.
 
-    `inputs` are its `imaging.batches.Rows`, row i = case i; `fitted` makes its fitted form; `build` makes a network
-    other than the one that the parameters name; `features` (n, d) are those of a frozen backbone. Each fold's network
-    stops on a validation part of its training fold; its predictions of that part calibrate it, fix its threshold and
-    are its inner predictions. The network trained on all cases holds nothing out and takes the calibration and
-    threshold of all validation parts together. Folds are kept in `finished_folds` until training is over; those of an
-    interrupted run are reused. Returns the trained model, its network and the `FoldResult`s of the last repeat.
+    `inputs` are `imaging.batches.Rows`, row i = case i; `build` makes a network other than the one that the parameters
+    name; `features` (n, d) are those of a frozen backbone. Folds of an interrupted run in `finished_folds` are reused.
     """
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
-    from lesion_fusion.imaging.networks import predict_and_embed
     from lesion_fusion.imaging.out_of_fold import train_out_of_fold
 
-    classes, sensitivity = study.classes, tuning.decision.minimum_sensitivity
-    labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    labels = cases["label"].map({name: i for i, name in enumerate(study.classes)}).to_numpy()
     groups = cases["patient_id"].to_numpy()
     design = parameters.model_dump_json(exclude={"network", "repeats", "ablation", "kind"})
-    predictions, inner, log, embeddings, held_out = [], [], [], [], []
     repeats = min(parameters.repeats, folds["repeat"].nunique())
     for repeat in range(repeats):
-        fold_of = folds[folds["repeat"] == repeat].set_index("case_id")["fold"].reindex(cases["case_id"]).to_numpy()
+        fold = folds[folds["repeat"] == repeat].set_index("case_id")["fold"].reindex(cases["case_id"]).to_numpy()
         seed = derived_seed(study.seed, repeat)
-        digest = training_digest(inputs, labels, groups, fold_of, parameters.network, seed, design)
-        last = repeat == repeats - 1
-        trained = train_out_of_fold(
-            inputs,
-            labels,
-            groups,
-            fold_of,
-            len(classes),
-            parameters.network,
-            seed,
-            refit=last,
+        digest = training_digest(inputs, labels, groups, fold, parameters.network, seed, design)
+        data = (inputs, labels, groups, fold, len(study.classes), parameters.network, seed)
+        yield train_out_of_fold(
+            *data,
+            refit=repeat == repeats - 1,
             completed=finished_folds.load(digest),
             on_fold=partial(finished_folds.save, digest),
             build=build,
             features=features,
         )
-        for result in trained.folds:
-            scores, truth = log_odds(result.validation_probabilities), labels[result.validation]
+
+
+def evaluate_repeats(
+    repeats: Iterable[Any],
+    inputs: Any,
+    cases: pd.DataFrame,
+    parameters: Network,
+    tuning: Tuning,
+    study: Study,
+    fitted: Callable[..., FittedModel],
+    model: ModelName,
+    features: np.ndarray | None = None,
+) -> tuple[TrainedModel, Any]:
+    """Return the model trained in `repeats`, calibrated, and the last repeat; `fitted` makes its fitted form.
+
+    Each fold's network stops on a validation part of its training fold; its predictions of that part calibrate it, fix
+    its threshold and are its inner predictions. The network trained on all cases holds nothing out and takes the
+    calibration and threshold of all validation parts together.
+    """
+    from lesion_fusion.imaging.networks import predict_and_embed
+
+    classes, sensitivity = study.classes, tuning.decision.minimum_sensitivity
+    labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    predictions, inner, log, embeddings, held_out = [], [], [], [], []
+    for repeat, last in enumerate(repeats):
+        for one in last.folds:
+            scores, truth = log_odds(one.validation_probabilities), labels[one.validation]
             calibration = Calibration.fit(scores, truth, len(classes))
             calibrated = calibration.probabilities(scores)
-            held_out.append((result.validation, scores))
-            tested = calibration.probabilities(log_odds(result.test_probabilities))
-            table = predictions_table(cases.iloc[result.test], repeat, result.fold, classes, tested)
+            held_out.append((one.validation, scores))
+            tested = calibration.probabilities(log_odds(one.test_probabilities))
+            table = predictions_table(cases.iloc[one.test], repeat, one.fold, classes, tested)
             predictions.append(table.assign(threshold=decision_threshold(calibrated, truth, sensitivity)))
-            inner.append(predictions_table(cases.iloc[result.validation], repeat, result.fold, classes, calibrated))
-            log.append(pd.DataFrame(result.history).assign(repeat=repeat, fold=result.fold))
-            embeddings.append(result.embeddings)
-        if last:
-            log.append(pd.DataFrame(trained.network_history).assign(repeat=REFIT, fold=REFIT))
-
-    positions = np.concatenate([position for position, _ in held_out])
-    scores = np.concatenate([score for _, score in held_out])
+            inner.append(predictions_table(cases.iloc[one.validation], repeat, one.fold, classes, calibrated))
+            log.append(pd.DataFrame(one.history).assign(repeat=repeat, fold=one.fold))
+            embeddings.append(one.embeddings)
+    log.append(pd.DataFrame(last.network_history).assign(repeat=REFIT, fold=REFIT))
+    embeddings.append(features if features is not None else predict_and_embed(last.network, inputs)[1])
+    positions, scores = (np.concatenate(parts) for parts in zip(*held_out, strict=True))
     calibration = Calibration.fit(scores, labels[positions], len(classes), distinct=len(np.unique(positions)))
     calibrated = calibration.probabilities(scores)
     table = predictions_table(cases.iloc[positions], REFIT, REFIT, classes, calibrated)
     # A case held out by several folds' networks gets its mean probability.
     inner.append(table.groupby(["repeat", "fold", "case_id", "label"], as_index=False, sort=True).mean())
-    embeddings.append(features if features is not None else predict_and_embed(trained.network, inputs)[1])
-    finished_folds.clear()
-    trained_model = TrainedModel(
+    threshold = decision_threshold(calibrated, labels[positions], sensitivity)
+    named = {"family": model.family, "name": model.name, "classes": classes, "threshold": threshold}
+    trained = TrainedModel(
         parameters=parameters,
         predictions=model.identify(pd.concat(predictions, ignore_index=True), study.protocol),
         inner_predictions=model.identify(pd.concat(inner, ignore_index=True), study.protocol),
         training_log=pd.concat(log, ignore_index=True),
-        model=fitted(
-            family=model.family,
-            name=model.name,
-            classes=classes,
-            threshold=decision_threshold(calibrated, labels[positions], sensitivity),
-            network=trained.network,
-            calibration=calibration,
-        ),
+        model=fitted(**named, network=last.network, calibration=calibration),
         embeddings=np.stack(embeddings),
     )
-    return trained_model, trained.network, trained.folds
+    return trained, last
 
 
 def last_repeat(predictions: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:

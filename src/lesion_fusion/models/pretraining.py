@@ -105,15 +105,7 @@ def train(
         predictions=predictions.assign(threshold=threshold),
         inner_predictions=predictions.iloc[:0],
         training_log=pd.concat(log, ignore_index=True),
-        model=FittedNetwork(
-            family=model.family,
-            name=model.name,
-            classes=classes,
-            threshold=threshold,
-            network=trained.network,
-            image_input=image_input,
-            calibration=uncalibrated,
-        ),
+        model=FittedNetwork(model.family, model.name, classes, threshold, trained.network, image_input, uncalibrated),
     )
 
 

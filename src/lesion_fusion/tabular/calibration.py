@@ -99,8 +99,7 @@ class Calibration:
         """Return low and high of the last class, shape (n, 2), about calibrated probabilities (n, 2) of two classes.
 
         Wald's interval on the scale of log-odds, for the share of positive cases among those of the same score. `shift`
-        is a further standard deviation of the log-odds, one or (n,), for the missing parts of a case. NaN for more than
-        two classes.
+        is a further standard deviation of the log-odds, one or (n,), for missing parts of a case. NaN for more classes.
         """
         if self.covariance is None:
             return np.full((len(probabilities), 2), np.nan)

@@ -188,12 +188,11 @@ def make_encoder(
 ) -> ColumnTransformer:
     """Return an unfitted encoder for a feature table with these columns.
 
-    Record columns are those of the schema: numbers are imputed by the median, with an indicator, and standardised;
-    categories become indicators; if `represented`, a learned representation of both replaces them, and the encoder must
-    be fitted with labels. Columns named `embedding_…` are standardised and reduced to `components` principal
-    components, or to as many as there are columns or rows, and so are those named `pixel_…`; every other column is an
-    image descriptor, imputed by the median and standardised. The image's columns are then multiplied by `image_weight`;
-    0 leaves them out.
+    Numbers of the record are imputed by the median, with an indicator, and standardised; its categories become
+    indicators; if `represented`, a learned representation of both replaces them, and the encoder must be fitted with
+    labels. Columns named `embedding_…`, and those named `pixel_…`, are standardised and reduced to `components`
+    principal components, at most; all others are image descriptors, imputed by the median and standardised. The image's
+    columns are then multiplied by `image_weight`; 0 leaves them out.
     """
     numbers = [name for name in columns if name in COLUMN and COLUMN[name].kind is Kind.NUMBER]
     categories = [name for name in columns if name in COLUMN and COLUMN[name].kind is not Kind.NUMBER]
@@ -247,10 +246,7 @@ def encode(encoder: ColumnTransformer, table: pd.DataFrame) -> np.ndarray:
 
 
 def encoded_sources(encoder: ColumnTransformer) -> list[str]:
-    """Return, for each output of a fitted encoder, the column of the feature table that it comes from.
-
-    A part in `MIXED` is the source of all its outputs.
-    """
+    """Return, for each output of a fitted encoder, the column that it comes from, or its part if that is in `MIXED`."""
     sources: list[str] = []
     for part, transformer, columns in encoder.transformers_:
         names = () if transformer == "drop" else transformer.get_feature_names_out(columns)

@@ -86,8 +86,8 @@ def evaluate_nested(
     """Evaluate a tabular model on every outer fold and refit it on all cases; see `evaluate_splits`.
 
     `cases` has case_id, patient_id, label. In the results repeat and fold of the model refitted on all cases are
-    `REFIT`, and its features are `features(REFIT, REFIT)`. Columns with the same name in
-    `column_groups` are one in the permutation importance.
+    `REFIT`, and its features are `features(REFIT, REFIT)`. Columns of one of `column_groups`
+    are shuffled together.
     """
     everyone = np.arange(len(cases))
     splits = [
@@ -151,7 +151,6 @@ def evaluate_splits(
         if len(importance):
             importances.append(importance)
         if model.search:
-            # A search takes minutes where there are many trainings.
             best = tuned.grid_scores["score"].max()
             logger.info("Searched %d of %d trainings, best score %.3f", len(classifiers), len(splits), best)
     importance = pd.concat(importances, ignore_index=True) if importances else pd.DataFrame()
@@ -180,8 +179,7 @@ def permutation_importance(
 
     `features` are cases that `tuned` did not see, `labels` (n,) their classes' positions. Columns with the same name in
     `groups` are shuffled together under that name. `drop` is the score less the mean score after shuffling: AUROC for
-    two classes (NaN where the cases have one class), minus log loss for more. Negative where shuffling helped, 0 for
-    columns that the encoder leaves out.
+    two classes (NaN where the cases have one class), minus log loss for more; 0 for columns the encoder leaves out.
     """
     encoder, classifier = tuned.estimator["encode"], tuned.estimator["classify"]
     # Encoding goes row by row, so that shuffling a column's encoded values is shuffling the column.

@@ -36,8 +36,7 @@ class Settings(NamedTuple):
 class EncodedFold:
     """One split of a training set, at positions `train` and `test`, encoded once per settings of the encoder.
 
-    `pipeline` is not fitted and has two steps, encoder and classifier. `training` and `seed` say how the encoded rows
-    become those to fit on.
+    `pipeline` is not fitted and has two steps, encoder and classifier; `training` and `seed` are of `training_rows`.
     """
 
     pipeline: Pipeline
@@ -77,10 +76,7 @@ class EncodedFold:
 
 
 def response_score(response: np.ndarray, labels: np.ndarray) -> float:
-    """Return the AUROC of two classes, the negative log loss of more, as scikit-learn's scorers do.
-
-    `response` is what `calibration.response` gives for the cases of `labels` (n,).
-    """
+    """Return the AUROC of two classes, the negative log loss of more, of a response to the cases of `labels` (n,)."""
     if response.ndim == 1:
         return float(roc_auc_score(labels, response))
     if response.shape[1] == 2:
@@ -91,10 +87,7 @@ def response_score(response: np.ndarray, labels: np.ndarray) -> float:
 
 
 def grid_responses(classifier: Any, grid: Sequence[Point], rows: TrainingRows, test: np.ndarray) -> list[np.ndarray]:
-    """Return, for each point of `grid`, the response (see `calibration.response`) to `test` after a fit on `rows`.
-
-    `classifier` is not fitted itself; `test` is encoded, shape (n, p).
-    """
+    """Return, for each point of `grid`, the response to encoded rows `test` (n, p) of a clone fitted on `rows`."""
     shared, evaluate = _SHARED.get(type(classifier).__name__, _PLAIN)
     if not set(shared) & set(grid[0]):
         shared, evaluate = _PLAIN
@@ -124,17 +117,18 @@ def _plain(classifier: Any, points: Sequence[Point], rows: TrainingRows, test: n
 
 def _boosting(classifier: Any, points: Sequence[Point], rows: TrainingRows, test: np.ndarray) -> list[np.ndarray]:
     """Read smaller boostings off the stages of the largest, which may end before it has all it was asked for."""
-    fitted = rows.fit(classifier.set_params(n_estimators=_largest(points)))
+    sizes = [point["n_estimators"] for point in points]
+    fitted = rows.fit(classifier.set_params(n_estimators=max(sizes)))
     if len(fitted.classes_) == 2:
         stages = [margins.reshape(len(test)) for margins in fitted.staged_decision_function(test)]
     else:
         stages = list(fitted.staged_predict_proba(test))
-    return [stages[min(point["n_estimators"], len(stages)) - 1] for point in points]
+    return [stages[min(size, len(stages)) - 1] for size in sizes]
 
 
 def _xgboost(classifier: Any, points: Sequence[Point], rows: TrainingRows, test: np.ndarray) -> list[np.ndarray]:
-    fitted = rows.fit(classifier.set_params(n_estimators=_largest(points)))
     sizes = [point["n_estimators"] for point in points]
+    fitted = rows.fit(classifier.set_params(n_estimators=max(sizes)))
     return [np.asarray(fitted.predict_proba(test, iteration_range=(0, size)), dtype="float64") for size in sizes]
 
 
@@ -197,10 +191,6 @@ def _loosest_first(points: Sequence[Point]) -> list[int | None]:
 def _stays_within(limit: int | None, trees: Sequence[Any]) -> bool:
     """Return whether trees of a looser limit are those of `limit`: at the limit itself a node may be left unsplit."""
     return limit is None or all(tree.get_depth() < limit for tree in trees)
-
-
-def _largest(points: Sequence[Point]) -> int:
-    return max(point["n_estimators"] for point in points)
 
 
 _Evaluate = Callable[[Any, Sequence[Point], TrainingRows, np.ndarray], list[np.ndarray]]

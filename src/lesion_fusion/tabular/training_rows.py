@@ -58,10 +58,9 @@ class TrainingRows:
 def training_rows(
     features: np.ndarray, labels: np.ndarray, is_number: np.ndarray, training: Training, seed: int
 ) -> TrainingRows:
-    """Return the rows to fit on, made from encoded training rows (n, p) and their labels (n,).
+    """Return the rows to fit on: encoded training rows (n, p), then repeated ones, then noisy copies.
 
-    The given rows come first, then repeated ones, then noisy copies. `is_number` (p,) marks the columns that noise is
-    added to.
+    `labels` (n,) are positions of classes; `is_number` (p,) marks the columns that noise is added to.
     """
     rng = np.random.default_rng(seed)
     if training.balancing == "oversampling":

@@ -171,10 +171,7 @@ def study_name(
     tuning: Tuning,
     seed: int,
 ) -> str:
-    """Return the classifier's name and a digest of all that a point's score depends on.
-
-    A study of other data, parameters or seed is so never resumed; one with more trials is.
-    """
+    """Return the classifier's name and a digest of all that a point's score depends on; not of the number of trials."""
     settings = (
         list(features.columns),
         labels.tolist(),
@@ -205,7 +202,6 @@ def best_points(log: pd.DataFrame) -> pd.DataFrame:
 
     `log` has `BOOKKEEPING` and one column per hyperparameter, one row per point and training (an outer fold, or all
     cases). Returns the hyperparameters, `score` (mean), `trainings` (that tried the point) and `chosen` (in how many).
-    A grid is tried whole in every training, the points of a search each in one.
     """
     names = [name for name in log.columns if name not in BOOKKEEPING]
     if not names:
