@@ -14,8 +14,8 @@ from pydantic import Field
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.files import RowStream
 from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
-from lesion_fusion.datasets.npy import RowStream
 from lesion_fusion.imaging.attention import attention_table
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, registered_backbone, weights_label
 from lesion_fusion.models.base import (

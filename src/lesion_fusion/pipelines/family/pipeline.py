@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.models.base import ModelName, ModelParameters
+from lesion_fusion.models.base import ModelName, ModelParameters, source_dataset
 from lesion_fusion.pipelines.family.nodes import collect, draw_family, evaluate_family, gather_runs
 from lesion_fusion.pipelines.stage import FILES
 
@@ -36,19 +37,24 @@ def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParamete
 
 def _training_node(model: ModelName, entry: ModelParameters) -> Node:
     inputs = {"parameters": f"params:{model.full}", "study": "params:study", **entry.inputs(model)}
-    train = for_model(type(entry).train, model)
+    train = for_model(type(entry).train, model, entry.reads)
     return Node(train, inputs, f"{model.full}.trained", name="train", namespace=model.full)
 
 
-def for_model(function: Callable[..., Any], model: ModelName) -> Callable[..., Any]:
-    """Return `function` with its keyword argument `model` filled in.
+def for_model(function: Callable[..., Any], model: ModelName, reads: Iterable[str] = ()) -> Callable[..., Any]:
+    """Return `function` with its keyword argument `model` filled in, for a model that reads the models `reads`.
 
     Unlike `functools.partial` the result keeps its type hints, by which Kedro validates parameters, and its module, by
-    which a changed kind of model makes stored results of that kind out of date.
+    which a changed kind of model makes stored results of that kind out of date. Its attribute `parts_read` names the
+    datasets that it reads of a family, {dataset: parts}: a change of the family's other models does not matter to it.
     """
 
     @wraps(function)
     def train(**inputs: Any) -> Any:
         return function(**inputs, model=model)
 
+    parts: dict[str, list[str]] = defaultdict(list)
+    for name in reads:
+        parts[source_dataset(name, model)].append(f"{name}.trained")
+    train.parts_read = dict(parts)  # type: ignore[attr-defined]
     return train

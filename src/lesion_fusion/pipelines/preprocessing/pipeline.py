@@ -9,6 +9,9 @@ from kedro.pipeline import Pipeline
 from lesion_fusion.pipelines.preprocessing import nodes
 from lesion_fusion.pipelines.stage import FILES, step
 
+# Stages that evaluate models. The judge is not stored, so it is made where one of them is run alone too.
+JUDGED = ["clinical_models", "imaging_models", "fusion", "network_comparison", "pretraining", "reporting"]
+
 
 def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
     """Return the stage `preprocessing`: `cases` to folds, descriptors, images and masks of every name."""
@@ -18,7 +21,7 @@ def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
         step(nodes.make_image_descriptors, ["study_cases", *FILES], "image_descriptors"),
         step(nodes.describe_study, ["study_cases", "folds", "cohort_digest", "params:study"], "study_tags"),
         step(nodes.tag_study, "study_tags", "tracked_study"),
-        step(nodes.make_judge, ["study_cases", "params:evaluation", "params:study"], "judge"),
+        step(nodes.make_judge, ["study_cases", "params:evaluation", "params:study"], "judge", tags=JUDGED),
     ]
     for name in image_inputs:
         settings = f"params:preprocessing.image_inputs.{name}"

@@ -21,8 +21,8 @@ from lesion_fusion.evaluation.curves import (
     roc_curve,
 )
 from lesion_fusion.evaluation.judge import Evaluation, Judge
+from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.evaluation.reader import reader_decision_curves
-from lesion_fusion.families import FAMILIES
 from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput, ImageVariant

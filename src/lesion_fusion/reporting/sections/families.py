@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.families import FAMILIES
+from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import compared_pairs, places
 from lesion_fusion.statistics.metrics import tabulated_metrics
