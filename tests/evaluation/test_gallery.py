@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+
 from lesion_fusion.evaluation.attention import GROUPS, gallery_cases
 
 from .tables import binary_predictions, simulated
