@@ -49,7 +49,7 @@ def trained(log: str) -> set[str]:
 
 
 def predictions(project: Project, model: str) -> pd.DataFrame:
-    return pd.read_parquet(project.folder / "data" / "07_model_output" / "synthetic" / model / "predictions.parquet")
+    return pd.read_parquet(project.folder / "data" / "06_models" / "synthetic" / model / "predictions.parquet")
 
 
 def test_a_run_says_what_it_made_and_makes_no_noise(finished_project: Project):
@@ -145,7 +145,8 @@ def test_a_killed_run_goes_on_where_it_stopped(project: Project):
     resumed = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
     assert resumed.returncode == 0, resumed.stdout[-2000:] + resumed.stderr[-2000:]
     assert trained(resumed.stdout) == set(MODELS) - finished
-    assert not list((project.folder / "data").rglob(".*.parquet*"))
+    # Nothing half-written is left.
+    assert not list((project.folder / "data" / "06_models").rglob(".*"))
 
 
 def test_a_network_that_diverges_ends_in_words_and_costs_no_other_model_anything(project: Project):
@@ -158,7 +159,7 @@ def test_a_network_that_diverges_ends_in_words_and_costs_no_other_model_anything
     imaging = SMALL_PARAMETERS["imaging"]
     # The name comes first among the imaging models, so that the others come after it.
     project.configure("parameters.yml", {**SMALL_PARAMETERS, "imaging": {**imaging, "a_lost_one": lost}})
-    shutil.rmtree(project.folder / "data" / "07_model_output" / "synthetic" / "imaging.descriptors_svm")
+    shutil.rmtree(project.folder / "data" / "06_models" / "synthetic" / "imaging.descriptors_svm")
     run = ("run", "--pipeline", "imaging_models", "--only-missing-outputs")
     diverged = project.kedro(*run)
     output = diverged.stdout + diverged.stderr
@@ -198,7 +199,7 @@ def test_a_wrong_parameter_ends_in_words_before_anything_runs(finished_project: 
         assert word in output
 
 
-def test_a_missing_collection_names_its_place_and_the_mend(tmp_path: Path):
+def test_a_missing_collection_names_its_place_and_how_to_fix_it(tmp_path: Path):
     project = copy_project(tmp_path / "project")
     done = project.kedro("run", "--env", "breast_lesions_usg", LESION_FUSION_DATA=str(tmp_path / "nowhere"))
     output = done.stdout + done.stderr

@@ -7,12 +7,12 @@ from functools import cache
 from typing import Any
 
 import pytest
-from lesion_fusion.pipelines.model.pipeline import family_pipeline
 from omegaconf import OmegaConf
 
 from lesion_fusion.config import reading
 from lesion_fusion.config.configuration import Configuration
 from lesion_fusion.parameters import InvalidParameterError, validated
+from lesion_fusion.pipelines.family.pipeline import family_pipeline
 from tests.config.resolved import configured, loader
 
 IMAGE = {"kind": "network", "image_input": "crop", "network": {"backbone": "small_cnn"}}
@@ -20,7 +20,7 @@ JOINT = IMAGE | {"kind": "joint", "fusion": "gated"}
 RECORD = {"kind": "classifier", "classifier": "mlp", "views": ["record"]}
 EMBEDDED = RECORD | {"views": ["embeddings"]}
 PIXELS = RECORD | {"views": ["pixels"]}
-UNSEEN = {"kind": "transferred", "transferred": "other.imaging.cnn", "image_inputs": ["crop"], "calibrated": False}
+UNSEEN = {"kind": "transferred", "source": "other.imaging.cnn", "image_inputs": ["crop"], "calibrated": False}
 BOTH = {"kind": "late", "members": ["fusion.a", "fusion.b"], "calibrated": False}
 
 
@@ -43,7 +43,7 @@ def values(**groups: Any) -> dict[str, Any]:
         "fusion": None,
         "paper_reproduction": {
             "compared": ["clinical.bayes"],
-            "clinical": {"bayes": {"classifier": "naive_bayes", "views": ["record"]}},
+            "clinical": {"bayes": {"kind": "classifier", "classifier": "naive_bayes", "views": ["record"]}},
             "published": {"source": "an article"},
         },
         **groups,
@@ -287,9 +287,7 @@ def test_lists_of_models_follow_the_entries():
         comparisons={"groups": groups},
     )
     assert configuration.ranked == ["clinical.baseline", "imaging.cnn", "fusion.c"]
-    assert list(configuration.classifiers) == ["clinical.baseline", "fusion.c"]
-    assert configuration.must_beat == {"fusion.c": "imaging.cnn"}
-    assert configuration.compared == ["fusion.c", "imaging.cnn"]
+    assert configuration.comparisons.models == ["fusion.c", "imaging.cnn"]
 
 
 def test_pipelines_are_built_anew_only_for_another_configuration(monkeypatch: pytest.MonkeyPatch):

@@ -1,32 +1,38 @@
-"""A small cohort as published, its prepared inputs, and models fitted on it."""
+"""A small cohort, models fitted on it, its cases as requests, and predictions drawn with a known answer."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from lesion_fusion.fusion.fitting import FittedFusion
-from lesion_fusion.fusion.rules import FittedRule, Weighted
-from lesion_fusion.models.inputs import CaseInputs, FittedModel
-from lesion_fusion.models.tabular import FittedTabular
+from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.models.base import CaseInputs, FittedModel
+from lesion_fusion.models.classifier import FittedClassifier
 from lesion_fusion.models.domain import Domain, ServingRules
-from lesion_fusion.models.late import FittedLateFusion
+from lesion_fusion.models.late import FittedFusion, FittedLate, Member
+from lesion_fusion.models.late_rules import FittedRule, Weighted
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
-from lesion_fusion.tabular.calibration import Calibration
+from lesion_fusion.serving.answer import answer
+from lesion_fusion.serving.schema import IMAGE, MASK
+from lesion_fusion.tabular.calibration import Calibration, decision_threshold
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import feature_table, make_encoder
+from lesion_fusion.tabular.out_of_fold import REFIT
+from lesion_fusion.tabular.parameters import Tuning
 
 CLASSES = ("benign", "malignant")
 RECORD = predictor_columns(("metadata", "descriptors"))
 COVARIANCE = np.array([[0.05, 0.01], [0.01, 0.02]])
+TUNING = Tuning(inner_folds=3)
 
 
 @dataclass(frozen=True)
@@ -52,14 +58,14 @@ def small_cohort() -> Cohort:
 
 def fitted_tabular(
     cohort: Cohort, views: tuple[str, ...], classifier: str = "logistic_regression", image_weight: float = 1.0
-) -> FittedTabular:
+) -> FittedClassifier:
     """A classifier fitted on the whole cohort, with a calibration that is not the identity."""
     record = RECORD if "record" in views else ()
     names = tuple(default_names()) if "image_descriptors" in views else ()
     table = feature_table(views, cohort.inputs.cases, record, cohort.inputs.image_descriptors, names)
     encoder = make_encoder(list(table.columns), 4, image_weight=image_weight)
     estimator = Pipeline([("encode", encoder), ("classify", CLASSIFIERS[classifier](0))])
-    return FittedTabular(
+    return FittedClassifier(
         family="fusion" if len(views) > 1 else "clinical" if record else "imaging",
         name=classifier,
         classes=CLASSES,
@@ -72,16 +78,76 @@ def fitted_tabular(
     )
 
 
-def fitted_late(cohort: Cohort, rule: FittedRule | None = None) -> FittedLateFusion:
+def fitted_late(cohort: Cohort, rule: FittedRule | None = None) -> FittedLate:
     """A late fusion of a record model and one of image descriptors."""
     members = (fitted_tabular(cohort, ("record",)), fitted_tabular(cohort, ("image_descriptors",), "extra_trees"))
-    named = {f"{member.family}.{member.name}": member for member in members}
+    named = {member.full_name: member for member in members}
     calibration = Calibration(np.array([[1.3]]), np.array([0.1]), COVARIANCE)
     fusion = FittedFusion(rule or Weighted(np.array([0.6, 0.4])), calibration, 0.35)
     shifts = {(name,): 0.8 for name in named}
-    return FittedLateFusion("fusion", "late", CLASSES, named, {tuple(named): fusion}, shifts)
+    return FittedLate("fusion", "late", CLASSES, named, {tuple(named): fusion}, shifts)
 
 
 def domain_of(cohort: Cohort, model: FittedModel, **rules: float) -> Domain:
     assert cohort.inputs.image_descriptors is not None
     return Domain.of(model, cohort.inputs.cases, cohort.inputs.image_descriptors, ServingRules(**rules))
+
+
+def request_of(cohort: Cohort) -> pd.DataFrame:
+    """All cases as a request, in the words of `cases`."""
+    cases = cohort.inputs.cases
+    columns = [column for column in cases if not column.endswith(("_file", "_files"))]
+    return cases[columns].assign(
+        **{
+            IMAGE: [base64.b64encode(cohort.images[name]()).decode() for name in cases["image_file"]],
+            MASK: [base64.b64encode(cohort.masks[name]()).decode() for name in cases["tumor_mask_file"]],
+        }
+    )
+
+
+def answered(cohort: Cohort, model: FittedModel, rows: pd.DataFrame, **rules: float) -> pd.DataFrame:
+    """The answer of a model trained on the cohort to a request."""
+    return answer(model, domain_of(cohort, model, **rules), rows.reset_index(drop=True), "v")
+
+
+def drawn_probabilities(*signals: float, n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (members, n, 2) of members that know this much of the labels, and the labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n)
+    positive = np.stack([expit(signal * (2 * labels - 1) + rng.normal(0, 1, n)) for signal in signals])
+    return np.stack([1 - positive, positive], axis=-1), labels
+
+
+def drawn_members(
+    *signals: float, n: int, seed: int, n_folds: int = 5, share: float = 0.4
+) -> tuple[dict[str, Member], pd.DataFrame]:
+    """Return members `m0`, `m1`, … whose scores are `signal` standard deviations apart between the classes; and cases.
+
+    As in the project each is calibrated in every training on its inner scores, which differ from those of the tested
+    cases and of other trainings by noise, as those of refitted models do.
+    """
+    rng = np.random.default_rng(seed)
+    case_ids = np.array([f"case{i:05d}" for i in range(n)])
+    positions = (rng.permutation(n) < share * n).astype(int)
+    fold_of = np.empty(n, dtype=int)
+    for k in range(len(CLASSES)):
+        of_class = rng.permutation(np.flatnonzero(positions == k))
+        fold_of[of_class] = np.arange(len(of_class)) % n_folds
+    cases = pd.DataFrame({"case_id": case_ids, "patient_id": case_ids, "label": np.array(CLASSES)[positions]})
+    drawn = {}
+    for k, signal in enumerate(signals):
+        true_scores = signal * positions + rng.normal(0, 1, n)
+        outer, inner = [], []
+        for fold in (*range(n_folds), REFIT):
+            scores = (true_scores + rng.normal(0, 0.1, n))[:, None]
+            train = fold_of != fold
+            p = Calibration.fit(scores[train], positions[train], 2).probabilities(scores)[:, 1]
+            table = cases[["case_id", "label"]].assign(repeat=min(fold, 0), fold=fold, p_benign=1 - p, p_malignant=p)
+            inner.append(table[train])
+            outer.append(
+                table[~train].assign(
+                    threshold=decision_threshold(np.stack([1 - p, p], 1)[train], positions[train], 0.95)
+                )
+            )
+        drawn[f"m{k}"] = Member(pd.concat(outer), pd.concat(inner))
+    return drawn, cases

@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from kedro.validation.type_extractor import TypeExtractor
-from lesion_fusion.pipelines.model.network_nodes import NetworkModel
 from matplotlib.figure import Figure
 
+from lesion_fusion.models.base import Family, TrainedModel
+from lesion_fusion.models.network import Network
 from lesion_fusion.parameters import InvalidParameterError, validated
-from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison
+from lesion_fusion.pipelines.network_comparison.combinations import FAMILY, NetworkComparison
 from lesion_fusion.pipelines.network_comparison.nodes import COLUMNS, draw_combinations, tabulate_combinations
 from lesion_fusion.pipelines.network_comparison.pipeline import create_pipeline
 from lesion_fusion.tabular.out_of_fold import REFIT
@@ -25,7 +26,7 @@ GROUP: dict[str, Any] = {
 LEFT_OUT = {**GROUP, "left_out": {"xception_sgd": "diverged at 1e-2"}}
 
 
-def models(group: dict[str, Any]) -> dict[str, NetworkModel]:
+def models(group: dict[str, Any]) -> dict[str, Network]:
     return validated(NetworkComparison, group, "network_comparison").entries
 
 
@@ -70,7 +71,7 @@ def test_a_comparison_that_can_not_be_is_refused_with_what_can(change: dict[str,
 
 def test_optimizers_of_a_backbone_share_its_features():
     pipeline = create_pipeline(models(GROUP))
-    computed = [node.name for node in pipeline.nodes if node.name.startswith("backbone_features.")]
+    computed = [name for name in pipeline.all_outputs() if name.startswith("backbone_features.")]
     assert sorted(computed) == [f"backbone_features.{name}_imagenet_crop" for name in GROUP["backbones"]]
 
 
@@ -84,17 +85,25 @@ def log() -> pd.DataFrame:
     return pd.DataFrame([*rows, {"repeat": REFIT, "fold": REFIT, "epoch": 9, "val_loss": None}])
 
 
+def trained(entry: Network) -> TrainedModel:
+    nothing: Any = None
+    return TrainedModel(entry, pd.DataFrame(), pd.DataFrame(), log(), nothing)
+
+
 def test_table_has_a_row_a_combination_and_says_why_one_is_missing():
     comparison = NetworkComparison.model_validate(LEFT_OUT)
-    metrics = [{"auroc": {"estimate": value, "low": value - 0.1, "high": value + 0.1}} for value in (0.7, 0.8, 0.6)]
-    table = tabulate_combinations(comparison, *metrics, *[log()] * 3)
+    names = [f"{FAMILY}.{name}" for name in comparison.entries]
+    family = Family({name: trained(comparison.entries[name.partition(".")[2]]) for name in names})
+    aurocs = [{"estimate": value, "low": value - 0.1, "high": value + 0.1} for value in (0.7, 0.8, 0.6)]
+    evaluated = {name: {"metrics": {"auroc": auroc}} for name, auroc in zip(names, aurocs, strict=True)}
+    table = tabulate_combinations(comparison, family, evaluated)
     assert list(table.columns) == COLUMNS
     assert list(table["auroc"].iloc[:3]) == [0.7, 0.8, 0.6]
     assert table["auroc"].isna().tolist() == [False, False, False, True]
     assert table["left_out"].iloc[3] == "diverged at 1e-2"
     assert list(table["epochs"].iloc[:3]) == [3.0] * 3
     assert list(table["best_epoch"].iloc[:3]) == [2.5] * 3
-    figures = draw_combinations(comparison, table, *[log()] * 3)
+    figures = draw_combinations(comparison, table, family)
     assert all(isinstance(figure, Figure) for figure in figures)
     assert len(figures[1].axes) == 2
 

@@ -11,9 +11,11 @@ import pytest
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.evaluation.promotion import Decision
+from lesion_fusion.families import FAMILIES
+from lesion_fusion.models.base import Family, FittedModel, TrainedModel
+from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.pipelines.fusion.promotion_nodes import Nomination, make_smoke_test, promote
-from tests.models.requests import answered
-from tests.models.toy import Cohort, fitted_late, fitted_tabular, small_cohort
+from tests.models.toy import Cohort, answered, fitted_late, fitted_tabular, small_cohort
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
 TAGS = {"cohort": "toy", "cohort_digest": "c", "folds_digest": "f"}
@@ -31,10 +33,13 @@ def cases(cohort: Cohort) -> pd.DataFrame:
     return cohort.inputs.cases.assign(label=cohort.inputs.cases["classification"])
 
 
-def smoke_test(cohort, cases, model, run=RUN):
+def smoke_test(cohort: Cohort, cases: pd.DataFrame, model: FittedModel, run: dict[str, str] = RUN):
     nomination = Nomination(replace(CHAMPION, family=model.family, model=model.name), run)
-    models = {f"{model.family}.{model.name}": lambda: model}
-    return [nomination], *make_smoke_test([nomination], models, cases, cohort.images, cohort.masks, STUDY)
+    nothing, none = pd.DataFrame(), Family({})
+    entry = Classifier(classifier="naive_bayes", views=("record",))
+    family = Family({model.full_name: TrainedModel(entry, nothing, nothing, nothing, model)})
+    given = [family if family_name == model.family else none for family_name in FAMILIES]
+    return [nomination], *make_smoke_test([nomination], *given, cases, cohort.images, cohort.masks, STUDY)
 
 
 def promoted(nominations, answers, expected, leaks) -> dict:

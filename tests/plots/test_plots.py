@@ -7,21 +7,28 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from lesion_fusion.evaluation.confusion import class_distribution, confusion_table
 from matplotlib.figure import Figure
 
 from lesion_fusion.evaluation.curves import (
     calibration_curve,
+    class_distribution,
+    confusion_table,
     decision_curve,
     risk_distribution,
     roc_curve,
 )
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.reader import operating_points, reader_decision_curves
-from lesion_fusion.plots.classes import class_distribution_plot, confusion_matrix_plot
-from lesion_fusion.plots.curves import calibration_plot, decision_curve_plot, risk_distribution_plot, roc_plot
+from lesion_fusion.plots.curves import (
+    calibration_plot,
+    class_distribution_plot,
+    confusion_matrix_plot,
+    decision_curve_plot,
+    risk_distribution_plot,
+    roc_plot,
+)
 from lesion_fusion.plots.forest import importance_plot, leaderboard_plot
-from tests.evaluation.tables import binary_predictions, one_case_each, simulated
+from tests.evaluation.tables import binary_predictions, judge_of, simulated
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,7 @@ def table() -> pd.DataFrame:
     ],
 )
 def test_a_curve_plot_draws_the_table_with_its_band(table: pd.DataFrame, curve, draw) -> None:
-    numbers = curve(table, one_case_each(table), resamples=10)
+    numbers = curve(table, judge_of(table, 10))
     figure = draw({"a model": numbers})
     assert isinstance(figure, Figure)
     (axes,) = figure.axes
@@ -51,14 +58,14 @@ def test_a_curve_plot_draws_the_table_with_its_band(table: pd.DataFrame, curve, 
 
 
 def test_lines_of_many_models_can_be_told_apart(table: pd.DataFrame) -> None:
-    numbers = roc_curve(table, one_case_each(table), resamples=10)
+    numbers = roc_curve(table, judge_of(table, 10))
     (axes,) = roc_plot({f"model {i}": numbers for i in range(20)}).axes
     looks = {(line.get_color(), line.get_linestyle()) for line in axes.lines if line.get_label().startswith("model")}
     assert len(looks) == 20
 
 
 def test_the_confusion_matrix_shows_every_count(table: pd.DataFrame) -> None:
-    numbers = confusion_table(table, one_case_each(table), resamples=10)
+    numbers = confusion_table(table, judge_of(table, 10))
     (axes,) = confusion_matrix_plot(numbers).axes
     shown = [text.get_text().split("\n")[0] for text in axes.texts]
     assert shown == [f"{n:.4g}" for n in numbers["n"]]
@@ -66,7 +73,7 @@ def test_the_confusion_matrix_shows_every_count(table: pd.DataFrame) -> None:
 
 def test_the_longest_names_of_models_stand_whole_in_their_titles(table: pd.DataFrame) -> None:
     title = "Confusion matrix\nfusion.late_stacking_logistic_regression"
-    figure = confusion_matrix_plot(confusion_table(table, one_case_each(table), resamples=10), title=title)
+    figure = confusion_matrix_plot(confusion_table(table, judge_of(table, 10)), title=title)
     figure.draw_without_rendering()
     (axes,) = figure.axes
     (shown,) = [text for text in axes.get_children() if getattr(text, "get_text", str)() == title]
@@ -82,21 +89,21 @@ def test_the_class_distribution_shows_every_group() -> None:
 
 
 def test_the_risk_distribution_has_a_panel_per_outcome(table: pd.DataFrame) -> None:
-    figure = risk_distribution_plot(risk_distribution(table, one_case_each(table), resamples=10))
+    figure = risk_distribution_plot(risk_distribution(table, judge_of(table, 10)))
     assert len(figure.axes) == 2
     figure.canvas.draw()
 
 
 def test_the_leaderboard_plot_lists_rank_name_and_interval(table: pd.DataFrame) -> None:
     name = "clinical.logistic_regression"
-    (axes,) = leaderboard_plot(leaderboard([table], one_case_each(table), name, resamples=50), name).axes
+    (axes,) = leaderboard_plot(leaderboard([table], judge_of(table, 50), name), name).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name}   1"]
     assert " to " in axes.texts[0].get_text()
 
 
 def test_plots_leave_no_global_state(table: pd.DataFrame) -> None:
     before = dict(mpl.rcParams)
-    roc_plot({"a": roc_curve(table, one_case_each(table), resamples=5)})
+    roc_plot({"a": roc_curve(table, judge_of(table, 5))})
     assert dict(mpl.rcParams) == before
     modules = "lesion_fusion.plots.curves, lesion_fusion.plots.forest"
     code = f"import sys, {modules}; sys.exit('matplotlib.pyplot' in sys.modules)"
@@ -107,10 +114,10 @@ def test_the_reader_stands_on_the_roc_and_decision_curves(table: pd.DataFrame) -
     cases = table["case_id"]
     birads = np.where(np.arange(60) % 3 == 0, "4a", np.where(table["label"] == "malignant", "5", "2"))
     readings = pd.DataFrame({"case_id": cases, "patient_id": cases, "birads": birads, "label": table["label"]})
-    points = operating_points(readings, "malignant", resamples=10)
-    roc = roc_plot({"a": roc_curve(table, one_case_each(table), resamples=5)}, points)
+    points = operating_points(readings, "malignant", judge_of(table, 10))
+    roc = roc_plot({"a": roc_curve(table, judge_of(table, 5))}, points)
     assert [text.get_text() for text in roc.axes[0].texts] == ["≥ 4a", "5"]
-    numbers = decision_curve(table, one_case_each(table), resamples=5)
+    numbers = decision_curve(table, judge_of(table, 5))
     decisions = decision_curve_plot({"a": numbers}, reader_decision_curves(readings, "malignant"))
     assert [text.get_text() for text in decisions.axes[0].texts] == ["≥ 4a", "5"]
 

@@ -41,7 +41,7 @@ def predictions() -> pd.DataFrame:
 
 def evaluated(family: str) -> pd.DataFrame:
     tables = evaluate_family(family, sample(), toy_parameters(), TUNING, SEED)
-    return pd.concat(tables.predictions, ignore_index=True)
+    return pd.concat(tables["predictions"], ignore_index=True)
 
 
 def judge() -> Judge:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lesion_fusion.models.bundle import UntrustedBundleError, load_bundle, save_bundle
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from lesion_fusion.models.base import load_model, save_model
 from lesion_fusion.tabular import classifiers
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, foreign_types
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.tabular.estimator_files import UntrustedModelError
+from lesion_fusion.tabular.parameters import ClassifierParameters
 from lesion_fusion.tabular.tuning import tune
 from tests.models.toy import fitted_tabular, small_cohort
 from tests.tabular.toy import TUNING, toy_study
@@ -33,7 +34,7 @@ def with_new(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_new_entry_is_trained(n_classes: int):
     study = toy_study(90, signal=1.0)
     labels = np.arange(90) % 3 if n_classes == 3 else study.positions()
-    model = TabularModel(classifier=NEW, views=("record",), grid={"max_iter": [5, 10], "learning_rate": [0.1]})
+    model = ClassifierParameters(classifier=NEW, views=("record",), grid={"max_iter": [5, 10], "learning_rate": [0.1]})
     tuned = tune(study.features, labels, study.cases["patient_id"].to_numpy(), model, TUNING, n_classes, 1)
     assert tuned.probabilities(study.features).shape == (90, n_classes)
 
@@ -42,17 +43,17 @@ def test_a_new_entry_is_trained(n_classes: int):
 def test_a_new_entry_is_stored_and_loaded(tmp_path: Path):
     cohort = small_cohort()
     model = fitted_tabular(cohort, ("record", "image_descriptors"), NEW)
-    save_bundle(model, tmp_path / "bundle")
-    loaded = load_bundle(tmp_path / "bundle")
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
     np.testing.assert_array_equal(loaded.probabilities(cohort.inputs), model.probabilities(cohort.inputs))
 
 
 def test_a_classifier_that_is_not_in_the_table_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     entry = {NEW: lambda seed: HistGradientBoostingClassifier(random_state=seed)}
     monkeypatch.setattr("tests.models.toy.CLASSIFIERS", {**CLASSIFIERS, **entry})
-    save_bundle(fitted_tabular(small_cohort(), ("record",), NEW), tmp_path / "bundle")
-    with pytest.raises(UntrustedBundleError, match="_hist_gradient_boosting"):
-        load_bundle(tmp_path / "bundle")
+    save_model(fitted_tabular(small_cohort(), ("record",), NEW), tmp_path / "model")
+    with pytest.raises(UntrustedModelError, match="_hist_gradient_boosting"):
+        load_model(tmp_path / "model")
 
 
 def test_types_that_no_classifier_is_made_of_are_foreign():

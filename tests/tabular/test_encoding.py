@@ -68,7 +68,9 @@ def test_a_table_is_encoded_as_the_encoder_would_whatever_its_columns_order(repr
     table.loc[3, ["age", "a"]] = np.nan
     encoder = make_encoder(list(table), 2, represented, image_weight).fit(table, np.arange(30) % 2)
     np.testing.assert_array_equal(encode(encoder, table), encoder.transform(table))
-    np.testing.assert_array_equal(encode(encoder, table[table.columns[::-1]].iloc[[3]]), encode(encoder, table)[[3]])
+    alone = encode(encoder, table[table.columns[::-1]].iloc[[3]])
+    # A product of matrices of another size may round otherwise.
+    np.testing.assert_allclose(alone, encode(encoder, table)[[3]], rtol=0, atol=1e-12)
 
 
 def test_columns_without_any_value_are_kept_and_finite():

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lesion_fusion.explanation.shapley import shapley_values
 from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.importance import permutation_importance
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.tabular.parameters import ClassifierParameters
+from lesion_fusion.tabular.shapley import shapley_values
 from lesion_fusion.tabular.training_rows import Training
 from lesion_fusion.tabular.tuning import TunedClassifier, best_position, tune, tune_by_search
 from tests.tabular.toy import TUNING, Study, toy_study
@@ -30,12 +30,14 @@ CLASSIFIERS = (
 )
 
 
-def model(classifier: str, weights: list[float] | None = None, views: tuple[str, ...] = EARLY, **more) -> TabularModel:
+def model(
+    classifier: str, weights: list[float] | None = None, views: tuple[str, ...] = EARLY, **more
+) -> ClassifierParameters:
     grid = more.pop("grid", {}) | ({} if weights is None else {"image_weight": weights})
-    return TabularModel(classifier=classifier, views=views, grid=grid, **more)
+    return ClassifierParameters(classifier=classifier, views=views, grid=grid, **more)
 
 
-def tuned(study: Study, of: TabularModel) -> TunedClassifier:
+def tuned(study: Study, of: ClassifierParameters) -> TunedClassifier:
     return tune(study.features, study.positions(), study.cases["patient_id"].to_numpy(), of, TUNING, 2, 3)
 
 
@@ -43,7 +45,7 @@ def record_of(study: Study) -> Study:
     return replace(study, features=study.features[["age", "shape"]])
 
 
-def auroc_outside(study: Study, of: TabularModel) -> float:
+def auroc_outside(study: Study, of: ClassifierParameters) -> float:
     """The AUROC of the last outer fold under a classifier tuned on the others."""
     inside, outside = study.split(2)
     train = replace(study, cases=study.cases.iloc[inside], features=study.features.iloc[inside])
@@ -186,4 +188,4 @@ def test_what_is_left_out_is_worth_nothing_and_still_named():
 def test_a_weight_that_makes_no_sense_is_refused_in_words(settings: dict, words: str):
     given = {"classifier": "svm_rbf", "views": EARLY, "grid": {"image_weight": [0, 1]}} | settings
     with pytest.raises(ValueError, match=words):
-        TabularModel.model_validate(given)
+        ClassifierParameters.model_validate(given)

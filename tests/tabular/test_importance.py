@@ -9,14 +9,14 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from lesion_fusion.tabular.importance import importance_summary, permutation_importance
 from lesion_fusion.tabular.out_of_fold import evaluate_nested
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.tabular.parameters import ClassifierParameters
 from lesion_fusion.tabular.tuning import TunedClassifier, tune
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, toy_study
 
 GROUPS = {"image_descriptor_area": "image", "image_descriptor_entropy": "image"}
 
 
-def tuned_on(study: Study, model: TabularModel = LINEAR, labels: np.ndarray | None = None) -> TunedClassifier:
+def tuned_on(study: Study, model: ClassifierParameters = LINEAR, labels: np.ndarray | None = None) -> TunedClassifier:
     given = study.positions() if labels is None else labels
     groups = study.cases["patient_id"].to_numpy()
     return tune(study.features, given, groups, model, TUNING, given.max() + 1, 3)
@@ -29,7 +29,7 @@ def of_columns(table: pd.DataFrame) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("model", "n_classes"), [(LINEAR, 2), (TREE, 2), (LINEAR, 3)], ids=["linear", "tree", "three classes"]
 )
-def test_a_column_is_worth_what_shuffling_its_raw_cells_costs(model: TabularModel, n_classes: int):
+def test_a_column_is_worth_what_shuffling_its_raw_cells_costs(model: ClassifierParameters, n_classes: int):
     study = toy_study(120, signal=0.8, seed=2)
     labels = study.positions()
     if n_classes == 3:

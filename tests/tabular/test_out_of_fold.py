@@ -7,17 +7,17 @@ import pytest
 
 from lesion_fusion.cohort.study import study_cases
 from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, evaluate_nested
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.tabular.parameters import ClassifierParameters
 from tests.conftest import ROOT
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, toy_study
 
-FOREST = TabularModel(classifier="random_forest", views=("record",), grid={"n_estimators": [3]})
-WEIGHED = TabularModel(
+FOREST = ClassifierParameters(classifier="random_forest", views=("record",), grid={"n_estimators": [3]})
+WEIGHED = ClassifierParameters(
     classifier="k_nearest_neighbours", views=("record", "image_descriptors"), grid={"image_weight": [0, 0.3, 1]}
 )
 
 
-def evaluated(study: Study, model: TabularModel = LINEAR, seed: int = 1, n_jobs: int = 1) -> NestedResult:
+def evaluated(study: Study, model: ClassifierParameters = LINEAR, seed: int = 1, n_jobs: int = 1) -> NestedResult:
     tuning = TUNING.model_copy(update={"n_jobs": n_jobs})
     return evaluate_nested(lambda *_: study.features, study.cases, study.folds, CLASSES, model, tuning, seed)
 
@@ -57,7 +57,7 @@ def test_the_same_seed_gives_the_same_and_another_seed_another_result():
 
 
 @pytest.mark.parametrize("model", [LINEAR, TREE, WEIGHED], ids=lambda model: model.classifier)
-def test_the_order_of_the_published_rows_changes_nothing(model: TabularModel):
+def test_the_order_of_the_published_rows_changes_nothing(model: ClassifierParameters):
     study = toy_study()
     published = study.cases.rename(columns={"label": "classification"})
     results = []

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skops.io
-from lesion_fusion.models.bundle import TRUSTED_TYPES
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
 
 from lesion_fusion.tabular.encoding import encoded_sources, make_encoder
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.tabular.estimator_files import TRUSTED_TYPES
+from lesion_fusion.tabular.parameters import ClassifierParameters
 from lesion_fusion.tabular.representation import LearnedRepresentation
 from lesion_fusion.tabular.tuning import tune
 from tests.tabular.toy import TUNING, Study, toy_study
@@ -51,7 +51,7 @@ def test_the_encoder_puts_it_in_the_place_of_the_record(study: Study):
 
 @pytest.mark.filterwarnings("error")
 def test_a_classifier_learns_from_it_inside_the_folds(study: Study):
-    model = TabularModel(classifier="logistic_regression", views=VIEWS, grid={"C": [1.0]})
+    model = ClassifierParameters(classifier="logistic_regression", views=VIEWS, grid={"C": [1.0]})
     groups = study.cases["patient_id"].to_numpy()
     tuned = tune(study.features, study.positions(), groups, model, TUNING, 2, 0)
     assert roc_auc_score(study.positions(), tuned.inner_probabilities[:, 1]) > 0.8
@@ -69,4 +69,4 @@ def test_it_is_stored_without_a_pickle(study: Study, tmp_path: Path):
 
 def test_record_and_representation_are_not_joined():
     with pytest.raises(ValueError, match="made of the former"):
-        TabularModel(classifier="xgboost", views=("record", "record_representation"))
+        ClassifierParameters(classifier="xgboost", views=("record", "record_representation"))

@@ -14,7 +14,7 @@ from lesion_fusion.cohort.folds import inner_folds
 from lesion_fusion.tabular.calibration import response
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, takes_weights
 from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.tabular.parameters import ClassifierParameters
 from lesion_fusion.tabular.search import SharedGridSearchCV, grid_responses
 from lesion_fusion.tabular.training_rows import TrainingRows
 from lesion_fusion.tabular.tuning import tune
@@ -63,7 +63,7 @@ def test_scores_and_choice_are_those_of_grid_search(name: str, grid: dict[str, l
     if n_classes == 3:
         labels = labels + (study.features["image_descriptor_entropy"].to_numpy() > 0.5)
     groups = study.cases["patient_id"].to_numpy()
-    model = TabularModel(classifier=name, views=("record",), grid=grid)
+    model = ClassifierParameters(classifier=name, views=("record",), grid=grid)
     tuned = tune(study.features, labels, groups, model, TUNING, n_classes, SEED)
     search = GridSearchCV(
         Pipeline(
@@ -109,7 +109,7 @@ def test_a_class_that_is_missing_from_the_rows_is_none_of_those_told_apart(name:
 def test_weighted_rows_are_weighted_in_shared_fits_too(name: str):
     given = rows()
     given = TrainingRows(given.features, given.labels, 1.0 + given.labels)
-    grid = list(ParameterGrid(TabularModel(classifier=name, views=("record",), grid=GRIDS[name]).grid))
+    grid = list(ParameterGrid(ClassifierParameters(classifier=name, views=("record",), grid=GRIDS[name]).grid))
     test = rows(40).features
     for point, found in zip(grid, grid_responses(CLASSIFIERS[name](SEED), grid, given, test), strict=True):
         alone = given.fit(CLASSIFIERS[name](SEED).set_params(**point))

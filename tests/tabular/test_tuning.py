@@ -14,7 +14,7 @@ from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.tabular import optuna_search
 from lesion_fusion.tabular.encoding import encoded_sources, make_encoder
 from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
-from lesion_fusion.tabular.parameters import Search, TabularModel
+from lesion_fusion.tabular.parameters import ClassifierParameters, Search
 from lesion_fusion.tabular.search import grid_responses
 from lesion_fusion.tabular.training_rows import Training, TrainingRows
 from lesion_fusion.tabular.tuning import TunedClassifier, best_points, study_name, tune, tune_by_search
@@ -23,7 +23,7 @@ from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, toy_study
 SEED = 3
 
 
-def tuned_toy(model: TabularModel, seed: int = SEED) -> TunedClassifier:
+def tuned_toy(model: ClassifierParameters, seed: int = SEED) -> TunedClassifier:
     study = toy_study(90, signal=0.5, seed=1)
     groups = study.cases["patient_id"].to_numpy()
     return tune(study.features, study.positions(), groups, model, TUNING, 2, seed)
@@ -97,7 +97,7 @@ def test_of_equal_scores_the_first_point_wins():
 def test_a_model_that_can_not_be_is_refused_in_words(settings: dict, words: list[str]):
     given = {"classifier": "logistic_regression", "views": ("record",)} | settings
     with pytest.raises(ValueError, match=words[0]) as error:
-        TabularModel(**given)
+        ClassifierParameters(**given)
     for word in words:
         assert word in str(error.value)
 
@@ -108,7 +108,7 @@ def test_of_few_rows_or_columns_as_many_components_are_kept_as_there_are():
     for wide in (4, 60):
         pixels = np.random.default_rng(0).normal(size=(30, wide))
         table = study.features[["age"]].assign(**{f"pixel_{i}": pixels[:, i] for i in range(wide)})
-        model = TabularModel(
+        model = ClassifierParameters(
             classifier="logistic_regression", views=("record", "pixels"), image_input="crop", pixel_components=50
         )
         tuned = tune(table, study.positions(), groups, model, TUNING, 2, SEED)
@@ -116,17 +116,17 @@ def test_of_few_rows_or_columns_as_many_components_are_kept_as_there_are():
 
 
 def test_lists_and_nulls_of_yaml_are_values_of_a_grid():
-    layers = TabularModel(classifier="mlp", views=("record",), grid={"hidden_layer_sizes": [[50, 50], [100]]})
+    layers = ClassifierParameters(classifier="mlp", views=("record",), grid={"hidden_layer_sizes": [[50, 50], [100]]})
     assert layers.grid == {"hidden_layer_sizes": [(50, 50), (100,)]}
     tuned = tuned_toy(TREE.model_copy(update={"grid": {"max_depth": [2, None]}}))
     assert tuned.grid_scores["max_depth"].tolist() == ["2", "None"]
 
 
 SEARCH = {"trials": 5, "space": {"max_depth": {"low": 1, "high": 6}, "criterion": {"choices": ["gini", "entropy"]}}}
-SEARCHED = TabularModel.model_validate({"classifier": "decision_tree", "views": ["record"], "search": SEARCH})
+SEARCHED = ClassifierParameters.model_validate({"classifier": "decision_tree", "views": ["record"], "search": SEARCH})
 
 
-def searched(study: Study, model: TabularModel = SEARCHED, n_classes: int = 2) -> TunedClassifier:
+def searched(study: Study, model: ClassifierParameters = SEARCHED, n_classes: int = 2) -> TunedClassifier:
     assert model.search is not None
     labels = study.positions()
     if n_classes == 3:
@@ -230,7 +230,7 @@ def test_the_name_of_a_study_tells_what_it_is_made_of():
 def test_a_search_that_can_not_be_is_refused_in_words(change: dict, words: str):
     given = {"classifier": "decision_tree", "views": ["record"], "search": SEARCH} | change
     with pytest.raises(ValueError, match=words):
-        TabularModel.model_validate(given)
+        ClassifierParameters.model_validate(given)
 
 
 def test_points_of_a_grid_are_averaged_over_trainings():

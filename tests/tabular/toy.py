@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.folds import make_folds
-from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 CLASSES = ("benign", "malignant")
-LINEAR = TabularModel(classifier="logistic_regression", views=("record",), grid={"C": [0.01, 1.0]})
-TREE = TabularModel(classifier="decision_tree", views=("record",), grid={"max_depth": [2, 4]})
+LINEAR = ClassifierParameters(classifier="logistic_regression", views=("record",), grid={"C": [0.01, 1.0]})
+TREE = ClassifierParameters(classifier="decision_tree", views=("record",), grid={"max_depth": [2, 4]})
 TUNING = Tuning(inner_folds=3)
 
 

@@ -11,19 +11,16 @@ from pydantic_core import ErrorDetails
 
 from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.synthetic.parameters import SyntheticCohort
+from lesion_fusion.cohort.synthetic import SyntheticCohort
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.promotion import PromotionRule
 from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.models import Entry
 from lesion_fusion.models.base import ModelParameters
-from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.domain import ServingRules
-from lesion_fusion.models.joint import Joint
-from lesion_fusion.models.late import Late
 from lesion_fusion.models.network import Network
 from lesion_fusion.models.pretraining import Pretraining
-from lesion_fusion.models.transferred import Transferred
 from lesion_fusion.parameters import Parameters, did_you_mean, fault, present, read_by_kind, refused
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
@@ -32,9 +29,6 @@ from lesion_fusion.pipelines.preprocessing.nodes import Folds
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.reporting.parameters import Explanation, ReportParameters
 from lesion_fusion.tabular.parameters import Tuning
-
-Entry = Classifier | Network | Joint | Late | Transferred
-"""Parameters of one model; `kind` says which."""
 
 Entries = Annotated[
     dict[str, Annotated[Entry, Field(discriminator="kind"), WrapValidator(read_by_kind)]], BeforeValidator(present)
@@ -148,7 +142,8 @@ def _image_inputs(configuration: Configuration) -> Iterator[ErrorDetails]:
     entries: dict[str, ModelParameters] = {**configuration.models}
     entries |= {f"pretraining.{name}": entry for name, entry in configuration.pretraining.items()}
     for name, entry in entries.items():
-        yield from _unknown([*_place(name), "image_input"], entry.image_inputs_read, known, what)
+        field = "image_inputs" if "image_inputs" in type(entry).model_fields else "image_input"
+        yield from _unknown([*_place(name), field], entry.image_inputs_read, known, what)
     if configuration.network_comparison is not None:
         image_input = configuration.network_comparison.image_input
         yield from _unknown(["network_comparison", "image_input"], [image_input], known, what)

@@ -20,7 +20,10 @@ from lesion_fusion.imaging.parameters import NetworkParameters
 _ARRAYS = ("test", "test_probabilities", "validation", "validation_probabilities", "embeddings")
 _REST = ("fold", "best_epoch", "seconds", "history")
 # Modules whose code a finished fold depends on.
-_TRAINING = [f"lesion_fusion.{name}" for name in ("imaging.out_of_fold", "imaging.pretraining", "models.joint_network")]
+_TRAINING = (
+    "lesion_fusion.imaging.out_of_fold",
+    "lesion_fusion.models.joint_network",
+)
 _ROWS = 64
 
 

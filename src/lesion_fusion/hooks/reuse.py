@@ -98,9 +98,16 @@ def fingerprints(
                 found[name] = _parameter_digest(parameters, name) if _is_parameter(name) else input_digest(name)
         module = inspect.getmodule(inspect.unwrap(node.func))
         code = code_digest(module.__name__ if module else "")
-        digest = text_digest(node.name, code, *(f"{name}={found[name]}" for name in node.inputs))
+        read = [part for name in node.inputs for part in _parts_read(node, name, found)]
+        digest = text_digest(node.name, code, *(f"{name}={found[name]}" for name in read))
         found |= {name: text_digest(digest, str(position)) for position, name in enumerate(node.outputs)}
     return found
+
+
+def _parts_read(node: Node, name: str, found: Mapping[str, str]) -> list[str]:
+    """Return what an input counts by: a family by the models that the node reads, where the pipeline trains these."""
+    parts: list[str] = getattr(node.func, "parts_read", {}).get(name, [])
+    return parts if parts and all(part in found for part in parts) else [name]
 
 
 def _is_parameter(name: str) -> bool:

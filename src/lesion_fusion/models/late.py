@@ -105,13 +105,16 @@ class Late(ModelParameters):
 
     def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with this entry: members that do not exist, or that learn where the fusion must not."""
+        others = [other for other, entry in entries.items() if entry is not self]
+        as_they_are = [other for other in others if not getattr(entries[other], "calibrated", True)]
         for name in self.members:
             if name not in entries:
                 yield "members", f"{name} is no model. {did_you_mean(name, entries)}"
             elif not self.calibrated and getattr(entries[name], "calibrated", True):
                 yield (
                     "members",
-                    f"{name} learns from this cohort, so that it can't be averaged with `calibrated: false`",
+                    f"{name} learns from this cohort, so that it can't be averaged with `calibrated: false`. "
+                    f"{did_you_mean(name, as_they_are)}",
                 )
 
     def describe(self) -> Description:

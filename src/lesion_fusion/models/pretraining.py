@@ -105,7 +105,7 @@ def train(
     """
     # Imported here: keras takes seconds to import.
     from lesion_fusion.imaging.folds import held_out_folds
-    from lesion_fusion.imaging.pretraining import pretrain
+    from lesion_fusion.imaging.out_of_fold import pretrain
 
     classes, seed = study.classes, derived_seed(study.seed)
     labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.models.base import ModelName, ModelParameters
+from lesion_fusion.models.base import ModelName, ModelParameters, source_dataset
 from lesion_fusion.pipelines.family.nodes import collect, draw_family, evaluate_family, gather_runs
+from lesion_fusion.pipelines.stage import FILES
 
 
 def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParameters]) -> Pipeline:
@@ -17,61 +19,42 @@ def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParamete
 
     Every node but `train` has the same inputs whatever the models are.
     """
-    names = {name: ModelName(family, name) for name in entries}
     models, metrics, plots, runs = (f"{family}_{part}" for part in ("models", "metrics", "plots", "runs"))
+    trained = {f"{family}.{name}": f"{family}.{name}.trained" for name in entries}
+    tracked = [models, metrics, plots, "study_cases", "image_descriptors", "study_tags", "params:serving"]
+    # What must be computed once before training; models may share it.
+    shared = {dataset: made for entry in entries.values() for dataset, made in entry.preparations().items()}
     nodes = [
-        *_preparation_nodes(family, entries.values()),
-        *(_training_node(names[name], entry) for name, entry in entries.items()),
-        Node(
-            collect,
-            {name.full: f"{name.full}.trained" for name in names.values()},
-            models,
-            name="collect",
-            namespace=family,
-        ),
+        *(Node(compute, read, name, name=name, namespace=family) for name, (compute, read) in shared.items()),
+        *(_training_node(ModelName(family, name), entry) for name, entry in entries.items()),
+        Node(collect, trained, models, name="collect", namespace=family),
         Node(evaluate_family, [models, "judge"], metrics, name="evaluate", namespace=family),
-        Node(
-            draw_family,
-            [models, metrics, "judge", "study_cases", "raw_images", "raw_masks"],
-            plots,
-            name="draw",
-            namespace=family,
-        ),
-        Node(
-            gather_runs,
-            [models, metrics, plots, "study_cases", "image_descriptors", "study_tags", "params:serving"],
-            runs,
-            name="track",
-            namespace=family,
-        ),
+        Node(draw_family, [models, metrics, "judge", "study_cases", *FILES], plots, name="draw", namespace=family),
+        Node(gather_runs, tracked, runs, name="track", namespace=family),
     ]
     return Pipeline(nodes, tags=stage)
 
 
-def _preparation_nodes(family: str, entries: Iterable[ModelParameters]) -> list[Node]:
-    """Return what must be computed once before training; models may share it."""
-    shared = {dataset: step for entry in entries for dataset, step in entry.preparations().items()}
-    return [
-        Node(compute, inputs, dataset, name=dataset, namespace=family) for dataset, (compute, inputs) in shared.items()
-    ]
-
-
 def _training_node(model: ModelName, entry: ModelParameters) -> Node:
     inputs = {"parameters": f"params:{model.full}", "study": "params:study", **entry.inputs(model)}
-    return Node(
-        for_model(type(entry).train, model), inputs, f"{model.full}.trained", name="train", namespace=model.full
-    )
+    train = for_model(type(entry).train, model, entry.reads)
+    return Node(train, inputs, f"{model.full}.trained", name="train", namespace=model.full)
 
 
-def for_model(function: Callable[..., Any], model: ModelName) -> Callable[..., Any]:
-    """Return `function` with its keyword argument `model` filled in.
+def for_model(function: Callable[..., Any], model: ModelName, reads: Iterable[str] = ()) -> Callable[..., Any]:
+    """Return `function` with its keyword argument `model` filled in, for a model that reads the models `reads`.
 
     Unlike `functools.partial` the result keeps its type hints, by which Kedro validates parameters, and its module, by
-    which a changed kind of model makes stored results of that kind out of date.
+    which a changed kind of model makes stored results of that kind out of date. Its attribute `parts_read` names the
+    datasets that it reads of a family, {dataset: parts}: a change of the family's other models does not matter to it.
     """
 
     @wraps(function)
     def train(**inputs: Any) -> Any:
         return function(**inputs, model=model)
 
+    parts: dict[str, list[str]] = defaultdict(list)
+    for name in reads:
+        parts[source_dataset(name, model)].append(f"{name}.trained")
+    train.parts_read = dict(parts)  # type: ignore[attr-defined]
     return train

@@ -1,0 +1,89 @@
+"""The last steps of fusion take their models from all families: ablations are compared and not ranked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lesion_fusion.evaluation.comparisons import PlannedComparisons
+from lesion_fusion.evaluation.judge import Evaluation, Judge
+from lesion_fusion.models.base import Family, ModelParameters, TrainedModel
+from lesion_fusion.models.classifier import Classifier
+from lesion_fusion.models.late import Late
+from lesion_fusion.pipelines.fusion.nodes import (
+    build_leaderboard,
+    compare_as_planned,
+    evaluate_candidates,
+    evaluate_missing_modality,
+    lost_candidates,
+)
+from tests.evaluation.tables import binary_predictions, judge_of, simulated
+
+CLINICAL = Classifier(classifier="naive_bayes", views=("record",))
+ABLATION = Classifier(classifier="naive_bayes", views=("record",), ablation=True, must_beat="clinical.plain")
+IMAGING = Classifier(classifier="naive_bayes", views=("image_descriptors",), must_beat="clinical.plain")
+LATE = Late(members=("clinical.plain", "imaging.descriptors"))
+
+
+def trained(full: str, entry: ModelParameters, signal: float, reduced: tuple[str, ...] = ()) -> TrainedModel:
+    family, _, name = full.partition(".")
+    predictions = binary_predictions(*simulated(80, signal, seed=1), family=family, model=name)
+    parts = [predictions.assign(without=part) for part in reduced]
+    nothing: Any = None
+    return TrainedModel(
+        entry,
+        predictions,
+        predictions.iloc[:0],
+        pd.DataFrame(),
+        nothing,
+        reduced_predictions=pd.concat(parts) if parts else None,
+    )
+
+
+@pytest.fixture(scope="module")
+def families() -> tuple[Family, Family, Family]:
+    return (
+        Family(
+            {
+                "clinical.plain": trained("clinical.plain", CLINICAL, 1.0),
+                "clinical.less": trained("clinical.less", ABLATION, 0.5),
+            }
+        ),
+        Family({"imaging.descriptors": trained("imaging.descriptors", IMAGING, 1.2)}),
+        Family({"fusion.late": trained("fusion.late", LATE, 1.5, reduced=("image",))}),
+    )
+
+
+@pytest.fixture(scope="module")
+def judge(families: tuple[Family, Family, Family]) -> Judge:
+    return judge_of(families[0].predictions, 200)
+
+
+def test_candidates_are_the_models_on_the_leaderboard_that_must_beat_another(families, judge: Judge):
+    candidates = evaluate_candidates(*families, judge)
+    assert list(candidates["model"]) == ["imaging.descriptors"]
+    assert list(candidates["reference"]) == ["clinical.plain"]
+
+
+def test_the_leaderboard_has_no_ablation_and_says_which_candidates_are_not_kept(families, judge: Judge):
+    candidates = evaluate_candidates(*families, judge).assign(kept=False)
+    assert list(lost_candidates(candidates)) == ["imaging.descriptors"]
+    board = build_leaderboard(*families, candidates, judge, Evaluation(baseline="clinical.plain"))
+    assert set(board["family"] + "." + board["model"]) == {"clinical.plain", "imaging.descriptors", "fusion.late"}
+    assert board.set_index("model")["kept"].to_dict() == {"plain": True, "descriptors": False, "late": True}
+
+
+def test_a_planned_comparison_may_name_an_ablation_and_another_family(families, judge: Judge):
+    row = {"what": "less", "model": "clinical.less", "reference": "fusion.late"}
+    planned = PlannedComparisons.model_validate({"groups": {"one": {"title": "?", "rows": [row]}}})
+    table = compare_as_planned(*families, judge, planned)
+    assert table[["model", "reference"]].to_numpy().tolist() == [["clinical.less", "fusion.late"]]
+    assert table["difference"].notna().all()
+
+
+def test_what_a_fusion_achieves_without_a_part_is_judged_where_it_answers(families, judge: Judge):
+    table = evaluate_missing_modality(families[2], judge).set_index("without")
+    assert set(table["model"]) == {"fusion.late"}
+    assert table["answers"].to_dict() == {"image": True, "record": False}
