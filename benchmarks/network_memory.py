@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from lesion_fusion.cohort.synthetic import SyntheticCohort, render_images, render_masks
-from lesion_fusion.datasets.npy import NpyDataset, RowStream
+from lesion_fusion.datasets.files import RowStream
+from lesion_fusion.datasets.npy import NpyDataset
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import decode_image, decode_mask

@@ -11,7 +11,7 @@ from kedro.io import DatasetError
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import ParquetDataset
 
-from lesion_fusion.cli import _told_in_words
+from lesion_fusion.cli import with_plain_errors
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def words(callback) -> str:
-    command = _told_in_words(click.Command("run", callback=callback))
+    command = with_plain_errors(click.Command("run", callback=callback))
     with pytest.raises(click.ClickException) as error:
         command.callback()
     return error.value.message

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kedro.config import OmegaConfigLoader
 from kedro.framework.cli.cli import KedroCLI
 from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
+from kedro.io import DataCatalog
 
 import lesion_fusion.pipeline_registry  # noqa: F401 - every group of parameters is imported by then
 from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.parameters import Parameters
+from lesion_fusion.settings import CONFIG_LOADER_ARGS
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf" / "base"
@@ -132,6 +135,17 @@ def test_every_dataset_is_read_or_written(monkeypatch: pytest.MonkeyPatch):
     assert {name for name in named if "{" not in name and not name.startswith("_")} <= used
 
 
+def test_a_stage_alone_reads_stored_results(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    bootstrap_project(ROOT)
+    catalog = DataCatalog.from_config(OmegaConfigLoader("conf", "base", **CONFIG_LOADER_ARGS)["catalog"])
+    stages = names_in(page("pipelines.md").partition("Tags:")[2].partition("\n")[0])
+    assert stages
+    for stage in stages:
+        read = pipelines[stage].filter(tags=[stage]).inputs()
+        assert {name for name in read if not name.startswith("params:") and name not in catalog} == set(), stage
+
+
 def test_every_plot_is_described():
     plots = {
         re.sub(r"\{(\w+)\}", r"<\1>", name)
@@ -140,7 +154,7 @@ def test_every_plot_is_described():
         if not name.startswith("_") and str(entry.get("type", "")).endswith(("PlotDataset", "PlotsDataset"))
     }
     assert plots
-    assert sorted(plots - names_in(page("figures.md"))) == []
+    assert sorted(plots - names_in(page("plots.md"))) == []
 
 
 def test_pipelines_and_commands_exist(monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,6 @@
 """A canary for each way a leak can enter: the project passes, the same check finds the rule broken on purpose.
 
-Most checks are one: the cases of an outer fold are spoilt (outliers, another category, flipped labels), and whatever
+Most checks work alike: the cases of an outer fold are spoilt (outliers, another category, flipped labels), and whatever
 was fitted for that fold must stay the same to the last bit.
 """
 
@@ -13,11 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.fusion.out_of_fold import LateResult, Member, fuse_out_of_fold
-from lesion_fusion.fusion.rules import fit_rule
-from lesion_fusion.pipelines.model.naming import ModelName, identified
-from lesion_fusion.pipelines.model.tabular_nodes import train_on_embeddings
 from sklearn.base import clone
 from sklearn.feature_selection import f_classif
 from sklearn.impute import SimpleImputer
@@ -29,12 +24,17 @@ import lesion_fusion.tabular.out_of_fold as nested
 from lesion_fusion.cohort.folds import inner_folds, make_folds, outer_splits
 from lesion_fusion.cohort.study import Study as StudyParameters
 from lesion_fusion.evaluation.judge import Judge, summary
+from lesion_fusion.models.base import Family, ModelName, identified
+from lesion_fusion.models.classifier import Classifier
+from lesion_fusion.models.classifier import train as train_classifier
+from lesion_fusion.models.late import Late, LateResult, Member, fuse_out_of_fold
+from lesion_fusion.models.late_rules import fit_rule
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
-from lesion_fusion.tabular.parameters import TabularModel
+from lesion_fusion.tabular.parameters import ClassifierParameters
 from lesion_fusion.tabular.tuning import TunedClassifier
-from tests.fusion.test_signal import STRATEGIES
+from tests.models.test_late import STRATEGIES
 from tests.tabular.test_search import GRIDS
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, altered, toy_study
 
@@ -44,7 +44,7 @@ Fitted = Callable[[Study], Any]
 
 
 def leaks(fitted: Fitted, study: Study | None = None) -> bool:
-    """Say whether what was fitted for a fold changes with the cases tested in it."""
+    """Return whether what was fitted for a fold changes with the cases tested in it."""
     study = study or toy_study()
     _, test = study.split(FOLD)
     return not same(fitted(study), fitted(altered(study, test)))
@@ -55,11 +55,11 @@ def same(one: Any, other: Any) -> bool:
     return one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
-def evaluated(study: Study, model: TabularModel = LINEAR) -> NestedResult:
+def evaluated(study: Study, model: ClassifierParameters = LINEAR) -> NestedResult:
     return evaluate_nested(lambda *_: study.features, study.cases, study.folds, CLASSES, model, TUNING, SEED)
 
 
-def of_fold(study: Study, model: TabularModel = LINEAR) -> TunedClassifier:
+def of_fold(study: Study, model: ClassifierParameters = LINEAR) -> TunedClassifier:
     """What the nested evaluation fitted for the fold."""
     kept = []
     with pytest.MonkeyPatch.context() as patch:
@@ -85,7 +85,7 @@ def members(study: Study) -> list[NestedResult]:
     return [evaluated(study), evaluated(study, TREE)]
 
 
-WEIGHTED = LateFusion(members=("a", "b"), rule="weighted")
+WEIGHTED = Late(members=("a", "b"), rule="weighted")
 
 
 def fused(results: list[NestedResult], study: Study) -> LateResult:
@@ -105,7 +105,7 @@ def weights_from_outer_predictions(study: Study) -> np.ndarray:
     _, test = study.split(FOLD)
     tables = [result.predictions for result in members(study)]
     outer = [table[table["fold"] == FOLD][["p_benign", "p_malignant"]].to_numpy() for table in tables]
-    return fit_rule(WEIGHTED, np.stack(outer), study.positions()[test], 0.9, SEED).weights
+    return fit_rule("weighted", None, np.stack(outer), study.positions()[test], 0.9, SEED).weights
 
 
 def tuned_on_all(study: Study) -> TunedClassifier:
@@ -172,7 +172,7 @@ def test_the_same_check_finds_the_rule_broken(part: str):
 
 
 def undisturbed(predict: Callable[[Study], np.ndarray]) -> bool:
-    """Say whether predictions of some test cases stay the same when others of their fold are spoilt."""
+    """Return whether predictions of some test cases stay the same when others of their fold are spoilt."""
     study = toy_study()
     _, test = study.split(FOLD)
     half = len(test) // 2
@@ -206,7 +206,7 @@ def test_a_category_seen_only_in_the_test_fold_is_predicted_without_having_been_
 
 
 def memorised(probabilities: np.ndarray, labels: np.ndarray) -> bool:
-    """Say whether labels that no feature tells are told all the same."""
+    """Return whether labels that no feature predicts are predicted all the same."""
     return roc_auc_score(labels, probabilities[:, 1]) > 0.8
 
 
@@ -221,34 +221,34 @@ def test_inner_predictions_are_of_cases_their_classifier_did_not_see():
 
 
 def embeddings_canary(shift: int) -> bool:
-    """Say whether a fold's test cases are predicted from embeddings of a network that learned their labels.
+    """Return whether a fold's test cases are predicted from embeddings of a network that learned their labels.
 
     Each fold's network gives the cases it was trained on their label, the others noise. `shift` hands each fold the
     embeddings of another fold's network.
     """
     study = toy_study(90, signal=0, seed=2)
     rng = np.random.default_rng(0)
-    told = np.repeat((2.0 * study.positions() - 1)[:, None], 3, axis=1)
+    learned = np.repeat((2.0 * study.positions() - 1)[:, None], 3, axis=1)
     arrays = []
     for fold in range(3):
         _, test = study.split(fold)
-        embedding = told + rng.normal(0, 0.1, told.shape)
+        embedding = learned + rng.normal(0, 0.1, learned.shape)
         embedding[test] = rng.normal(0, 1, (len(test), 3))
         arrays.append(embedding)
-    embeddings = np.stack([*np.roll(arrays, shift, axis=0), told])
-    predictions, *_ = train_on_embeddings(
+    embeddings = np.stack([*np.roll(arrays, shift, axis=0), learned])
+    network = SimpleNamespace(embeddings=embeddings, model=SimpleNamespace(network=None, image_input=None))
+    predictions = train_classifier(
+        Classifier(
+            classifier="logistic_regression", views=("embeddings",), network="imaging.n", embedding_components=2
+        ),
+        StudyParameters(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=SEED),
+        TUNING,
         study.cases,
         study.folds,
         pd.DataFrame(),
-        embeddings,
-        SimpleNamespace(network=None, image_input=None),
-        TabularModel(
-            classifier="logistic_regression", views=("embeddings",), network="imaging.n", embedding_components=2
-        ),
-        TUNING,
-        StudyParameters(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=SEED),
         model=ModelName("fusion", "intermediate"),
-    )
+        imaging_models=Family({"imaging.n": network}),
+    ).predictions
     return memorised(predictions[["p_benign", "p_malignant"]].to_numpy(), predictions["label"] == "malignant")
 
 
@@ -258,7 +258,7 @@ def test_embeddings_are_of_a_network_that_did_not_see_the_case():
 
 
 def divided(splits: Iterable[tuple[np.ndarray, np.ndarray]], patients: np.ndarray) -> bool:
-    """Say whether a patient stands on both sides of a split."""
+    """Return whether a patient stands on both sides of a split."""
     return any(set(patients[train]) & set(patients[test]) for train, test in splits)
 
 
@@ -348,13 +348,11 @@ def test_no_classifier_and_no_late_fusion_finds_anything_where_labels_were_permu
     study = toy_study(300, signal=2.0, seed=20)
     permuted = study.cases.assign(label=np.random.default_rng(0).permutation(study.cases["label"]))
     null = Study(permuted, study.features, make_folds(permuted, 3, 1, 0))
-    models = {name: TabularModel(classifier=name, views=("record",), grid=grid) for name, grid in GRIDS.items()}
+    models = {name: ClassifierParameters(classifier=name, views=("record",), grid=grid) for name, grid in GRIDS.items()}
     results = {name: evaluated(null, model) for name, model in models.items()}
     joined = {name: Member(results[name].predictions, results[name].inner_predictions) for name in ("mlp", "xgboost")}
     predictions = {name: result.predictions for name, result in results.items()} | {
-        name: fuse_out_of_fold(
-            joined, permuted, CLASSES, LateFusion(members=tuple(joined), **rule), TUNING, SEED
-        ).predictions
+        name: fuse_out_of_fold(joined, permuted, CLASSES, Late(members=tuple(joined), **rule), TUNING, SEED).predictions
         for name, rule in STRATEGIES.items()
     }
     # As Holm's procedure begins: none is beyond chance where not even the furthest is at the level over their number.

@@ -16,8 +16,7 @@ from lesion_fusion.cohort.synthetic import parse_cohort, write_published_layout
 from lesion_fusion.serving.request import RequestError
 from lesion_fusion.serving.schema import request_fields
 from lesion_fusion.serving.served_model import BadRequest
-from tests.models.requests import answered
-from tests.models.toy import fitted_late, small_cohort
+from tests.models.toy import answered, fitted_late, small_cohort
 
 
 @pytest.fixture(scope="module")

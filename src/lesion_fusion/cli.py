@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import sys
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 from kedro.framework.cli.project import run as kedro_run
 
-from lesion_fusion.errors import user_error_cause, user_message
-from lesion_fusion.score import score
+from lesion_fusion.cohort.readers import READERS
+from lesion_fusion.config.resolvers import tracking_uri
+from lesion_fusion.datasets.file_folder import FileFolderDataset
+from lesion_fusion.datasets.files import replacing
+from lesion_fusion.errors import UserError, user_error_cause, user_message
+from lesion_fusion.imaging.case_files import Files
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+class UnreadableTableError(UserError, ValueError):
+    """A table that is neither a sheet nor comma-separated text."""
+
+
+class NoSuchModelError(UserError, LookupError):
+    """A model that MLflow does not find or can't load."""
 
 
 @click.group(name="lesion_fusion")
@@ -19,7 +39,74 @@ def cli() -> None:
     """Commands of this project."""
 
 
-def _in_words(callback: Callable[..., Any]) -> Callable[..., Any]:
+@click.command(name="score")
+@click.option("--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it.")
+@click.option("--table", required=True, type=_FILE, help="The record, .xlsx or .csv, in a published layout.")
+@click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
+@click.option("--images", type=_FOLDER, help="Folder of the images; without it only the record is asked.")
+@click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
+def score(model: str, table: Path, layout: str, images: Path | None, masks: Path | None, out: Path) -> None:
+    """Score every case of a table with a registered model.
+
+    Ends with 0 where every row could be asked, with 3 where rows were refused: they stand in the file with the reason.
+    The file is written whole or not at all.
+    """
+    # Imported here: MLflow takes seconds, and every `kedro` command reads this file.
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    from lesion_fusion.serving.batch import TOGETHER, counts, read_rows
+    from lesion_fusion.serving.batch import score as scored
+
+    start = time.monotonic()
+    mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
+    cases = _read_table(table)
+    try:
+        loaded = mlflow.pyfunc.load_model(model)
+    except MlflowException as error:
+        raise NoSuchModelError(
+            f"{model} can't be loaded: {error.message}. MLflow was asked at {mlflow.get_tracking_uri()}; the variable "
+            "MLFLOW_TRACKING_URI names another place."
+        ) from error
+    asked = set(loaded.metadata.get_input_schema().input_names())
+    rows = read_rows(cases, layout, asked, _read_files(images), _read_files(masks or images))
+    answers: list[Mapping[str, object]] = []
+    with click.progressbar(length=len(cases), label=f"Scoring {len(cases)} cases", show_pos=True) as progress:
+        while some := list(islice(rows, TOGETHER)):
+            answers += scored(some, loaded.predict)
+            progress.update(len(some))
+    # A refused row lacks the numbers; any other has all columns, in their order.
+    columns = max((list(answer) for answer in answers), key=len, default=[])
+    with replacing(out) as draft:
+        pd.DataFrame(answers, columns=columns).to_csv(draft, index=False)
+    answered, abstained, refused = counts(answers)
+    click.echo(
+        f"{out}: {answered} of {len(answers)} cases answered, {abstained} abstained, {refused} refused, "
+        f"in {time.monotonic() - start:.0f} s."
+    )
+    if refused:
+        sys.exit(3)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Return a table as text, as published."""
+    if path.suffix.lower() == ".xlsx":
+        return pd.read_excel(path, dtype=str, keep_default_na=False)
+    if path.suffix.lower() == ".csv":
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    raise UnreadableTableError(f"{path} is no table that can be read: give it as .xlsx or .csv.")
+
+
+def _read_files(folder: Path | None) -> Files | None:
+    return FileFolderDataset(filepath=str(folder)).load() if folder else None
+
+
+def with_plain_errors(command: click.Command) -> click.Command:
+    """Return a command that ends a user error in its message alone."""
+    callback: Callable[..., Any] | None = command.callback
+    assert callback is not None
+
     @wraps(callback)
     def run(*args: Any, **kwargs: Any) -> Any:
         # Either spelling of the option works, and the shorter one is the habit.
@@ -32,14 +119,8 @@ def _in_words(callback: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             raise click.ClickException(user_message(cause)) from None
 
-    return run
-
-
-def _told_in_words(command: click.Command) -> click.Command:
-    assert command.callback is not None
-    callback = _in_words(command.callback)
-    return click.Command(name=command.name, callback=callback, params=command.params, help=command.help)
+    return click.Command(name=command.name, callback=run, params=command.params, help=command.help)
 
 
 for command in (kedro_run, score):
-    cli.add_command(_told_in_words(command))
+    cli.add_command(with_plain_errors(command))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -22,11 +21,13 @@ def user_error_cause(error: BaseException) -> BaseException | None:
     from kedro.io import DatasetError
     from kedro.validation.exceptions import DataValidationError, ParameterValidationError
 
-    chain = list(_chain(error))
-    for link in chain:
-        if isinstance(link, UserError | ParameterValidationError | DataValidationError):
-            return link
-    return chain[-1] if isinstance(chain[-1], DatasetError | FileNotFoundError) else None
+    link: BaseException = error
+    while not isinstance(link, UserError | ParameterValidationError | DataValidationError):
+        before = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        if before is None:
+            return link if isinstance(link, DatasetError | FileNotFoundError) else None
+        link = before
+    return link
 
 
 def user_message(*causes: BaseException) -> str:
@@ -58,10 +59,3 @@ def user_message(*causes: BaseException) -> str:
 
 def _missing(paths: list[Path]) -> str:
     return f"There is no file {paths[0]}." if len(paths) == 1 else f"There are no files {', '.join(map(str, paths))}."
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

@@ -55,19 +55,13 @@ def p_clause(p: float) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Return "95%"; with a further decimal where it would else read 0 or 100, as "0.4%" or "> 99.9%"."""
-
-    def misread(text: str) -> bool:
-        return (share > 0 and float(text) == 0) or (share < 1 and float(text) == 100)
-
-    text = f"{100 * share:.{digits}f}"
-    if misread(text):
-        digits += 1
-        text = f"{100 * share:.{digits}f}"
-    if misread(text):
-        step = 10.0**-digits
-        return f"< {step:.{digits}f}%" if share < 0.5 else f"> {100 - step:.{digits}f}%"
-    return f"{text}%"
+    """Return "95%"; with a further decimal where it would otherwise read 0 or 100, as "0.4%" or "> 99.9%"."""
+    for places in (digits, digits + 1):
+        text = f"{100 * share:.{places}f}"
+        if not (share > 0 and float(text) == 0) and not (share < 1 and float(text) == 100):
+            return f"{text}%"
+    step = 10.0 ** -(digits + 1)
+    return f"< {step:.{digits + 1}f}%" if share < 0.5 else f"> {100 - step:.{digits + 1}f}%"
 
 
 def value_text(value: object) -> str:

@@ -38,31 +38,20 @@ class Parameters(BaseModel):
         try:
             return handler(values)
         except ValidationError as error:
-            known = list(cls.model_fields)
-            raise refused(cls.__name__, (_with_nearest(fault, known) for fault in error.errors())) from None
-
-
-class ModelParameters(Parameters):
-    """Base of every model's entry.
-
-    An `ablation` is evaluated and compared, but is not on the leaderboard. A model with `must_beat`
-    (`<family>.<model>`) is kept only if the paired test shows that it is better than that one. A model that is not
-    `enabled` is left out, like one set to null.
-    """
-
-    ablation: bool = False
-    enabled: bool = True
-    must_beat: str | None = None
+            faults = error.errors()
+            for i, found in enumerate(faults):
+                if found["type"] == "extra_forbidden" and len(found["loc"]) == 1:
+                    name = str(found["loc"][0])
+                    hint = did_you_mean(name, cls.model_fields)
+                    faults[i] = fault(found["loc"], f"no parameter is called {name}. {hint}")
+            raise refused(cls.__name__, faults) from None
 
 
 Group = TypeVar("Group", bound=Parameters)
 
 
 def validated(kind: type[Group], values: Any, place: str = "") -> Group:
-    """Return `values`, found at `place` in the parameters, as `kind`.
-
-    Raises InvalidParameterError with one line per fault.
-    """
+    """Return `values`, found at `place`, as `kind`; raises InvalidParameterError with one line per fault."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -70,10 +59,7 @@ def validated(kind: type[Group], values: Any, place: str = "") -> Group:
 
 
 def present(entries: Any) -> Any:
-    """Return the entries of a group without those set to null or not enabled.
-
-    Raises ValidationError for entries that are no groups of parameters.
-    """
+    """Return the entries of a group without those set to null or not enabled; ValidationError for other values."""
     if entries is None:
         return {}
     if not isinstance(entries, Mapping):
@@ -89,8 +75,7 @@ def present(entries: Any) -> Any:
 def read_by_kind(entry: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     """Read an entry as the member of a discriminated union that its `kind` names.
 
-    Wraps the validator of the union. Without it the place of a fault would have the kind in it, and the message on a
-    missing kind would not name the known ones.
+    Wraps the union's validator, which puts the kind into a fault's place and names no known kinds for a missing one.
     """
     try:
         return handler({"kind": None, **entry} if isinstance(entry, Mapping) else entry)
@@ -123,14 +108,6 @@ def _is_off(entry: Any) -> bool:
         return False
 
 
-def _with_nearest(found: ErrorDetails, known: list[str]) -> ErrorDetails:
-    """Return a fault; one that is an unknown name of this group says which names there are."""
-    if found["type"] != "extra_forbidden" or len(found["loc"]) != 1:
-        return found
-    name = str(found["loc"][0])
-    return fault(found["loc"], f"no parameter is called {name}. {did_you_mean(name, known)}")
-
-
 def _without_kind_in_place(found: ErrorDetails) -> ErrorDetails:
     if found["type"] != "union_tag_invalid":
         return found | ErrorDetails(loc=found["loc"][1:])  # type: ignore[typeddict-item]
@@ -148,10 +125,8 @@ def _in_words(found: ErrorDetails, place: str) -> str:
     """Return the place of a fault, what is wrong, and the value unless it is a group or in the message already."""
     given = found["input"]
     complete = found["type"] in ("value_error", _OURS, "missing") or isinstance(given, dict | list | tuple)
-    if found["type"] == "bool_parsing":
-        problem = "true or false"
-    else:
-        # YAML has no tuples.
-        problem = found["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+    # YAML has no tuples.
+    problem = found["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+    problem = "true or false" if found["type"] == "bool_parsing" else problem
     where = ".".join([*([place] if place else []), *map(str, found["loc"])])
     return f"{where}: {problem}{'' if complete else f', not {given!r}'}"

@@ -3,13 +3,10 @@
 from typing import Any
 
 from lesion_fusion.config.resolvers import RESOLVERS
-from lesion_fusion.hooks.closing_message import ClosingMessage
-from lesion_fusion.hooks.configuration import ReadConfiguration
-from lesion_fusion.hooks.live_curves import LiveCurves
-from lesion_fusion.hooks.missing_inputs import MissingInputs
-from lesion_fusion.hooks.progress import Progress
+from lesion_fusion.hooks.checks import MissingInputs, ReadConfiguration
+from lesion_fusion.hooks.messages import ClosingMessage, Progress
 from lesion_fusion.hooks.reuse import Reuse
-from lesion_fusion.hooks.tracking import Tracking
+from lesion_fusion.hooks.tracking import LiveCurves, Tracking
 
 # `Tracking` is the plugin's own hook with additions; registered twice it would start two runs.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lesion_fusion.datasets.atomic import replacing
-from lesion_fusion.datasets.digest import path_digest
+from lesion_fusion.datasets.files import path_digest, replacing
 
 
 def left(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""MLflow as datasets: a child run a model that serves the pipeline's numbers, the registry's aliases and champions."""
+"""MLflow as datasets: one child run per model that serves the pipeline's numbers, and the registry's champions."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
-from lesion_fusion.models.run_record import RunRecord
-from tests.models.requests import request_of
-from tests.models.toy import Cohort, domain_of, fitted_late, small_cohort
+from tests.models.toy import Cohort, domain_of, fitted_late, request_of, small_cohort
 
 from lesion_fusion.datasets.mlflow_runs import (
     MlflowChampionsDataset,
-    MlflowChildRunDataset,
     MlflowRegistryDataset,
+    MlflowRunsDataset,
     MlflowTagsDataset,
+    RunRecord,
 )
 from lesion_fusion.datasets.served_answers import ServedAnswersDataset
 from lesion_fusion.evaluation.promotion import Champion
@@ -33,7 +32,7 @@ STUDY = {"cohort": "toy", "cohort_digest": "c0", "folds_digest": "f0"}
 
 @dataclass(frozen=True)
 class Tracked:
-    """A parent run with one child, and what the child was made of."""
+    """A parent run with one child, and what the child was made from."""
 
     cohort: Cohort
     record: RunRecord
@@ -77,15 +76,15 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
             input_example=example_request(cohort.inputs.cases, model),
             note="AUROC 0.875",
             histories={"fold_auroc": {0: 0.8, 1: 0.9}},
-            figures={"roc_curve.png": b"a picture"},
+            plots={"roc_curve.png": b"a picture"},
             tables={"predictions.csv": pd.DataFrame({"case_id": ["a"]})},
         )
-        dataset = MlflowChildRunDataset(model="fusion.late", cohort="toy")
+        dataset = MlflowRunsDataset(family="fusion", cohort="toy")
         assert not dataset.exists()
         with mlflow.start_run() as parent:
             MlflowTagsDataset().save({"protocol": "leak-free"})
-            dataset.save(record)
-        yield Tracked(cohort, record, parent.info.run_id, dataset.load())
+            dataset.save([record])
+        yield Tracked(cohort, record, parent.info.run_id, dataset.load()["fusion.late"])
     finally:
         mlflow.set_tracking_uri(before)
         # A loaded model brings its own copy of the package along.
@@ -111,10 +110,11 @@ def test_the_child_run_shows_all_of_the_record(tracked: Tracked):
     assert client.get_run(tracked.parent).data.tags["protocol"] == "leak-free"
 
 
-def test_a_later_session_finds_the_last_run_and_says_where_there_is_none(tracked: Tracked):
-    assert MlflowChildRunDataset(model="fusion.late", cohort="toy").load() == tracked.reference
-    with pytest.raises(DatasetError, match=r"fusion\.early.*toy"):
-        MlflowChildRunDataset(model="fusion.early", cohort="toy").load()
+def test_a_later_session_finds_the_last_runs_and_says_where_there_are_none(tracked: Tracked):
+    assert MlflowRunsDataset(family="fusion", cohort="toy").load() == {"fusion.late": tracked.reference}
+    for family, cohort in (("clinical", "toy"), ("fusion", "another")):
+        with pytest.raises(DatasetError, match=rf"{family} model on {cohort}"):
+            MlflowRunsDataset(family=family, cohort=cohort).load()
 
 
 def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(tracked: Tracked):
@@ -137,7 +137,7 @@ def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(
     assert type(error.value).__name__ == BadRequest.__name__
 
 
-def test_the_served_interface_answers_or_tells_what_is_wrong(tracked: Tracked):
+def test_the_served_interface_answers_or_says_what_is_wrong(tracked: Tracked):
     served, request = ServedAnswersDataset(), request_of(tracked.cohort).iloc[:2]
     with pytest.raises(DatasetError):
         served.load()
@@ -180,12 +180,13 @@ def test_a_champion_without_its_study_is_left_out(tracked: Tracked):
     assert "lesion-clinical" not in MlflowChampionsDataset().load()
 
 
-def test_a_child_run_takes_the_parents_commit(tracked: Tracked):
-    dataset = MlflowChildRunDataset(model="fusion.late", cohort="toy")
+def test_a_child_run_has_the_commit_of_its_parent(tracked: Tracked):
+    dataset = MlflowRunsDataset(family="fusion", cohort="toy")
     with mlflow.start_run():
         MlflowTagsDataset().save({"git_commit": "abc123"})
-        dataset.save(replace(tracked.record, histories={}, figures={}, tables={}))
-    assert mlflow.MlflowClient().get_run(dataset.load()["run_id"]).data.tags["git_commit"] == "abc123"
+        dataset.save([replace(tracked.record, histories={}, plots={}, tables={})])
+    run = mlflow.MlflowClient().get_run(dataset.load()["fusion.late"]["run_id"])
+    assert run.data.tags["git_commit"] == "abc123"
 
 
 @pytest.mark.parametrize(

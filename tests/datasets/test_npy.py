@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
-from lesion_fusion.datasets.npy import NpyDataset, RowStream
+from lesion_fusion.datasets.files import RowStream
+from lesion_fusion.datasets.npy import NpyDataset
 
 
 def stream(announced: int, rows: int) -> RowStream:

@@ -1,4 +1,4 @@
-"""A backbone that is registered is read back by its name, the last version of it; without one the mend is told."""
+"""The last version of a registered backbone is read by its name; without one the message says how to get it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import mlflow
 import pytest
 from kedro.io import DatasetError
-from lesion_fusion.models.backbone import PretrainedBackbone
 
 from lesion_fusion.datasets.registered_backbone import RegisteredBackboneDataset
 from lesion_fusion.imaging.parameters import WeightsUnavailableError
+from lesion_fusion.models.pretraining import PretrainedBackbone
 
 
 class Network:
@@ -48,7 +48,7 @@ def test_the_last_version_is_read_and_carries_its_tags():
     assert {version.tags["held_out_auroc"] for version in versions} == {"0.9"}
 
 
-def test_what_is_not_registered_is_told_with_the_alternatives():
+def test_a_backbone_that_is_not_registered_is_refused_with_the_alternatives():
     dataset = RegisteredBackboneDataset(name="other")
     assert dataset.content_digest() == ""
     with pytest.raises(DatasetError, match=r"registered:other.*lesion-backbone-other.*pipeline pretraining") as error:

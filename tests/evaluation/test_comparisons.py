@@ -48,13 +48,6 @@ def test_reversing_a_pair_reverses_the_difference(tables: list[pd.DataFrame]) ->
     assert there["p"] == pytest.approx(back["p"])
 
 
-def test_other_metrics_are_compared_without_delong(tables: list[pd.DataFrame]) -> None:
-    pairs = [("clinical.strong", "clinical.weak")]
-    found = compare_pairs(tables, pairs, judge_of(tables[0], 200), metric="brier")
-    assert found.loc[0, "difference"] < 0
-    assert "delong_p" not in found
-
-
 def test_models_are_compared_on_the_cases_they_share(tables: list[pd.DataFrame]) -> None:
     part = tables[1][tables[1]["case_id"] < "case0150"]
     pairs = [("clinical.strong", "clinical.weak")]
@@ -79,8 +72,3 @@ def test_models_are_compared_on_the_cases_they_share(tables: list[pd.DataFrame])
 def test_what_cannot_be_compared_is_named(tables: list[pd.DataFrame], spoil, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         compare_pairs([tables[0], spoil(tables[1])], [("clinical.strong", "clinical.weak")], judge_of(tables[0]))
-
-
-def test_an_unknown_metric_is_named_with_the_known(tables: list[pd.DataFrame]) -> None:
-    with pytest.raises(ValueError, match=r"no metric 'auc'.*auroc"):
-        compare_pairs(tables, [("clinical.strong", "clinical.weak")], judge_of(tables[0]), metric="auc")

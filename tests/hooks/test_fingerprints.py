@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.datasets import code_digest as module
-from lesion_fusion.hooks.fingerprints import fingerprints
+from lesion_fusion.datasets import files as module
+from lesion_fusion.hooks.reuse import fingerprints
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion
 from lesion_fusion.pipelines.preprocessing.nodes import select_study_cases, split_folds
 from lesion_fusion.tabular.encoding import feature_table

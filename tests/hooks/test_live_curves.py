@@ -10,7 +10,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from lesion_fusion.hooks.live_curves import LiveCurves
+from lesion_fusion.hooks.tracking import LiveCurves
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
-from lesion_fusion.datasets.model_bundle import ModelBundleDataset
 
 from lesion_fusion.datasets.file_folder import FileFolderDataset
-from lesion_fusion.hooks.missing_inputs import MissingInputError, MissingInputs
+from lesion_fusion.datasets.trained_model import FittedModelDataset
+from lesion_fusion.hooks.checks import MissingInputError, MissingInputs
 
 
 def all_of_it(*_: object) -> int:
@@ -29,7 +29,7 @@ def catalog(folder: Path) -> DataCatalog:
             "record": JSONDataset(filepath=str(folder / "record.json")),
             "images": FileFolderDataset(filepath=str(folder / "images")),
             "compared": FileFolderDataset(filepath=str(folder / "compared"), optional=True),
-            "model": ModelBundleDataset(filepath=str(folder / "bus-bra" / "pretraining.small_cnn")),
+            "model": FittedModelDataset(filepath=str(folder / "bus-bra" / "pretraining.small_cnn")),
             "found": JSONDataset(filepath=str(folder / "found.json")),
         }
     )

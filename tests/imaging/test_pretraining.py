@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from lesion_fusion.imaging.grad_cam import GradCam
-from lesion_fusion.imaging.networks import EMBEDDING, build_network
-from lesion_fusion.imaging.pretraining import average_of
+from lesion_fusion.imaging.networks import EMBEDDING, average_of, build_network
 
 SHAPE = (32, 32, 2)
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, *SHAPE)).astype("float32")

@@ -31,7 +31,7 @@ from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.late_rules import MajorityVote
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.tabular.calibration import Calibration
-from lesion_fusion.tabular.estimator_files import UntrustedModelError
+from lesion_fusion.tabular.classifiers import UntrustedModelError
 from tests.models.toy import CLASSES, Cohort, fitted_late, fitted_tabular, small_cohort
 
 RECORD, IMAGE, MASK = Need.RECORD, Need.IMAGE, Need.MASK

@@ -1,4 +1,4 @@
-"""A small cohort as published, models fitted on it, its cases as requests, and predictions drawn with a known answer."""
+"""A small cohort, models fitted on it, its cases as requests, and predictions drawn with a known answer."""
 
 from __future__ import annotations
 

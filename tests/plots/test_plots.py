@@ -19,8 +19,14 @@ from lesion_fusion.evaluation.curves import (
 )
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.reader import operating_points, reader_decision_curves
-from lesion_fusion.plots.classes import class_distribution_plot, confusion_matrix_plot
-from lesion_fusion.plots.curves import calibration_plot, decision_curve_plot, risk_distribution_plot, roc_plot
+from lesion_fusion.plots.curves import (
+    calibration_plot,
+    class_distribution_plot,
+    confusion_matrix_plot,
+    decision_curve_plot,
+    risk_distribution_plot,
+    roc_plot,
+)
 from lesion_fusion.plots.forest import importance_plot, leaderboard_plot
 from tests.evaluation.tables import binary_predictions, judge_of, simulated
 

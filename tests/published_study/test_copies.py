@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lesion_fusion.published_study.rows import Alteration, altered_copy
+from lesion_fusion.published_study.protocol import Alteration
+from lesion_fusion.published_study.rows import altered_copy
 
 NONE = Alteration(rotation=0, zoom=0, shear=0)
 

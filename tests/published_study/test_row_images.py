@@ -5,10 +5,13 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
-from lesion_fusion.published_study.rows import MASKINGS, Alteration, balanced_rows, row_images
+from lesion_fusion.published_study.rows import MASKINGS, balanced_rows, row_images
+from tests.published_study.toy import toy_parameters
 
+STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
 COHORT = parse_cohort({"cases": 16, "seed": 1, "normal_cases": 4})
 
 
@@ -25,7 +28,7 @@ def seen() -> tuple[np.ndarray, pd.DataFrame]:
 
 
 def look(which: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    return row_images(which, render_images(COHORT), render_masks(COHORT), Alteration(), 32, 1)
+    return row_images(which, render_images(COHORT), render_masks(COHORT), toy_parameters(image_size=32), STUDY)
 
 
 def test_normal_cases_are_black_and_have_no_descriptors_their_copies_too():

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.pipelines.family.nodes import evaluate_family
 from lesion_fusion.published_study.comparison import (
     ALL,
     compare_protocols,
@@ -16,16 +17,9 @@ from lesion_fusion.published_study.comparison import (
     metrics_with_intervals,
     study_metrics,
 )
-from lesion_fusion.published_study.evaluation import (
-    Cell,
-    Sample,
-    cells_of,
-    evaluate_family,
-    of_cell,
-    set_up,
-    trial_features,
-)
+from lesion_fusion.published_study.evaluation import Cell, cells_of, of_cell, set_up, trial_features
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
+from lesion_fusion.statistics.metrics import Sample
 from tests.published_study.toy import SEED, TUNING, toy_parameters, toy_sample
 
 
@@ -41,7 +35,7 @@ def predictions() -> pd.DataFrame:
 
 def evaluated(family: str) -> pd.DataFrame:
     tables = evaluate_family(family, sample(), toy_parameters(), TUNING, SEED)
-    return pd.concat(tables.predictions, ignore_index=True)
+    return pd.concat(tables["predictions"], ignore_index=True)
 
 
 def judge() -> Judge:

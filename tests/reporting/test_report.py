@@ -317,7 +317,7 @@ def test_a_cohort_without_a_category_is_reported_without_a_reader(toy: ToyStudy,
         birads=pd.Series(pd.NA, index=toy.datasets["study_cases"].index, dtype="str")
     )
     judge: Judge = toy.datasets["judge"]
-    differences, points = compare_with_reader(*[Family({})] * 3, cases, judge, toy.datasets["params:study"])
+    differences, points = compare_with_reader(cases, judge, toy.datasets["params:study"], *[Family({})] * 3)
     assert differences.empty
     assert points.empty
     page = page_of(toy, outputs, reader_comparison=differences, reader_operating_points=points)

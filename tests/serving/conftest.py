@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lesion_fusion.models.late import FittedLateFusion
-from tests.models.requests import request_of
-from tests.models.toy import Cohort, fitted_late, small_cohort
+from lesion_fusion.models.late import FittedLate
+from tests.models.toy import Cohort, fitted_late, request_of, small_cohort
 
 
 @pytest.fixture(scope="package")
@@ -16,8 +15,8 @@ def cohort() -> Cohort:
 
 
 @pytest.fixture(scope="package")
-def model(cohort: Cohort) -> FittedLateFusion:
-    """A late fusion of a record's model and one of image descriptors."""
+def model(cohort: Cohort) -> FittedLate:
+    """A late fusion of a record model and one of image descriptors."""
     return fitted_late(cohort)
 
 

@@ -6,19 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.models.late import FittedLateFusion
+from lesion_fusion.models.late import FittedLate
 from lesion_fusion.serving.batch import counts, read_rows, score
 from lesion_fusion.serving.request import RequestError
 from lesion_fusion.serving.schema import IMAGE, MASK
 from lesion_fusion.serving.served_model import BadRequest
-from tests.models.requests import answered
-from tests.models.toy import RECORD, Cohort
+from tests.models.toy import RECORD, Cohort, answered
 
 FIELDS = {*RECORD, IMAGE, MASK}
 
 
 @pytest.fixture(scope="module")
-def ask(cohort: Cohort, model: FittedLateFusion):
+def ask(cohort: Cohort, model: FittedLate):
     def asked(rows: pd.DataFrame) -> pd.DataFrame:
         try:
             return answered(cohort, model, rows)

@@ -9,14 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from lesion_fusion.models.bundle import save_bundle
-from lesion_fusion.models.inputs import CaseInputs, FittedModel
-from lesion_fusion.models.tabular import FittedTabular
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.folds import derived_seed, make_folds, outer_splits
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.models.base import CaseInputs, FittedModel, save_model
+from lesion_fusion.models.classifier import FittedClassifier
 from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_images
@@ -25,17 +24,16 @@ from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import feature_table, make_encoder
 from lesion_fusion.tabular.out_of_fold import evaluate_nested
-from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 from lesion_fusion.tabular.tuning import tune
-from tests.models.requests import request_of
-from tests.models.toy import CLASSES, RECORD, Cohort, fitted_tabular
+from tests.models.toy import CLASSES, RECORD, Cohort, fitted_tabular, request_of
 
 SEED, TUNING = 3, Tuning(inner_folds=2)
 
 
 def served(model: FittedModel, cohort: Cohort, rows: np.ndarray, folder: Path) -> pd.DataFrame:
     """What the stored model answers to these cases; nothing is out of range to it."""
-    save_bundle(model, folder)
+    save_model(model, folder)
     descriptors = cohort.inputs.image_descriptors
     Domain.of(model, cohort.inputs.cases, descriptors, ServingRules(range_margin=50)).save(folder)
     server = ServedModel()
@@ -56,7 +54,7 @@ def test_a_model_of_the_training_part_answers_as_its_outer_fold_was_predicted(co
     names = tuple(default_names()) if "image_descriptors" in views else ()
     cases = cohort.inputs.cases.assign(label=cohort.inputs.cases["classification"])
     folds = make_folds(cases, 3, 1, SEED)
-    parameters = TabularModel(classifier=classifier, views=views)
+    parameters = ClassifierParameters(classifier=classifier, views=views)
     table = feature_table(views, cases, record, cohort.inputs.image_descriptors, names)
     predictions = evaluate_nested(lambda *_: table, cases, folds, CLASSES, parameters, TUNING, SEED).predictions
     for repeat, fold, train, test in outer_splits(folds, cases["case_id"]):
@@ -69,7 +67,7 @@ def test_a_model_of_the_training_part_answers_as_its_outer_fold_was_predicted(co
             2,
             derived_seed(SEED, repeat + 1, fold + 1),
         )
-        model = FittedTabular(
+        model = FittedClassifier(
             "fusion", "m", CLASSES, tuned.threshold, views, record, names, tuned.estimator, tuned.calibration
         )
         answers = served(model, cohort, test, tmp_path / str(fold))

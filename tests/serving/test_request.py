@@ -14,8 +14,7 @@ from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.serving.request import RequestError, parse_request
 from lesion_fusion.serving.schema import IMAGE, MASK, request_fields
-from tests.models.requests import request_of
-from tests.models.toy import RECORD, Cohort, fitted_tabular
+from tests.models.toy import RECORD, Cohort, fitted_tabular, request_of
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The MLflow model: a stored bundle answers as the pipeline does, knows its version, and keeps its sentences."""
+"""The MLflow model: a stored model answers as the pipeline does, knows its version, and keeps its messages."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from lesion_fusion.models.bundle import save_bundle
 
+from lesion_fusion.models.base import save_model
 from lesion_fusion.serving.served_model import BUNDLE, BadRequest, ServedModel
 from tests.models.toy import domain_of
 from tests.serving.test_request import FAULTS, spoilt
 
 
 def loaded(cohort, model, bundle: Path) -> ServedModel:
-    save_bundle(model, bundle)
+    save_model(model, bundle)
     domain_of(cohort, model).save(bundle)
     served = ServedModel()
     served.load_context(SimpleNamespace(artifacts={BUNDLE: str(bundle)}))

@@ -10,8 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from lesion_fusion.models.base import load_model, save_model
 from lesion_fusion.tabular import classifiers
-from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, foreign_types
-from lesion_fusion.tabular.estimator_files import UntrustedModelError
+from lesion_fusion.tabular.classifiers import CLASSIFIERS, UntrustedModelError, check_hyperparameters, foreign_types
 from lesion_fusion.tabular.parameters import ClassifierParameters
 from lesion_fusion.tabular.tuning import tune
 from tests.models.toy import fitted_tabular, small_cohort

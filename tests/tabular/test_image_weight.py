@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.tabular.encoding import make_encoder
-from lesion_fusion.tabular.importance import permutation_importance
+from lesion_fusion.tabular.out_of_fold import permutation_importance
 from lesion_fusion.tabular.parameters import ClassifierParameters
 from lesion_fusion.tabular.shapley import shapley_values
 from lesion_fusion.tabular.training_rows import Training

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from lesion_fusion.tabular.importance import importance_summary, permutation_importance
-from lesion_fusion.tabular.out_of_fold import evaluate_nested
+from lesion_fusion.tabular.out_of_fold import evaluate_nested, importance_summary, permutation_importance
 from lesion_fusion.tabular.parameters import ClassifierParameters
 from lesion_fusion.tabular.tuning import TunedClassifier, tune
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, toy_study

@@ -10,10 +10,9 @@ import skops.io
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
 
-from lesion_fusion.tabular.encoding import encoded_sources, make_encoder
-from lesion_fusion.tabular.estimator_files import TRUSTED_TYPES
+from lesion_fusion.tabular.classifiers import TRUSTED_TYPES
+from lesion_fusion.tabular.encoding import LearnedRepresentation, encoded_sources, make_encoder
 from lesion_fusion.tabular.parameters import ClassifierParameters
-from lesion_fusion.tabular.representation import LearnedRepresentation
 from lesion_fusion.tabular.tuning import tune
 from tests.tabular.toy import TUNING, Study, toy_study
 

@@ -15,7 +15,7 @@ from lesion_fusion.tabular.calibration import response
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, takes_weights
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.parameters import ClassifierParameters
-from lesion_fusion.tabular.search import SharedGridSearchCV, grid_responses
+from lesion_fusion.tabular.search import grid_responses
 from lesion_fusion.tabular.training_rows import TrainingRows
 from lesion_fusion.tabular.tuning import tune
 from tests.tabular.toy import TUNING, toy_study
@@ -139,36 +139,3 @@ def test_a_grid_over_a_forests_size_and_ample_depths_costs_one_fit_of_the_larges
     grid = list(ParameterGrid({"n_estimators": [3, 10, 5], "max_depth": [2, 100, None]}))
     grid_responses(RandomForestClassifier(random_state=SEED), grid, rows(), rows(40).features)
     assert fitted == [(10, None)]
-
-
-@pytest.mark.parametrize(
-    "refit", [True, lambda results: int(np.argmin(results["mean_test_score"]))], ids=["best", "worst"]
-)
-@pytest.mark.parametrize("name", ["random_forest", "svm_rbf"])
-def test_it_stands_in_the_place_of_scikit_learns_search(name: str, refit: Any):
-    study = toy_study(90, signal=0.5, seed=1)
-    encoder = make_encoder(list(study.features.columns), 16)
-    pipeline = Pipeline([("encode", encoder), ("classify", CLASSIFIERS[name](SEED))])
-    grid = {
-        **{f"classify__{key}": values for key, values in GRIDS[name].items()},
-        "encode__transformer_weights": [None, {"descriptors": 0.3}],
-    }
-    ours = SharedGridSearchCV(pipeline, grid, cv=3, refit=refit).fit(study.features, study.positions())
-    theirs = GridSearchCV(pipeline, grid, scoring="roc_auc", cv=3, refit=refit).fit(study.features, study.positions())
-    assert ours.best_index_ == theirs.best_index_
-    assert ours.best_params_ == theirs.best_params_
-    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
-    for key in ("split0_test_score", "mean_test_score", "std_test_score", "rank_test_score"):
-        np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key], rtol=0, atol=1e-12)
-    assert ours.best_score_ == theirs.cv_results_["mean_test_score"][theirs.best_index_]
-    np.testing.assert_array_equal(ours.predict(study.features), theirs.predict(study.features))
-
-
-def test_a_classifier_alone_is_searched_too():
-    given = rows()
-    ours = SharedGridSearchCV(RandomForestClassifier(random_state=SEED), GRIDS["random_forest"], cv=3)
-    theirs = GridSearchCV(RandomForestClassifier(random_state=SEED), GRIDS["random_forest"], scoring="roc_auc", cv=3)
-    ours.fit(given.features, given.labels)
-    theirs.fit(given.features, given.labels)
-    np.testing.assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], atol=1e-12)
-    assert ours.best_params_ == theirs.best_params_

@@ -1,7 +1,5 @@
 """Defects of a cohort's table and files: the error that lists them all, and `cases` without the cases they concern."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
@@ -17,11 +15,7 @@ _SHOWN_PER_KIND = 20
 
 @dataclass(frozen=True)
 class Defect:
-    """One defect of a cell or a file.
-
-    `kind` groups defects with one cause. `fix` says how to fix it. `row` is the row of the spreadsheet, whose header is
-    row 1. `case_id` is empty where the defect concerns the whole table, which excluding a case cannot fix.
-    """
+    """One defect of a cell or file; `row` as in the spreadsheet (header: 1), `case_id` empty for the whole table."""
 
     kind: str
     problem: str
@@ -77,8 +71,8 @@ def assemble_cases(
 ) -> pd.DataFrame:
     """Return `cases`: the record with image_width and image_height, sorted by case_id.
 
-    With `on_defect` "stop" any defect raises `CohortError`. With "exclude" the cases with a defect are left out; a
-    defect of the whole table still raises, and so does a cohort without any case left.
+    `on_defect` "stop" raises `CohortError` for any defect; "exclude" leaves out the cases with one, but still raises
+    for a defect of the whole table and for a cohort without any case left.
     """
     if any(not defect.case_id for defect in defects) or (defects and on_defect == "stop"):
         raise CohortError(defects)

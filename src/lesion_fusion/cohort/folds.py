@@ -1,7 +1,5 @@
 """Repeated, stratified folds that keep a patient's images together."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 
@@ -18,11 +16,10 @@ def derived_seed(seed: int, *path: int) -> int:
 
 
 def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> pd.DataFrame:
-    """Return `folds`: case_id, repeat, fold, one row per case and repeat.
+    """Return `folds`: case_id, repeat, fold, one row per case and repeat, whatever the order of the rows of `cases`.
 
-    `cases` has case_id, patient_id, label; the order of its rows does not matter. A case is tested in its fold. All
-    images of a patient are in one fold, and the classes are spread evenly. Raises SmallCohortError where a class has
-    fewer patients than there are folds.
+    All images of a patient are in one fold, and the classes are spread evenly. Raises SmallCohortError where a class
+    has fewer patients than there are folds.
     """
     cases = cases.sort_values("case_id", ignore_index=True)
     patients = cases.groupby("label")["patient_id"].nunique()
@@ -33,19 +30,22 @@ def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> 
         )
     tables = []
     for repeat in range(n_repeats):
-        fold = np.empty(len(cases), dtype="int64")
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=derived_seed(seed, repeat))
-        for k, (_, test) in enumerate(splitter.split(cases, cases["label"], cases["patient_id"])):
-            fold[test] = k
+        fold = fold_numbers(cases["label"], cases["patient_id"], n_folds, derived_seed(seed, repeat))
         tables.append(pd.DataFrame({"case_id": cases["case_id"], "repeat": repeat, "fold": fold}))
     return pd.concat(tables, ignore_index=True)
 
 
-def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return (training, test) positions of stratified, patient-grouped folds inside a training fold.
+def fold_numbers(labels: np.ndarray | pd.Series, groups: np.ndarray | pd.Series, n_folds: int, seed: int) -> np.ndarray:
+    """Return int64 (n,), the fold that tests each case: stratified by label, a group in one fold."""
+    fold = np.empty(len(labels), dtype="int64")
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    for k, (_, test) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
+        fold[test] = k
+    return fold
 
-    There are fewer folds than `n_folds` where a class has fewer patients, but at least two.
-    """
+
+def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (training, test) positions of grouped folds: 2 to `n_folds`, not more than a class has patients."""
     fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
     splitter = StratifiedGroupKFold(max(2, min(n_folds, fewest)), shuffle=True, random_state=seed)
     return list(splitter.split(np.zeros(len(labels)), labels, groups))

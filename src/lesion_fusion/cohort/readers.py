@@ -1,10 +1,7 @@
-"""Readers: one function per published layout, which turns the published table into the columns of `cases`.
+"""Readers: one function per published layout. To add a cohort, add a reader here and a catalog file in `conf/`.
 
-A reader returns the record columns of `cases` as text or numbers, not yet checked, plus `row`, the row of the
-spreadsheet. To add a cohort, add a reader here and a catalog file in `conf/`.
+A reader returns the record columns of `cases` as text or numbers, not yet checked, plus `row`, that of the spreadsheet.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
@@ -15,30 +12,17 @@ from lesion_fusion.cohort.record import TABLE
 
 Reader = Callable[[pd.DataFrame], pd.DataFrame]
 
-_MM_PER_CM = 10.0
-
+_SAME_NAMES = (
+    "Age Tissue_composition Signs Symptoms Shape Margin Echogenicity Posterior_features Halo Calcifications "
+    "Skin_thickening Interpretation BIRADS Verification Diagnosis Classification"
+)
 BREAST_LESIONS_USG_COLUMNS: Mapping[str, str] = {
     "CaseID": "case_id",
     "Image_filename": "image_file",
     "Mask_tumor_filename": "tumor_mask_file",
     "Mask_other_filename": "other_mask_files",
     "Pixel_size": "pixel_size_mm",
-    "Age": "age",
-    "Tissue_composition": "tissue_composition",
-    "Signs": "signs",
-    "Symptoms": "symptoms",
-    "Shape": "shape",
-    "Margin": "margin",
-    "Echogenicity": "echogenicity",
-    "Posterior_features": "posterior_features",
-    "Halo": "halo",
-    "Calcifications": "calcifications",
-    "Skin_thickening": "skin_thickening",
-    "Interpretation": "interpretation",
-    "BIRADS": "birads",
-    "Verification": "verification",
-    "Diagnosis": "diagnosis",
-    "Classification": "classification",
+    **{name: name.lower() for name in _SAME_NAMES.split()},
 }
 
 BUS_BRA_COLUMNS: Mapping[str, str] = {
@@ -53,18 +37,12 @@ BUS_BRA_COLUMNS: Mapping[str, str] = {
 
 def _renamed(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Return the columns of `table` under the names of `cases`; one error lists all missing columns."""
-    missing = [name for name in names if name not in table.columns]
+    found = ", ".join(map(str, table.columns)) or "none"
+    fix = "use the sheet as published, with its header in the first row"
+    missing = {name: f"the table has no column {name} (it has: {found})" for name in names if name not in table}
     if missing:
-        found = ", ".join(map(str, table.columns)) or "none"
-        fix = "use the sheet as published, with its header in the first row"
-        raise CohortError(
-            [
-                Defect(
-                    "missing column", f"the table has no column {name} (it has: {found})", fix, file=TABLE, column=name
-                )
-                for name in missing
-            ]
-        )
+        kind = "missing column"
+        raise CohortError([Defect(kind, text, fix, file=TABLE, column=name) for name, text in missing.items()])
     renamed = table[list(names)].rename(columns=names).astype("object")
     renamed["row"] = range(2, len(table) + 2)
     return renamed.reset_index(drop=True)
@@ -73,8 +51,7 @@ def _renamed(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 def read_breast_lesions_usg(table: pd.DataFrame) -> pd.DataFrame:
     """Read the sheet of Breast-Lesions-USG (Pawłowska et al. 2024, doi:10.7937/9WKK-Q141), all cells as text.
 
-    Case 7 becomes `case007`. Each case is one patient, unless the table has a column Patient_ID. The published pixel
-    size is in centimetres.
+    Case 7 becomes `case007`, its own patient unless there is a column Patient_ID. The pixel size comes in centimetres.
     """
     patient = {"Patient_ID": "patient_id"} if "Patient_ID" in table else {}
     cases = _renamed(table, {**BREAST_LESIONS_USG_COLUMNS, **patient})
@@ -83,15 +60,12 @@ def read_breast_lesions_usg(table: pd.DataFrame) -> pd.DataFrame:
     if "patient_id" not in cases:
         cases["patient_id"] = cases["case_id"]
     size = pd.to_numeric(cases["pixel_size_mm"], errors="coerce")
-    cases["pixel_size_mm"] = (size * _MM_PER_CM).where(size.notna(), cases["pixel_size_mm"])
+    cases["pixel_size_mm"] = (size * 10.0).where(size.notna(), cases["pixel_size_mm"])  # mm per cm
     return cases
 
 
 def read_bus_bra(table: pd.DataFrame) -> pd.DataFrame:
-    """Read the table of BUS-BRA (Gómez-Flores et al. 2024, doi:10.1002/mp.16812): images and masks, no record.
-
-    `Case` is the patient, with one to four images each. Each image shows a lesion confirmed by biopsy or surgery.
-    """
+    """Read the table of BUS-BRA (Gómez-Flores et al. 2024, doi:10.1002/mp.16812); `Case` is the patient."""
     cases = _renamed(table, BUS_BRA_COLUMNS)
     identifier = cases["case_id"].astype("str")
     cases["image_file"] = identifier + ".png"
@@ -99,7 +73,4 @@ def read_bus_bra(table: pd.DataFrame) -> pd.DataFrame:
     return cases
 
 
-READERS: Mapping[str, Reader] = {
-    "breast_lesions_usg": read_breast_lesions_usg,
-    "bus_bra": read_bus_bra,
-}
+READERS: Mapping[str, Reader] = {"breast_lesions_usg": read_breast_lesions_usg, "bus_bra": read_bus_bra}

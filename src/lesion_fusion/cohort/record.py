@@ -1,7 +1,5 @@
 """From a reader's table to checked record columns: canonical cells, and every defect of the table."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
@@ -12,11 +10,7 @@ from lesion_fusion.cohort.defects import Defect
 from lesion_fusion.cohort.schema import COLUMN, COLUMNS, NOT_APPLICABLE, SEPARATOR, Column, Kind, join_cell, split_cell
 
 TABLE = "clinical table"
-
-# Measured from the image file, so no record holds them.
-_MEASURED = ("image_width", "image_height")
 _FILE_COLUMNS = ("image_file", "tumor_mask_file", "other_mask_files")
-
 _MISSING = frozenset({"", "not_available", "nan", "none_given", "n_a", "na"})
 _MARGIN_PREFIX = re.compile(r"^\s*not circumscribed\s*-\s*", re.IGNORECASE)
 # Published wording (as a slug) to category, where the two differ.
@@ -41,10 +35,9 @@ _SYNONYMS: Mapping[str, Mapping[str, str]] = {
 
 
 def canonical_cell(cell: object, column: Column) -> str | None:
-    """Return the canonical text of a published cell of a categorical or text column; None where it is missing.
+    """Return the canonical text of a published or canonical cell of a category or text; None where it is missing.
 
-    Published and canonical wordings give the same result, so a request to the served model may use either. A wording
-    without a category comes back as its slug, for the caller to check.
+    A wording without a category comes back as its slug, for the caller to check.
     """
     text = "" if cell is None or cell != cell else str(cell).strip()
     if _slug(text) in _MISSING:
@@ -60,9 +53,8 @@ def canonical_cell(cell: object, column: Column) -> str | None:
 
 def unknown_categories(cell: str | None, column: Column) -> tuple[str, ...]:
     """Return the parts of a canonical cell that `column` does not list; none where it lists no categories."""
-    if cell is None or not column.categories:
-        return ()
-    return tuple(part for part in _parts(cell, column) if part not in column.categories)
+    parts = _parts(cell, column) if cell is not None and column.categories else []
+    return tuple(part for part in parts if part not in column.categories)
 
 
 def is_plain_file_name(name: str) -> bool:
@@ -85,16 +77,15 @@ def parse_number(cell: object, column: Column) -> tuple[float | None, str]:
 
 
 def parse_record(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[Defect]]:
-    """Return the record columns of `cases` and the defects of a reader's table.
+    """Return the record columns of `cases`, sorted by case_id, and the defects of a reader's table.
 
-    `raw` has some columns of `cases` and `row`; the columns it lacks are NA in the result. The result is sorted by
-    case_id; numbers are float64, the rest text, without image_width and image_height. Cells with a defect are NA.
+    Columns that `raw` lacks and cells with a defect are NA; numbers are float64, the rest text.
     """
     defects: list[Defect] = []
     identifiers = [canonical_cell(cell, COLUMN["case_id"]) or "" for cell in raw["case_id"]]
     parsed: dict[str, pd.Series] = {}
     for column in COLUMNS:
-        if column.name in _MEASURED:
+        if column.name in ("image_width", "image_height"):  # measured from the image file
             continue
         values: list[float | str | None] = []
         cells = raw[column.name] if column.name in raw else [None] * len(raw)
@@ -134,29 +125,25 @@ def _parse_cell(cell: object, column: Column) -> tuple[float | str | None, tuple
         if column.required:
             return None, ("missing value", "the cell is empty", f"fill it in: {column.description.lower()}")
         return None, None
-    unknown = unknown_categories(value, column)
+    unknown = ", ".join(unknown_categories(value, column))
     if unknown:
         fix = f"use one of {', '.join(column.categories)}"
-        return None, ("unknown category", f"{', '.join(unknown)} is none of its categories", fix)
-    if column.name in _FILE_COLUMNS:
-        names = split_cell(value) if column.name == "other_mask_files" else (value,)
-        unsafe = ", ".join(name for name in names if not is_plain_file_name(name))
-        if unsafe:
-            fix = "name a file that lies directly in the cohort's folder"
-            return None, ("unsafe file name", f"{unsafe} is not a plain file name", fix)
-        value = SEPARATOR.join(names)
-    return value, None
+        return None, ("unknown category", f"{unknown} is none of its categories", fix)
+    if column.name not in _FILE_COLUMNS:
+        return value, None
+    names = split_cell(value) if column.name == "other_mask_files" else (value,)
+    unsafe = ", ".join(name for name in names if not is_plain_file_name(name))
+    if unsafe:
+        fix = "name a file that lies directly in the cohort's folder"
+        return None, ("unsafe file name", f"{unsafe} is not a plain file name", fix)
+    return SEPARATOR.join(names), None
 
 
 def _repeated_cases(case_ids: pd.Series, rows: pd.Series) -> Iterator[Defect]:
     """Yield a defect for each row whose case is listed in an earlier row too."""
+    kind, fix = "case listed twice", "keep one of the rows"
     first_row: dict[str, int] = {}
-    for case_id, row in zip(case_ids, rows, strict=True):
-        if pd.isna(case_id):
-            continue
-        if case_id in first_row:
+    for case_id, row in zip(case_ids, map(int, rows), strict=True):
+        if not pd.isna(case_id) and first_row.setdefault(case_id, row) != row:
             problem = f"it is listed in row {first_row[case_id]} already"
-            yield Defect(
-                "case listed twice", problem, "keep one of the rows", case_id, TABLE, row=int(row), column="case_id"
-            )
-        first_row.setdefault(case_id, int(row))
+            yield Defect(kind, problem, fix, case_id, TABLE, row=row, column="case_id")

@@ -5,12 +5,9 @@ and joined by ``&`` (``indistinct&spiculated``), which Parquet, JSON and HTTP ke
 value that does not exist (the shape of a lesion in a case without one) is the category ``not_applicable``, never NA.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 
 from lesion_fusion.errors import UserError
 
@@ -41,11 +38,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of `cases`.
-
-    `categories` lists the values a cell may hold besides NA, in rank order where `kind` is ordered; empty: any text.
-    `low` and `high` bound a number, both included. A `required` column holds no NA.
-    """
+    """One column of `cases`: its categories besides NA (none: any text), or the bounds of a number, both included."""
 
     name: str
     role: Role
@@ -57,15 +50,29 @@ class Column:
     required: bool = False
 
 
-def _categories(
-    role: Role, name: str, description: str, categories: str, kind: Kind = Kind.CATEGORY, required: bool = False
-) -> Column:
-    return Column(name, role, kind, description, tuple(categories.split()), required=required)
+# Values of the cells; ordered ones in rank order.
+_CATEGORIES = {
+    "tissue_composition": "fat fibroglandular lactating predominantly_fat predominantly_fibroglandular",
+    "signs": "breast_scar nipple_retraction none palpable peau_d_orange redness skin_retraction warmth",
+    "symptoms": "breast_injury family_history hormonal_treatment nipple_discharge none personal_history",
+    "shape": "irregular not_applicable oval round",
+    "margin": "angular circumscribed indistinct microlobulated not_applicable spiculated",
+    "echogenicity": "anechoic complex_cystic_solid heterogeneous hyperechoic hypoechoic isoechoic not_applicable",
+    "posterior_features": "combined enhancement none not_applicable shadowing",
+    "halo": "no not_applicable yes",
+    "calcifications": "in_a_mass indefinable intraductal none not_applicable",
+    "skin_thickening": "no not_applicable yes",
+    "birads": "1 2 3 4 4a 4b 4c 5",
+    "verification": "biopsy follow_up not_applicable",
+    "classification": "benign malignant normal",
+}
 
 
-_metadata = partial(_categories, Role.METADATA, kind=Kind.MULTIPLE)
-_descriptor = partial(_categories, Role.DESCRIPTORS)
+def _choice(role: Role, name: str, text: str, kind: Kind = Kind.CATEGORY, required: bool = False) -> Column:
+    return Column(name, role, kind, text, tuple(_CATEGORIES[name].split()), required=required)
 
+
+_MARGIN_TEXT = "BI-RADS descriptor of the lesion's margin; all but circumscribed mean not circumscribed"
 COLUMNS: tuple[Column, ...] = (
     Column("case_id", Role.IDENTITY, Kind.TEXT, "Key of the row, unique in the cohort", required=True),
     Column("patient_id", Role.IDENTITY, Kind.TEXT, "The image's patient; no split divides a patient", required=True),
@@ -77,52 +84,21 @@ COLUMNS: tuple[Column, ...] = (
     Column("image_height", Role.ACQUISITION, Kind.NUMBER, "Height of the image, px", low=1, high=20_000, required=True),
     Column("device", Role.ACQUISITION, Kind.TEXT, "Scanner"),
     Column("age", Role.METADATA, Kind.NUMBER, "Age, years", low=0, high=120),
-    _metadata(
-        "tissue_composition",
-        "Composition of the breast's tissue",
-        "fat fibroglandular lactating predominantly_fat predominantly_fibroglandular",
-    ),
-    _metadata(
-        "signs",
-        "Signs that the physician perceives",
-        "breast_scar nipple_retraction none palpable peau_d_orange redness skin_retraction warmth",
-    ),
-    _metadata(
-        "symptoms",
-        "Symptoms that the patient reports",
-        "breast_injury family_history hormonal_treatment nipple_discharge none personal_history",
-    ),
-    _descriptor("shape", "BI-RADS descriptor of the lesion's shape", "irregular not_applicable oval round"),
-    _descriptor(
-        "margin",
-        "BI-RADS descriptor of the lesion's margin; all but circumscribed mean not circumscribed",
-        "angular circumscribed indistinct microlobulated not_applicable spiculated",
-        kind=Kind.MULTIPLE,
-    ),
-    _descriptor(
-        "echogenicity",
-        "BI-RADS descriptor of the lesion's echo pattern",
-        "anechoic complex_cystic_solid heterogeneous hyperechoic hypoechoic isoechoic not_applicable",
-    ),
-    _descriptor(
-        "posterior_features",
-        "BI-RADS descriptor of the echoes behind the lesion",
-        "combined enhancement none not_applicable shadowing",
-    ),
-    _descriptor("halo", "Echogenic rim around the lesion", "no not_applicable yes"),
-    _descriptor(
-        "calcifications",
-        "BI-RADS descriptor of calcifications",
-        "in_a_mass indefinable intraductal none not_applicable",
-    ),
-    _descriptor("skin_thickening", "Thickening of the skin", "no not_applicable yes"),
-    _categories(
-        Role.ASSESSMENT, "birads", "BI-RADS category given by the radiologist", "1 2 3 4 4a 4b 4c 5", kind=Kind.ORDERED
-    ),
+    _choice(Role.METADATA, "tissue_composition", "Composition of the breast's tissue", Kind.MULTIPLE),
+    _choice(Role.METADATA, "signs", "Signs that the physician perceives", Kind.MULTIPLE),
+    _choice(Role.METADATA, "symptoms", "Symptoms that the patient reports", Kind.MULTIPLE),
+    _choice(Role.DESCRIPTORS, "shape", "BI-RADS descriptor of the lesion's shape"),
+    _choice(Role.DESCRIPTORS, "margin", _MARGIN_TEXT, Kind.MULTIPLE),
+    _choice(Role.DESCRIPTORS, "echogenicity", "BI-RADS descriptor of the lesion's echo pattern"),
+    _choice(Role.DESCRIPTORS, "posterior_features", "BI-RADS descriptor of the echoes behind the lesion"),
+    _choice(Role.DESCRIPTORS, "halo", "Echogenic rim around the lesion"),
+    _choice(Role.DESCRIPTORS, "calcifications", "BI-RADS descriptor of calcifications"),
+    _choice(Role.DESCRIPTORS, "skin_thickening", "Thickening of the skin"),
+    _choice(Role.ASSESSMENT, "birads", "BI-RADS category given by the radiologist", Kind.ORDERED),
     Column("interpretation", Role.ASSESSMENT, Kind.TEXT, "The radiologist's reading of the mass"),
-    _categories(Role.OUTCOME, "verification", "How the outcome was established", "biopsy follow_up not_applicable"),
+    _choice(Role.OUTCOME, "verification", "How the outcome was established"),
     Column("diagnosis", Role.OUTCOME, Kind.TEXT, "Histological type"),
-    _categories(Role.OUTCOME, "classification", "The outcome", "benign malignant normal", required=True),
+    _choice(Role.OUTCOME, "classification", "The outcome", required=True),
 )
 
 COLUMN: dict[str, Column] = {column.name: column for column in COLUMNS}
@@ -145,26 +121,22 @@ def columns_with_role(*roles: Role) -> tuple[Column, ...]:
 
 
 def predictor_columns(roles: Sequence[str], outcome_columns: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the names of the columns that models may see, in the table's order.
+    """Return the names of the columns that models may see, in the table's order; `roles` are some of `MAY_PREDICT`.
 
-    `roles` are some of `metadata`, `descriptors`, `assessment`. `outcome_columns` are columns of role outcome to allow
-    all the same: only the protocol that reproduces the published study may give any, and never the target itself.
-    Raises `ForbiddenPredictorError` with columns, roles and reasons.
+    `outcome_columns` are allowed all the same: only the protocol that reproduces the published study may give any, and
+    never the target itself. Raises `ForbiddenPredictorError` with columns, roles and reasons.
     """
-    unknown = [role for role in roles if role not in set(Role)]
+    unknown = ", ".join(role for role in roles if role not in set(Role))
     if unknown:
-        raise ForbiddenPredictorError(
-            f"No role is called {', '.join(unknown)}; predictors may be: {', '.join(MAY_PREDICT)}."
-        )
+        raise ForbiddenPredictorError(f"No role is called {unknown}; predictors may be: {', '.join(MAY_PREDICT)}.")
     forbidden = [Role(role) for role in roles if role not in MAY_PREDICT]
     if forbidden:
         reasons = "; ".join(
             f"{', '.join(column.name for column in columns_with_role(role))} ({role.value}): {REASONS[role]}"
             for role in forbidden
         )
-        raise ForbiddenPredictorError(
-            f"These columns may not predict: {reasons}. Predictors may be: {', '.join(MAY_PREDICT)}."
-        )
+        allowed = ", ".join(MAY_PREDICT)
+        raise ForbiddenPredictorError(f"These columns may not predict: {reasons}. Predictors may be: {allowed}.")
     not_outcome = [name for name in outcome_columns if name not in COLUMN or COLUMN[name].role is not Role.OUTCOME]
     if not_outcome or "classification" in outcome_columns:
         raise ForbiddenPredictorError(
@@ -178,7 +150,7 @@ def assert_no_leak(columns: Collection[str], protocol: str) -> None:
     """Raise `ForbiddenPredictorError` if a feature table holds a column of `cases` that may not predict.
 
     This is the last check before a model is fitted, on the data itself, whatever the configuration says. Only the
-    protocol `paper`, which reproduces the published study, may use outcome columns.
+    protocol `paper` may use outcome columns.
     """
     leaks = [
         f"{name} ({COLUMN[name].role.value}): {REASONS[COLUMN[name].role]}"

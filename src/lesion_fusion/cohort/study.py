@@ -1,7 +1,5 @@
 """The study: which cohort, which question, the cases it applies to, which predictors and which seed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 
@@ -26,11 +24,7 @@ class SmallCohortError(UserError, ValueError):
 
 
 class Study(Parameters):
-    """The parameters of a study as a whole.
-
-    `predictors` are the roles of the record's columns that models may see; `seed` is the one seed from which every
-    random choice is derived.
-    """
+    """Parameters of a study: `predictors` are roles of columns; every random choice is derived from `seed`."""
 
     cohort: str = Field(min_length=1)
     protocol: Literal["leak-free"]
@@ -58,8 +52,8 @@ class Study(Parameters):
 def study_cases(cases: pd.DataFrame, target: Target) -> pd.DataFrame:
     """Return the cases that are eligible for the target, with their class in `label`, sorted by case_id.
 
-    `malignancy` excludes the normal cases: they have no lesion to judge, and their masked image is black, which gives
-    the class away. Raises SmallCohortError where a class has fewer than two patients.
+    `malignancy` excludes the normal cases: their masked image is black, which gives the class away. Raises
+    SmallCohortError where a class has fewer than two patients.
     """
     classes = CLASSES[target]
     chosen = cases[cases["classification"].isin(classes)].sort_values("case_id", ignore_index=True)

@@ -1,7 +1,5 @@
 """Pandera schemas of the cohort's tables, used as validators in the catalog."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

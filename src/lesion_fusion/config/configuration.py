@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WrapValidator, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.cohort.synthetic.parameters import SyntheticCohort
-from lesion_fusion.config.entries import Entries, Entry
-from lesion_fusion.config.references import disagreements
+from lesion_fusion.cohort.synthetic import SyntheticCohort
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.promotion import PromotionRule
 from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.models import Entry
+from lesion_fusion.models.base import ModelParameters
 from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.models.network import Network
 from lesion_fusion.models.pretraining import Pretraining
-from lesion_fusion.parameters import Parameters, fault, present, refused
+from lesion_fusion.parameters import Parameters, did_you_mean, fault, present, read_by_kind, refused
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
 from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison
@@ -26,6 +29,11 @@ from lesion_fusion.pipelines.preprocessing.nodes import Folds
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.reporting.parameters import Explanation, ReportParameters
 from lesion_fusion.tabular.parameters import Tuning
+
+Entries = Annotated[
+    dict[str, Annotated[Entry, Field(discriminator="kind"), WrapValidator(read_by_kind)]], BeforeValidator(present)
+]
+"""The models of a family by name, without those that an environment leaves out."""
 
 
 class Preprocessing(Parameters):
@@ -45,10 +53,7 @@ class Preprocessing(Parameters):
 
 
 class Globals(Parameters):
-    """What several files of `conf/` read.
-
-    `grids` are hyperparameter grids by name, for entries of models to use.
-    """
+    """What several files of `conf/` read; `grids` are hyperparameter grids by name, for entries of models to use."""
 
     seed: int = Field(ge=0)
     cohort: str = Field(min_length=1)
@@ -66,10 +71,7 @@ class Globals(Parameters):
 
 
 class Configuration(Globals):
-    """All parameters of a run.
-
-    Each group is typed by the part that it configures; here they are only put together, and checked against each other.
-    """
+    """All parameters of a run: each group is typed by the part that it configures, and here checked against others."""
 
     study: Study
     tuning: Tuning
@@ -91,7 +93,7 @@ class Configuration(Globals):
 
     @model_validator(mode="after")
     def _groups_agree(self) -> Self:
-        faults = list(disagreements(self))
+        faults = list(_disagreements(self))
         if faults:
             raise refused(type(self).__name__, faults)
         return self
@@ -121,3 +123,70 @@ class Configuration(Globals):
         groups = self.model_dump(mode="json", exclude=set(Globals.model_fields))
         combinations = {name: entry.model_dump(mode="json") for name, entry in self.combinations.items()}
         return groups | {COMBINATIONS: combinations}
+
+
+def _disagreements(configuration: Configuration) -> Iterator[ErrorDetails]:
+    """Yield a fault for every name that is used and not configured, and for late fusions that read each other."""
+    named, stored = configuration.study.cohort, configuration.cohort
+    if named != stored:
+        message = f"is {named}, but the results are stored under {stored}. Set `cohort` in an environment's globals.yml"
+        yield fault(["study", "cohort"], f"{message} instead.")
+    yield from _image_inputs(configuration)
+    yield from _between_models(configuration)
+    yield from _evaluation(configuration)
+
+
+def _image_inputs(configuration: Configuration) -> Iterator[ErrorDetails]:
+    known = configuration.preprocessing.image_inputs
+    what = "is no image input under preprocessing.image_inputs"
+    entries: dict[str, ModelParameters] = {**configuration.models}
+    entries |= {f"pretraining.{name}": entry for name, entry in configuration.pretraining.items()}
+    for name, entry in entries.items():
+        field = "image_inputs" if "image_inputs" in type(entry).model_fields else "image_input"
+        yield from _unknown([*_place(name), field], entry.image_inputs_read, known, what)
+    if configuration.network_comparison is not None:
+        image_input = configuration.network_comparison.image_input
+        yield from _unknown(["network_comparison", "image_input"], [image_input], known, what)
+
+
+def _between_models(configuration: Configuration) -> Iterator[ErrorDetails]:
+    models = configuration.models
+    for name, entry in models.items():
+        for field, message in entry.faults(models):
+            yield fault([*_place(name), field], message)
+        if entry.must_beat is not None:
+            others = [other for other in models if other != name]
+            yield from _unknown([*_place(name), "must_beat"], [entry.must_beat], others, "is no other model")
+    try:
+        TopologicalSorter({name: entry.reads for name, entry in models.items()}).prepare()
+    except CycleError as error:
+        cycle = error.args[1]
+        message = f"late fusions can't be members of each other: {' is a member of '.join(cycle)}"
+        yield fault([*_place(cycle[0]), "members"], message)
+
+
+def _evaluation(configuration: Configuration) -> Iterator[ErrorDetails]:
+    ranked = configuration.ranked
+    baseline = [configuration.evaluation.baseline]
+    yield from _unknown(["evaluation", "baseline"], baseline, ranked, "is no model on the leaderboard")
+    families = configuration.promotion.compared_families
+    yield from _unknown(["promotion", "compared_families"], families, configuration.families, "is no family of models")
+    explainable = [name for name in ranked if configuration.models[name].explainable]
+    what = "is no classifier on the leaderboard"
+    yield from _unknown(["explanation", "models"], configuration.explanation.models, explainable, what)
+    for name, group in configuration.comparisons.present.items():
+        for row in group.rows:
+            named = [model for model in (row.model, row.reference) if model is not None]
+            what = f"is no model (row `{row.what}`; null leaves the group out)"
+            yield from _unknown(["comparisons", "groups", name], named, configuration.models, what)
+
+
+def _unknown(place: list[str], names: Iterable[str], known: Collection[str], what: str) -> Iterator[ErrorDetails]:
+    """Yield a fault for every one of `names`, used at `place`, that is not among `known`; `what` says what it lacks."""
+    for name in names:
+        if name not in known:
+            yield fault(place, f"{name} {what}. {did_you_mean(name, known)}")
+
+
+def _place(model: str) -> list[str]:
+    return model.split(".", 1)

@@ -17,7 +17,7 @@ from lesion_fusion.config.configuration import Configuration
 from lesion_fusion.parameters import InvalidParameterError, validated
 from lesion_fusion.settings import CONFIG_LOADER_ARGS
 
-# They name folders and grids, which files of conf/ read before any parameter of a command counts.
+# Files of conf/ read them before any parameter of a command counts.
 _ONLY_IN_FILES = ("cohort", "data_folder", "grids")
 
 # Empty without a session, otherwise the one configuration.
@@ -25,10 +25,7 @@ _in_use: list[Configuration] = []
 
 
 def read_configuration(loader: AbstractConfigLoader) -> Configuration:
-    """Return what globals, parameters and `--params` say together.
-
-    Raises InvalidParameterError with one line per fault.
-    """
+    """Return what globals, parameters and `--params` say; raises InvalidParameterError with one line per fault."""
     refused = [name for name in _ONLY_IN_FILES if name in (loader.runtime_params or {})]
     if refused:
         raise InvalidParameterError(
@@ -55,9 +52,8 @@ def configuration() -> Configuration:
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return both, at any depth; where both have a value, that of `above`."""
-    both = {
-        name: _merged(below[name], value) if isinstance(value, Mapping) and isinstance(below[name], Mapping) else value
-        for name, value in above.items()
-        if name in below
-    }
-    return {**below, **above, **both}
+    merged = {**below, **above}
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], Mapping) and isinstance(above[name], Mapping):
+            merged[name] = _merged(below[name], above[name])
+    return merged

@@ -1,4 +1,4 @@
-"""Resolvers of `conf/`: where things lie, with an environment variable to override."""
+"""Resolvers of `conf/`: places of data and results, with an environment variable to override."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
 def environment_or(name: str, default: str) -> str:
-    """Return the environment variable `name`, or `default` where it is unset or empty.
-
-    Unlike OmegaConf's `oc.env` it works in the catalog too; meant for places of data, never for secrets.
-    """
+    """Return a variable, or `default` where unset or empty; unlike OmegaConf's `oc.env` it works in the catalog too."""
     return os.environ.get(name) or default
 
 
 def project_path(relative: str) -> str:
     """Return a path below the project's folder, absolute, whatever folder the command was typed in."""
-    root = find_kedro_project(Path.cwd()) or Path.cwd()
-    return str((Path(root) / relative).resolve())
+    return str(((find_kedro_project(Path.cwd()) or Path.cwd()) / relative).resolve())
 
 
 def tracking_uri(database: str) -> str:
@@ -35,8 +31,5 @@ def artifact_location(folder: str) -> str | None:
 
 
 RESOLVERS = {
-    "environment_or": environment_or,
-    "project_path": project_path,
-    "tracking_uri": tracking_uri,
-    "artifact_location": artifact_location,
+    resolver.__name__: resolver for resolver in (environment_or, project_path, tracking_uri, artifact_location)
 }

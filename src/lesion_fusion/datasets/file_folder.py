@@ -10,15 +10,14 @@ from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
-from lesion_fusion.datasets.digest import path_digest
+from lesion_fusion.datasets.files import path_digest
 
 
 class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
     """Loads a folder as {file name: function that reads the file's bytes}; read only.
 
     `suffix` keeps the files whose names end so, `pattern` those that match it as in a shell. With `optional` a folder
-    that is not there counts as empty. Bytes rather than decoded images, so that a damaged file is reported with its
-    name where images are decoded, by the same code that decodes a request to the served model.
+    that is not there counts as empty. Images are decoded later, by the code that decodes a request to the served model.
     """
 
     def __init__(
@@ -45,11 +44,13 @@ class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
                 f"There is no folder {self._path}. Put the collection's files there as downloaded, or say where it "
                 "lies with the environment variable LESION_FUSION_DATA."
             )
-        names = sorted(p.name for p in self._path.iterdir() if p.is_file() and self._matches(p.name))
+        files = sorted(p.name for p in self._path.iterdir() if p.is_file())
+        names = [name for name in files if name.endswith(self._suffix) and fnmatchcase(name, self._pattern)]
         if not names:
+            wanted = f"ending in {self._suffix!r}" if self._pattern == "*" else f"like {self._pattern!r}"
             raise DatasetError(
-                f"The folder {self._path} holds no file {self._wanted()}. Put the collection's files there "
-                "as downloaded, without a folder in between."
+                f"The folder {self._path} holds no file {wanted}. Put the collection's files there as downloaded, "
+                "without a folder in between."
             )
         return {name: partial(Path.read_bytes, self._path / name) for name in names}
 
@@ -60,12 +61,6 @@ class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
     def content_digest(self) -> str:
         """Return a digest of the names and contents of the files."""
         return path_digest(self._path) if self._path.is_dir() else ""
-
-    def _matches(self, name: str) -> bool:
-        return name.endswith(self._suffix) and fnmatchcase(name, self._pattern)
-
-    def _wanted(self) -> str:
-        return f"ending in {self._suffix!r}" if self._pattern == "*" else f"like {self._pattern!r}"
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path), "suffix": self._suffix, "pattern": self._pattern}

@@ -13,20 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from lesion_fusion.datasets.atomic import replacing
-from lesion_fusion.datasets.code_digest import code_digest
-from lesion_fusion.datasets.digest import path_digest
-from lesion_fusion.datasets.training_store import TrainingStoreDataset
+from lesion_fusion.datasets.files import code_digest, path_digest, replacing
 from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.parameters import NetworkParameters
 
 _ARRAYS = ("test", "test_probabilities", "validation", "validation_probabilities", "embeddings")
-_WEIGHT = "weight_{:04d}"
-
+_REST = ("fold", "best_epoch", "seconds", "history")
 # Modules whose code a finished fold depends on.
 _TRAINING = (
     "lesion_fusion.imaging.out_of_fold",
-    "lesion_fusion.imaging.pretraining",
     "lesion_fusion.models.joint_network",
 )
 _ROWS = 64
@@ -46,35 +41,21 @@ class FinishedFolds:
     def save(self, digest: str, result: FoldResult) -> None:
         """Keep a finished fold of the training with this digest."""
         with replacing(self._folder / digest / f"fold_{result.fold}.npz") as draft, draft.open("wb") as file:
-            np.savez(file, allow_pickle=False, **_content(result))
+            weights = {f"weight_{i:04d}": weight for i, weight in enumerate(result.weights)}
+            arrays = {name: getattr(result, name) for name in _ARRAYS}
+            rest = json.dumps({name: getattr(result, name) for name in _REST})
+            np.savez(file, allow_pickle=False, rest=np.asarray(rest), **arrays, **weights)
 
     def clear(self) -> None:
         """Let go of all folds, of other digests too: the training is over."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class FinishedFoldsDataset(TrainingStoreDataset[FinishedFolds]):
-    """Loads the store of a model's finished folds, empty where there is none."""
-
-    def _store(self, path: Path) -> FinishedFolds:
-        return FinishedFolds(path)
-
-
-def _content(result: FoldResult) -> dict[str, Any]:
-    rest = {"fold": result.fold, "best_epoch": result.best_epoch, "seconds": result.seconds, "history": result.history}
-    return {
-        "rest": np.asarray(json.dumps(rest)),
-        **{name: getattr(result, name) for name in _ARRAYS},
-        **{_WEIGHT.format(i): weight for i, weight in enumerate(result.weights)},
-    }
-
-
 def _read(path: Path) -> FoldResult:
     with np.load(path, allow_pickle=False) as content:
         weights = [content[name] for name in sorted(content.files) if name.startswith("weight_")]
-        return FoldResult(
-            weights=weights, **{name: content[name] for name in _ARRAYS}, **json.loads(str(content["rest"]))
-        )
+        arrays = {name: content[name] for name in _ARRAYS}
+        return FoldResult(weights=weights, **arrays, **json.loads(str(content["rest"])))
 
 
 def training_digest(
@@ -88,8 +69,7 @@ def training_digest(
 ) -> str:
     """Return a digest of data, folds, parameters, weights, seed, Keras with its backend, and code.
 
-    The arguments are those of `imaging.out_of_fold.train_out_of_fold`; the inputs are read in slices. `design` tells
-    what else the network is made by.
+    `design` says what else the network is made by; the rest as in `imaging.out_of_fold.train_out_of_fold`.
     """
     from lesion_fusion.imaging.keras_backend import keras
 
@@ -101,18 +81,15 @@ def training_digest(
     for array in (labels, folds):
         digest.update(np.ascontiguousarray(array).tobytes())
     weights = Path(parameters.weights) if parameters.weights else None
-    digest.update(
-        repr(
-            (
-                [str(group) for group in groups],
-                parameters.model_dump_json(exclude={"weights"}),
-                path_digest(weights) if weights and weights.is_file() else parameters.weights,
-                seed,
-                design,
-                keras.backend.backend(),
-                keras.__version__,
-                *map(code_digest, _TRAINING),
-            )
-        ).encode()
+    rest = (
+        [str(group) for group in groups],
+        parameters.model_dump_json(exclude={"weights"}),
+        path_digest(weights) if weights and weights.is_file() else parameters.weights,
+        seed,
+        design,
+        keras.backend.backend(),
+        keras.__version__,
+        *map(code_digest, _TRAINING),
     )
+    digest.update(repr(rest).encode())
     return digest.hexdigest()[:32]

@@ -1,14 +1,15 @@
-"""MLflow as datasets: a child run a model, the study's tags on the parent, and the registry."""
+"""MLflow as datasets: a child run per model, the study's tags on the parent, and the registry."""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import mlflow
 import pandas as pd
@@ -27,8 +28,14 @@ if TYPE_CHECKING:
     from lesion_fusion.models.base import FittedModel
     from lesion_fusion.models.domain import Domain
 
+Saved = TypeVar("Saved")
+
 _TYPES = {float: DataType.double, str: DataType.string, bool: DataType.boolean}
 
+_DESCRIPTION = (
+    "Classifies a breast lesion from {}. The version `champion`, which passed the promotion rule, is the one to serve; "
+    "each says which model it is, and why. For research only: not a medical device."
+)
 # What a registered model of each family is made from.
 _SEES = {
     "clinical": "the patient's record",
@@ -37,29 +44,16 @@ _SEES = {
 }
 # What the served model imports, beside the package itself, which travels inside it.
 _SERVING_PACKAGES = (
-    "keras",
-    "mlflow",
-    "numpy",
-    "pandas",
-    "pillow",
-    "pydantic",
-    "scikit-image",
-    "scikit-learn",
-    "scipy",
-    "skops",
+    *("keras", "mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-image", "scikit-learn", "scipy", "skops"),
+    *("tensorflow-cpu", "tensorflow", "jax", "torch", "xgboost-cpu", "xgboost"),
 )
 # MLflow refuses more in one call.
 MAX_METRICS_PER_BATCH = 1000
-_BACKEND_PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "torch", "xgboost-cpu", "xgboost")
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What the tracked run of one model shows.
-
-    `histories` maps a metric to values by step; `plots` (PNG) and `tables` are named files; `note` is what the run's
-    page says in words.
-    """
+    """Content of one model's tracked run: `histories` are values by step, `plots` (PNG) and `tables` files by name."""
 
     family: str
     name: str
@@ -83,9 +77,8 @@ class RunRecord:
 class MlflowRunsDataset(AbstractDataset[list[RunRecord], dict[str, dict[str, str]]]):
     """Saves the runs of a family's models as children of the active run; loads references to them by model.
 
-    They never exist beforehand: a new parent run gets child runs of its own, of reused results too, so that the runs of
-    two parents can be compared. `family` and `cohort` find the last runs of an earlier session, for one that runs the
-    stage of fusion alone.
+    They never exist beforehand: a new parent run gets child runs of its own, of reused results too. `family` and
+    `cohort` find the last runs of an earlier session, for one that runs the stage of fusion alone.
     """
 
     def __init__(self, *, family: str, cohort: str, metadata: dict[str, Any] | None = None) -> None:
@@ -96,9 +89,8 @@ class MlflowRunsDataset(AbstractDataset[list[RunRecord], dict[str, dict[str, str
 
     def load(self) -> dict[str, dict[str, str]]:
         """Return the references of the runs saved in this session, or otherwise of each model's last one."""
-        return self._last_references() if self._references is None else self._references
-
-    def _last_references(self) -> dict[str, dict[str, str]]:
+        if self._references is not None:
+            return self._references
         found = mlflow.search_runs(
             filter_string=f"tags.family = '{self._family}' and tags.cohort = '{self._cohort}'",
             order_by=["attributes.start_time DESC"],
@@ -132,11 +124,8 @@ def _log_run(record: RunRecord) -> dict[str, str]:
         mlflow.set_tag(MLFLOW_RUN_NOTE, record.note)
         mlflow.log_params(record.parameters)
         now = int(time.time() * 1000)
-        steps = [
-            Metric(name, value, now, step)
-            for name, values in record.histories.items()
-            for step, value in values.items()
-        ]
+        histories = record.histories.items()
+        steps = [Metric(name, value, now, step) for name, values in histories for step, value in values.items()]
         for start in range(0, len(steps), MAX_METRICS_PER_BATCH):
             MlflowClient().log_batch(run.info.run_id, metrics=steps[start : start + MAX_METRICS_PER_BATCH])
         with tempfile.TemporaryDirectory() as workshop:
@@ -153,7 +142,7 @@ def _log_run(record: RunRecord) -> dict[str, str]:
 def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> dict[str, str]:
     """Return where a run's model is, with the tags by which the promotion judges it."""
     judged = {name: tags[name] for name in ("cohort_digest", "folds_digest", "needs") if name in tags}
-    return {"model": model, "run_id": run_id, "model_uri": model_uri, **judged}
+    return {"model": model, "run_id": run_id, "model_uri": model_uri} | judged
 
 
 def _log_model(data: RunRecord) -> Any:
@@ -162,7 +151,7 @@ def _log_model(data: RunRecord) -> Any:
     from lesion_fusion.serving import entry_path
     from lesion_fusion.serving.schema import answer_fields, request_fields
 
-    # Of any type and optional: what is wrong with a cell, or missing, the model says itself, with row, field and mend.
+    # Of any type and optional: the model's own message says what is wrong with a cell, and how to fix it.
     columns = [ColSpec(AnyType(), name, required=False) for name in request_fields(data.model)]
     given = [ColSpec(_TYPES[kind], name, required=False) for name, kind in answer_fields(data.model).items()]
     with tempfile.TemporaryDirectory() as workshop:
@@ -182,13 +171,11 @@ def _log_model(data: RunRecord) -> Any:
 
 
 def _requirements() -> list[str]:
-    """Return the serving environment's packages at the versions in use."""
+    """Return the serving environment's packages at the versions in use, of a backend those that are installed."""
     found = []
-    for name in (*_SERVING_PACKAGES, *_BACKEND_PACKAGES):
-        try:
+    for name in _SERVING_PACKAGES:
+        with suppress(PackageNotFoundError):
             found.append(f"{name}=={version(name)}")
-        except PackageNotFoundError:
-            continue
     return found
 
 
@@ -201,25 +188,29 @@ def _package_tags() -> dict[str, str]:
     return tags
 
 
-class MlflowTagsDataset(AbstractDataset[dict[str, str], NoReturn]):
-    """Saves a dictionary as tags of the active run."""
+class _WriteOnlyDataset(AbstractDataset[Saved, NoReturn]):
+    """Writes to MLflow."""
 
     def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
         self.metadata = metadata
 
     def load(self) -> NoReturn:
-        """Refuse: tags are read in MLflow."""
-        raise DatasetError("Tags of a run are written, not read.")
-
-    def save(self, data: dict[str, str]) -> None:
-        """Set the tags."""
-        mlflow.set_tags(data)
+        """Refuse: it is read in MLflow."""
+        raise DatasetError("Tags of a run and the registry are written here; read them in MLflow.")
 
     def _describe(self) -> dict[str, Any]:
         return {}
 
     def _exists(self) -> bool:
         return False
+
+
+class MlflowTagsDataset(_WriteOnlyDataset[dict[str, str]]):
+    """Saves a dictionary as tags of the active run."""
+
+    def save(self, data: dict[str, str]) -> None:
+        """Set the tags."""
+        mlflow.set_tags(data)
 
 
 class MlflowChampionsDataset(AbstractDataset[NoReturn, dict[str, Champion]]):
@@ -240,9 +231,8 @@ class MlflowChampionsDataset(AbstractDataset[NoReturn, dict[str, Champion]]):
                 continue
             tags = client.get_model_version(registered.name, number).tags
             if {"cohort", "cohort_digest", "folds_digest", "auroc"} <= set(tags):
-                champions[registered.name] = Champion(
-                    tags["cohort"], tags["cohort_digest"], tags["folds_digest"], float(tags["auroc"])
-                )
+                found = tags["cohort"], tags["cohort_digest"], tags["folds_digest"], float(tags["auroc"])
+                champions[registered.name] = Champion(*found)
         return champions
 
     def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
@@ -253,47 +243,20 @@ class MlflowChampionsDataset(AbstractDataset[NoReturn, dict[str, Champion]]):
         return {}
 
 
-class MlflowRegistryDataset(AbstractDataset[list[dict[str, Any]], NoReturn]):
+class MlflowRegistryDataset(_WriteOnlyDataset[list[dict[str, Any]]]):
     """Saves promotion decisions: registers a version of each model and sets its alias and tags."""
-
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
-
-    def load(self) -> NoReturn:
-        """Refuse: the registry is read in MLflow."""
-        raise DatasetError("The registry is written here; read it in MLflow.")
 
     def save(self, data: list[dict[str, Any]]) -> None:
         """Register each decision's model under its name and alias, the reasons and the study as tags and in words."""
         client = MlflowClient()
         for decision in data:
             name = decision["registered_name"]
-            tags = {
-                "model": f"{decision['family']}.{decision['model']}",
-                "auroc": repr(decision["auroc"]),
-                "decision": decision["alias"],
-                "reasons": "; ".join(decision["reasons"]),
-                **decision["study"],
-            }
+            tags = {"model": f"{decision['family']}.{decision['model']}", "auroc": repr(decision["auroc"])}
+            tags |= {"decision": decision["alias"], "reasons": "; ".join(decision["reasons"]), **decision["study"]}
             registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
             client.set_registered_model_alias(name, decision["alias"], registered.version)
-            client.update_model_version(
-                name, registered.version, f"{tags['model']}, {tags['decision']}: {tags['reasons']}."
-            )
+            reasons = f"{tags['model']}, {tags['decision']}: {tags['reasons']}."
+            client.update_model_version(name, registered.version, reasons)
             # A description that somebody wrote stays.
             if not client.get_registered_model(name).description:
-                client.update_registered_model(name, _description(decision["family"]))
-
-    def _describe(self) -> dict[str, Any]:
-        return {}
-
-    def _exists(self) -> bool:
-        return False
-
-
-def _description(family: str) -> str:
-    """Return what a registered model is, in words."""
-    return (
-        f"Classifies a breast lesion from {_SEES[family]}. The version `champion`, which passed the promotion rule, is "
-        "the one to serve; each says which model it is, and why. For research only: not a medical device."
-    )
+                client.update_registered_model(name, _DESCRIPTION.format(_SEES[decision["family"]]))

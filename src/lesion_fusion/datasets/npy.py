@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 
-from lesion_fusion.datasets.atomic import replacing
-
-
-@dataclass(frozen=True)
-class RowStream:
-    """An array that is made row by row: its whole shape, its dtype, and its rows in order."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    rows: Iterable[np.ndarray]
+from lesion_fusion.datasets.files import RowStream, replacing
 
 
 class NpyDataset(AbstractDataset[RowStream | np.ndarray, np.ndarray]):
@@ -52,11 +41,10 @@ class NpyDataset(AbstractDataset[RowStream | np.ndarray, np.ndarray]):
 def _write_stream(stream: RowStream, path: Path) -> None:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(stream.dtype), shape=stream.shape)
     written = 0
-    for row in stream.rows:
-        if written == stream.shape[0]:
+    for written, row in enumerate(stream.rows, start=1):
+        if written > stream.shape[0]:
             raise DatasetError(f"More rows came than the {stream.shape[0]} announced.")
-        array[written] = row
-        written += 1
+        array[written - 1] = row
     if written != stream.shape[0]:
         raise DatasetError(f"{written} rows came of the {stream.shape[0]} announced.")
     array.flush()

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any, NewType
 
 from kedro.io import AbstractDataset
 
-from lesion_fusion.datasets.atomic import replacing
+from lesion_fusion.datasets.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Kedro-Viz knows a preview by the name of the type that `preview` returns.
 ImagePreview = NewType("ImagePreview", str)
+
+
+def _preview(picture: bytes) -> ImagePreview:
+    return ImagePreview(base64.b64encode(picture).decode())
 
 
 class PlotDataset(AbstractDataset["Figure", bytes]):
@@ -37,7 +41,7 @@ class PlotDataset(AbstractDataset["Figure", bytes]):
 
     def preview(self) -> ImagePreview:
         """Return the picture as Kedro-Viz shows it."""
-        return ImagePreview(base64.b64encode(self.load()).decode())
+        return _preview(self.load())
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path), "dpi": self._dpi}
@@ -69,8 +73,8 @@ class PlotsDataset(AbstractDataset[Mapping[str, bytes], dict[str, bytes]]):
 
     def preview(self) -> ImagePreview:
         """Return the first picture as Kedro-Viz shows it."""
-        first = next(iter(sorted(self._path.rglob("*.png"))), None)
-        return ImagePreview(base64.b64encode(first.read_bytes()).decode() if first else "")
+        first = min(self._path.rglob("*.png"), default=None)
+        return _preview(first.read_bytes() if first else b"")
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}

@@ -12,7 +12,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
-from lesion_fusion.datasets.digest import path_digest
+from lesion_fusion.datasets.files import path_digest
 from lesion_fusion.imaging.parameters import REGISTERED, REGISTERED_PREFIX, unavailable
 
 if TYPE_CHECKING:
@@ -30,12 +30,8 @@ class RegisteredBackboneDataset(AbstractDataset["PretrainedBackbone", Path]):
 
     def __init__(self, *, name: str, metadata: dict[str, Any] | None = None) -> None:
         self._name = name
+        self.registered_name = f"{REGISTERED_PREFIX}{name}"
         self.metadata = metadata
-
-    @property
-    def registered_name(self) -> str:
-        """Return the name in the registry."""
-        return f"{REGISTERED_PREFIX}{self._name}"
 
     def load(self) -> Path:
         """Return the file of the last version."""

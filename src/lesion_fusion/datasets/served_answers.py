@@ -24,8 +24,7 @@ class Answered:
 class ServedAnswersDataset(AbstractDataset[dict[str, pd.DataFrame], dict[str, Answered]]):
     """Saves requests by the URI of a logged model, has each model loaded by MLflow and asked, and loads the answers.
 
-    The models are loaded in a process of their own, as a server would: a logged model brings its own copy of the
-    package, which must not take the place of the one that runs.
+    They are loaded in a process of their own: a logged model's copy of the package must not replace the running one.
     """
 
     def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Optuna studies in one journal file, which several processes may write to."""
+"""Optuna studies in one journal file, which several processes may write to. Without Kedro: served models import it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lesion_fusion.datasets.training_store import TrainingStoreDataset
-
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 
 @dataclass(frozen=True)
 class StudyJournal:
-    """Where studies are kept; can be sent to another process."""
+    """The file of the studies, each named by what it was made of; can be sent to another process."""
 
     path: Path
 
@@ -26,10 +24,3 @@ class StudyJournal:
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(self.path)))
-
-
-class StudyJournalDataset(TrainingStoreDataset[StudyJournal]):
-    """Loads the `StudyJournal` of a model; a study's name tells what it was made of."""
-
-    def _store(self, path: Path) -> StudyJournal:
-        return StudyJournal(path)

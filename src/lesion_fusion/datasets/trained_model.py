@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
-from lesion_fusion.datasets.atomic import replacing
+from lesion_fusion.datasets.files import replacing
 
 if TYPE_CHECKING:
     from lesion_fusion.models.base import Family, FittedModel, ModelParameters, Trained
@@ -22,118 +21,95 @@ PARAMETERS = "parameters.json"
 NAMES = "models.json"
 PREDICTIONS = "predictions.parquet"
 
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path)
-
-
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False)
+Saved = TypeVar("Saved")
+Loaded = TypeVar("Loaded")
 
 
-def _read_array(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-def _write_array(array: np.ndarray, path: Path) -> None:
-    np.save(path, array, allow_pickle=False)
-
-
-def _write_parquet(table: pd.DataFrame, path: Path) -> None:
-    table.to_parquet(path)
-
-
-# Each part of a trained model: its file, and how it is read and written. Some kinds of model lack some parts.
-_PARTS: dict[str, tuple[str, Callable[[Path], Any], Callable[[Any, Path], None]]] = {
-    "predictions": (PREDICTIONS, pd.read_parquet, _write_parquet),
-    "inner_predictions": ("inner_predictions.parquet", pd.read_parquet, _write_parquet),
-    "training_log": ("training_log.csv", _read_csv, _write_csv),
-    "importance": ("permutation_importance.csv", _read_csv, _write_csv),
-    "features": ("features.parquet", pd.read_parquet, _write_parquet),
-    "reduced_predictions": ("reduced_predictions.parquet", pd.read_parquet, _write_parquet),
-    "embeddings": ("embeddings.npy", _read_array, _write_array),
-    "class_maps": ("class_maps.npy", _read_array, _write_array),
-    "attention": ("attention.csv", _read_csv, _write_csv),
+# The file of each part of a trained model. Some kinds of model lack some parts.
+_PARTS = {
+    "predictions": PREDICTIONS,
+    "inner_predictions": "inner_predictions.parquet",
+    "training_log": "training_log.csv",
+    "importance": "permutation_importance.csv",
+    "features": "features.parquet",
+    "reduced_predictions": "reduced_predictions.parquet",
+    "embeddings": "embeddings.npy",
+    "class_maps": "class_maps.npy",
+    "attention": "attention.csv",
 }
 
 
+def _read(path: Path) -> Any:
+    if not path.exists():
+        return None
+    if path.suffix == ".npy":
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+
+
+def _write(part: Any, path: Path) -> None:
+    if path.suffix == ".npy":
+        np.save(path, part, allow_pickle=False)
+    elif path.suffix == ".csv":
+        part.to_csv(path, index=False)
+    else:
+        part.to_parquet(path)
+
+
+def _table(name: str) -> Any:
+    """Return the property of a part that is read once, when it is first used."""
+    return cached_property(lambda stored: _read(stored.folder / _PARTS[name]))
+
+
+def _array(name: str) -> Any:
+    """Return the property of a part that is mapped into memory whenever it is used."""
+    return property(lambda stored: _read(stored.folder / _PARTS[name]))
+
+
 class StoredModel:
-    """A trained model in its folder; each part is read when it is first asked for, arrays as memory maps."""
+    """A trained model (`models.base.Trained`) in its folder; each part is read when it is first used."""
+
+    predictions: pd.DataFrame = _table("predictions")
+    inner_predictions: pd.DataFrame = _table("inner_predictions")
+    training_log: pd.DataFrame = _table("training_log")
+    importance: pd.DataFrame | None = _table("importance")
+    features: pd.DataFrame | None = _table("features")
+    reduced_predictions: pd.DataFrame | None = _table("reduced_predictions")
+    embeddings: np.ndarray | None = _array("embeddings")
+    class_maps: np.ndarray | None = _array("class_maps")
+    attention: pd.DataFrame | None = _table("attention")
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def _part(self, name: str) -> Any:
-        file, read, _ = _PARTS[name]
-        path = self._folder / file
-        return read(path) if path.exists() else None
+        self.folder = folder
 
     @cached_property
     def parameters(self) -> ModelParameters:
         """The model's entry in the configuration, as it was trained."""
         from lesion_fusion.models import stored_parameters
 
-        return stored_parameters(json.loads((self._folder / PARAMETERS).read_text()))
+        return stored_parameters(json.loads((self.folder / PARAMETERS).read_text()))
 
     @property
     def model(self) -> FittedModel:
         """The fitted model, read anew each time: only a few are needed at once."""
         from lesion_fusion.models.base import load_model
 
-        return load_model(self._folder / MODEL)
-
-    @cached_property
-    def predictions(self) -> pd.DataFrame:
-        """Out-of-fold predictions."""
-        return self._part("predictions")
-
-    @cached_property
-    def inner_predictions(self) -> pd.DataFrame:
-        """Predictions inside the training folds."""
-        return self._part("inner_predictions")
-
-    @cached_property
-    def training_log(self) -> pd.DataFrame:
-        """Log of the training."""
-        return self._part("training_log")
-
-    @cached_property
-    def importance(self) -> pd.DataFrame | None:
-        """Permutation importance."""
-        return self._part("importance")
-
-    @cached_property
-    def features(self) -> pd.DataFrame | None:
-        """Feature table of the model refitted on all cases."""
-        return self._part("features")
-
-    @cached_property
-    def reduced_predictions(self) -> pd.DataFrame | None:
-        """Predictions without a part of the case."""
-        return self._part("reduced_predictions")
-
-    @property
-    def embeddings(self) -> np.ndarray | None:
-        """Embeddings of all cases under each training's network."""
-        return self._part("embeddings")
-
-    @property
-    def class_maps(self) -> np.ndarray | None:
-        """Class maps of the last repeat."""
-        return self._part("class_maps")
-
-    @cached_property
-    def attention(self) -> pd.DataFrame | None:
-        """Attention of the last repeat."""
-        return self._part("attention")
+        return load_model(self.folder / MODEL)
 
 
-class TrainedModelDataset(AbstractDataset["Trained", StoredModel]):
-    """Saves a trained model as a folder, whole or not at all; loads it lazily."""
+class _FolderDataset(AbstractDataset[Saved, Loaded]):
+    """A dataset that is kept in a folder."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._path = Path(filepath)
         self.metadata = metadata
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}
+
+
+class TrainedModelDataset(_FolderDataset["Trained", StoredModel]):
+    """Saves a trained model as a folder, whole or not at all; loads it lazily."""
 
     def load(self) -> StoredModel:
         """Return the trained model; raises DatasetError where there is none."""
@@ -150,14 +126,11 @@ class TrainedModelDataset(AbstractDataset["Trained", StoredModel]):
         with replacing(self._path) as draft:
             draft.mkdir()
             (draft / PARAMETERS).write_text(data.parameters.model_dump_json(indent=2) + "\n")
-            for name, (file, _, write) in _PARTS.items():
+            for name, file in _PARTS.items():
                 part = getattr(data, name)
                 if part is not None:
-                    write(part, draft / file)
+                    _write(part, draft / file)
             save_model(data.model, draft / MODEL)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
 
     def _exists(self) -> bool:
         return (self._path / PARAMETERS).is_file()
@@ -195,12 +168,8 @@ class FamilyDataset(AbstractDataset["Family", "Family"]):
         return (self._path / NAMES).is_file()
 
 
-class FittedModelDataset(AbstractDataset[NoReturn, "FittedModel"]):
+class FittedModelDataset(_FolderDataset[NoReturn, "FittedModel"]):
     """Loads the fitted model of another cohort from its folder; read only."""
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> FittedModel:
         """Return the model; raises DatasetError with what to do where there is none."""
@@ -216,9 +185,6 @@ class FittedModelDataset(AbstractDataset[NoReturn, "FittedModel"]):
     def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
         """Refuse: it is saved where that cohort is run."""
         raise DatasetError(f"{self._path} belongs to another cohort and is not written here.")
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
 
     def _exists(self) -> bool:
         return (self._path / MODEL / "model.json").is_file()

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
+from kedro.utils import load_obj
 
-Store = TypeVar("Store")
 
-
-class TrainingStoreDataset(AbstractDataset[NoReturn, Store]):
+class TrainingStoreDataset(AbstractDataset[NoReturn, Any]):
     """Loads a store that the training itself writes to, whether or not there is anything in it yet.
 
-    What it holds is no part of what a model depends on: a training that resumes gives what an uninterrupted one gives.
+    `store` names its class, which takes the path. What it holds is no part of what a model depends on: a training that
+    resumes gives what an uninterrupted one gives.
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, store: str, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._store = load_obj(store)
         self._path = Path(filepath)
         self.metadata = metadata
 
-    @abstractmethod
-    def _store(self, path: Path) -> Store:
-        """Return the store at `path`."""
-
-    def load(self) -> Store:
+    def load(self) -> Any:
         """Return the store."""
         return self._store(self._path)
 

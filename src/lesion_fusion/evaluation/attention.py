@@ -16,17 +16,12 @@ GROUPS = ("best", "most uncertain", "worst")
 
 
 def attention_summary(attention: pd.DataFrame, judge: Judge) -> pd.DataFrame:
-    """Return the medians of a network's attention, a row per class.
+    """Return the medians of a network's attention by class: label, n, and each of `MEDIANS` with _low and _high.
 
-    Args:
-        attention: case_id, label, share_inside, lesion_share_of_area; cases without a share inside don't count.
-        judge: resamples the patients of each class.
-
-    Returns:
-        label, n, and the medians share_inside, lesion_share_of_area and ratio (of the former two, case by case), each
-        with _low and _high. A ratio of 1 is attention spread evenly.
+    `attention` has case_id, label, share_inside and lesion_share_of_area; cases without a share inside don't count.
+    The ratio is that of the two shares of a case; a ratio of 1 is attention spread evenly.
     """
-    seen = attention.dropna(subset=["share_inside"]).reset_index(drop=True)
+    seen = attention.dropna(subset=["share_inside"])
     seen = seen.assign(ratio=seen["share_inside"] / seen["lesion_share_of_area"])
     rows = []
     for label, members in seen.groupby("label", sort=True):
@@ -42,14 +37,11 @@ def attention_summary(attention: pd.DataFrame, judge: Judge) -> pd.DataFrame:
 
 
 def gallery_cases(predictions: pd.DataFrame, each: int) -> pd.DataFrame:
-    """Return up to `each` cases a class and group, from a model's predictions out of fold (means over repeats).
+    """Return up to `each` cases per class and group, from a model's predictions out of fold (means over repeats).
 
     Best and worst are the cases of the highest and the lowest probability of their true class; most uncertain, of the
     others, those whose most probable class leads the next by the least. Ties go by case_id: row order doesn't matter.
-
-    Returns:
-        group (of `GROUPS`), label, case_id, p (of the true class); by group, class, and within them the most
-        pronounced first. A class of few cases has fewer.
+    Columns: group (of `GROUPS`), label, case_id, p (of the true class); by group and class, most pronounced first.
     """
     classes = class_names(predictions)
     columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
@@ -66,5 +58,4 @@ def gallery_cases(predictions: pd.DataFrame, each: int) -> pd.DataFrame:
         unsure = rest.drop(index=worst.index).sort_values(["lead", "case_id"]).head(each)
         chosen += [part.assign(group=group) for group, part in zip(GROUPS, (best, unsure, worst), strict=True)]
     found = pd.concat(chosen, ignore_index=True)[["group", "label", "case_id", "p"]]
-    order = found["group"].map({name: i for i, name in enumerate(GROUPS)})
-    return found.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+    return found.sort_values("group", key=lambda group: group.map(GROUPS.index), kind="stable", ignore_index=True)

@@ -15,27 +15,23 @@ from lesion_fusion.notation import Estimate, difference
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.statistics import delong
 from lesion_fusion.statistics.bootstrap import holm
-from lesion_fusion.statistics.metrics import METRICS, Metric, metrics_for
+from lesion_fusion.statistics.metrics import METRICS
 from lesion_fusion.statistics.weighted import Floats, net_benefit
 
 Pair = tuple[PredictionArrays, PredictionArrays]
+AUROC = METRICS["auroc"]
 
-CANDIDATE_COLUMNS = [
-    *("model", "reference", "n", "estimate", "reference_estimate", "difference", "low", "high", "p", "p_holm")
-]
-MISSING_COLUMNS = [
-    *("model", "without", "answers", "n", "auroc", "auroc_low", "auroc_high"),
-    *("difference", "low", "high", "p", "p_holm"),
-]
+_DIFFERENCE = ("difference", "low", "high", "p", "p_holm")
+CANDIDATE_COLUMNS = ["model", "reference", "n", "estimate", "reference_estimate", *_DIFFERENCE]
+MISSING_COLUMNS = ["model", "without", "answers", "n", "auroc", "auroc_low", "auroc_high", *_DIFFERENCE]
 PLANNED_COLUMNS = [
-    *("group", "what", "model", "reference", "n", "auroc", "low", "high"),
-    *("difference", "difference_low", "difference_high", "p", "p_holm", "delong_p"),
-    *("net_benefit", "benefit_difference", "benefit_low", "benefit_high"),
+    *("group", "what", "model", "reference", "n", "auroc", "low", "high", "difference", "difference_low"),
+    *("difference_high", "p", "p_holm", "delong_p", "net_benefit", "benefit_difference", "benefit_low", "benefit_high"),
 ]
 
 
 class ComparisonRow(Parameters):
-    """A model (`<family>.<model>`), what it stands for in a few words, and the model it is held against, if any."""
+    """A model (`<family>.<model>`), what it stands for in a few words, and the model it is compared with, if any."""
 
     what: str = Field(min_length=1)
     model: str
@@ -43,10 +39,7 @@ class ComparisonRow(Parameters):
 
 
 class ComparisonGroup(Parameters):
-    """Rows that answer one question; p is corrected for the number of comparisons in the group.
-
-    A group that is not `enabled` is left out, like one set to null.
-    """
+    """Rows that answer one question; p is corrected for their number. A group not `enabled` is left out, like null."""
 
     enabled: bool = True
     title: str = Field(min_length=1)
@@ -90,28 +83,17 @@ def common(models: Mapping[str, PredictionArrays], names: tuple[str, str]) -> Pa
     return model, reference
 
 
-def compare_pairs(
-    predictions: Sequence[pd.DataFrame], pairs: Sequence[tuple[str, str]], judge: Judge, metric: str = "auroc"
-) -> pd.DataFrame:
-    """Return how much better the first model of each pair is than the second, on the cases that both predicted.
+def compare_pairs(predictions: Sequence[pd.DataFrame], pairs: Sequence[tuple[str, str]], judge: Judge) -> pd.DataFrame:
+    """Return how much better the AUROC of the first model of each pair (`<family>.<model>`) is than the second's.
 
-    Args:
-        predictions: a table per model, of one protocol.
-        pairs: names `<family>.<model>` of a model and of what it is held against.
-        judge: resamples both models of a pair alike.
-        metric: a name of `METRICS`.
+    Both are judged on the cases that both predicted. Columns: model, reference, metric, n (cases), estimate,
+    reference_estimate, difference, low, high, p (bootstrap) and p_holm, corrected over the pairs; of two classes also
+    delong_p and delong_p_holm. Differences are missing where AUROC is not defined.
 
-    Returns:
-        model, reference, metric, n (cases), estimate, reference_estimate, difference, low, high (percentile bootstrap),
-        p (bootstrap) and p_holm, corrected over the pairs; for AUROC of two classes also delong_p and delong_p_holm.
-        Differences are missing where the metric is not defined.
-
-    Raises:
-        ValueError: if a name has no predictions, the two models know different classes or labels, or share no case.
+    Raises ValueError if a name has no predictions, the two models know different classes or labels, or share no case.
     """
     models = _by_name(predictions, judge)
-    rows = [_compare(common(models, pair), judge, metric) for pair in pairs]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame([_compare(common(models, pair), judge) for pair in pairs])
     for column in [name for name in ("p", "delong_p") if name in table]:
         table[f"{column}_holm"] = holm(table[column])
     return table
@@ -120,14 +102,8 @@ def compare_pairs(
 def keep_candidates(predictions: Sequence[pd.DataFrame], must_beat: Mapping[str, str], judge: Judge) -> pd.DataFrame:
     """Return which candidates (models that add complexity) are kept, one row each.
 
-    Args:
-        predictions: of every model that is named, of one protocol.
-        must_beat: the model that a candidate must beat, by candidate.
-        judge: its confidence gives the level of the test.
-
-    Returns:
-        `CANDIDATE_COLUMNS` (AUROC; as in `compare_pairs`, p corrected over the candidates), `kept`: a higher AUROC and
-        a corrected p below the level, and `reason`, in words.
+    `must_beat` names by candidate the model that it must beat. Columns: `CANDIDATE_COLUMNS` (as in `compare_pairs`, p
+    corrected over the candidates), `kept`: a higher AUROC and a corrected p below the judge's level, and `reason`.
     """
     if not must_beat:
         return pd.DataFrame(columns=[*CANDIDATE_COLUMNS, "kept", "reason"])
@@ -143,19 +119,14 @@ def keep_candidates(predictions: Sequence[pd.DataFrame], must_beat: Mapping[str,
 def missing_modality(
     predictions: Sequence[pd.DataFrame], reduced: Mapping[str, pd.DataFrame], parts: Sequence[str], judge: Judge
 ) -> pd.DataFrame:
-    """Return how good each fusion is without a part of the case, held against itself with all parts.
+    """Return how good each fusion is without a part of the case, compared with itself with all parts.
 
-    Args:
-        predictions: of every fusion, with all parts of the cases.
-        reduced: by `<family>.<model>`, predictions without a part, which the column `without` names. A model that is
-            not there, or a part that does not occur in its table, means that the answer is withheld.
-        parts: the parts left out, one at a time.
-        judge: its resamples are the same with and without the part.
+    `predictions` are those with all parts; `reduced`, by `<family>.<model>`, those without one of `parts`, which the
+    column `without` names. A model or a part that is not there means that the answer is withheld.
 
-    Returns:
-        `MISSING_COLUMNS`, a row per model and part: `answers`, whether there is an answer without the part; n cases;
-        its AUROC and interval; `difference` to all parts, on the same cases, its interval, p (bootstrap) and p_holm,
-        corrected over the table. Missing where the answer is withheld, the difference also where it is not defined.
+    Returns `MISSING_COLUMNS`, a row per model and part: `answers`, whether there is an answer without the part; its
+    AUROC; `difference` to all parts, on the same cases; p_holm, corrected over the table. Missing where the answer is
+    withheld, the difference also where it is not defined.
     """
     rows = []
     for table in predictions:
@@ -166,8 +137,8 @@ def missing_modality(
             left = without[without["without"] == part].drop(columns="without")
             if len(left):
                 pair = common({"left": judge.arrays(left), "whole": whole}, ("left", "whole"))
-                auroc = _auroc(pair[0], judge)
-                row |= {"answers": True, "n": len(pair[0].case_ids), **_named(auroc, "auroc")}
+                row |= {"answers": True, "n": len(pair[0].case_ids)}
+                row |= zip(("auroc", "auroc_low", "auroc_high"), _auroc(pair[0], judge), strict=True)
                 row |= difference_of(pair, judge) or {}
             rows.append(row)
     found = pd.DataFrame(rows, columns=MISSING_COLUMNS)
@@ -175,20 +146,10 @@ def missing_modality(
 
 
 def planned_comparisons(predictions: Sequence[pd.DataFrame], planned: PlannedComparisons, judge: Judge) -> pd.DataFrame:
-    """Return one row for each row of each group that was planned.
+    """Return `PLANNED_COLUMNS` of each row of each group that was planned; ValueError if a model has no predictions.
 
-    Args:
-        predictions: of every model that is named; of one protocol and target.
-        planned: what is compared with what.
-        judge: its resamples are the same for both models of a row.
-
-    Returns:
-        `PLANNED_COLUMNS`: reference is missing where there is none; auroc, low, high; difference (AUROC less the
-        reference's, on the cases both predicted), p (bootstrap), p_holm over the group and delong_p (two classes);
-        net_benefit at `benefit_threshold` (two classes), benefit_difference. Missing where not defined.
-
-    Raises:
-        ValueError: if a model named has no predictions.
+    `difference` is the AUROC less the reference's, on the cases both predicted; p is that of the bootstrap, p_holm
+    corrected over the group; delong_p and the net benefit are of two classes only. Missing where not defined.
     """
     models = _by_name(predictions, judge)
     parts = []
@@ -201,13 +162,12 @@ def planned_comparisons(predictions: Sequence[pd.DataFrame], planned: PlannedCom
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PLANNED_COLUMNS)
 
 
-def difference_of(pair: Pair, judge: Judge, metric: Metric = METRICS["auroc"]) -> dict[str, float] | None:
-    """Return difference, low, high and p of a metric of two models of the same cases; None where not defined."""
-    estimates = _estimate(pair[0], metric), _estimate(pair[1], metric)
+def difference_of(pair: Pair, judge: Judge) -> dict[str, float] | None:
+    """Return difference, low, high and p of the AUROC of two models of the same cases; None where not defined."""
+    estimates = _estimate(pair[0]), _estimate(pair[1])
     if not np.isfinite(estimates).all():
         return None
-    draws = judge.metric_draws(pair[0], metric) - judge.metric_draws(pair[1], metric)
-    return judge.paired_difference(estimates, draws)
+    return judge.paired_difference(estimates, judge.metric_draws(pair[0], AUROC) - judge.metric_draws(pair[1], AUROC))
 
 
 def _by_name(predictions: Sequence[pd.DataFrame], judge: Judge) -> dict[str, PredictionArrays]:
@@ -220,22 +180,18 @@ def _of_cases(arrays: PredictionArrays, case_ids: np.ndarray) -> PredictionArray
     return arrays if chosen.all() else arrays.subset(chosen)
 
 
-def _estimate(arrays: PredictionArrays, metric: Metric) -> float:
-    return point_metrics(arrays, {"metric": metric}).get("metric", np.nan)
+def _estimate(arrays: PredictionArrays) -> float:
+    return point_metrics(arrays, {"auroc": AUROC}).get("auroc", np.nan)
 
 
-def _compare(pair: Pair, judge: Judge, name: str) -> dict[str, object]:
-    classes = len(pair[0].classes)
-    if name not in metrics_for(classes):
-        known = ", ".join(metrics_for(classes))
-        raise ValueError(f"There is no metric {name!r} for {classes} classes; choose of {known}")
-    row: dict[str, object] = {"model": pair[0].name, "reference": pair[1].name, "metric": name}
+def _compare(pair: Pair, judge: Judge) -> dict[str, object]:
+    row: dict[str, object] = {"model": pair[0].name, "reference": pair[1].name, "metric": "auroc"}
     row["n"] = len(pair[0].case_ids)
-    row["estimate"], row["reference_estimate"] = (_estimate(arrays, METRICS[name]) for arrays in pair)
-    found = difference_of(pair, judge, METRICS[name])
+    row["estimate"], row["reference_estimate"] = map(_estimate, pair)
+    found = difference_of(pair, judge)
     if found is not None:
         row |= found
-        if name == "auroc" and classes == 2:
+        if len(pair[0].classes) == 2:
             row["delong_p"] = _delong_p(pair, judge)
     return row
 
@@ -251,18 +207,12 @@ def _reason(row: Mapping[Any, Any], supported: bool) -> str:
         f"difference in AUROC to {row['reference']} "
         f"{difference(Estimate(row['difference'], row['low'], row['high']))}, corrected p {row['p_holm']:.3f}"
     )
-    if not supported:
-        return f"no gain that the paired test supports: {found}"
-    return f"{'a gain' if row['difference'] > 0 else 'a loss'} that the paired test supports: {found}"
+    gain = "no gain" if not supported else "a gain" if row["difference"] > 0 else "a loss"
+    return f"{gain} that the paired test supports: {found}"
 
 
 def _auroc(arrays: PredictionArrays, judge: Judge) -> tuple[float, float, float]:
-    metric = METRICS["auroc"]
-    return (_estimate(arrays, metric), *judge.interval(judge.metric_draws(arrays, metric)))
-
-
-def _named(estimate: tuple[float, float, float], name: str) -> dict[str, float]:
-    return dict(zip((name, f"{name}_low", f"{name}_high"), estimate, strict=True))
+    return (_estimate(arrays), *judge.interval(judge.metric_draws(arrays, AUROC)))
 
 
 def _planned_row(
@@ -270,22 +220,15 @@ def _planned_row(
 ) -> dict[str, object]:
     model = common(models, (row.model, row.model))[0]
     binary = len(model.classes) == 2
-    found: dict[str, object] = {
-        "what": row.what,
-        "model": row.model,
-        "reference": row.reference,
-        "n": len(model.case_ids),
-        **dict(zip(("auroc", "low", "high"), _auroc(model, judge), strict=True)),
-    }
+    found: dict[str, object] = {"what": row.what, "model": row.model, "reference": row.reference}
+    found |= {"n": len(model.case_ids), **dict(zip(("auroc", "low", "high"), _auroc(model, judge), strict=True))}
     if binary:
         found["net_benefit"] = float(_net_benefit(model, threshold, np.ones((len(model.case_ids), 1)))[0])
     if row.reference is None:
         return found
     pair = common(models, (row.model, row.reference))
-    bounds = difference_of(pair, judge)
-    if bounds is not None:
-        found |= {"difference": bounds["difference"], "p": bounds["p"]}
-        found |= {"difference_low": bounds["low"], "difference_high": bounds["high"]}
+    names = {"low": "difference_low", "high": "difference_high"}
+    found |= {names.get(name, name): value for name, value in (difference_of(pair, judge) or {}).items()}
     if binary:
         found["delong_p"] = _delong_p(pair, judge)
         found |= _benefit_difference(pair, threshold, judge)
@@ -306,5 +249,5 @@ def _benefit_difference(pair: Pair, threshold: float, judge: Judge) -> dict[str,
 def _net_benefit(arrays: PredictionArrays, threshold: float, weights: Floats) -> Floats:
     """Return the net benefit (b,) of treating from the threshold on, averaged over the repeats."""
     positive, probabilities = arrays.of_class()
-    at = np.array([threshold])
-    return np.mean([net_benefit(positive, p, at, weights)[0] for p in probabilities], axis=0)
+    thresholds = np.array([threshold])
+    return np.mean([net_benefit(positive, p, thresholds, weights)[0] for p in probabilities], axis=0)

@@ -1,8 +1,7 @@
 """Curves, confusion matrix and class counts of a model as tables, averaged over repeats, with intervals over patients.
 
-Curves take one model's predictions and, of three classes or more, the class held against all others (`positive`; by
-default the last class). `low` and `high` bound the pointwise percentile interval; they are missing where too few
-resamples define the curve.
+A curve is that of the class `positive`, by default the last, against all others. `low` and `high` bound the pointwise
+percentile interval; they are missing where too few resamples define the curve.
 """
 
 from __future__ import annotations
@@ -22,9 +21,8 @@ def roc_curve(predictions: pd.DataFrame, judge: Judge, positive: str | None = No
 
     Sensitivity is averaged vertically, at equal false-positive rates (Fawcett 2006, doi:10.1016/j.patrec.2005.10.010).
     """
-    table = _curve(predictions, judge, curves.sensitivities, positive)
-    table.insert(0, "false_positive_rate", GRID)
-    start = pd.DataFrame([[0.0] * 4], columns=["false_positive_rate", "estimate", "low", "high"])
+    table = _curve(predictions, judge, curves.sensitivities, positive, false_positive_rate=GRID)
+    start = pd.DataFrame(0.0, index=[0], columns=table.columns)
     return pd.concat([start, table], ignore_index=True).rename(columns={"estimate": "sensitivity"})
 
 
@@ -33,8 +31,7 @@ def precision_recall_curve(predictions: pd.DataFrame, judge: Judge, positive: st
 
     Precision is that of the highest threshold that reaches the recall; nothing is interpolated.
     """
-    table = _curve(predictions, judge, curves.precisions, positive)
-    table.insert(0, "recall", GRID)
+    table = _curve(predictions, judge, curves.precisions, positive, recall=GRID)
     table["prevalence"] = judge.arrays(predictions).of_class(positive)[0].mean()
     return table.rename(columns={"estimate": "precision"})
 
@@ -47,8 +44,7 @@ def calibration_curve(predictions: pd.DataFrame, judge: Judge, positive: str | N
     """
     _, probabilities = judge.arrays(predictions).of_class(positive)
     grid = np.linspace(np.quantile(probabilities, 0.01), np.quantile(probabilities, 0.99), SMOOTHING_POINTS)
-    table = _curve(predictions, judge, curves.smoother(grid), positive)
-    table.insert(0, "predicted", grid)
+    table = _curve(predictions, judge, curves.smoother(grid), positive, predicted=grid)
     return table.rename(columns={"estimate": "observed"})
 
 
@@ -57,8 +53,7 @@ def decision_curve(predictions: pd.DataFrame, judge: Judge, positive: str | None
 
     Cases of probability from the threshold on are treated (`statistics.weighted.net_benefit`).
     """
-    table = _curve(predictions, judge, curves.net_benefits, positive)
-    table.insert(0, "threshold", THRESHOLDS)
+    table = _curve(predictions, judge, curves.net_benefits, positive, threshold=THRESHOLDS)
     prevalence = judge.arrays(predictions).of_class(positive)[0].mean()
     table["treat_all"] = prevalence - (1 - prevalence) * THRESHOLDS / (1 - THRESHOLDS)
     table["treat_none"] = 0.0
@@ -74,20 +69,16 @@ def risk_distribution(predictions: pd.DataFrame, judge: Judge, positive: str | N
     edges = np.linspace(0, 1, RISK_BINS + 1)
     parts = []
     for index, label in enumerate(arrays.classes):
-        table = _curve(predictions, judge, curves.risk_shares(arrays.labels == index), positive)
-        table.insert(0, "label", label)
-        table.insert(1, "risk_from", edges[:-1])
-        table.insert(2, "risk_to", edges[1:])
-        parts.append(table)
+        bins: dict[str, str | Floats] = {"label": label, "risk_from": edges[:-1], "risk_to": edges[1:]}
+        parts.append(_curve(predictions, judge, curves.risk_shares(arrays.labels == index), positive, **bins))
     return pd.concat(parts, ignore_index=True).rename(columns={"estimate": "share"})
 
 
 def confusion_table(predictions: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """Return how cases of each label are decided: label, decision, n, share, low, high; one row per cell.
 
-    `n` is the number of cases, averaged over the repeats; `share` the share of the label's cases, with its interval
-    by bootstrap over patients (missing where the label has no case). Two classes are decided at each fold's
-    threshold, more by the highest probability.
+    `n` is the number of cases, averaged over the repeats, and `share` the share of the label's cases, missing where
+    the label has none.
     """
     arrays = judge.arrays(predictions)
     patients = judge.patient_ids(arrays.case_ids)
@@ -97,39 +88,24 @@ def confusion_table(predictions: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     classes = list(arrays.classes)
     labelled = np.repeat([len(np.unique(patients[arrays.labels == k])) for k in range(len(classes))], len(classes))
     bounds = [judge.share_interval(*cell) for cell in zip(shares, draws, labelled.tolist(), strict=True)]
-    return pd.DataFrame(
-        {
-            "label": np.repeat(classes, len(classes)),
-            "decision": np.tile(classes, len(classes)),
-            "n": counts.ravel(),
-            "share": shares,
-            "low": [low for low, _ in bounds],
-            "high": [high for _, high in bounds],
-        }
-    )
+    labels, decisions = np.repeat(classes, len(classes)), np.tile(classes, len(classes))
+    table = pd.DataFrame({"label": labels, "decision": decisions, "n": counts.ravel(), "share": shares})
+    return table.assign(low=[low for low, _ in bounds], high=[high for _, high in bounds])
 
 
 def class_distribution(labels: pd.Series, classes: tuple[str, ...], group: str = "cohort") -> pd.DataFrame:
     """Return how many cases each class has: group, label, n, share; in the order of `classes`, those without one too.
 
-    Args:
-        labels: class of each case.
-        classes: the classes to count.
-        group: what the labels are of ("cohort", "after balancing"); tables of several groups concatenate.
+    `group` says what the labels are of ("cohort", "after balancing"); tables of several groups concatenate.
     """
-    counts = labels.value_counts().reindex(list(classes), fill_value=0)
-    return pd.DataFrame(
-        {
-            "group": group,
-            "label": list(classes),
-            "n": counts.to_numpy(),
-            "share": counts.to_numpy() / max(len(labels), 1),
-        }
-    )
+    n = labels.value_counts().reindex(list(classes), fill_value=0).to_numpy()
+    return pd.DataFrame({"group": group, "label": list(classes), "n": n, "share": n / max(len(labels), 1)})
 
 
-def _curve(predictions: pd.DataFrame, judge: Judge, curve: Curve, positive: str | None) -> pd.DataFrame:
-    """Return estimate, low and high of a curve at the points of its grid."""
+def _curve(
+    predictions: pd.DataFrame, judge: Judge, curve: Curve, positive: str | None, **grid: str | Floats
+) -> pd.DataFrame:
+    """Return the `grid` of a curve (columns by name), and its estimate, low and high at the grid's points."""
     arrays = judge.arrays(predictions)
     truth, probabilities = arrays.of_class(positive)
 
@@ -138,7 +114,7 @@ def _curve(predictions: pd.DataFrame, judge: Judge, curve: Curve, positive: str 
 
     estimate = averaged(np.ones((len(truth), 1)))[:, 0]
     low, high = judge.band(judge.draws(averaged, arrays.case_ids))
-    return pd.DataFrame({"estimate": estimate, "low": low, "high": high})
+    return pd.DataFrame({**grid, "estimate": estimate, "low": low, "high": high})
 
 
 def _cells(arrays: PredictionArrays, weights: Floats) -> Floats:

@@ -1,7 +1,6 @@
-"""The judge: whose patients are resampled, how often, with which seed, and how confident intervals are.
+"""The judge of all models, made once: all draws are shared, and each metric of a model is resampled once.
 
-Made once and handed to everything that judges models, so that all draws are shared and each metric of a model is
-resampled once. With several repeats a metric is computed in each repeat over all its folds pooled, then averaged.
+With several repeats a metric is computed in each repeat over all its folds pooled, then averaged.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ class Evaluation(Parameters):
 class Judge:
     """Resamples of patients and what follows from them.
 
-    `patients` names the patient of every case that is judged (case_id, patient_id); `confidence`, between 0 and 1, is
-    that of the percentile intervals, and 1 - `confidence` the level of the tests.
+    `patients` has case_id and patient_id of every case; `confidence` is that of the percentile intervals, and
+    1 - `confidence` the level of the tests.
     """
 
     patients: pd.DataFrame
@@ -60,11 +59,11 @@ class Judge:
         return self
 
     def patient_ids(self, case_ids: NDArray[np.str_]) -> NDArray[np.str_]:
-        """Return the patient of each case; raises ValueError as `predictions.patient_ids`."""
+        """Return the patient of each case, as `predictions.patient_ids`."""
         return patient_ids(case_ids, self.patients)
 
     def arrays(self, predictions: pd.DataFrame) -> PredictionArrays:
-        """Return a predictions table as arrays, checked once; raises ValueError if it does not keep its contract."""
+        """Return a predictions table as arrays, checked once, as `predictions.as_arrays`."""
         if id(predictions) not in self._tables:
             # The table is kept beside its arrays, so that no other takes its identity.
             self._tables[id(predictions)] = (predictions, as_arrays(predictions))
@@ -89,7 +88,7 @@ class Judge:
 
     def interval(self, values: Floats) -> tuple[float, float]:
         """Return the interval of a number from its values (resamples,); NaN where too few resamples define it."""
-        return bootstrap.interval(values, self.confidence) or (np.nan, np.nan)
+        return bootstrap.interval(values, self.confidence)
 
     def band(self, values: Floats) -> tuple[Floats, Floats]:
         """Return the intervals (g,), (g,) of g numbers (g, resamples); NaN where too few resamples define one."""
@@ -97,32 +96,27 @@ class Judge:
 
     def share_interval(self, share: float, values: Floats, patients: int) -> tuple[float, float]:
         """Return the interval of a share among `patients`, exact where the share is 0 or 1; NaN as in `interval`."""
-        return bootstrap.share_interval(share, values, patients, self.confidence) or (np.nan, np.nan)
+        return bootstrap.share_interval(share, values, patients, self.confidence)
 
     def paired_difference(self, estimates: tuple[float, float], draws: Floats) -> dict[str, float]:
         """Return difference, low, high and p of two estimates; `draws` are the differences in the resamples."""
         return bootstrap.paired_difference(*estimates, draws, self.confidence)
 
     def estimates(self, arrays: PredictionArrays, metrics: Mapping[str, Metric] | None = None) -> Summary:
-        """Return the metrics of a model with their intervals; by default all that its number of classes has.
-
-        One that is not defined for these cases, or not in enough resamples, is absent.
-        """
+        """Return the metrics with their intervals, by default all; without those that are not defined often enough."""
         metrics = metrics_for(len(arrays.classes)) if metrics is None else metrics
         draws = self._all_draws(arrays, metrics.values())
-        samples, patients = _samples(arrays, _once(arrays)), self.patient_ids(arrays.case_ids)
+        samples, patients = _samples(arrays), self.patient_ids(arrays.case_ids)
         found: Summary = {}
         for name, estimate in point_metrics(arrays, metrics).items():
             metric = metrics[name]
-            if metric.share_of is None:
-                bounds = self.interval(draws[metric])
-            else:
+            low, high = self.interval(draws[metric])
+            if metric.share_of is not None:
                 # Of how many patients the share is; the fewest of the repeats.
-                members = [metric.share_of(sample) for sample in samples]
-                fewest = min(len(np.unique(patients[chosen])) for chosen in members)
-                bounds = self.share_interval(estimate, draws[metric], fewest)
-            if np.isfinite(bounds[0]):
-                found[name] = {"estimate": estimate, "low": bounds[0], "high": bounds[1]}
+                fewest = min(len(np.unique(patients[metric.share_of(sample)])) for sample in samples)
+                low, high = self.share_interval(estimate, draws[metric], fewest)
+            if np.isfinite(low):
+                found[name] = {"estimate": estimate, "low": low, "high": high}
         return found
 
     def _all_draws(self, arrays: PredictionArrays, metrics: Iterable[Metric]) -> dict[Metric, Floats]:
@@ -134,8 +128,8 @@ class Judge:
         return known
 
 
-def weighted_metrics(arrays: PredictionArrays, weights: Floats, metrics: Iterable[Metric]) -> Floats:
-    """Return each metric (m, b) under `weights` (n, b), averaged over the repeats; NaN where it is not defined."""
+def weighted_metrics(arrays: PredictionArrays, weights: Floats | None, metrics: Iterable[Metric]) -> Floats:
+    """Return each metric (m, b) under `weights` (n, b; by default 1), averaged over the repeats; NaN if not defined."""
     samples = _samples(arrays, weights)
     return np.stack([np.mean([metric.value(sample) for sample in samples], axis=0) for metric in metrics])
 
@@ -143,19 +137,15 @@ def weighted_metrics(arrays: PredictionArrays, weights: Floats, metrics: Iterabl
 def point_metrics(arrays: PredictionArrays, metrics: Mapping[str, Metric] | None = None) -> dict[str, float]:
     """Return each metric that is defined, over all cases, averaged over the repeats."""
     metrics = metrics_for(len(arrays.classes)) if metrics is None else metrics
-    values = weighted_metrics(arrays, _once(arrays), metrics.values())[:, 0]
+    values = weighted_metrics(arrays, None, metrics.values())[:, 0]
     return {name: float(value) for name, value in zip(metrics, values, strict=True) if np.isfinite(value)}
 
 
-def _samples(arrays: PredictionArrays, weights: Floats) -> list[Sample]:
-    """Return a sample per repeat."""
+def _samples(arrays: PredictionArrays, weights: Floats | None = None) -> list[Sample]:
+    """Return a sample per repeat; without `weights` every case counts once."""
+    weights = np.ones((len(arrays.labels), 1)) if weights is None else weights
     repeats = zip(arrays.probabilities, arrays.decisions, strict=True)
     return [Sample(arrays.labels, probabilities, decisions, weights) for probabilities, decisions in repeats]
-
-
-def _once(arrays: PredictionArrays) -> Floats:
-    """Return the weights (n, 1) that count every case once."""
-    return np.ones((len(arrays.labels), 1))
 
 
 def summary(predictions: pd.DataFrame, judge: Judge) -> Summary:
@@ -169,7 +159,7 @@ def per_fold(predictions: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for index, repeat in enumerate(arrays.repeats):
         for fold in np.unique(arrays.folds[index]):
-            chosen = np.flatnonzero(arrays.folds[index] == fold)
-            for name, value in point_metrics(arrays.in_repeat(index).subset(chosen)).items():
-                rows.append((int(repeat), int(fold), len(chosen), name, value))
+            part = arrays.in_repeat(index).subset(arrays.folds[index] == fold)
+            n, found = len(part.case_ids), point_metrics(part)
+            rows += [(int(repeat), int(fold), n, name, value) for name, value in found.items()]
     return pd.DataFrame(rows, columns=["repeat", "fold", "n", "metric", "value"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -17,28 +18,16 @@ from lesion_fusion.statistics.weighted import Floats
 def leaderboard(
     predictions: Sequence[pd.DataFrame], judge: Judge, baseline: str, not_kept: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Return the models in one table, the best first.
+    """Return the models in one table, the best first; ValueError if they can't be compared.
 
     Models are compared within a group: the same protocol and the same classes, hence the same cases. Rank 1 is the
     model of the highest AUROC and every model whose paired difference to it is not significant after Holm's
     correction over the group; the next rank starts with the best of the rest, found in the same way among them.
     Ranks count models, so that after three at rank 1 comes rank 4.
 
-    Args:
-        predictions: a predictions table per model.
-        judge: its resamples serve all models of a group.
-        baseline: name of the simple model that others are held against, `<family>.<model>`.
-        not_kept: names of candidates that are not kept (see `comparisons.keep_candidates`).
-
-    Returns:
-        protocol, family, model, n (cases), n_patients, n_repeats, rank, kept; each metric of `METRICS` with `_low`
-        and `_high`; baseline_difference (AUROC minus the baseline's), its `_low` and `_high`, and baseline_p,
-        Holm-corrected over the group. Missing where a metric is not defined; the differences also for the baseline
-        itself and in a group without it.
-
-    Raises:
-        ValueError: if no table is given, a model is given twice, models of a group were tested on different cases,
-            or no group has the baseline.
+    `not_kept` are the candidates that `comparisons.keep_candidates` drops. Columns: protocol, family, model, n (cases),
+    n_patients, n_repeats, rank, kept; each metric of `METRICS` with `_low` and `_high`; baseline_difference (AUROC
+    minus that of `baseline`) with `_low` and `_high`, and baseline_p, Holm-corrected over the group.
     """
     if not predictions:
         raise ValueError("The leaderboard needs the predictions of at least one model")
@@ -71,14 +60,8 @@ def _group_table(models: list[PredictionArrays], judge: Judge, baseline: str) ->
     estimates: dict[str, float] = {}
     rows = []
     for model in models:
-        row: dict[str, object] = {
-            "protocol": model.protocol,
-            "family": model.family,
-            "model": model.model,
-            "n": len(model.case_ids),
-            "n_patients": n_patients,
-            "n_repeats": model.n_repeats,
-        }
+        row: dict[str, object] = {"protocol": model.protocol, "family": model.family, "model": model.model}
+        row |= {"n": len(model.case_ids), "n_patients": n_patients, "n_repeats": model.n_repeats}
         found = judge.estimates(model)
         for name, metric in found.items():
             row |= {name: metric["estimate"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
@@ -93,14 +76,12 @@ def _group_table(models: list[PredictionArrays], judge: Judge, baseline: str) ->
 
 
 def _check_comparable(models: list[PredictionArrays]) -> None:
-    names = [model.name for model in models]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, n in Counter(model.name for model in models).items() if n > 1)
     if twice:
         raise ValueError(f"Predictions of one protocol are given twice: {', '.join(twice)}")
     first = models[0]
     for model in models[1:]:
-        same = np.array_equal(model.case_ids, first.case_ids) and np.array_equal(model.labels, first.labels)
-        if not same:
+        if not (np.array_equal(model.case_ids, first.case_ids) and np.array_equal(model.labels, first.labels)):
             lacking = set(first.case_ids) ^ set(model.case_ids)
             raise ValueError(
                 f"{first.name} and {model.name} ({first.protocol}) were tested on different cases or labels "
@@ -113,11 +94,9 @@ def _ranks(estimates: dict[str, float], aurocs: dict[str, Floats], level: float)
     ranks: dict[str, int] = {}
     rest = sorted(estimates, key=lambda name: -estimates[name])
     while rest:
-        leader, others = rest[0], rest[1:]
-        p = holm(
-            [difference_p_value(estimates[leader] - estimates[name], aurocs[leader] - aurocs[name]) for name in others]
-        )
-        tied = {leader} | {name for name, value in zip(others, p, strict=True) if value >= level}
+        leader, *others = rest
+        p = [difference_p_value(estimates[leader] - estimates[name], aurocs[leader] - aurocs[name]) for name in others]
+        tied = {leader} | {name for name, value in zip(others, holm(p), strict=True) if value >= level}
         ranks |= dict.fromkeys(tied, len(estimates) - len(rest) + 1)
         rest = [name for name in rest if name not in tied]
     return ranks
@@ -126,12 +105,11 @@ def _ranks(estimates: dict[str, float], aurocs: dict[str, Floats], level: float)
 def _differences(estimates: dict[str, float], aurocs: dict[str, Floats], baseline: str, judge: Judge) -> pd.DataFrame:
     """Return each model's AUROC less the baseline's, with interval and corrected p, by the model's name."""
     others = [name for name in estimates if name != baseline] if baseline in estimates else []
-    rows = [
-        judge.paired_difference((estimates[name], estimates[baseline]), aurocs[name] - aurocs[baseline])
-        for name in others
-    ]
+    pairs = [(estimates[name], estimates[baseline]) for name in others]
+    draws = [aurocs[name] - aurocs[baseline] for name in others]
+    rows = list(map(judge.paired_difference, pairs, draws))
     table = pd.DataFrame(rows, columns=["difference", "low", "high", "p"], index=others, dtype=float)
     table["p"] = holm(table["p"])
     return table.set_axis(
-        ["baseline_difference", "baseline_difference_low", "baseline_difference_high", "baseline_p"], axis=1
+        [f"baseline_{name}" for name in ("difference", "difference_low", "difference_high", "p")], axis=1
     )

@@ -2,100 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
-from pandera.typing.pandas import Series
 
-from lesion_fusion.families import FAMILIES
-
+FAMILIES = ("clinical", "imaging", "fusion")
+"""The families of models that stand on the leaderboard."""
 PROBABILITY_PREFIX = "p_"
 EXAMPLES_SHOWN = 5
 
 
 def class_names(predictions: pd.DataFrame) -> tuple[str, ...]:
     """Return the classes of a predictions table, in the order of its ``p_<class>`` columns."""
-    return tuple(
-        name.removeprefix(PROBABILITY_PREFIX)
-        for name in map(str, predictions.columns)
-        if name.startswith(PROBABILITY_PREFIX)
-    )
+    names = map(str, predictions.columns)
+    return tuple(name.removeprefix(PROBABILITY_PREFIX) for name in names if name.startswith(PROBABILITY_PREFIX))
 
 
-class Predictions(pa.DataFrameModel):
-    """Schema of a predictions table: one model, one row per repeat and case.
+def _rows_sum_to_one(table: pd.DataFrame) -> pd.Series:
+    total = table.filter(regex=f"^{PROBABILITY_PREFIX}").sum(axis=1)
+    return pd.Series(np.isclose(total, 1.0, rtol=0, atol=1e-6), index=table.index)
 
-    ``p_<class>`` columns stand in class order and sum to 1 in each row; of two classes the last is the positive
-    one. `threshold` is the probability of the positive class from which on the decision is positive, constant
-    within a fold of a repeat; it is NaN where there are three classes or more.
-    """
 
-    protocol: Series[str]
-    family: Series[str] = pa.Field(isin=(*FAMILIES, "pretraining", "combinations"))
-    model: Series[str]
-    repeat: Series[int] = pa.Field(ge=0)
-    fold: Series[int] = pa.Field(ge=0)
-    case_id: Series[str]
-    label: Series[str]
-    probability: Series[float] = pa.Field(alias="^p_.+$", regex=True, ge=0, le=1)
-    threshold: Series[float] = pa.Field(ge=0, nullable=True)
+def _distinct(table: pd.DataFrame, column: str) -> pd.Series:
+    return table.groupby("case_id")[column].transform("nunique")
 
-    class Config:
-        """Columns besides the contract's are an error: a typing error would else pass unseen."""
 
-        strict = True
+def _threshold_per_fold(table: pd.DataFrame) -> pd.Series:
+    if len(class_names(table)) != 2:
+        return table["threshold"].isna()
+    distinct = table.groupby(["repeat", "fold"])["threshold"].transform("nunique", dropna=False)
+    return table["threshold"].notna() & (distinct == 1)
 
-    @pa.dataframe_check(error="at least two classes (columns p_<class>) are needed")
-    @classmethod
-    def at_least_two_classes(cls, table: pd.DataFrame) -> bool:  # noqa: D102
-        return len(class_names(table)) >= 2
 
-    @pa.dataframe_check(error="the table must hold at least one row")
-    @classmethod
-    def not_empty(cls, table: pd.DataFrame) -> bool:  # noqa: D102
-        return len(table) > 0
+_TABLE_CHECKS: dict[str, Callable[[pd.DataFrame], bool | pd.Series]] = {
+    "at least two classes (columns p_<class>) are needed": lambda t: len(class_names(t)) >= 2,
+    "the table must hold at least one row": lambda t: len(t) > 0,
+    "the table must hold one model: one protocol, one family, one model": lambda t: (
+        len(t[["protocol", "family", "model"]].drop_duplicates()) <= 1
+    ),
+    "the probabilities of a row must sum to 1": _rows_sum_to_one,
+    "the label must be one of the classes of the p_<class> columns": lambda t: t["label"].isin(class_names(t)),
+    "a case must stand once in a repeat": lambda t: ~t.duplicated(["repeat", "case_id"], keep=False),
+    "a case must stand in every repeat": lambda t: _distinct(t, "repeat") == t["repeat"].nunique(),
+    "a case must have one label in all repeats": lambda t: _distinct(t, "label") == 1,
+    "the threshold must be one number in each fold of two classes, and NaN for more classes": _threshold_per_fold,
+}
 
-    @pa.dataframe_check(error="the table must hold one model: one protocol, one family, one model")
-    @classmethod
-    def one_model(cls, table: pd.DataFrame) -> bool:  # noqa: D102
-        return len(table[["protocol", "family", "model"]].drop_duplicates()) <= 1
+SCHEMA = pa.DataFrameSchema(
+    {
+        **{name: pa.Column(str) for name in ("protocol", "model", "case_id", "label")},
+        "family": pa.Column(str, pa.Check.isin([*FAMILIES, "pretraining", "combinations"])),
+        **{name: pa.Column(int, pa.Check.ge(0)) for name in ("repeat", "fold")},
+        "^p_.+$": pa.Column(float, [pa.Check.ge(0), pa.Check.le(1)], regex=True),
+        "threshold": pa.Column(float, pa.Check.ge(0), nullable=True),
+    },
+    checks=[pa.Check(check, error=error) for error, check in _TABLE_CHECKS.items()],
+    # A misspelt column would otherwise pass unseen.
+    strict=True,
+)
+"""Contract of a predictions table: one model, one row per repeat and case.
 
-    @pa.dataframe_check(error="the probabilities of a row must sum to 1")
-    @classmethod
-    def rows_sum_to_one(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
-        total = table.filter(regex=f"^{PROBABILITY_PREFIX}").sum(axis=1)
-        return pd.Series(np.isclose(total, 1.0, rtol=0, atol=1e-6), index=table.index)
-
-    @pa.dataframe_check(error="the label must be one of the classes of the p_<class> columns")
-    @classmethod
-    def label_is_a_class(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
-        return table["label"].isin(class_names(table))
-
-    @pa.dataframe_check(error="a case must stand once in a repeat")
-    @classmethod
-    def case_once_per_repeat(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
-        return ~table.duplicated(["repeat", "case_id"], keep=False)
-
-    @pa.dataframe_check(error="a case must stand in every repeat")
-    @classmethod
-    def same_cases_in_each_repeat(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
-        return table.groupby("case_id")["repeat"].transform("nunique") == table["repeat"].nunique()
-
-    @pa.dataframe_check(error="a case must have one label in all repeats")
-    @classmethod
-    def one_label_per_case(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
-        return table.groupby("case_id")["label"].transform("nunique") == 1
-
-    @pa.dataframe_check(error="the threshold must be one number in each fold of two classes, and NaN for more classes")
-    @classmethod
-    def threshold_per_fold(cls, table: pd.DataFrame) -> pd.Series:  # noqa: D102
-        if len(class_names(table)) != 2:
-            return table["threshold"].isna()
-        distinct = table.groupby(["repeat", "fold"])["threshold"].transform("nunique", dropna=False)
-        return table["threshold"].notna() & (distinct == 1)
+``p_<class>`` columns stand in class order; of two classes the last is the positive one. `threshold` is the probability
+of the positive class from which on the decision is positive.
+"""
 
 
 def _defects(failures: pd.DataFrame) -> list[str]:
@@ -105,12 +78,10 @@ def _defects(failures: pd.DataFrame) -> list[str]:
     failures = failures[~consequence] if not consequence.all() else failures
     sentences = []
     for check, group in failures.groupby("check", sort=False):
-        at_rows = group[group["index"].notna()]
-        rows = list(dict.fromkeys(at_rows["index"]))
-        if check == "column_in_schema":
-            sentences.append(f"unknown columns: {', '.join(map(str, group['failure_case']))}")
-        elif check == "column_in_dataframe":
-            sentences.append(f"missing columns: {', '.join(map(str, group['failure_case']))}")
+        rows = list(dict.fromkeys(group["index"].dropna()))
+        if check in ("column_in_schema", "column_in_dataframe"):
+            what = "unknown" if check == "column_in_schema" else "missing"
+            sentences.append(f"{what} columns: {', '.join(map(str, group['failure_case']))}")
         elif group["schema_context"].eq("Column").all():
             for column, cells in group.groupby("column", sort=False):
                 values = ", ".join(map(repr, cells["failure_case"].head(EXAMPLES_SHOWN)))
@@ -125,13 +96,9 @@ def _defects(failures: pd.DataFrame) -> list[str]:
 
 
 def validate_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return `predictions` unchanged if it keeps the contract (`Predictions`).
-
-    Raises:
-        ValueError: with every defect found, each with its column, values and rows.
-    """
+    """Return `predictions` unchanged; raises ValueError with every breach of the contract (`SCHEMA`)."""
     try:
-        Predictions.validate(predictions, lazy=True)
+        SCHEMA.validate(predictions, lazy=True)
     except pa.errors.SchemaErrors as error:
         defects = "\n".join(f"  - {sentence}" for sentence in _defects(error.failure_cases))
         raise ValueError(f"The predictions table does not keep its contract:\n{defects}") from error
@@ -191,11 +158,7 @@ class PredictionArrays:
         )
 
     def of_class(self, name: str | None = None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return who is of class `name` (n,) and the probability of it (r, n); by default of the last class.
-
-        Raises:
-            ValueError: if there is no such class.
-        """
+        """Return who is of class `name` (n,) and its probability (r, n), by default the last; ValueError if unknown."""
         if name is not None and name not in self.classes:
             raise ValueError(f"{self.name} knows no class {name!r}; its classes are {', '.join(self.classes)}")
         index = len(self.classes) - 1 if name is None else self.classes.index(name)
@@ -203,11 +166,7 @@ class PredictionArrays:
 
 
 def as_arrays(predictions: pd.DataFrame) -> PredictionArrays:
-    """Return a valid predictions table as arrays; the order of its rows does not matter.
-
-    Raises:
-        ValueError: if the table does not keep its contract.
-    """
+    """Return a predictions table as arrays, whatever its order of rows; ValueError if it breaks its contract."""
     table = validate_predictions(predictions).sort_values(["repeat", "case_id"])
     classes = class_names(table)
     repeats = np.unique(table["repeat"].to_numpy(dtype=np.intp))
@@ -216,35 +175,28 @@ def as_arrays(predictions: pd.DataFrame) -> PredictionArrays:
     columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
     probabilities = table[columns].to_numpy(dtype=np.float64).reshape(*shape, len(classes))
     if len(classes) == 2:
-        threshold = table["threshold"].to_numpy(dtype=np.float64).reshape(shape)
-        decisions = (probabilities[:, :, 1] >= threshold).astype(np.intp)
+        decisions = probabilities[:, :, 1] >= table["threshold"].to_numpy(dtype=np.float64).reshape(shape)
     else:
-        decisions = probabilities.argmax(axis=2).astype(np.intp)
-    case_ids = table["case_id"].to_numpy(dtype=np.str_).reshape(shape)[0]
+        decisions = probabilities.argmax(axis=2)
     codes = pd.Categorical(table["label"], categories=list(classes)).codes
     return PredictionArrays(
         protocol=str(first["protocol"]),
         family=str(first["family"]),
         model=str(first["model"]),
         classes=classes,
-        case_ids=case_ids,
+        case_ids=table["case_id"].to_numpy(dtype=np.str_).reshape(shape)[0],
         labels=np.asarray(codes, dtype=np.intp).reshape(shape)[0],
         repeats=repeats,
         folds=table["fold"].to_numpy(dtype=np.intp).reshape(shape),
         probabilities=probabilities,
-        decisions=decisions,
+        decisions=decisions.astype(np.intp),
     )
 
 
 def patient_ids(case_ids: NDArray[np.str_], patients: pd.DataFrame) -> NDArray[np.str_]:
-    """Return the patient of each case.
+    """Return the patient of each case (n,) by `patients` (case_id, patient_id), which may list further cases.
 
-    Args:
-        case_ids: (n,) cases.
-        patients: case_id and patient_id, one row per case; further rows and columns are ignored.
-
-    Raises:
-        ValueError: if a case stands twice in `patients`, or not at all, or its patient is missing.
+    Raises ValueError if a case stands twice in `patients`, or not at all, or its patient is missing.
     """
     of_case = patients.set_index("case_id")["patient_id"]
     of_case = of_case[of_case.index.isin(case_ids)]

@@ -13,18 +13,15 @@ from lesion_fusion.notation import Estimate, difference
 from lesion_fusion.parameters import Parameters
 
 LADDER = ("metadata", "image", "mask", "descriptors", "assessment")
-"""What a model may need of a site, by effort: a receptionist's questions, an image, the lesion's outline in it, a
-radiologist's reading of it, a radiologist's verdict.
-"""
+"""What a model may need of a site, by effort: from a receptionist's questions to a radiologist's verdict."""
 
 
 class PromotionRule(Parameters):
     """What a model must show to become champion.
 
-    Its AUROC's interval excludes 0.5, and the AUROC is not above `implausible_auroc`; its calibration slope, pooled out
-    of fold, lies within the bounds; and in `compared_families` it beats the simple baseline by the paired test at
-    `level`, or ties it with less. A tie: no difference at that level, and an interval that excludes a loss of
-    `tie_margin`. Less: see `needs_less`.
+    Its AUROC's interval excludes 0.5, and the AUROC is not above `implausible_auroc`; its calibration slope lies within
+    the bounds; and in `compared_families` it beats the simple baseline by the paired test at `level`, or ties it (an
+    interval that excludes a loss of `tie_margin`) and `needs_less`.
     """
 
     slope_low: float = Field(default=0.8, gt=0)
@@ -35,7 +32,7 @@ class PromotionRule(Parameters):
     compared_families: tuple[str, ...] = ("clinical", "fusion")
 
 
-# AUROCs closer than this are the same figure, whatever it went through on the way to the registry and back.
+# AUROCs closer than this are the same number, whatever it went through on the way to the registry and back.
 SAME_AUROC = 1e-6
 
 
@@ -51,10 +48,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Decision:
-    """`alias` is `champion` or `challenger`; `reasons` says why, each a sentence.
-
-    `passed_over` says of each other model of the family that the rule refuses why it does.
-    """
+    """`alias` is `champion` or `challenger`, `reasons` says why; `passed_over` why the rule refuses other models."""
 
     family: str
     model: str
@@ -73,13 +67,12 @@ def decide(
     baseline: str,
     not_kept: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Decision]:
-    """Return a decision a family: its best model that passes the rule, or its best as challenger if none does.
+    """Return a decision per family: its best model that passes the rule, or its best as challenger if none does.
 
-    `leaderboard` has one row a model, `champions` the present ones by family; `needs` says of each model
-    (`<family>.<model>`) which rungs of `LADDER` it needs, `baseline` which one is the simple baseline, `not_kept` why a
-    candidate is not kept: such a model comes after all others and never becomes champion. A champion of the same data
-    and folds gives way only to an AUROC that is not lower; one of another cohort gives way, unless it comes from real
-    patients and the new model from the synthetic cohort.
+    `champions` are the present ones by family. By `<family>.<model>`, `needs` gives the rungs of `LADDER` that a model
+    needs, and `not_kept` why a candidate is not kept: such a model comes last and never becomes champion. A champion
+    of the same data and folds gives way only to an AUROC that is not lower; one of another cohort gives way, unless it
+    comes from real patients and the new model from the synthetic cohort.
     """
     decisions = []
     for family, rows in leaderboard.groupby("family", sort=True):
@@ -94,18 +87,18 @@ def decide(
         if not reasons and incumbent is not None:
             reasons = _beaten_by_incumbent(float(row["auroc"]), incumbent, study_tags)
         alias = "challenger" if reasons else "champion"
-        kept = reasons or _merits(row, rule, needs, baseline)
+        kept = [f"AUROC {row['auroc']:.3f} ({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), rule passed"]
+        if family in rule.compared_families:
+            kept.append(_against_baseline(row, rule, needs, baseline)[1])
         passed_over = {model: tuple(found) for model, found in failures.items() if found}
-        decisions.append(Decision(str(family), chosen, alias, float(row["auroc"]), tuple(kept), passed_over))
+        decisions.append(Decision(str(family), chosen, alias, float(row["auroc"]), tuple(reasons or kept), passed_over))
     return decisions
 
 
 def after_tests(decision: Decision, faults: Sequence[str]) -> Decision:
     """Return the decision after the tests of the stored model: with a fault it is not, or no longer, a champion."""
-    if not faults:
-        return decision
     before = () if decision.alias == "champion" else decision.reasons
-    return replace(decision, alias="challenger", reasons=(*before, *faults))
+    return replace(decision, alias="challenger", reasons=(*before, *faults)) if faults else decision
 
 
 def needs_less(needs: Collection[str], others: Collection[str]) -> bool:
@@ -116,20 +109,13 @@ def needs_less(needs: Collection[str], others: Collection[str]) -> bool:
     return highest < of_others or set(needs) < set(others)
 
 
-def _merits(row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collection[str]], baseline: str) -> list[str]:
-    passed = f"AUROC {row['auroc']:.3f} ({row['auroc_low']:.3f} to {row['auroc_high']:.3f}), rule passed"
-    compared = row["family"] in rule.compared_families
-    return [passed, _against_baseline(row, rule, needs, baseline)[1]] if compared else [passed]
-
-
 def _failures(row: pd.Series, rule: PromotionRule, needs: Mapping[str, Collection[str]], baseline: str) -> list[str]:
     reasons = [f"it is a candidate that is not kept, {row['dropped']}"] if row["last"] else []
     if not row["auroc_low"] > 0.5:
         reasons.append(f"the AUROC's interval, {row['auroc_low']:.3f} to {row['auroc_high']:.3f}, includes 0.5")
     if row["auroc"] > rule.implausible_auroc:
-        reasons.append(
-            f"an AUROC above {rule.implausible_auroc:g}, {row['auroc']:.3f}, is taken for a leak until it is explained"
-        )
+        above = f"an AUROC above {rule.implausible_auroc:g}, {row['auroc']:.3f}"
+        reasons.append(f"{above}, is taken for a leak until it is explained")
     slope = row.get("calibration_slope", float("nan"))
     if pd.notna(slope) and not rule.slope_low <= slope <= rule.slope_high:
         reasons.append(f"the calibration slope is {slope:.2f}, outside {rule.slope_low:g} to {rule.slope_high:g}")
@@ -160,10 +146,8 @@ def _against_baseline(
 
 
 def _beaten_by_incumbent(auroc: float, incumbent: Champion, study_tags: Mapping[str, str]) -> list[str]:
-    same_data = (incumbent.cohort_digest, incumbent.folds_digest) == (
-        study_tags["cohort_digest"],
-        study_tags["folds_digest"],
-    )
+    data = incumbent.cohort_digest, incumbent.folds_digest
+    same_data = data == (study_tags["cohort_digest"], study_tags["folds_digest"])
     if same_data and auroc < incumbent.auroc - SAME_AUROC:
         return [f"on the same data and folds the champion has AUROC {incumbent.auroc:.3f}, this model {auroc:.3f}"]
     if study_tags["cohort"] == "synthetic" and incumbent.cohort != "synthetic":

@@ -1,7 +1,6 @@
 """The human comparator: the radiologist's BI-RADS category as a reader's score of suspicion.
 
-`readings` holds one row per case: case_id, birads (a category, missing where none was given) and label. Cases without
-a category are left out.
+`readings` holds case_id, birads (a category) and label, one row per case; cases without a category are left out.
 """
 
 from __future__ import annotations
@@ -28,11 +27,7 @@ BIRADS_CUTS = ("4", "4a", "4b", "4c", "5")
 
 
 def suspicion(birads: pd.Series) -> pd.Series:
-    """Return the place of each category in `BIRADS_ORDER` (0 to 7), NaN where it is missing.
-
-    Raises:
-        ValueError: naming categories that are not in `BIRADS_ORDER`.
-    """
+    """Return the place of each category in `BIRADS_ORDER` (0 to 7), NaN where missing; ValueError for unknown ones."""
     unknown = sorted(set(birads.dropna().astype(str)) - set(BIRADS_ORDER))
     if unknown:
         raise ValueError(f"Unknown BI-RADS categories {', '.join(unknown)}; known are {', '.join(BIRADS_ORDER)}")
@@ -48,11 +43,9 @@ def reader_auroc(readings: pd.DataFrame, positive: str, judge: Judge) -> dict[st
 
 
 def operating_points(readings: pd.DataFrame, positive: str, judge: Judge) -> pd.DataFrame:
-    """Return sensitivity and specificity of calling a case positive from a category on.
+    """Return sensitivity and specificity of calling a case positive from a category on, per category that was given.
 
-    Returns:
-        cut (such as "≥ 4a"), n, sensitivity, sensitivity_low, sensitivity_high, specificity, specificity_low,
-        specificity_high; one row per category of `BIRADS_CUTS` that was given.
+    Columns: cut (such as "≥ 4a"), n, sensitivity and specificity, each with _low and _high.
     """
     truth, scores, case_ids = _arrays(readings, positive)
     patients = judge.patient_ids(case_ids)
@@ -80,25 +73,18 @@ def reader_decision_curves(readings: pd.DataFrame, positive: str) -> pd.DataFram
     """Return the net benefit of treating from a category on: cut, threshold (0.01 to 0.99), net_benefit."""
     truth, scores, _ = _arrays(readings, positive)
     odds = THRESHOLDS / (1 - THRESHOLDS)
-    curves = [
-        pd.DataFrame(
-            {
-                "cut": name,
-                "threshold": THRESHOLDS,
-                "net_benefit": ((scores >= place) & truth).mean() - ((scores >= place) & ~truth).mean() * odds,
-            }
-        )
-        for name, place in _cuts(scores)
-    ]
+    curves = []
+    for name, place in _cuts(scores):
+        benefit = ((scores >= place) & truth).mean() - ((scores >= place) & ~truth).mean() * odds
+        curves.append(pd.DataFrame({"cut": name, "threshold": THRESHOLDS, "net_benefit": benefit}))
     return pd.concat(curves, ignore_index=True)
 
 
 def compare_to_reader(predictions: Sequence[pd.DataFrame], readings: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """Return each model's AUROC less the reader's, on the predicted cases that have a category; two classes only.
 
-    Returns:
-        model, n, auroc, reader_auroc, difference, low, high, p (bootstrap), delong_p, and p_holm, delong_p_holm,
-        corrected over the models.
+    Columns: model, n, auroc, reader_auroc, difference, low, high, p (bootstrap), delong_p; p_holm and delong_p_holm
+    are corrected over the models.
     """
     table = pd.DataFrame([_compare(judge.arrays(table), readings, judge) for table in predictions])
     return table.assign(p_holm=holm(table["p"]), delong_p_holm=holm(table["delong_p"]))
@@ -119,14 +105,9 @@ def _compare(arrays: PredictionArrays, readings: pd.DataFrame, judge: Judge) -> 
     estimate, reader = (float(value) for value in both(np.ones((len(score), 1)))[:, 0])
     draws = judge.draws(both, model.case_ids)
     areas = delong.auroc_covariance(positive, [scores, score[None]], judge.patient_ids(model.case_ids))
-    return {
-        "model": model.name,
-        "n": len(score),
-        "auroc": estimate,
-        "reader_auroc": reader,
-        **judge.paired_difference((estimate, reader), draws[0] - draws[1]),
-        "delong_p": delong.difference_p_value(*areas),
-    }
+    row = {"model": model.name, "n": len(score), "auroc": estimate, "reader_auroc": reader}
+    found = judge.paired_difference((estimate, reader), draws[0] - draws[1])
+    return row | found | {"delong_p": delong.difference_p_value(*areas)}
 
 
 def _arrays(readings: pd.DataFrame, positive: str) -> tuple[Bools, Floats, NDArray[np.str_]]:
@@ -141,8 +122,5 @@ def _arrays(readings: pd.DataFrame, positive: str) -> tuple[Bools, Floats, NDArr
 
 def _cuts(scores: Floats) -> list[tuple[str, float]]:
     """Return name and score of the cuts at categories that occur."""
-    return [
-        (f"≥ {name}" if name != BIRADS_ORDER[-1] else name, float(BIRADS_ORDER.index(name)))
-        for name in BIRADS_CUTS
-        if BIRADS_ORDER.index(name) in scores
-    ]
+    places = {name: BIRADS_ORDER.index(name) for name in BIRADS_CUTS if BIRADS_ORDER.index(name) in scores}
+    return [(name if name == BIRADS_ORDER[-1] else f"≥ {name}", float(place)) for name, place in places.items()]

@@ -1,4 +1,4 @@
-"""Models in subgroups of the cohort: only where there are cases enough, and always with their number."""
+"""Models in subgroups of the cohort: only where there are enough cases, and always with their number."""
 
 from __future__ import annotations
 
@@ -23,43 +23,29 @@ NEEDS = {"auroc": ("negative", "positive"), "sensitivity": ("positive",), "speci
 
 
 def subgroup_levels(cases: pd.DataFrame) -> pd.DataFrame:
-    """Return to which level of which variable each case belongs: case_id, variable, level; one row per both.
+    """Return the level of each variable that each case belongs to: case_id, variable, level; one row per both.
 
-    Args:
-        cases: case_id and any of age (years), lesion_size (largest diameter, mm), tissue_composition, verification;
-            what is missing in a cell makes the level "unknown".
+    `cases` has case_id and any of age (years), lesion_size (largest diameter, mm), tissue_composition, verification;
+    a missing cell is of level "unknown".
     """
-    levels = {
-        "age": lambda column: pd.cut(column, list(AGE_EDGES), right=False, labels=list(AGE_BANDS)),
-        "lesion_size": lambda column: pd.cut(column, list(SIZE_EDGES), right=False, labels=list(SIZE_BANDS)),
-        "tissue_composition": lambda column: column,
-        "verification": lambda column: column,
-    }
-    parts = [
-        pd.DataFrame(
-            {"case_id": cases["case_id"], "variable": name, "level": level(cases[name]).astype(object).fillna(UNKNOWN)}
-        )
-        for name, level in levels.items()
-        if name in cases
-    ]
+    bands = {"age": (AGE_EDGES, AGE_BANDS), "lesion_size": (SIZE_EDGES, SIZE_BANDS)}
+    parts = []
+    for name in ("age", "lesion_size", "tissue_composition", "verification"):
+        if name in cases:
+            level = cases[name]
+            if name in bands:
+                edges, labels = bands[name]
+                level = pd.cut(level, list(edges), right=False, labels=list(labels))
+            level = level.astype(object).fillna(UNKNOWN)
+            parts.append(pd.DataFrame({"case_id": cases["case_id"], "variable": name, "level": level}))
     return pd.concat(parts, ignore_index=True).astype({"level": str})
 
 
 def subgroup_table(predictions: pd.DataFrame, levels: pd.DataFrame, judge: Judge, minimum: int = 10) -> pd.DataFrame:
-    """Return a two-class model's metrics in each subgroup.
+    """Return a two-class model's metrics in each subgroup (`levels` as of `subgroup_levels`); ValueError otherwise.
 
-    Args:
-        predictions: of two classes.
-        levels: case_id, variable, level, as of `subgroup_levels`.
-        judge: resamples the subgroup's patients.
-        minimum: cases a class must have for a metric that needs it.
-
-    Returns:
-        variable, level, n, n_positive; auroc, sensitivity and specificity, each with `_low` and `_high`, missing where
-        a class it needs has fewer cases than `minimum`. Ages and sizes stand in their own order.
-
-    Raises:
-        ValueError: if the predictions tell more than two classes apart.
+    Columns: variable, level, n, n_positive; auroc, sensitivity and specificity, each with `_low` and `_high`, missing
+    where a class it needs has fewer cases than `minimum`. Ages and sizes stand in their own order.
     """
     arrays = judge.arrays(predictions)
     if len(arrays.classes) != 2:
@@ -78,17 +64,16 @@ def subgroup_table(predictions: pd.DataFrame, levels: pd.DataFrame, judge: Judge
     columns = [name + end for name in NEEDS for end in ("", "_low", "_high")]
     table = pd.DataFrame(rows, columns=["variable", "level", "n", "n_positive", *columns])
     table = table[table["n"] > 0].astype(dict.fromkeys(columns, float))
-    return in_order(table)
+    return _in_order(table)
 
 
 def subgroup_differences(
     model: pd.DataFrame, reference: pd.DataFrame, levels: pd.DataFrame, judge: Judge
 ) -> pd.DataFrame:
-    """Return how much better one model's AUROC is than another's in each subgroup.
+    """Return how much better one model's AUROC is than another's in each subgroup, in the order of `subgroup_table`.
 
-    Columns: variable, level, n, n_positive, difference, low, high, p, p_holm (over the subgroups), ordered as by
-    `in_order`; subgroups with fewer than `FEWEST_IN_SUBGROUP` cases of a class, and cases of unknown level, are left
-    out.
+    Columns: variable, level, n, n_positive, difference, low, high, p, p_holm (over the subgroups). Subgroups with fewer
+    than `FEWEST_IN_SUBGROUP` cases of a class, and cases of unknown level, are left out.
     """
     tables = {"model": judge.arrays(model), "reference": judge.arrays(reference)}
     pair = common(tables, ("model", "reference"))
@@ -102,15 +87,13 @@ def subgroup_differences(
         row = {"variable": variable, "level": level, "n": sum(counts), "n_positive": counts[-1]}
         rows.append(row | (difference_of(group, judge) or {}))
     columns = ["variable", "level", "n", "n_positive", "difference", "low", "high", "p"]
-    table = in_order(pd.DataFrame(rows, columns=columns))
+    table = _in_order(pd.DataFrame(rows, columns=columns))
     table["p_holm"] = holm(table["p"].astype(float))
     return table
 
 
-def in_order(table: pd.DataFrame) -> pd.DataFrame:
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table of subgroups (variable, level) by variable, ages and sizes in their own order, others by name."""
     order = {name: place for place, name in enumerate((*AGE_BANDS, *SIZE_BANDS))}
-    place = table["level"].map(order).fillna(np.inf)
-    return (
-        table.assign(place=place).sort_values(["variable", "place", "level"], ignore_index=True).drop(columns="place")
-    )
+    ranked = table.assign(place=table["level"].map(order).fillna(np.inf))
+    return ranked.sort_values(["variable", "place", "level"], ignore_index=True).drop(columns="place")

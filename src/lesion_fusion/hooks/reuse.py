@@ -1,16 +1,17 @@
 """Hook: `--only-missing-outputs` reuses a result only if it would come out the same.
 
-Beside each cohort's results a ledger notes the fingerprint (see `fingerprints`) of what was written. A stored result
-whose fingerprint is another by now counts as missing, so that it and all that depends on it are computed again.
+A ledger notes the fingerprint of each stored result: one digest of the code, parameters and inputs it was made of, all
+the way back to the published files. A result with another fingerprint by now counts as missing, so that it and all that
+depends on it are computed again.
 """
 
 from __future__ import annotations
 
-import hashlib
+import inspect
 import json
 import logging
 import os
-import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,9 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from pydantic import BaseModel
 
-from lesion_fusion.datasets.code_digest import code_digest
-from lesion_fusion.datasets.digest import path_digest
-from lesion_fusion.hooks.fingerprints import fingerprints
+from lesion_fusion.datasets.files import code_digest, path_digest, replacing, text_digest
 
 logger = logging.getLogger(__name__)
 
@@ -31,27 +31,21 @@ class Reuse:
 
     def __init__(self) -> None:
         self._fingerprints: dict[str, str] = {}
-        self._ledger_of: dict[str, Path] = {}
+        self._stored: dict[str, Path] = {}
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Work out what every result should be made of; hide those that are made of something else."""
         parameters = {name: catalog.load(name) for name in pipeline.inputs() if _is_parameter(name)}
-        only_missing = bool(run_params.get("only_missing_outputs"))
-        stored = {name: _stored_path(catalog, name) for name in pipeline.all_outputs()}
-        folders = {name: path for name, path in stored.items() if path is not None}
-        ledger = Path(run_params["project_path"]) / "data" / ".fingerprints.json"
-        self._ledger = ledger
+        places = {name: _stored_path(catalog, name) for name in pipeline.all_outputs()}
+        self._stored = {name: path for name, path in places.items() if path is not None}
+        self._ledger = Path(run_params["project_path"]) / "data" / ".fingerprints.json"
         self._fingerprints = fingerprints(pipeline, parameters, lambda name: _input_digest(catalog, name))
-        noted = _read(ledger)
-        self._ledger_of = folders
-        if not only_missing:
+        if not run_params.get("only_missing_outputs"):
             return
-        stale = [
-            name
-            for name, path in folders.items()
-            if path.exists() and noted.get(_key(ledger, path)) != self._fingerprints[name]
-        ]
+        noted = self._noted()
+        exist = [name for name, path in self._stored.items() if path.exists()]
+        stale = [name for name in exist if noted.get(self._key(name)) != self._fingerprints[name]]
         for name in stale:
             _count_as_missing(catalog.get(name))
         if stale:
@@ -60,33 +54,80 @@ class Reuse:
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
         """Note what the result was made of."""
-        path = self._ledger_of.get(dataset_name)
-        if path is not None and dataset_name in self._fingerprints:
-            _note(self._ledger, _key(self._ledger, path), self._fingerprints[dataset_name])
+        if dataset_name in self._stored and dataset_name in self._fingerprints:
+            self._note(dataset_name, self._fingerprints[dataset_name])
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
         """Strike the node's results from the ledger: whatever ends the run now, a half-made set is not reused."""
         for name in node.outputs:
-            if name in self._ledger_of:
-                _note(self._ledger, _key(self._ledger, self._ledger_of[name]), None)
+            if name in self._stored:
+                self._note(name, None)
+
+    def _key(self, name: str) -> str:
+        return os.path.relpath(self._stored[name], self._ledger.parent)
+
+    def _noted(self) -> dict[str, str]:
+        try:
+            return dict(json.loads(self._ledger.read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    def _note(self, name: str, fingerprint: str | None) -> None:
+        key, noted = self._key(name), self._noted()
+        if noted.get(key) == fingerprint:
+            return
+        noted.pop(key, None)
+        noted |= {} if fingerprint is None else {key: fingerprint}
+        with replacing(self._ledger) as draft:
+            draft.write_text(json.dumps(noted, indent=0, sort_keys=True))
+
+
+def fingerprints(
+    pipeline: Pipeline, parameters: Mapping[str, Any], input_digest: Callable[[str], str]
+) -> dict[str, str]:
+    """Return {dataset: fingerprint} for every dataset that `pipeline` reads or makes.
+
+    An output's fingerprint covers its node's name and code, the parameters it reads and the fingerprints of its inputs.
+    `input_digest` gives that of a dataset which no node of the pipeline makes.
+    """
+    found: dict[str, str] = {}
+    for node in pipeline.nodes:
+        for name in node.inputs:
+            if name not in found:
+                found[name] = _parameter_digest(parameters, name) if _is_parameter(name) else input_digest(name)
+        module = inspect.getmodule(inspect.unwrap(node.func))
+        code = code_digest(module.__name__ if module else "")
+        read = [part for name in node.inputs for part in _parts_read(node, name, found)]
+        digest = text_digest(node.name, code, *(f"{name}={found[name]}" for name in read))
+        found |= {name: text_digest(digest, str(position)) for position, name in enumerate(node.outputs)}
+    return found
+
+
+def _parts_read(node: Node, name: str, found: Mapping[str, str]) -> list[str]:
+    """Return what an input counts by: a family by the models that the node reads, where the pipeline trains these."""
+    parts: list[str] = getattr(node.func, "parts_read", {}).get(name, [])
+    return parts if parts and all(part in found for part in parts) else [name]
 
 
 def _is_parameter(name: str) -> bool:
     return name == "parameters" or name.startswith("params:")
 
 
+def _parameter_digest(parameters: Mapping[str, Any], name: str) -> str:
+    value = parameters.get(name)
+    return text_digest(value.model_dump_json() if isinstance(value, BaseModel) else repr(value))
+
+
 def _stored_path(catalog: CatalogProtocol, name: str) -> Path | None:
     """Return where a dataset's file or folder lies; None for one that is not kept on disk."""
-    if name not in catalog:
-        return None
-    dataset = catalog.get(name)
+    dataset = catalog.get(name) if name in catalog else None
     path = dataset._describe().get("filepath") if isinstance(dataset, AbstractDataset) else None
     return None if path is None else Path(str(path))
 
 
 def _input_digest(catalog: CatalogProtocol, name: str) -> str:
-    """Return the digest of a dataset that no node makes: its content's if it tells it, else its file's or settings'."""
+    """Return the digest of a dataset that no node makes: of its content, otherwise of its file, or of its settings."""
     dataset = catalog.get(name)
     own = getattr(dataset, "content_digest", None)
     if own is not None:
@@ -95,7 +136,7 @@ def _input_digest(catalog: CatalogProtocol, name: str) -> str:
     path = _stored_path(catalog, name)
     if path is not None:
         return path_digest(path) if path.exists() else ""
-    return hashlib.sha256(repr(dataset).encode()).hexdigest()
+    return text_digest(repr(dataset))
 
 
 def _count_as_missing(dataset: Any) -> None:
@@ -109,29 +150,3 @@ def _count_as_missing(dataset: Any) -> None:
 
     dataset.exists = lambda: False
     dataset.save = save
-
-
-def _key(ledger: Path, path: Path) -> str:
-    return os.path.relpath(path, ledger.parent)
-
-
-def _read(ledger: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads(ledger.read_text()))
-    except (OSError, ValueError):
-        return {}
-
-
-def _note(ledger: Path, key: str, fingerprint: str | None) -> None:
-    noted = _read(ledger)
-    if noted.get(key) == fingerprint:
-        return
-    if fingerprint is None:
-        noted.pop(key, None)
-    else:
-        noted[key] = fingerprint
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=ledger.parent, prefix=ledger.name)
-    with os.fdopen(handle, "w") as file:
-        json.dump(noted, file, indent=0, sort_keys=True)
-    os.replace(draft, ledger)

@@ -1,7 +1,5 @@
 """Share of a network's attention inside the lesion."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,10 +18,7 @@ def heat_map(class_map: np.ndarray, size: int) -> np.ndarray:
 
 
 def share_inside(heat: np.ndarray, mask: np.ndarray) -> float:
-    """Return the share of the heat (size, size), 0 or more, where the mask is; NaN where there is no heat.
-
-    `mask`: uint8 (size, size), 0 to 255, how much of each pixel is lesion.
-    """
+    """Return the share of the heat (size, size) in the mask (uint8, 255: all lesion); NaN where there is no heat."""
     total = float(heat.sum(dtype="float64"))
     return float((heat * (mask / 255.0)).sum(dtype="float64")) / total if total > 0 else np.nan
 
@@ -31,34 +26,19 @@ def share_inside(heat: np.ndarray, mask: np.ndarray) -> float:
 def attention_table(
     predictions: pd.DataFrame, classes: Sequence[str], class_maps: np.ndarray, lesion_masks: np.ndarray
 ) -> pd.DataFrame:
-    """Return each case's attention, one row per case, in the order of the arrays.
+    """Return each case's attention as `COLUMNS`, one row per case, in the order of the arrays.
 
-    The class explained is the more probable one: the map then shows what spoke for the answer given.
-
-    Args:
-        predictions: of a network, of the repeat that the maps are of, one row per case, in the order of the arrays.
-        classes: their names, in the order of the maps' last axis.
-        class_maps: float (n, h, w, classes), from `grad_cam.maps_out_of_fold`.
-        lesion_masks: uint8 (n, size, size), 0 to 255, in the geometry of the network's input.
-
-    Returns:
-        `COLUMNS`: p is the predicted probability of the class explained, share_inside the share of the positive part of
-        its map inside the lesion, lesion_share_of_area the share that evenly spread attention would have. share_inside
-        is NaN where nothing speaks for the class, or where the case has no lesion.
+    The class explained is the more probable one, p its predicted probability. share_inside is the share of the positive
+    part of its map inside the lesion: NaN where nothing speaks for the class, or where the case has no lesion.
+    lesion_share_of_area is the share that evenly spread attention would have. `predictions` are the network's, one row
+    per case; `class_maps` float (n, h, w, classes), from `grad_cam.maps_out_of_fold`, classes in the order of
+    `classes`; `lesion_masks` uint8 (n, size, size), 0 to 255, in the geometry of the network's input.
     """
     rows = []
     for case, class_map, mask in zip(records(predictions), class_maps, lesion_masks, strict=True):
         position = int(np.argmax([case[f"p_{name}"] for name in classes]))
-        area = float(np.mean(mask)) / 255.0
+        explained, area = classes[position], float(np.mean(mask)) / 255.0
         heat = heat_map(class_map[..., position], mask.shape[-1])
-        rows.append(
-            {
-                "case_id": case["case_id"],
-                "label": case["label"],
-                "explained": classes[position],
-                "p": case[f"p_{classes[position]}"],
-                "share_inside": share_inside(heat, mask) if area > 0 else np.nan,
-                "lesion_share_of_area": area,
-            }
-        )
+        share = share_inside(heat, mask) if area > 0 else np.nan
+        rows.append((case["case_id"], case["label"], explained, case[f"p_{explained}"], share, area))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,7 +1,5 @@
 """Batches of a network: rows read on demand, so that memory does not grow with the cohort, and their random views."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,20 +15,15 @@ BRIGHTNESS = 0.2
 
 
 class Rows(Protocol):
-    """An array of inputs, row i = case i, that is read by rows: numpy, a memory map, HDF5.
-
-    For a network of several inputs, rows are a tuple of arrays, one per input, and the shape is that of the first.
-    """
+    """Inputs read by rows, row i = case i: an array, a memory map; a tuple of arrays for several inputs."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Return (n, ...)."""
+        """(n, ...)."""
 
-    def __len__(self) -> int:
-        """Return n."""
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, rows: Any) -> Any:
-        """Return the rows at the positions `rows`, in increasing order."""
+    def __getitem__(self, rows: Any) -> Any: ...  # `rows` are positions in increasing order
 
 
 def read(inputs: Rows, rows: np.ndarray) -> Any:
@@ -44,9 +37,8 @@ def read(inputs: Rows, rows: np.ndarray) -> Any:
 class TrainingBatches(keras.utils.PyDataset):
     """Shuffled batches of (inputs float32, one-hot targets, case weights); every batch is full.
 
-    Rows that do not fill a batch are left out of the epoch; each epoch has its own order, drawn from `seed`, so another
-    remainder is left out each time. One shape of batch means one trace of the network. If several devices share a
-    batch, its size is lowered to a multiple of their number.
+    Rows that do not fill a batch are left out of the epoch, whose order is drawn from `seed`. One shape of batch means
+    one trace of the network. If several devices share a batch, its size is lowered to a multiple of their number.
     """
 
     def __init__(
@@ -80,8 +72,7 @@ class TrainingBatches(keras.utils.PyDataset):
 def predict_in_batches(model: keras.Model, inputs: Rows, rows: np.ndarray, batch_size: int) -> tuple[np.ndarray, ...]:
     """Return each output of `model` (a model of several outputs) for the rows, float32, in their order.
 
-    The last batch is filled up by repetition: one shape, one trace. Fewer rows than `batch_size` are filled up to a
-    power of two, so that requests of any length leave few traces.
+    The last batch is filled up by repetition, fewer rows than `batch_size` to a power of two, so that few traces arise.
     """
     batch_size = min(batch_size, 1 << (len(rows) - 1).bit_length())
     parts: list[list[np.ndarray]] = []
@@ -94,18 +85,11 @@ def predict_in_batches(model: keras.Model, inputs: Rows, rows: np.ndarray, batch
 
 
 class Augmentation(keras.layers.Layer):
-    """Layer that gives each image of a batch a random view in training and passes it unchanged otherwise.
+    """Layer that gives each image, float32 (n, height, width, channels), 0 to 255, a random view in training.
 
-    All channels go through one affine map with one interpolation, so that a mask stays on its lesion and nothing is
-    blurred twice. Flips are left to right only: the beam runs downwards, and a shadow above a lesion does not exist.
-    Contrast and brightness change only the first channel, the image. Beyond the image all is 0.
-
-    Args:
-        strength: 0 (no change) to 1, scales the module's limits: rotation in degrees, zoom, shear and shift as shares
-            of the edge, contrast as a share, brightness as a share of 255.
-        seed: of the draws.
-
-    Input and output: float32 (n, height, width, channels), 0 to 255.
+    All channels go through one affine map with one interpolation, so that a mask stays on its lesion. Flips are left to
+    right only: the beam runs downwards. Contrast and brightness change only the first channel, the image. Beyond the
+    image all is 0. `strength`, 0 (no change) to 1, scales the module's limits.
     """
 
     def __init__(self, strength: float, seed: int, **kwargs: Any) -> None:

@@ -1,7 +1,5 @@
 """The image and mask files of a cohort: decoded case by case, or inspected for everything that is wrong."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,11 +12,8 @@ from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
 
-Files = Mapping[str, Callable[[], bytes]]
-"""From a file's name to a function that reads its bytes."""
-
+Files = Mapping[str, Callable[[], bytes]]  # from a file's name to a function that reads its bytes
 Decoded = TypeVar("Decoded", GrayImage, Mask)
-
 MASK_COLUMNS = ("tumor_mask_file", "other_mask_files")
 
 
@@ -34,10 +29,7 @@ class Inspection:
 def read_cases(
     cases: pd.DataFrame, raw_images: Files, raw_masks: Files
 ) -> Iterator[tuple[GrayImage, Mask | None, list[Mask]]]:
-    """Yield image, tumour mask (None without one) and other masks, case by case in the order of `cases`.
-
-    `cases` needs image_file, tumor_mask_file, other_mask_files. Raises `ImageDefect` for a file that can't be used.
-    """
+    """Yield image, tumour mask (None without one) and other masks, case by case; `ImageDefect` for a file of no use."""
     for case, masks in zip(records(cases), read_masks(cases, raw_masks), strict=True):
         yield decode_image(raw_images[case["image_file"]](), case["image_file"]), *masks
 
@@ -52,8 +44,7 @@ def read_masks(cases: pd.DataFrame, raw_masks: Files) -> Iterator[tuple[Mask | N
 def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspection:
     """Decode every file that `cases` names and report all that is wrong, in one pass.
 
-    `cases` needs case_id, image_file, tumor_mask_file, other_mask_files, classification. A lesion without a tumour mask
-    is a defect; a normal case has none.
+    A lesion without a tumour mask is a defect; a normal case has none.
     """
     sizes, defects = [], []
     digest = hashlib.sha256()
@@ -87,9 +78,8 @@ def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspectio
 
 def _read(name: str, files: Files, decode: Callable[[bytes, str], Decoded]) -> tuple[bytes, Decoded]:
     if name not in files:
-        raise ImageDefect(
-            name, "there is no such file", "put it into the cohort's folder, or correct its name in the table"
-        )
+        fix = "put it into the cohort's folder, or correct its name in the table"
+        raise ImageDefect(name, "there is no such file", fix)
     content = files[name]()
     return content, decode(content, name)
 

@@ -1,12 +1,11 @@
 """Folds of a network's training: its inner parts, its seeds and its result (no Keras import)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from lesion_fusion.cohort.folds import fold_numbers
 from lesion_fusion.cohort.study import SmallCohortError
 
 History = list[dict[str, float]]
@@ -16,17 +15,9 @@ History = list[dict[str, float]]
 class FoldResult:
     """Result of training one fold: plain arrays and numbers, to be stored as they are.
 
-    Attributes:
-        fold: number of the fold.
-        test, test_probabilities: positions (m,) of the fold's cases and float32 (m, k) for them.
-        validation, validation_probabilities: positions and float32 (v, k) of the inner validation part: for
-            calibration, threshold and fusion weights.
-        embeddings: float32 (n, d) of all cases under this fold's network.
-        history: one record per epoch, see `training.Training`.
-        best_epoch: from 1, the epoch whose weights were kept.
-        weights: what was trained: of the whole network, or kernel and bias of the head where the backbone is
-            frozen; see `networks.restore`.
-        seconds: of training and prediction.
+    Positions (m,) and probabilities float32 (m, k) are those of the fold's cases and of the inner validation part;
+    `embeddings` float32 (n, d) are of all cases. For `history` and `best_epoch` see `training.Training`. `weights` are
+    those of the whole network, or kernel and bias of the head where the backbone is frozen; see `networks.restore`.
     """
 
     fold: int
@@ -41,20 +32,10 @@ class FoldResult:
     seconds: float
 
 
-def seed_of(seed: int, *path: int) -> int:
-    """Return a seed, 0 to 2**31 - 1, for one step below `seed`."""
-    return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0] % 2**31)
-
-
 def inner_split(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (training, validation) positions: about `share` of the cases for validation, stratified, grouped.
-
-    Raises SmallCohortError where a class has one group only.
-    """
-    groups_per_class = {int(label): len(np.unique(groups[labels == label])) for label in np.unique(labels)}
-    fewest = min(groups_per_class.values())
+    """Return (training, validation) positions, stratified, grouped; SmallCohortError where a class has one group."""
+    fewest, scarce = min((len(np.unique(groups[labels == label])), int(label)) for label in np.unique(labels))
     if fewest < 2:
-        scarce = min(groups_per_class, key=groups_per_class.__getitem__)
         raise SmallCohortError(
             f"Class {scarce} has one patient in a training fold, too few to hold out a part to stop on; "
             "use fewer folds or a larger cohort, or leave the networks out."
@@ -65,10 +46,7 @@ def inner_split(labels: np.ndarray, groups: np.ndarray, share: float, seed: int)
 
 
 def held_out_folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Return int (n,), the fold that each case is held out in; stratified by label, a group in one fold.
-
-    Raises SmallCohortError where a class has fewer groups than there are folds, or there is one class.
-    """
+    """Return int (n,), each case's held-out fold, stratified, grouped; SmallCohortError for too few groups."""
     counts = [len(np.unique(groups[labels == label])) for label in np.unique(labels)]
     if len(counts) < 2 or min(counts) < folds:
         raise SmallCohortError(
@@ -76,8 +54,4 @@ def held_out_folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int
             f"the patients that are not copies of the evaluation cohort's are, by class, {', '.join(map(str, counts))}."
             " Lower `folds` of the entry under pretraining, or use a larger cohort."
         )
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    held_out = np.empty(len(labels), dtype=int)
-    for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
-        held_out[rows] = fold
-    return held_out
+    return fold_numbers(labels, groups, folds, seed)

@@ -1,7 +1,5 @@
 """Grad-CAM: which parts of an image speak for a class, according to a network."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,9 +8,7 @@ import numpy as np
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
 from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.networks import EMBEDDING, HEAD, MEMBERS, restore
-
-BATCH = 32
+from lesion_fusion.imaging.networks import BATCH, EMBEDDING, HEAD, MEMBERS, restore
 
 POOLING = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 
@@ -22,16 +18,12 @@ class GradCam:
 
     Source: Selvaraju R. R. et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization,
     ICCV 2017, doi:10.1109/ICCV.2017.74. A class's map is sum over k of a_k A_k, where A_k is the k-th feature map of
-    the last convolution and a_k the mean over its positions of the gradient of the class's score.
+    the last convolution, of h x w positions, and a_k the mean over them of the gradient of the class's score.
 
-    The gradient is known in closed form. Between A, of h x w positions, and the score lie pooling, global average
-    pooling and one dense layer of kernel W: the score is linear in the pooled features, and pooling passes each
-    gradient to positions of A without loss. So the gradients at the positions of A_k sum to W_kc, and
-    a_k = W_kc / (h w): the class activation map of Zhou et al. (CVPR 2016, doi:10.1109/CVPR.2016.319), by one forward
-    pass on any backend.
-
-    The score is the logit of the class minus the mean of all classes' logits, as a common part changes no probability
-    of a softmax. With two classes it is half the log odds, and one map is the other with its sign changed.
+    The score is linear in the pooled features, and pooling passes each gradient on without loss, so that a_k = W_kc /
+    (h w) with the head's kernel W: the class activation map of Zhou et al. (CVPR 2016, doi:10.1109/CVPR.2016.319), by
+    one forward pass on any backend. The score is the logit of the class minus the mean of all classes' logits, as a
+    common part changes no probability of a softmax. With two classes one map is the other with its sign changed.
     """
 
     def __init__(self, network: keras.Model) -> None:
@@ -42,11 +34,7 @@ class GradCam:
         self._model = keras.Model(network.input, [self._maps(features), network.output])
 
     def maps(self, images: Rows, rows: np.ndarray, batch_size: int = BATCH) -> np.ndarray:
-        """Return float32 (m, h, w, classes) of the images at `rows`, h and w those of the last feature maps.
-
-        `images`: uint8 (n, height, width, channels), 0 to 255. Values above 0 speak for the class, below against it;
-        Grad-CAM draws the positive ones.
-        """
+        """Return float32 (m, h, w, classes) of the images at `rows`; values above 0 speak for the class."""
         kernel, _ = self._network.get_layer(HEAD).get_weights()
         _, height, width, _ = self._model.outputs[0].shape
         self._maps.set_weights([_weights_of_maps(kernel, height * width)[None, None]])
@@ -54,10 +42,7 @@ class GradCam:
 
 
 def maps_out_of_fold(network: keras.Model, images: Rows, folds: Sequence[FoldResult]) -> np.ndarray:
-    """Return float32 (n, h, w, classes): each case's maps under the network of the fold in which it was tested.
-
-    `folds` are all folds of one repeat; the network keeps its own weights.
-    """
+    """Return float32 (n, h, w, classes): each case's maps under the network that tested it; all folds of one repeat."""
     kept = network.get_weights()
     grad_cam = GradCam(network)
     # One size of batch for all folds: one trace.
@@ -73,10 +58,7 @@ def maps_out_of_fold(network: keras.Model, images: Rows, folds: Sequence[FoldRes
 
 
 def feature_maps(network: keras.Model, images: Rows) -> tuple[tuple[int, int, int], Iterator[np.ndarray]]:
-    """Return (height, width, channels) of the maps that `GradCam` sums, and an iterator over them, float16 per image.
-
-    They are computed batch by batch, so that memory does not grow with the number of images.
-    """
+    """Return (height, width, channels) of the maps that `GradCam` sums, and an iterator over them, float16 an image."""
     features = last_features(network)
     model = keras.Model(network.input, [features, network.get_layer(EMBEDDING).output])
     batch_size = min(BATCH, len(images))
@@ -94,12 +76,10 @@ def feature_maps(network: keras.Model, images: Rows) -> tuple[tuple[int, int, in
 
 def maps_of_heads(maps: np.ndarray, folds: Sequence[FoldResult]) -> np.ndarray:
     """Return the result of `maps_out_of_fold` for folds that trained heads alone, from `feature_maps` (n, h, w, d)."""
-    count, height, width, _ = maps.shape
-    classes = folds[0].weights[0].shape[1]
-    found = np.empty((count, height, width, classes), dtype="float32")
+    positions = maps.shape[1] * maps.shape[2]
+    found = np.empty((*maps.shape[:3], folds[0].weights[0].shape[1]), dtype="float32")
     for result in folds:
-        kernel, _ = result.weights
-        weights = _weights_of_maps(kernel, height * width)
+        weights = _weights_of_maps(result.weights[0], positions)
         for case in result.test:
             found[case] = maps[case].astype("float32") @ weights
     return found
@@ -111,10 +91,7 @@ def _weights_of_maps(kernel: np.ndarray, positions: int) -> np.ndarray:
 
 
 def last_features(network: keras.Model) -> Any:
-    """Return the feature maps before the last pooling, the finest in which the head is linear up to pooling.
-
-    For an average of networks these are the maps of all, concatenated.
-    """
+    """Return the feature maps before the last pooling; of an average of networks the maps of all, concatenated."""
     return _before_pooling(network, network.get_layer(EMBEDDING).input)
 
 

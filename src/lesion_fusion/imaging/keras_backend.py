@@ -1,12 +1,7 @@
-"""Import Keras and its backend once, without the notes that TensorFlow's native code prints while it loads.
+"""Import Keras and its backend once, before the first `import keras`, without the notes that TensorFlow prints.
 
-Import this module before the first `import keras`. TensorFlow writes some lines past Python to the process' standard
-error before its own log level applies; they tell nothing of the run. Python's errors come through.
-
-On JAX with several devices each holds the network and takes its share of every training batch.
+On JAX each of several devices takes its share of every training batch.
 """
-
-from __future__ import annotations
 
 import math
 import os
@@ -51,12 +46,7 @@ def sharing_devices() -> int:
     return 1 if distribution is None else math.prod(distribution.device_mesh.shape)
 
 
-def _use_all_devices() -> None:
-    # Keras' other backends train on one device.
-    if keras.backend.backend() != "jax" or keras.distribution.distribution() is not None:
-        return
-    if len(keras.distribution.list_devices()) > 1:
-        keras.distribution.set_distribution(keras.distribution.DataParallel())
-
-
-_use_all_devices()
+# Keras' other backends train on one device.
+_UNSHARED = keras.backend.backend() == "jax" and keras.distribution.distribution() is None
+if _UNSHARED and len(keras.distribution.list_devices()) > 1:
+    keras.distribution.set_distribution(keras.distribution.DataParallel())

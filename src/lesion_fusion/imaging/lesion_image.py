@@ -1,7 +1,5 @@
 """The pixels of a case as models see them, made the same way for training and for serving."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,30 +12,19 @@ from PIL import Image
 from lesion_fusion.imaging.parameters import ImageInput, MaskSelection, WithoutMask
 from lesion_fusion.imaging.png import GrayImage, Mask
 
+# Shortest edge of a crop in source pixels: a mask of a single pixel still gets surroundings.
 MIN_SIDE = 16.0
-"""Shortest edge of a crop in source pixels: a mask of a single pixel still gets surroundings."""
-
 # Images reduced at a time, so that memory does not grow with their number.
 _CHUNK = 256
 
 
-def lesion_image(
-    image: GrayImage, tumor: Mask | None, others: Sequence[Mask], parameters: ImageInput
-) -> npt.NDArray[np.uint8]:
+def lesion_image(image: GrayImage, tumor: Mask | None, others: Sequence[Mask], parameters: ImageInput) -> GrayImage:
     """Return a case's input to a network, uint8 of `parameters.shape`; `ImageInput` describes the variants.
 
-    Proportions are kept, except in "masked_full". Without a mask a crop is the central square of the image, and the
-    mask channel is 0. Beyond the image all is 0, like the scanner's own border: mirrored tissue would repeat the
-    lesion.
-
-    Args:
-        image: uint8 (height, width).
-        tumor: mask of the classified lesion, bool (height, width); None for a normal case.
-        others: masks of further structures (cysts, an implant).
-        parameters: which input.
-
-    Raises:
-        ValueError: a mask of another size than its image.
+    `image` is uint8 (height, width), `tumor` the classified lesion's mask, bool (height, width) or None, `others` the
+    masks of further structures. Proportions are kept, except in "masked_full". Without a mask a crop is the central
+    square of the image, and the mask channel is 0. Beyond the image all is 0, like the scanner's own border: mirrored
+    tissue would repeat the lesion. Raises ValueError for a mask of another size than its image.
     """
     masks = _select(tumor, others, parameters.masks)
     if any(mask.shape != image.shape for mask in masks):
@@ -53,11 +40,8 @@ def lesion_image(
 
 def lesion_mask(
     shape: tuple[int, ...], tumor: Mask | None, others: Sequence[Mask], parameters: ImageInput
-) -> npt.NDArray[np.uint8]:
-    """Return where the lesion lies in `lesion_image`, uint8 (size, size), 0 to 255; all 0 for a case without a mask.
-
-    `shape`: height and width of the image.
-    """
+) -> GrayImage:
+    """Return where the lesion lies in `lesion_image`, uint8 (size, size), 0 to 255; all 0 without a mask."""
     masks, size = _select(tumor, others, parameters.masks), parameters.size
     if not masks:
         return np.zeros((size, size), dtype=np.uint8)
@@ -68,19 +52,11 @@ def lesion_mask(
 
 
 def masked_full(image: GrayImage, masks: Sequence[Mask], size: int, without_mask: WithoutMask = "black") -> GrayImage:
-    """Return the published study's input: the full image, resized to a square, black outside the merged masks.
+    """Return the published study's input, uint8 (size, size): the full image, resized, black outside the merged masks.
 
+    Proportions are lost, as in the study; masks of any size are resized by nearest neighbour before they are merged.
     Source: Aboulmira et al., "A Multimodal Approach to Breast-Lesion Classification Using Ultrasound and Patient
     Metadata", 2025.
-
-    Args:
-        image: uint8 (height, width).
-        masks: bool masks, each of any size: they are resized by nearest neighbour before they are merged.
-        size: edge of the result, pixels; proportions are lost, as in the study.
-        without_mask: see `ImageInput`.
-
-    Returns:
-        uint8 (size, size).
     """
     resized = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
     if not masks:
@@ -115,10 +91,9 @@ def square_around(mask: Mask, ratio: float) -> Square:
 
 
 def resample(image: npt.NDArray[Any], square: Square, size: int) -> npt.NDArray[Any]:
-    """Return the square resampled to (size, size); 0 beyond the image.
+    """Return the square resampled to (size, size), in its dtype, uint8 or float32; 0 beyond the image.
 
-    Bilinear when it grows, a triangle as wide as the step when it shrinks (no aliasing, no overshoot). The dtype stays:
-    uint8 or float32.
+    Bilinear when it grows, a triangle as wide as the step when it shrinks (no aliasing, no overshoot).
     """
     left, top = math.floor(square.left), math.floor(square.top)
     right, bottom = math.ceil(square.left + square.side), math.ceil(square.top + square.side)
@@ -130,8 +105,7 @@ def resample(image: npt.NDArray[Any], square: Square, size: int) -> npt.NDArray[
 def reduced_pixels(images: np.ndarray, edge: int) -> np.ndarray:
     """Return float32 (n, edge * edge * channels): each channel averaged over a grid of `edge` x `edge` equal areas.
 
-    `images` are (n, height, width, channels) and may be a memory map; values keep their range. The order is rows,
-    columns, channels. A pixel that two areas divide counts in each by its share.
+    The order is rows, columns, channels. A pixel that two areas divide counts in each by its share.
     """
     n, height, width, channels = images.shape
     down, across = _area_weights(height, edge), _area_weights(width, edge)

@@ -1,9 +1,7 @@
 """Networks from gray pixels of 0 to 255 to class probabilities, with the backbone's own preprocessing inside."""
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,27 +11,15 @@ import numpy as np
 from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.parameters import (
-    IMAGENET,
-    RANDOM,
-    SMALL_CNN,
-    WeightsUnavailableError,
-    backbone_name,
-    unavailable,
-)
+from lesion_fusion.imaging.parameters import IMAGENET, RANDOM, SMALL_CNN, backbone_name, unavailable
 
 EMBEDDING = "embedding"
-DROPOUT = "head_dropout"
 HEAD = "probabilities"
 MEMBERS = "members"
-
+# Keras' 0.99 needs hundreds of steps before the moving statistics are usable; a fold here has ten per epoch.
 BATCH_NORM_MOMENTUM = 0.9
-"""Keras' 0.99 needs hundreds of steps before the moving statistics are usable; a fold here has ten per epoch."""
-
 SMALL_CNN_WIDTHS = (16, 32, 64, 128)
-
-BATCH = 32
-"""Images per batch outside training."""
+BATCH = 32  # images per batch outside training
 
 # Networks with their embedding as a second output, so that repeated predictions are traced once. A value holds layers
 # of its key and not the key itself.
@@ -58,23 +44,13 @@ def build_network(
     backbone's layers lie in the graph itself (not nested), the pooled features are the layer `EMBEDDING`, the head is
     the layer `HEAD`. Only layers of Keras are used, so that a saved `.keras` file loads without this package.
 
-    Args:
-        backbone: a name of `keras.applications` in any case, or "small_cnn".
-        input_shape: (height, width, channels), channels 1 (gray) or 2 (gray, mask).
-        classes: number of classes.
-        weights: "imagenet"; a `.keras` file of such a network, used with its head if it has as many classes; a
-            `.weights.h5` or `.h5` file of its `backbone_of`, or of `keras.applications` without top; "random", always
-            the same; None for random ones, drawn anew.
-        dropout: share of the embedding dropped in training.
-        members: backbones side by side, one embedding of all their pooled features; a `.keras` file has its own number.
-
-    Returns:
-        A model from float or uint8 (n, height, width, channels), 0 to 255, to float32 (n, classes), rows summing to 1.
-
-    Raises:
-        ValueError: unknown backbone, wrong channels.
-        UnfitImageError: an input too small for the backbone.
-        WeightsUnavailableError: weights that cannot be reached or do not fit.
+    It maps float or uint8 (n, height, width, channels), 0 to 255, to float32 (n, classes). `backbone` is a name of
+    `keras.applications` in any case, or "small_cnn"; channels are 1 (gray) or 2 (gray, mask). `weights`: "imagenet"; a
+    `.keras` file of such a network, used with its head if it has as many classes; a `.weights.h5` or `.h5` file of its
+    `backbone_of`, or of `keras.applications` without top; "random", always the same; None for random ones, drawn anew.
+    `dropout` is the share of the embedding dropped in training. `members` are backbones side by side with one embedding
+    of all their pooled features; a `.keras` file has its own number. Raises ValueError for an unknown backbone or wrong
+    channels, UnfitImageError for an input too small, WeightsUnavailableError for weights out of reach or unfit.
     """
     name = backbone_name(backbone)
     if input_shape[2] not in (1, 2):
@@ -110,7 +86,7 @@ def head_network(features: int, classes: int, dropout: float) -> keras.Model:
 
 def head(embedding: Any, classes: int, dropout: float) -> Any:
     """Return the output of the head, dropout and a softmax layer, on a symbolic `embedding` (n, d)."""
-    dropped = keras.layers.Dropout(dropout, name=DROPOUT)(embedding)
+    dropped = keras.layers.Dropout(dropout, name="head_dropout")(embedding)
     return keras.layers.Dense(classes, activation="softmax", dtype="float32", name=HEAD)(dropped)
 
 
@@ -123,6 +99,26 @@ def restore(network: keras.Model, weights: list[np.ndarray]) -> None:
     """Set a network to the weights of a `FoldResult`: its own, or its head's where the backbone was frozen."""
     layer = network.get_layer(HEAD)
     (layer if len(weights) == len(layer.weights) else network).set_weights(weights)
+
+
+def average_of(networks: Sequence[keras.Model], backbone: str, dropout: float = 0.0) -> keras.Model:
+    """Return the network whose logits are the mean of the networks' logits; it copies their weights.
+
+    The mean of several networks depends less on their random starts, and is right more often (Lakshminarayanan B. et
+    al., Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS 2017, arXiv:1612.01474). As
+    the head is linear, it is one head over all embeddings, saved, explained, tuned and served like one network.
+    """
+    first = networks[0]
+    if len(networks) == 1:
+        return first
+    shape, classes = first.input.shape[1:], int(first.output.shape[-1])
+    average = build_network(backbone, shape, classes, dropout=dropout, members=len(networks))
+    maps = average.get_layer(MEMBERS).input
+    for own_maps, network in zip(maps, networks, strict=True):
+        keras.Model(average.input, own_maps).set_weights(backbone_of(network).get_weights())
+    kernels, biases = zip(*(network.get_layer(HEAD).get_weights() for network in networks), strict=True)
+    average.get_layer(HEAD).set_weights([np.concatenate(kernels) / len(networks), np.mean(biases, axis=0)])
+    return average
 
 
 def predict_and_embed(
@@ -139,11 +135,7 @@ def predict_and_embed(
 def input_preprocessing(
     preprocess_input: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
-    """Return (order, scale, offset) of a `preprocess_input`: it gives scale[i] * channel order[i] + offset[i].
-
-    All families of `keras.applications` preprocess like this (rescaling, standardising, RGB to BGR, nothing); measuring
-    the function itself is right for each.
-    """
+    """Return (order, scale, offset): a `preprocess_input` of Keras gives scale[i] * channel order[i] + offset[i]."""
     offset = preprocess_input(np.zeros((1, 1, 1, 3), dtype="float32"))[0, 0, 0]
     pure = 255.0 * np.eye(3, dtype="float32").reshape(3, 1, 1, 3)
     response = (preprocess_input(pure)[:, 0, 0, :] - offset) / 255.0
@@ -163,11 +155,6 @@ def _prepared(name: str, inputs: Any) -> Any:
     return keras.layers.Rescaling(list(scale), list(offset), name="preprocessing")(stacked)
 
 
-def _maps(name: str, prepared: Any, weights: str | None) -> Any:
-    """Return the feature maps of one backbone on the prepared channels."""
-    return _small_cnn(prepared) if name == SMALL_CNN else _application(name, prepared, weights)
-
-
 def _renamed(inputs: Any, prepared: Any, maps: Any, member: int) -> Any:
     """Rename the layers between the prepared channels and the maps, as names are unique in a graph; return the maps."""
     shared = {id(layer) for layer in keras.Model(inputs, prepared).layers}
@@ -185,8 +172,10 @@ def _standardised_channels(inputs: Any) -> Any:
     return keras.layers.Concatenate(name="three_channels")([gray, gray, last])
 
 
-def _application(name: str, prepared: Any, weights: str | None) -> Any:
-    """Return the feature maps of a network of `keras.applications` on its prepared channels."""
+def _maps(name: str, prepared: Any, weights: str | None) -> Any:
+    """Return the feature maps of one backbone on its prepared channels."""
+    if name == SMALL_CNN:
+        return _small_cnn(prepared)
     build, shape = getattr(keras.applications, name), tuple(prepared.shape[1:])
     try:
         model = build(include_top=False, weights=weights, input_tensor=prepared, input_shape=shape)
@@ -218,9 +207,8 @@ def _source(weights: str, name: str) -> keras.Model | Path:
     """Return the network in a `.keras` file, or the path of a file of weights alone."""
     path = Path(weights)
     if not path.is_file():
-        raise unavailable(
-            f"{name} has no ImageNet weights" if weights == IMAGENET else f"The weights {weights!r} are no file"
-        )
+        no_file = f"The weights {weights!r} are no file"
+        raise unavailable(f"{name} has no ImageNet weights" if weights == IMAGENET else no_file)
     if path.suffix != ".keras":
         return path
     try:
@@ -243,5 +231,5 @@ def _take_over(backbone: keras.Model, source: keras.Model | Path, weights: str, 
         raise _misfit(weights, name, error) from error
 
 
-def _misfit(weights: str, name: str, error: Exception) -> WeightsUnavailableError:
+def _misfit(weights: str, name: str, error: Exception) -> UserError:
     return unavailable(f"The weights in {weights} do not fit {name} ({error})")

@@ -1,18 +1,17 @@
 """A network's predictions and embeddings out of fold: every case by a network that has not seen its patient."""
 
-from __future__ import annotations
-
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.imaging.batches import Rows
-from lesion_fusion.imaging.folds import FoldResult, History, inner_split, seed_of
+from lesion_fusion.imaging.folds import FoldResult, History, inner_split
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.networks import build_network, restore
+from lesion_fusion.imaging.networks import average_of, build_network, restore
 from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.regimes import OnFeatures, OnImages, Regime, make_regime
 from lesion_fusion.imaging.training import Task
@@ -22,13 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """All folds of one repeat.
-
-    Attributes:
-        folds: in increasing order.
-        network: trained on all cases for the median of the folds' best epochs, where asked for.
-        network_history: its per-epoch record, without validation.
-    """
+    """All folds of one repeat; `network`, where asked for, is trained on all cases for the median best epoch."""
 
     folds: tuple[FoldResult, ...]
     network: keras.Model | None
@@ -44,6 +37,14 @@ class OutOfFold:
     def embeddings(self) -> np.ndarray:
         """float32 (folds, n, d): of all cases under each fold's network."""
         return np.stack([result.embeddings for result in self.folds])
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The average of the members, and each member's fold: the cases it did not see, and its record per epoch."""
+
+    network: keras.Model
+    members: tuple[FoldResult, ...]
 
 
 def train_out_of_fold(
@@ -65,34 +66,32 @@ def train_out_of_fold(
     A part of each training fold, stratified and grouped by patient, is held out to stop on; nothing sees the evaluated
     fold before its prediction. A fold depends on its own data and on the seed only, not on the folds before it.
 
-    Args:
-        images: uint8 (n, height, width, channels), 0 to 255, read a batch at a time; may be a memory map.
-        labels, groups, folds: (n,): the class, 0 to classes - 1, the patient, and the fold that tests the case.
-        classes, parameters: number of classes; network and training.
-        seed: of initial weights, inner split, order, augmentation and dropout.
-        refit: train a last network on all cases, for serving.
-        completed, on_fold: results of an interrupted run, by fold, not trained again; called with each new result.
-        build: makes the network that every fold starts from, trained end to end except for layers that are held;
-            without it, the one that the parameters name, in their regime.
-        features: regime frozen: float32 (n, d) from `regimes.features_of`, if they are computed already.
-
-    Raises:
-        ValueError: arrays of different length, a patient in two folds.
-        SmallCohortError, WeightsUnavailableError, TrainingDivergedError: see `inner_split`, `build_network`, `Trainer`.
+    `images` are uint8 (n, height, width, channels), 0 to 255, read a batch at a time. `labels`, `groups`, `folds` (n,)
+    are the class, 0 to classes - 1, the patient, and the fold that tests the case. `refit` trains a last network on all
+    cases. `completed` are the results of an interrupted run, by fold, not trained again; `on_fold` is called with each
+    new one. `build` makes the network that every fold starts from, trained end to end except for layers that are held;
+    without it, it is the one that the parameters name, in their regime. `features`, float32 (n, d) from
+    `regimes.features_of`, spare the regime frozen their computation. Raises ValueError for arrays of different length
+    or a patient in two folds; for the rest see `inner_split`, `build_network`, `Trainer`.
     """
     _check(images, labels, groups, folds)
     numbers = [int(fold) for fold in np.unique(folds)]
     results = {fold: result for fold, result in (completed or {}).items() if fold in numbers}
     network = initial_network(images, classes, parameters, seed, build) if features is None else None
     # Seeded again, so that a head starts alike whether its features are computed here or were before.
-    keras.utils.set_random_seed(seed_of(seed))
+    keras.utils.set_random_seed(derived_seed(seed))
     regime: Regime
     if features is not None:
         regime = OnFeatures(features, classes, parameters)
     else:
         regime = (make_regime if build is None else OnImages)(network, images, parameters)
     waiting = [fold for fold in numbers if fold not in results]
-    for fold, task in _tasks(waiting, labels, groups, folds, parameters, seed, refit):
+    for done, fold in enumerate(waiting, start=1):
+        fold_seed, others = derived_seed(seed, fold), np.flatnonzero(folds != fold)
+        training, validation = inner_split(labels[others], groups[others], parameters.validation_share, fold_seed)
+        name = f"{parameters.backbone}, {parameters.optimizer}, fold {numbers.index(fold) + 1} of {len(numbers)}"
+        epochs_after = (len(waiting) - done + refit) * parameters.epochs
+        task = Task(name, others[training], others[validation], fold_seed, epochs_after=epochs_after)
         results[fold] = train_and_predict(regime, labels, fold, np.flatnonzero(folds == fold), task)
         if on_fold is not None:
             on_fold(results[fold])
@@ -101,11 +100,48 @@ def train_out_of_fold(
         return OutOfFold(ordered, None, [])
     epochs = round(float(np.median([result.best_epoch for result in ordered])))
     name = f"{parameters.backbone}, {parameters.optimizer}, all cases"
-    task = Task(name, np.arange(len(labels)), None, seed_of(seed, len(numbers)), epochs)
+    task = Task(name, np.arange(len(labels)), None, derived_seed(seed, len(numbers)), epochs)
     trained = regime.train(labels, task)
     network = network or initial_network(images, classes, parameters, seed, build)
     restore(network, trained.weights)
     return OutOfFold(ordered, network, trained.history)
+
+
+def pretrain(
+    images: Rows,
+    labels: np.ndarray,
+    held_out: np.ndarray,
+    classes: int,
+    parameters: NetworkParameters,
+    members: int,
+    seed: int,
+    completed: Mapping[int, FoldResult] | None = None,
+    on_member: Callable[[FoldResult], None] | None = None,
+) -> Pretrained:
+    """Train `members` networks to their last epoch, member i without fold i, which only records metrics; average them.
+
+    `held_out` int (n,) is the fold of each case, -1 for a case that may not be used at all; `members` are at most as
+    many as folds. No epoch is chosen, so `patience` has no effect. Each member draws its own start from `seed`. The
+    other arguments and the errors are as in `train_out_of_fold`.
+    """
+    to_the_end = parameters.model_copy(update={"keep": "last", "patience": None})
+    results, networks = dict(completed or {}), []
+    for fold in range(members):
+        member_seed = derived_seed(seed, fold)
+        network = initial_network(images, classes, to_the_end, member_seed)
+        if fold not in results:
+            name = f"{parameters.backbone}, {parameters.optimizer}, pretraining, member {fold + 1} of {members}"
+            epochs_after = parameters.epochs * sum(later not in results for later in range(fold + 1, members))
+            training = np.flatnonzero((held_out >= 0) & (held_out != fold))
+            unseen = np.flatnonzero(held_out == fold)
+            task = Task(name, training, unseen, member_seed, epochs_after=epochs_after)
+            results[fold] = train_and_predict(make_regime(network, images, to_the_end), labels, fold, unseen, task)
+            if on_member is not None:
+                on_member(results[fold])
+        restore(network, results[fold].weights)
+        networks.append(network)
+    ordered = tuple(results[fold] for fold in range(members))
+    return Pretrained(average_of(networks, parameters.backbone, parameters.dropout), ordered)
 
 
 def train_and_predict(regime: Regime, labels: np.ndarray, fold: int, test: np.ndarray, task: Task) -> FoldResult:
@@ -114,7 +150,9 @@ def train_and_predict(regime: Regime, labels: np.ndarray, fold: int, test: np.nd
     trained = regime.train(labels, task)
     embeddings, probabilities = regime.predict()
     validation = task.validation if task.validation is not None else test[:0]
-    result = FoldResult(
+    seconds = time.perf_counter() - began
+    logger.info("%s: best epoch %d, %.0f s", task.name, trained.best_epoch, seconds)
+    return FoldResult(
         fold=fold,
         test=test,
         test_probabilities=probabilities[test],
@@ -124,51 +162,25 @@ def train_and_predict(regime: Regime, labels: np.ndarray, fold: int, test: np.nd
         history=trained.history,
         best_epoch=trained.best_epoch,
         weights=trained.weights,
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
     )
-    logger.info("%s: best epoch %d, %.0f s", task.name, result.best_epoch, result.seconds)
-    return result
 
 
 def initial_network(
-    images: Rows,
-    classes: int,
-    parameters: NetworkParameters,
-    seed: int,
-    build: Callable[[], keras.Model] | None = None,
+    images: Rows, classes: int, parameters: NetworkParameters, seed: int, build: Callable[[], keras.Model] | None = None
 ) -> keras.Model:
     """Return the network that trainings start from: the one of `build`, or of the parameters, in their precision."""
-    keras.utils.set_random_seed(seed_of(seed))
+    keras.utils.set_random_seed(derived_seed(seed))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if parameters.mixed_precision else "float32")
     try:
         if build is not None:
             return build()
         height, width, channels = images.shape[1:]
-        return build_network(
-            parameters.backbone, (height, width, channels), classes, parameters.weights, parameters.dropout
-        )
+        shape = (height, width, channels)
+        return build_network(parameters.backbone, shape, classes, parameters.weights, parameters.dropout)
     finally:
         keras.config.set_dtype_policy(policy)
-
-
-def _tasks(
-    waiting: list[int],
-    labels: np.ndarray,
-    groups: np.ndarray,
-    folds: np.ndarray,
-    parameters: NetworkParameters,
-    seed: int,
-    refit: bool,
-) -> Iterator[tuple[int, Task]]:
-    """Yield each waiting fold with its training: its inner parts and what is still to come after it."""
-    numbers = np.unique(folds).tolist()
-    for done, fold in enumerate(waiting, start=1):
-        fold_seed, others = seed_of(seed, fold), np.flatnonzero(folds != fold)
-        training, validation = inner_split(labels[others], groups[others], parameters.validation_share, fold_seed)
-        name = f"{parameters.backbone}, {parameters.optimizer}, fold {numbers.index(fold) + 1} of {len(numbers)}"
-        epochs_after = (len(waiting) - done + refit) * parameters.epochs
-        yield fold, Task(name, others[training], others[validation], fold_seed, epochs_after=epochs_after)
 
 
 def _check(images: Rows, labels: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> None:

@@ -1,7 +1,5 @@
 """Parameters of image inputs and networks, checked before anything runs (no Keras import)."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from typing import Literal, Self
@@ -17,7 +15,7 @@ ImageVariant = Literal["masked_full", "crop", "crop_with_mask", "whole"]
 Optimizer = Literal["adam", "sgd", "rmsprop"]
 
 SMALL_CNN = "small_cnn"
-
+# The networks of `keras.applications`.
 BACKBONES: tuple[str, ...] = (
     *("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge"),
     *("DenseNet121", "DenseNet169", "DenseNet201"),
@@ -27,16 +25,13 @@ BACKBONES: tuple[str, ...] = (
     *("NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2"),
     *("VGG16", "VGG19", "Xception"),
 )
-"""The networks of `keras.applications`."""
-
+# Default learning rate of each optimizer, as in the published study.
 LEARNING_RATES = {"adam": 1e-4, "sgd": 1e-2, "rmsprop": 1e-3}
-"""Default learning rate of each optimizer, as in the published study."""
-
 IMAGENET = "imagenet"
 RANDOM = "random"
+# `registered:small_cnn` is the latest version of `lesion-backbone-small_cnn` in MLflow's registry.
 REGISTERED = "registered:"
 REGISTERED_PREFIX = "lesion-backbone-"
-"""Of names in MLflow's registry: `registered:small_cnn` is the latest version of `lesion-backbone-small_cnn`."""
 
 
 class ImageInput(Parameters):
@@ -120,9 +115,8 @@ class NetworkParameters(Parameters):
         if self.weights == REGISTERED:
             raise ValueError('weights "registered:" lacks the name: that of an entry under pretraining.')
         if self.regime != "scratch" and self.weights is None:
-            raise ValueError(
-                f'regime {self.regime} needs weights: "imagenet", "registered:<name>" or a file; or take scratch.'
-            )
+            choice = '"imagenet", "registered:<name>" or a file; or take scratch'
+            raise ValueError(f"regime {self.regime} needs weights: {choice}.")
         return self
 
     @property

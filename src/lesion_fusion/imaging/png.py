@@ -1,10 +1,9 @@
 """Decoding of PNG bytes to a grayscale image or a binary mask; errors name the file, the defect and how to fix it."""
 
-from __future__ import annotations
-
 import io
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +12,7 @@ from PIL import Image
 GrayImage = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
-MAX_PIXELS = 25_000_000
-"""Larger than any ultrasound frame, small enough to decode in a request."""
-
+MAX_PIXELS = 25_000_000  # larger than any ultrasound frame, small enough to decode in a request
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _EXPORT_AGAIN = "export it again from its source"
 
@@ -25,25 +22,18 @@ class ImageDefect(ValueError):  # noqa: N818 - it names what is wrong with a fil
 
     def __init__(self, name: str, problem: str, mend: str) -> None:
         super().__init__(f"{name}: {problem}; {mend}")
-        self.name = name
-        self.problem = problem
-        self.mend = mend
+        self.name, self.problem, self.mend = name, problem, mend
 
-    def __reduce__(self) -> tuple[type[ImageDefect], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.name, self.problem, self.mend)
 
 
 def decode_image(data: bytes, name: str) -> GrayImage:
-    """Decode a PNG of any colour type to grayscale.
+    """Decode a PNG of any colour type to grayscale, uint8 (height, width).
 
-    Colour becomes luma (ITU-R BT.601), 16 bits become their upper 8. Pixels that are not wholly opaque become 0:
-    some scanners leave colour hidden under a transparent border.
-
-    Returns:
-        uint8 (height, width), 0 to 255.
-
-    Raises:
-        ImageDefect: empty, not a PNG, truncated or corrupt, more than `MAX_PIXELS`, several frames, nothing opaque.
+    Colour becomes luma (ITU-R BT.601), 16 bits become their upper 8. Pixels that are not wholly opaque become 0: some
+    scanners leave colour hidden under a transparent border. Raises `ImageDefect` where the data are empty, not a PNG,
+    truncated or corrupt, or hold more than `MAX_PIXELS`, several frames or nothing opaque.
     """
     picture = _open(data, name)
     if picture.mode.startswith("I"):
@@ -63,25 +53,18 @@ def decode_image(data: bytes, name: str) -> GrayImage:
 
 
 def decode_mask(data: bytes, name: str) -> Mask:
-    """Decode a PNG mask: True where its red (or gray) channel exceeds 127, whatever its alpha.
+    """Decode a PNG mask to bool (height, width): True where its red (or gray) channel exceeds 127.
 
-    Alpha is ignored because masks are published with transparent black pixels.
-
-    Returns:
-        bool (height, width), with at least one True.
-
-    Raises:
-        ImageDefect: as for `decode_image`; or values other than 0 and 255; or nothing marked.
+    Alpha is ignored because masks are published with transparent black pixels. Raises `ImageDefect` as `decode_image`,
+    and for values other than 0 and 255 or where nothing is marked.
     """
     picture = _open(data, name)
     if picture.mode.startswith("I"):
         red = (np.asarray(picture) >> 8).astype(np.uint8)
     elif picture.mode == "L":
         red = np.asarray(picture)
-    elif picture.mode in ("RGB", "RGBA"):
-        red = np.asarray(picture.getchannel("R"))
     else:
-        red = np.asarray(picture.convert("RGBA").getchannel("R"))
+        red = np.asarray((picture if picture.mode == "RGB" else picture.convert("RGBA")).getchannel("R"))
     between = np.count_nonzero((red != 0) & (red != 255)) / red.size
     if between > 0:
         raise ImageDefect(
@@ -98,19 +81,12 @@ def decode_mask(data: bytes, name: str) -> Mask:
 def check_same_size(image: GrayImage, mask: Mask, name: str) -> None:
     """Raise `ImageDefect` for the mask called `name` if its size is not that of its image."""
     if image.shape != mask.shape:
-        raise ImageDefect(
-            name,
-            f"the mask is {mask.shape[1]} x {mask.shape[0]} pixels, its image {image.shape[1]} x {image.shape[0]}",
-            "draw the mask on this very image",
-        )
+        sizes = f"{mask.shape[1]} x {mask.shape[0]} pixels, its image {image.shape[1]} x {image.shape[0]}"
+        raise ImageDefect(name, f"the mask is {sizes}", "draw the mask on this very image")
 
 
 def _open(data: bytes, name: str) -> Image.Image:
-    """Return the decoded picture; any broken file raises `ImageDefect`.
-
-    Size, completeness and number of frames are checked before Pillow decodes the data: it never meets a decompression
-    bomb and prints no warning.
-    """
+    """Return the decoded picture; the checks before Pillow decodes it keep out decompression bombs and warnings."""
     if not data:
         raise ImageDefect(name, "the file is empty", _EXPORT_AGAIN)
     if not data.startswith(_SIGNATURE):
@@ -120,11 +96,8 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise ImageDefect(name, "the PNG file is truncated or corrupt", _EXPORT_AGAIN)
     width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
     if width == 0 or height == 0 or width * height > MAX_PIXELS:
-        raise ImageDefect(
-            name,
-            f"its size, {width} x {height} pixels, is not between 1 and {MAX_PIXELS:,} pixels",
-            "check that it is an ultrasound frame and scale it down",
-        )
+        problem = f"its size, {width} x {height} pixels, is not between 1 and {MAX_PIXELS:,} pixels"
+        raise ImageDefect(name, problem, "check that it is an ultrasound frame and scale it down")
     if chunks.get(b"acTL", b"\0\0\0\1")[:4] != b"\0\0\0\1":
         raise ImageDefect(name, "it holds several frames", "save the one frame that shows the lesion")
     try:

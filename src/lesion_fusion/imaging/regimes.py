@@ -1,7 +1,5 @@
 """Three ways to train a network on a fold: from scratch, the head on frozen features, then the upper blocks too."""
 
-from __future__ import annotations
-
 import logging
 from typing import Protocol
 
@@ -46,10 +44,7 @@ def backbone_features(network: keras.Model, images: Rows, batch_size: int) -> np
 
 
 def features_of(backbone: str, weights: str, images: Rows) -> np.ndarray:
-    """Return float32 (n, d): the features of all images under a backbone that no training changes.
-
-    Arguments as `networks.build_network`. The features depend on no seed.
-    """
+    """Return float32 (n, d): the features of all images under a backbone that no training changes, nor any seed."""
     height, width, channels = images.shape[1:]
     return backbone_features(build_network(backbone, (height, width, channels), 2, weights), images, BATCH)
 
@@ -84,10 +79,7 @@ class OnFeatures:
 
 
 class OnImages:
-    """The network learns on images: every layer that is not held, from its present weights.
-
-    With a `head`, a new head learns on frozen features before each training, which starts from it.
-    """
+    """Trains the layers not held on images; with a `head`, each training starts from a new one on frozen features."""
 
     def __init__(
         self, network: keras.Model, images: Rows, parameters: NetworkParameters, head: OnFeatures | None = None
@@ -107,10 +99,7 @@ class OnImages:
 
 
 def freeze_lower_blocks(network: keras.Model, unfrozen_share: float) -> None:
-    """Leave the top share of the backbone's layers with weights, and the head, trainable.
-
-    Batch normalisation keeps its statistics and weights throughout: batches of a small cohort would spoil them.
-    """
+    """Leave the backbone's top share of layers trainable, but no batch normalisation: small cohorts would spoil it."""
     layers = [layer for layer in backbone_of(network).layers if layer.weights]
     frozen = round((1 - unfrozen_share) * len(layers))
     for position, layer in enumerate(layers):

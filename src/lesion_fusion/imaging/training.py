@@ -1,7 +1,5 @@
 """Repeated training of one network: built and traced once, every training from the same start."""
 
-from __future__ import annotations
-
 import logging
 import math
 import time
@@ -20,11 +18,9 @@ from lesion_fusion.imaging.parameters import NetworkParameters
 
 logger = logging.getLogger(__name__)
 
-STATISTICS_IMAGES = 64
-"""Enough for the mean and variance of a channel in batch normalisation."""
-
+STATISTICS_IMAGES = 64  # enough for the mean and variance of a channel in batch normalisation
+# In one forward pass, or a training batch where that is more: the pass keeps every layer's output until its end.
 STATISTICS_PIXELS = 2**18
-"""In one forward pass, or a training batch where that is more: the pass keeps every layer's output until its end."""
 
 
 class TrainingDivergedError(UserError, RuntimeError):
@@ -33,13 +29,10 @@ class TrainingDivergedError(UserError, RuntimeError):
 
 @dataclass(frozen=True)
 class Training:
-    """Result of one training run.
+    """Result of one training run: `weights` at `best_epoch`, from 1, that of the lowest validation loss or the last.
 
-    Attributes:
-        weights: of the network, at the best epoch (the last one where nothing was held out, or where it is kept).
-        history: per epoch: epoch (from 1), learning_rate, loss, accuracy, auroc of the training part and, where
-            there is a validation part, val_loss, val_accuracy, val_auroc.
-        best_epoch: from 1; the one with the lowest validation loss, or the last.
+    `history` has per epoch: epoch, learning_rate, loss, accuracy, auroc of the training part and, where there is a
+    validation part, val_loss, val_accuracy, val_auroc.
     """
 
     weights: list[np.ndarray]
@@ -49,15 +42,11 @@ class Training:
 
 @dataclass(frozen=True)
 class Task:
-    """One training run.
+    """One training run, `name` for the log and for errors, e.g. "DenseNet121, sgd, fold 2 of 5".
 
-    Attributes:
-        name: for the log and for errors, e.g. "DenseNet121, sgd, fold 2 of 5".
-        training: positions of the rows to learn from.
-        validation: positions of the rows to stop on, none of them in `training`; None trains to the end.
-        seed: of order, augmentation and dropout.
-        epochs: number of epochs, along the schedule of the parameters' epochs; None: the parameters'.
-        epochs_after: epochs still to come at most when this run is over, for the log.
+    `training` and `validation` are positions of the rows to learn from and to stop on; None trains to the end. `epochs`
+    run along the schedule of the parameters' epochs; None: the parameters'. `epochs_after` are the epochs still to come
+    at most when this run is over, for the log.
     """
 
     name: str
@@ -69,14 +58,10 @@ class Task:
 
 
 class Trainer:
-    """A compiled network that every training starts from the same initial weights.
+    """A compiled network, its layers named as in `networks`, that every training starts from the same initial weights.
 
     Tracing a large network costs as much as several epochs; here it happens once. Each training restores the initial
     weights, a fresh optimizer and the random state of its own seed: it does not depend on those before it.
-
-    Args:
-        network: from inputs to class probabilities, with layers named `networks.EMBEDDING` and `networks.HEAD`.
-        parameters: optimizer, schedule, batch size and so on.
     """
 
     def __init__(self, network: keras.Model, parameters: NetworkParameters) -> None:
@@ -86,13 +71,11 @@ class Trainer:
         self.classes = int(network.output.shape[-1])
         inputs = keras.tree.map_structure(lambda part: keras.Input(part.shape[1:]), network.input)
         self._model = keras.Model(inputs, network(keras.tree.map_structure(self._augmented, inputs)))
+        auroc = keras.metrics.AUC(multi_label=True, num_labels=self.classes, name="auroc")
         self._model.compile(
             optimizer=_optimizer(parameters),
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=parameters.label_smoothing),
-            metrics=[
-                keras.metrics.CategoricalAccuracy(name="accuracy"),
-                keras.metrics.AUC(multi_label=True, num_labels=self.classes, name="auroc"),
-            ],
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy"), auroc],
             jit_compile=keras.backend.backend() == "jax",
         )
         self._model.optimizer.build(self._model.trainable_variables)
@@ -100,16 +83,7 @@ class Trainer:
         self._initial_optimizer = [keras.ops.convert_to_numpy(variable) for variable in self._model.optimizer.variables]
 
     def train(self, inputs: Rows, labels: np.ndarray, task: Task) -> Training:
-        """Train the network from its start; leave it with the weights that are returned.
-
-        Args:
-            inputs: row i = case i; images of 0 to 255 or features.
-            labels: int (n,), 0 to classes - 1.
-            task: rows, seed and epochs.
-
-        Raises:
-            TrainingDivergedError: the loss is not a number.
-        """
+        """Train the network from its start, on images or features; leave it with the weights that are returned."""
         self._restart(task.seed)
         targets = np.eye(self.classes, dtype="float32")[labels]
         weights = case_weights(labels, task.training, self.parameters.class_weights)
@@ -131,7 +105,6 @@ class Trainer:
         self._initial_weights = self.network.get_weights()
 
     def _augmented(self, inputs: Any) -> Any:
-        """Return random views of images; features pass unchanged."""
         if inputs.ndim != 4 or self.parameters.augmentation == 0:
             return inputs
         return Augmentation(self.parameters.augmentation, seed=0)(inputs)
@@ -140,11 +113,8 @@ class Trainer:
         self.network.set_weights(self._initial_weights)
         for variable, value in zip(self._model.optimizer.variables, self._initial_optimizer, strict=True):
             variable.assign(value)
-        generators = [
-            layer.seed_generator
-            for layer in [*self._model.layers, *self.network.layers]
-            if getattr(layer, "seed_generator", None) is not None
-        ]
+        found = [getattr(layer, "seed_generator", None) for layer in [*self._model.layers, *self.network.layers]]
+        generators = [generator for generator in found if generator is not None]
         states = np.random.SeedSequence(seed).generate_state(2 * len(generators)).reshape(-1, 2)
         for generator, state in zip(generators, states, strict=True):
             generator.state.assign(state)
@@ -164,8 +134,7 @@ class _Monitor(keras.callbacks.Callback):
         self._began = time.perf_counter()
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        # On PyTorch a dropout layer without a seed draws from the process' generator, as does the earlier pass that
-        # infers shapes.
+        # On PyTorch a dropout layer without a seed draws from the process' generator.
         keras.utils.set_random_seed(self._task.seed)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
@@ -212,9 +181,8 @@ class _Monitor(keras.callbacks.Callback):
     def _log(self, record: dict[str, float]) -> None:
         done, name = len(self.history), self._task.name
         left = (time.perf_counter() - self._began) / done * (self.epochs - done + self._task.epochs_after)
-        shown = ", ".join(
-            f"{key} {value:.3f}" for key, value in record.items() if key not in ("epoch", "learning_rate")
-        )
+        measured = {key: value for key, value in record.items() if key not in ("epoch", "learning_rate")}
+        shown = ", ".join(f"{key} {value:.3f}" for key, value in measured.items())
         message = "%s, epoch %d of %d: %s; at most %.0f s left"
         logger.info(message, name, done, self.epochs, shown, left, extra={"task": name, "figures": record})
 
@@ -222,9 +190,8 @@ class _Monitor(keras.callbacks.Callback):
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Return loss (log loss), accuracy and auroc (one class against the rest, mean over the classes present)."""
     own = probabilities[np.arange(len(labels)), labels].astype("float64")
-    present = [k for k in range(probabilities.shape[1]) if 0 < np.sum(labels == k) < len(labels)]
-    if not np.isfinite(probabilities).all():
-        present = []
+    classes = range(probabilities.shape[1]) if np.isfinite(probabilities).all() else ()
+    present = [k for k in classes if 0 < np.sum(labels == k) < len(labels)]
     return {
         "loss": float(-np.mean(np.log(np.clip(own, 1e-7, 1.0)))),
         "accuracy": float(np.mean(probabilities.argmax(axis=1) == labels)),
@@ -244,14 +211,12 @@ def case_weights(labels: np.ndarray, training: np.ndarray, balanced: bool) -> np
 def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, batch_size: int, seed: int) -> None:
     """Set the moving statistics of every trainable batch normalisation to those of up to `STATISTICS_IMAGES` rows.
 
-    The moving averages of training mix statistics of earlier weights. In a network of a hundred such layers, a few
-    dozen steps after a random start, they are so far off that a trained network predicts one class for all images. One
-    pass over training images under the present weights corrects this ("precise" batch normalisation; Wu and Johnson,
-    Rethinking "Batch" in BatchNorm, 2021, arXiv:2105.07576, section 3). `inputs` are not augmented; passes of equal
-    size are averaged.
+    The moving averages mix statistics of earlier weights: a few dozen steps after a random start, a network of a
+    hundred such layers predicts one class for all images. One pass over training images under the present weights
+    corrects this ("precise" batch normalisation; Wu and Johnson, Rethinking "Batch" in BatchNorm, 2021,
+    arXiv:2105.07576, section 3). `inputs` are not augmented; passes of equal size are averaged.
     """
-    normalisations = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    layers = [layer for layer in normalisations if layer.trainable]
+    layers = [one for one in network.layers if isinstance(one, keras.layers.BatchNormalization) and one.trainable]
     if not layers:
         return
     chosen = np.random.default_rng(seed).permutation(rows)[:STATISTICS_IMAGES]
@@ -267,11 +232,7 @@ def recompute_statistics(network: keras.Model, inputs: Rows, rows: np.ndarray, b
 
 
 def make_deterministic() -> None:
-    """Switch the backend to deterministic operations; Keras itself has no such switch.
-
-    TensorFlow and PyTorch have one for the process; PyTorch warns where an operation has no such form. JAX is
-    deterministic on a processor and takes XLA_FLAGS on a GPU.
-    """
+    """Switch TensorFlow or PyTorch to deterministic operations; JAX takes XLA_FLAGS for that, on a GPU."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -284,8 +245,7 @@ def make_deterministic() -> None:
 
 
 def _optimizer(parameters: NetworkParameters) -> keras.optimizers.Optimizer:
-    rate, decay = parameters.initial_learning_rate, parameters.weight_decay or None
-    if parameters.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9, weight_decay=decay)
-    kind = keras.optimizers.Adam if parameters.optimizer == "adam" else keras.optimizers.RMSprop
-    return kind(rate, weight_decay=decay)
+    kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
+    momentum = {"momentum": 0.9} if parameters.optimizer == "sgd" else {}
+    decay = parameters.weight_decay or None
+    return kinds[parameters.optimizer](parameters.initial_learning_rate, weight_decay=decay, **momentum)

@@ -1,9 +1,9 @@
-"""The kinds of model: one file each, and here one line each."""
+"""The kinds of model: one file each, and here one name each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from lesion_fusion.models.base import ModelParameters
 from lesion_fusion.models.classifier import Classifier
@@ -13,14 +13,10 @@ from lesion_fusion.models.network import Network
 from lesion_fusion.models.pretraining import Pretraining
 from lesion_fusion.models.transferred import Transferred
 
-# By what an entry in `conf/` says under `kind`.
-KINDS: dict[str, type[ModelParameters]] = {
-    "classifier": Classifier,
-    "network": Network,
-    "joint": Joint,
-    "late": Late,
-    "transferred": Transferred,
-}
+Entry = Classifier | Network | Joint | Late | Transferred
+"""Parameters of one model; an entry in `conf/` says under `kind` which of these it is."""
+
+KINDS: dict[str, type[ModelParameters]] = {entry.model_fields["kind"].default: entry for entry in get_args(Entry)}
 
 
 def stored_parameters(values: Mapping[str, Any]) -> ModelParameters:

@@ -1,19 +1,19 @@
-"""What all kinds of model share: their parameters, what training hands on, the fitted form and how it is stored.
+"""Common ground of all kinds of model: parameters, results of training, the fitted form and how it is stored.
 
 A kind of model is one file beside this one. It holds the kind's parameters (a `ModelParameters`), its `train` function,
-its fitted form (a `FittedBase`) and how that is stored, loaded and described. `models/__init__.py` lists the kinds.
+its fitted form (a `FittedModel`) and how that is stored, loaded and described. `models/__init__.py` lists the kinds.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.calibration import Calibration, log_odds
-from lesion_fusion.tabular.estimator_files import UntrustedModelError
+from lesion_fusion.tabular.classifiers import UntrustedModelError
 
 DESCRIPTION = "model.json"
 
@@ -48,12 +48,27 @@ class ModelName:
         """`<family>.<model>`."""
         return f"{self.family}.{self.name}"
 
+    def identify(self, table: pd.DataFrame, protocol: str) -> pd.DataFrame:
+        """Return a table of predictions with protocol, family and model as its first columns."""
+        named = pd.DataFrame({"protocol": protocol, "family": self.family, "model": self.name}, index=table.index)
+        return pd.concat([named, table], axis=1)
+
+    def source(self, other: str) -> str:
+        """Return the dataset by which this model reads the model called `other`: alone, or with its family."""
+        family = ModelName.parse(other).family
+        return f"{other}.trained" if family == self.family else f"{family}_models"
+
+    def find_source(self, other: str, sources: Mapping[str, Any]) -> Trained:
+        """Return the model called `other` from the datasets that this model's training was given."""
+        found = sources[self.source(other)]
+        return found if ModelName.parse(other).family == self.family else found.models[other]
+
 
 @dataclass(frozen=True)
 class Description:
     """A model in words: what it is, what it sees, what was tuned, and how many configurations each training tried.
 
-    `settled` says what the numbers of a fold mean where their names do not.
+    `settled` explains the numbers of a fold where their names do not.
     """
 
     what: str
@@ -75,7 +90,7 @@ class ModelParameters(Parameters):
     enabled: bool = True
     must_beat: str | None = None
 
-    # The kind's training, a function of `inputs` and of what `reads` names.
+    # The kind's training, a function of its parameters, the study, `inputs` and the name of the model.
     train: ClassVar[Callable[..., Trained]]
     # Whether training keeps the feature table that SHAP values are computed from.
     explainable: ClassVar[bool] = False
@@ -94,7 +109,7 @@ class ModelParameters(Parameters):
 
     @property
     def sees_image(self) -> bool:
-        """Whether it reads an image, or what was measured in one, itself."""
+        """Whether it reads an image, or measurements of one, itself."""
         return False
 
     @property
@@ -103,18 +118,15 @@ class ModelParameters(Parameters):
         return None
 
     def inputs(self, model: ModelName) -> dict[str, str]:
-        """Return the datasets that `train` reads, by the name of its argument and in the order of its signature.
-
-        Beside them it reads its own parameters and the study's, as its first two arguments.
-        """
+        """Return the datasets that `train` reads after the first two, by argument and in the order of its signature."""
         raise NotImplementedError
 
     def preparations(self) -> dict[str, tuple[Callable[..., Any], list[str]]]:
-        """Return what must be computed once before training: {dataset: (function, its inputs)}."""
+        """Return steps to run once before training: {dataset: (function, its inputs)}."""
         return {}
 
     def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:  # noqa: ARG002
-        """Yield what is wrong with this entry beside the others, `entries` by `<family>.<model>`: field and message."""
+        """Yield faults of this entry beside the others, `entries` by `<family>.<model>`: field and message."""
         yield from ()
 
     def describe(self) -> Description:
@@ -127,8 +139,8 @@ class Trained(Protocol):
 
     `predictions`, `inner_predictions`, `training_log`: see `tabular.out_of_fold`. Parts that a kind does not have are
     None: `importance` (repeat, fold, column, drop), `features` (feature table of the model refitted on all cases),
-    `reduced_predictions` (with a column `without`: predictions of what is left of a late fusion without a part of the
-    case), `embeddings` float32 (trainings, n, d), `class_maps` (n, h, w, k) and `attention` of the last repeat.
+    `reduced_predictions` (of the members of a late fusion that answer without a part of the case, named in `without`),
+    `embeddings` float32 (trainings, n, d), `class_maps` (n, h, w, k) and `attention` of the last repeat.
     """
 
     @property
@@ -174,7 +186,7 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class Family:
-    """What a stage hands on: its trained models by `<family>.<model>`, in the order of the configuration."""
+    """Output of a stage: its trained models by `<family>.<model>`, in the order of the configuration."""
 
     models: Mapping[str, Trained]
 
@@ -189,28 +201,6 @@ class Family:
         return {name: trained for name, trained in self.models.items() if not trained.parameters.ablation}
 
 
-def find_trained(sources: Mapping[str, Any], name: str) -> Trained:
-    """Return a model from what a training was given: itself, or the family that holds it (see `source_dataset`)."""
-    if f"{name}.trained" in sources:
-        return sources[f"{name}.trained"]
-    return sources[f"{ModelName.parse(name).family}_models"].models[name]
-
-
-def source_dataset(name: str, reader: ModelName) -> str:
-    """Return the dataset by which the model `reader` reads the model called `name`.
-
-    A model of its own family is read by itself, one of another family through what that stage hands on.
-    """
-    family = ModelName.parse(name).family
-    return f"{name}.trained" if family == reader.family else f"{family}_models"
-
-
-def identified(table: pd.DataFrame, protocol: str, model: ModelName) -> pd.DataFrame:
-    """Return a table of predictions with protocol, family and model as its first columns."""
-    named = pd.DataFrame({"protocol": protocol, "family": model.family, "model": model.name}, index=table.index)
-    return pd.concat([named, table], axis=1)
-
-
 class Need(StrEnum):
     """A part of a case: the patient's record, the B-mode image, the outline of the lesion in it."""
 
@@ -219,7 +209,7 @@ class Need(StrEnum):
     MASK = "mask"
 
 
-# What is left of a case without each part; an outline without its image is of no use.
+# The parts that remain without each part; an outline without its image is of no use.
 WITHOUT: dict[Need, frozenset[Need]] = {
     Need.IMAGE: frozenset({Need.RECORD}),
     Need.RECORD: frozenset({Need.IMAGE, Need.MASK}),
@@ -251,8 +241,9 @@ class CaseInputs:
         return self.lesion_images[image_input]
 
 
-class FittedModel(Protocol):
-    """A fitted, calibrated model.
+@dataclass(frozen=True)
+class FittedModel(ABC):
+    """A fitted, calibrated model; the class of each kind is derived from this one.
 
     `classes` are in the order of the probabilities' columns, the positive one last. `threshold` is the probability of
     the positive class from which on the decision is positive (NaN for more than two classes). `record_columns` are the
@@ -260,68 +251,37 @@ class FittedModel(Protocol):
     """
 
     kind: ClassVar[str]
+    kinds: ClassVar[dict[str, type[FittedModel]]] = {}
 
-    @property
-    def family(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def classes(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def threshold(self) -> float: ...  # noqa: D102
-    @property
-    def calibration(self) -> Calibration: ...  # noqa: D102
-    @property
-    def record_columns(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def uses_descriptors(self) -> bool: ...  # noqa: D102
-    @property
-    def image_inputs(self) -> tuple[ImageInput, ...]: ...  # noqa: D102
-    @property
-    def full_name(self) -> str: ...  # noqa: D102
-    @property
-    def needs(self) -> frozenset[Need]: ...  # noqa: D102
-    @property
-    def efforts(self) -> tuple[str, ...]: ...  # noqa: D102
+    family: str
+    name: str
+    classes: tuple[str, ...]
 
-    def probabilities(self, inputs: CaseInputs) -> np.ndarray:
-        """Return calibrated probabilities, shape (n, k), rows summing to 1."""
+    if TYPE_CHECKING:  # Fields of some kinds, properties of others.
 
-    def can_answer(self, given: Set[Need]) -> bool:
-        """Return whether what is `given` of a case is enough."""
-
-    def reduced(self, given: Set[Need]) -> FittedModel | None:
-        """Return what answers for this model where this much is given of a case; None where nothing can."""
-
-    def shift(self, given: Set[Need]) -> float:
-        """Return how far the whole case's answer may lie from that of `reduced`: a standard deviation of log-odds."""
-
-    def unused(self, given: Set[Need]) -> list[str]:
-        """Return the members that can't answer where this much is given."""
-
-    def answered_from_record(self, records: Callable[[Sequence[str]], pd.DataFrame]) -> dict[str, np.ndarray]:
-        """Return probabilities (n, k) of the members that read the record alone, by name.
-
-        `records` gives a table of the columns named.
-        """
-
-    def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
-        """Return by how much each field of the record moves the answer; see `FittedBase.field_shifts`."""
-
-    def store(self, folder: Path) -> dict[str, Any]:
-        """Write the model's own files into `folder` and return what `load` must know, as JSON takes it."""
-
-
-class FittedBase:
-    """What fitted models of all kinds share; a kind's class implements the rest of `FittedModel`."""
-
-    kind: ClassVar[str]
-    kinds: ClassVar[dict[str, type[FittedBase]]] = {}
+        @property
+        def threshold(self) -> float: ...  # noqa: D102
+        @property
+        def calibration(self) -> Calibration: ...  # noqa: D102
+        @property
+        def record_columns(self) -> tuple[str, ...]: ...  # noqa: D102
+        @property
+        def uses_descriptors(self) -> bool: ...  # noqa: D102
+        @property
+        def image_inputs(self) -> tuple[ImageInput, ...]: ...  # noqa: D102
 
     def __init_subclass__(cls) -> None:
         """Register the kind under its name, by which a stored model is loaded."""
         super().__init_subclass__()
-        FittedBase.kinds[cls.kind] = cls
+        FittedModel.kinds[cls.kind] = cls
+
+    @abstractmethod
+    def probabilities(self, inputs: CaseInputs) -> np.ndarray:
+        """Return calibrated probabilities, shape (n, k), rows summing to 1."""
+
+    @abstractmethod
+    def store(self, folder: Path) -> dict[str, Any]:
+        """Write the model's own files into `folder` and return what `load` must know, as JSON takes it."""
 
     @classmethod
     @abstractmethod
@@ -329,49 +289,51 @@ class FittedBase:
         """Return the model that `store` wrote; `common` holds family, name, classes and threshold."""
 
     @property
-    def full_name(self: FittedModel) -> str:
+    def full_name(self) -> str:
         """`<family>.<model>`."""
         return f"{self.family}.{self.name}"
 
     @property
-    def needs(self: FittedModel) -> frozenset[Need]:
+    def needs(self) -> frozenset[Need]:
         """The parts of a case that it can't answer without; single fields of a record may be missing."""
-        found = set()
-        if self.record_columns:
-            found.add(Need.RECORD)
-        if self.uses_descriptors or self.image_inputs:
-            found.add(Need.IMAGE)
-        if self.uses_descriptors or any(image_input.needs_mask for image_input in self.image_inputs):
-            found.add(Need.MASK)
-        return frozenset(found)
+        masked = self.uses_descriptors or any(image_input.needs_mask for image_input in self.image_inputs)
+        needed = {
+            Need.RECORD: bool(self.record_columns),
+            Need.IMAGE: self.uses_descriptors or bool(self.image_inputs),
+            Need.MASK: masked,
+        }
+        return frozenset(need for need, is_needed in needed.items() if is_needed)
 
     @property
-    def efforts(self: FittedModel) -> tuple[str, ...]:
+    def efforts(self) -> tuple[str, ...]:
         """What a site must have to use it: the roles of the record's columns, `image`, `mask`."""
         roles = dict.fromkeys(COLUMN[name].role.value for name in self.record_columns)
         return (*roles, *(need.value for need in Need if need in self.needs - {Need.RECORD}))
 
-    def can_answer(self: FittedModel, given: Set[Need]) -> bool:
-        """Return whether what is `given` of a case is enough."""
+    def can_answer(self, given: Set[Need]) -> bool:
+        """Return whether these parts of a case are enough."""
         return self.needs <= given
 
-    def reduced(self: FittedModel, given: Set[Need]) -> FittedModel | None:
-        """Return the model itself where it can answer, otherwise None."""
+    def reduced(self, given: Set[Need]) -> FittedModel | None:
+        """Return the model that answers in its place where only these parts of a case are given; None if none can."""
         return self if self.can_answer(given) else None
 
     def shift(self, given: Set[Need]) -> float:  # noqa: ARG002
-        """Return 0: a model that answers at all answers from the whole of what it needs."""
+        """Return how far the whole case's answer may lie from that of `reduced`: a standard deviation of log-odds."""
         return 0.0
 
     def unused(self, given: Set[Need]) -> list[str]:  # noqa: ARG002
-        """Return no member: it has none."""
+        """Return the members that can't answer where only these parts of a case are given."""
         return []
 
     def answered_from_record(self, records: Callable[[Sequence[str]], pd.DataFrame]) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """Return nothing: it has no members."""
+        """Return probabilities (n, k) of the members that read the record alone, by name.
+
+        `records` gives a table of the columns named.
+        """
         return {}
 
-    def field_shifts(self: FittedModel, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
+    def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
         """Return, for each record column, the root mean square by which the log-odds move when its cell is blanked.
 
         Taken over records drawn column by column from `cases`, those that have the cell: the model may know a training
@@ -384,14 +346,16 @@ class FittedBase:
         some = cases.iloc[:MOST_CASES].reset_index(drop=True)
         drawn = some.assign(**{name: some[name].to_numpy()[rng.permutation(len(some))] for name in self.record_columns})
         descriptors = image_descriptors.assign(case_id=rng.permutation(image_descriptors["case_id"].to_numpy()))
-        whole = log_odds(self.probabilities(CaseInputs(drawn, descriptors)))[:, -1]
-        shifts = {}
+
+        def answer(records: pd.DataFrame) -> np.ndarray:
+            return log_odds(self.probabilities(CaseInputs(records, descriptors)))[:, -1]
+
+        whole, shifts = answer(drawn), {}
         for name in self.record_columns:
             held = drawn[name].notna().to_numpy()
             if held.any():
                 dtype = "float64" if COLUMN[name].kind is Kind.NUMBER else "str"
-                blanked = drawn.assign(**{name: pd.Series([None] * len(drawn), dtype=dtype)})
-                moved = log_odds(self.probabilities(CaseInputs(blanked, descriptors)))[:, -1] - whole
+                moved = answer(drawn.assign(**{name: pd.Series([None] * len(drawn), dtype=dtype)})) - whole
                 shifts[name] = float(np.sqrt(np.square(moved[held]).mean()))
         return shifts
 
@@ -399,65 +363,26 @@ class FittedBase:
 def save_model(model: FittedModel, folder: Path) -> None:
     """Write a fitted model into `folder`, which is made: `model.json` and plain files beside it, none of them a pickle.
 
-    Scikit-learn estimators are stored in skops' format, which names every type it holds and builds none that is not
-    trusted; networks in Keras' `.keras` format, loaded in safe mode; members of a late fusion in folders of their own.
+    Scikit-learn estimators are stored in skops' format (see `tabular.classifiers`), networks in Keras' `.keras` format,
+    loaded in safe mode, members of a late fusion in folders of their own.
     """
     folder.mkdir(parents=True)
-    description = {
-        "kind": model.kind,
-        "family": model.family,
-        "name": model.name,
-        "classes": list(model.classes),
-        "threshold": number_to_json(model.threshold),
-        **model.store(folder),
-    }
+    description = {name: getattr(model, name) for name in ("kind", "family", "name", "classes")}
+    description |= {"threshold": number_to_json(model.threshold), **model.store(folder)}
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
 
 
 def load_model(folder: Path) -> FittedModel:
     """Read the model that `save_model` wrote; raises `UntrustedModelError` for one that it never wrote."""
     values = json.loads((folder / DESCRIPTION).read_text())
-    kind = FittedBase.kinds.get(values["kind"])
+    kind = FittedModel.kinds.get(values["kind"])
     if kind is None:
         raise UntrustedModelError(
             f"{folder / DESCRIPTION} names the kind {values['kind']!r}, which does not exist here."
         )
-    common = {
-        "family": values["family"],
-        "name": values["name"],
-        "classes": tuple(values["classes"]),
-        "threshold": number_from_json(values["threshold"]),
-    }
-    loaded: Any = kind.load(common, values, folder)
-    return loaded
-
-
-def load_network(path: Path) -> Any:
-    """Return the Keras network in a `.keras` file."""
-    # The package's own layers register themselves when this module is imported.
-    import lesion_fusion.imaging.networks  # noqa: F401
-    from lesion_fusion.imaging.keras_backend import keras
-
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
-
-
-def calibration_to_json(calibration: Calibration) -> dict[str, Any]:
-    """Return a calibration as JSON takes it."""
-    return {
-        "slope": calibration.slope.tolist(),
-        "intercept": calibration.intercept.tolist(),
-        "covariance": None if calibration.covariance is None else calibration.covariance.tolist(),
-    }
-
-
-def calibration_from_json(values: Mapping[str, Any]) -> Calibration:
-    """Return the calibration that `calibration_to_json` wrote."""
-    covariance = values["covariance"]
-    return Calibration(
-        np.asarray(values["slope"]),
-        np.asarray(values["intercept"]),
-        None if covariance is None else np.asarray(covariance),
-    )
+    common = {name: values[name] for name in ("family", "name")}
+    common |= {"classes": tuple(values["classes"]), "threshold": number_from_json(values["threshold"])}
+    return kind.load(common, values, folder)
 
 
 def number_to_json(value: float) -> float | None:

@@ -21,32 +21,30 @@ from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import (
     CaseInputs,
     Description,
-    FittedBase,
+    FittedModel,
     ModelName,
     ModelParameters,
     TrainedModel,
-    calibration_from_json,
-    calibration_to_json,
-    find_trained,
-    identified,
-    load_network,
-    source_dataset,
 )
+from lesion_fusion.models.network import load_network
 from lesion_fusion.notation import listing, value_text, words
 from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, class_scores
+from lesion_fusion.tabular.classifiers import dump_estimator, load_estimator
 from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, encode, feature_table
-from lesion_fusion.tabular.estimator_files import dump_estimator, load_estimator
 from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
 from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 ESTIMATOR = "estimator.skops"
 NETWORK = "network.keras"
 
-# Image descriptors are many and correlated: their importance is that of what they describe.
+# Image descriptors are many and correlated: those of one property of the image are shuffled together.
 IMPORTANCE_GROUPS = {f"{DESCRIPTOR_PREFIX}{one.name}": f"image: {one.group}" for one in DESCRIPTORS}
 
-# Names that are more than their words.
+# Fields that JSON takes as lists.
+_LISTS = ("views", "record_columns", "descriptor_names")
+
+# Names that are not their words.
 NAMES = {
     "adaboost": "AdaBoost",
     "k_nearest_neighbours": "k-nearest neighbours",
@@ -98,33 +96,26 @@ class Classifier(ModelParameters, ClassifierParameters):
             found["lesion_images"] = f"lesion_images.{self.image_input}"
             found["image_input"] = f"params:preprocessing.image_inputs.{self.image_input}"
         if self.network is not None:
-            found |= {(source := source_dataset(self.network, model)): source}
+            source = model.source(self.network)
+            found[source] = source
         return found
 
     def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with this entry: a network that does not exist, or is not one of images alone."""
+        """Yield the faults of this entry: a network that does not exist, or is not one of images alone."""
         networks = [name for name, entry in entries.items() if entry.embeds_images]
         if self.network is not None and self.network not in networks:
             yield "network", f"{self.network} is no network of images alone. {did_you_mean(self.network, networks)}"
 
     def describe(self) -> Description:
         """Return the classifier in words."""
-        seen = listing([VIEWS[view] for view in self.views])
-        tuned, tried = self._tried()
-        return Description(
-            what=classifier_name(self.classifier),
-            sees=f"{seen} ({self.network})" if self.network else seen,
-            tuned=tuned,
-            tried=tried,
-        )
-
-    def _tried(self) -> tuple[str, int]:
-        """Return the grid or the searched space in words, and how many points of it each training tries."""
+        seen = listing([VIEWS[view] for view in self.views]) + (f" ({self.network})" if self.network else "")
         if self.search:
-            ranges = [f"{name}: {dimension.describe()}" for name, dimension in self.search.space.items()]
-            return f"{'; '.join(ranges)} (searched by Optuna)", self.search.trials
-        values = [f"{name}: {', '.join(map(value_text, values))}" for name, values in self.grid.items()]
-        return "; ".join(values) or "nothing", prod(len(values) for values in self.grid.values())
+            ranges = "; ".join(f"{name}: {dimension.describe()}" for name, dimension in self.search.space.items())
+            tuned, tried = f"{ranges} (searched by Optuna)", self.search.trials
+        else:
+            tuned = "; ".join(f"{name}: {', '.join(map(value_text, row))}" for name, row in self.grid.items())
+            tried = prod(map(len, self.grid.values()))
+        return Description(classifier_name(self.classifier), seen, tuned or "nothing", tried)
 
 
 def classifier_name(name: str) -> str:
@@ -152,35 +143,32 @@ def train(
     model that reads pixels. `sources` holds the network whose embeddings it reads. Raises ForbiddenPredictorError where
     a column may not predict.
     """
-    columns = record_columns(parameters, study)
+    columns = study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
     pixels = None if lesion_images is None else reduced_pixels(lesion_images, parameters.pixel_edge)
-    network = find_trained(sources, parameters.network) if parameters.network else None
+    network = model.find_source(parameters.network, sources) if parameters.network else None
     embeddings = network.embeddings if network else None
+    n_folds = folds["fold"].nunique()
+    if embeddings is not None:
+        # Embeddings have shape (trainings, n, d): outer folds by repeat and fold, and last the training on all cases.
+        # A network may be trained in fewer repeats than there are.
+        folds = folds[folds["repeat"] < (len(embeddings) - 1) // n_folds]
 
     def features(repeat: int, fold: int) -> pd.DataFrame:
         # Embeddings are those of the network of this fold, which saw none of the cases tested in it.
-        seen = None if embeddings is None else np.asarray(embeddings[_training(folds, len(embeddings), repeat, fold)])
+        training = -1 if repeat == REFIT else repeat * n_folds + fold
+        seen = None if embeddings is None else np.asarray(embeddings[training])
         return feature_table(parameters.views, cases, columns, image_descriptors, default_names(), seen, pixels)
 
-    covered = folds if embeddings is None else _covered(folds, len(embeddings))
     whole = features(REFIT, REFIT)
     assert_no_leak(whole.columns, study.protocol)
-    result = evaluate_nested(
-        features if embeddings is not None else lambda *_: whole,
-        cases,
-        covered,
-        study.classes,
-        parameters,
-        tuning,
-        study.seed,
-        IMPORTANCE_GROUPS,
-        journal,
-    )
+    by_fold = features if embeddings is not None else lambda *_: whole
+    choice = (study.classes, parameters, tuning, study.seed)
+    result = evaluate_nested(by_fold, cases, folds, *choice, IMPORTANCE_GROUPS, journal)
     network_model: Any = network.model if network else None
     return TrainedModel(
         parameters=parameters,
-        predictions=identified(result.predictions, study.protocol, model),
-        inner_predictions=identified(result.inner_predictions, study.protocol, model),
+        predictions=model.identify(result.predictions, study.protocol),
+        inner_predictions=model.identify(result.inner_predictions, study.protocol),
         training_log=result.grid_scores,
         model=FittedClassifier(
             family=model.family,
@@ -205,27 +193,8 @@ def train(
 Classifier.train = staticmethod(train)
 
 
-def record_columns(parameters: Classifier, study: Study) -> tuple[str, ...]:
-    """Return the record's columns that a classifier may see: of its own roles, or of the study's."""
-    return study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
-
-
-def _covered(folds: pd.DataFrame, trainings: int) -> pd.DataFrame:
-    """Return the rows of `folds` in whose repeats a network of that many trainings was trained.
-
-    A network's embeddings have shape (trainings, n, d): the trainings are the outer folds by repeat and fold, for the
-    first repeats (a network may be trained in fewer than there are), and last the training on all cases.
-    """
-    return folds[folds["repeat"] < (trainings - 1) // folds["fold"].nunique()]
-
-
-def _training(folds: pd.DataFrame, trainings: int, repeat: int, fold: int) -> int:
-    """Return the position of an outer fold among a network's trainings; the last one for `REFIT`."""
-    return trainings - 1 if repeat == REFIT else repeat * folds["fold"].nunique() + fold
-
-
 @dataclass(frozen=True)
-class FittedClassifier(FittedBase):
+class FittedClassifier(FittedModel):
     """A fitted classifier; its embeddings, if it uses any, come from a network that it carries along.
 
     `network` and `image_input`: the network whose embeddings it reads, and the images that this one sees;
@@ -234,9 +203,6 @@ class FittedClassifier(FittedBase):
 
     kind: ClassVar[str] = "classifier"
 
-    family: str
-    name: str
-    classes: tuple[str, ...]
     threshold: float
     views: tuple[str, ...]
     record_columns: tuple[str, ...]
@@ -268,17 +234,10 @@ class FittedClassifier(FittedBase):
             _, embeddings = predict_and_embed(self.network, inputs.images(self.image_input))
         if self.pixel_input is not None and self.pixel_edge is not None:
             pixels = reduced_pixels(inputs.images(self.pixel_input), self.pixel_edge)
-        table = feature_table(
-            self.views,
-            inputs.cases,
-            self.record_columns,
-            inputs.image_descriptors,
-            self.descriptor_names,
-            embeddings,
-            pixels,
-        )
-        encoder, classifier = self.estimator["encode"], self.estimator["classify"]
-        return self.calibration.probabilities(class_scores(classifier, encode(encoder, table)))
+        descriptors = (inputs.image_descriptors, self.descriptor_names)
+        table = feature_table(self.views, inputs.cases, self.record_columns, *descriptors, embeddings, pixels)
+        encoded = encode(self.estimator["encode"], table)
+        return self.calibration.probabilities(class_scores(self.estimator["classify"], encoded))
 
     def store(self, folder: Path) -> dict[str, Any]:
         """Write the estimator, and the network if there is one; return the rest."""
@@ -286,10 +245,8 @@ class FittedClassifier(FittedBase):
         if self.network is not None:
             self.network.save(folder / NETWORK)
         return {
-            "calibration": calibration_to_json(self.calibration),
-            "views": list(self.views),
-            "record_columns": list(self.record_columns),
-            "descriptor_names": list(self.descriptor_names),
+            "calibration": self.calibration.to_json(),
+            **{name: list(getattr(self, name)) for name in _LISTS},
             "image_input": self.image_input.model_dump() if self.image_input else None,
             "pixel_input": self.pixel_input.model_dump() if self.pixel_input else None,
             "pixel_edge": self.pixel_edge,
@@ -298,16 +255,13 @@ class FittedClassifier(FittedBase):
     @classmethod
     def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
         """Return the classifier that `store` wrote."""
-        image_input, pixel_input = values["image_input"], values["pixel_input"]
+        seen = {name: ImageInput(**values[name]) if values[name] else None for name in ("image_input", "pixel_input")}
         return cls(
             **common,
-            calibration=calibration_from_json(values["calibration"]),
-            views=tuple(values["views"]),
-            record_columns=tuple(values["record_columns"]),
-            descriptor_names=tuple(values["descriptor_names"]),
+            **{name: tuple(values[name]) for name in _LISTS},
+            **seen,
+            calibration=Calibration.from_json(values["calibration"]),
             estimator=load_estimator(folder / ESTIMATOR),
             network=load_network(folder / NETWORK) if (folder / NETWORK).exists() else None,
-            image_input=ImageInput(**image_input) if image_input else None,
-            pixel_input=ImageInput(**pixel_input) if pixel_input else None,
             pixel_edge=values["pixel_edge"],
         )

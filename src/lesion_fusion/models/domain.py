@@ -1,4 +1,4 @@
-"""What a served model may be asked: the ranges of what it was trained on, and how little of a case is too little."""
+"""The requests that a served model may answer: ranges of its training cases, and the fewest fields of a record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.descriptors import default_names
@@ -31,10 +31,8 @@ class ServingRules(Parameters):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
 
 
-class Range(BaseModel):
-    """Lowest and highest value seen in training, and how far beyond them a value is still taken."""
-
-    model_config = ConfigDict(frozen=True)
+class Range(BaseModel, frozen=True):
+    """Lowest and highest value seen in training, and the margin beyond them within which a value is still used."""
 
     low: float
     high: float
@@ -45,14 +43,12 @@ class Range(BaseModel):
         return math.isnan(value) or self.low - self.margin <= value <= self.high + self.margin
 
 
-class Domain(BaseModel):
+class Domain(BaseModel, frozen=True):
     """The rules, and what the training cases were like.
 
-    `fewest_fields`: of a record that is one. `numbers`, `descriptors`: the ranges of the record's numbers and of the
-    image descriptors that the model reads. `field_shifts`: what each field is worth to an answer, in log-odds.
+    `fewest_fields` of a record. `numbers`, `descriptors`: the ranges of the record's numbers and of the image
+    descriptors that the model reads. `field_shifts`: by how much each field moves an answer, in log-odds.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     rules: ServingRules
     fewest_fields: int
@@ -65,23 +61,31 @@ class Domain(BaseModel):
         cls, model: FittedModel, cases: pd.DataFrame, image_descriptors: pd.DataFrame, rules: ServingRules
     ) -> Domain:
         """Return the domain of `model`, trained on `cases` with their `image_descriptors`."""
-        numbers = [name for name in model.record_columns if COLUMN[name].kind is Kind.NUMBER]
+
+        def ranges(table: pd.DataFrame, names: Iterable[str]) -> dict[str, Range]:
+            columns = {name: table[name].dropna() for name in names}
+            return {
+                name: Range(low=seen.min(), high=seen.max(), margin=rules.range_margin * float(seen.std()))
+                for name, seen in columns.items()
+                if len(seen) > 1
+            }
+
         given = cases[list(model.record_columns)].notna().sum(axis=1)
         return cls(
             rules=rules,
             fewest_fields=max(1, min(rules.fewest_record_fields, int(given.min()))),
-            numbers=_ranges(cases, numbers, rules),
-            descriptors=_ranges(image_descriptors, default_names() if model.uses_descriptors else [], rules),
+            numbers=ranges(cases, [name for name in model.record_columns if COLUMN[name].kind is Kind.NUMBER]),
+            descriptors=ranges(image_descriptors, default_names() if model.uses_descriptors else []),
             field_shifts=model.field_shifts(cases, image_descriptors),
         )
 
     @classmethod
     def load(cls, folder: Path) -> Domain:
-        """Read the domain that lies in a bundle's folder."""
+        """Read the domain from the folder of a stored model."""
         return cls.model_validate_json((folder / DOMAIN).read_text())
 
     def save(self, folder: Path) -> None:
-        """Write the domain into a bundle's folder."""
+        """Write the domain into the folder of a stored model."""
         (folder / DOMAIN).write_text(self.model_dump_json(indent=2) + "\n")
 
 
@@ -92,13 +96,3 @@ def outside(values: Mapping[str, float], ranges: Mapping[str, Range]) -> list[st
         for name, found in ranges.items()
         if name in values and not found.holds(values[name])
     ]
-
-
-def _ranges(table: pd.DataFrame, names: Iterable[str], rules: ServingRules) -> dict[str, Range]:
-    ranges = {}
-    for name in names:
-        seen = table[name].dropna()
-        if len(seen) > 1:
-            margin = rules.range_margin * float(seen.std())
-            ranges[name] = Range(low=float(seen.min()), high=float(seen.max()), margin=margin)
-    return ranges

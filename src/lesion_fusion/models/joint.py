@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,17 +17,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import CaseInputs, Description, ModelName, TrainedModel
-from lesion_fusion.models.network import (
-    FittedNetwork,
-    Network,
-    epochs_text,
-    registered_weights,
-    train_in_repeats,
-    trained_network,
-    training_text,
-    with_weights,
-)
-from lesion_fusion.notation import words
+from lesion_fusion.models.network import FittedNetwork, Network, train_in_repeats, with_weights
 from lesion_fusion.tabular.calibration import log_odds
 from lesion_fusion.tabular.encoding import CategoryIndicators
 from lesion_fusion.tabular.parameters import Tuning
@@ -70,24 +60,15 @@ class Joint(Network):
 
     def inputs(self, model: ModelName) -> dict[str, str]:
         """Return the datasets that training reads."""
-        return {
-            "tuning": "params:tuning",
-            "cases": "study_cases",
-            "folds": "folds",
-            "lesion_images": f"lesion_images.{self.image_input}",
-            "image_input": f"params:preprocessing.image_inputs.{self.image_input}",
-            "finished_folds": f"{model.full}.finished_folds",
-            **registered_weights(self.network),
-        }
+        found = super().inputs(model)
+        del found["lesion_masks"]
+        return found
 
     def describe(self) -> Description:
         """Return the network in words."""
-        joined = f"joined with a network of the record by {JOINTS[self.fusion]}"
-        return Description(
-            what=f"network {self.network.backbone}, {training_text(self.network)}, {joined}",
-            sees=f"the record and the image ({words(self.image_input)})",
-            tuned=epochs_text(self.network),
-        )
+        image = super().describe()
+        what = f"{image.what}, joined with a network of the record by {JOINTS[self.fusion]}"
+        return replace(image, what=what, sees=f"the record and {image.sees}")
 
 
 def train(
@@ -111,18 +92,11 @@ def train(
     columns = study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
     assert_no_leak(columns, study.protocol)
     vectors = record_vectors(cases, columns)
-    build = partial(
-        build_joint_network,
-        parameters.network,
-        image_input.shape,
-        vectors.shape[1],
-        len(study.classes),
-        parameters.record_units,
-        parameters.fusion,
-    )
-    inputs = PairedRows(lesion_images, vectors)
-    result = train_in_repeats(inputs, cases, folds, parameters, tuning, study, finished_folds, build)
-    return trained_network(result, parameters, partial(FittedJoint, record_columns=columns), image_input, study, model)
+    shapes = (image_input.shape, vectors.shape[1], len(study.classes))
+    build = partial(build_joint_network, parameters.network, *shapes, parameters.record_units, parameters.fusion)
+    fitted = partial(FittedJoint, image_input=image_input, record_columns=columns)
+    data = (PairedRows(lesion_images, vectors), cases, folds, parameters, tuning, study, finished_folds)
+    return train_in_repeats(*data, fitted, model, build)[0]
 
 
 Joint.train = staticmethod(train)

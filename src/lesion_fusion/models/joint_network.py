@@ -21,24 +21,11 @@ def build_joint_network(
 ) -> keras.Model:
     """Return a network from (image, record) to class probabilities, one functional graph of Keras' own layers.
 
-    The image branch is `imaging.networks.build_network` up to its pooled features; the record branch a dense layer for
-    each of `record_units`, the last of which is also the width d of their common embedding, the layer `EMBEDDING`. In
-    regime fine_tune the image branch starts from weights, and its lower blocks are held.
-
-    Args:
-        parameters: backbone, its weights, what of it is held, dropout before the head.
-        image_shape: (height, width, channels), channels 1 (gray) or 2 (gray, mask); 0 to 255.
-        record_width: numbers a record is given as.
-        classes: number of classes.
-        record_units: widths of the dense layers.
-        fusion: how the branches are joined, a key of `FUSIONS`.
-
-    Returns:
-        A model from float (n, height, width, channels) and (n, record_width) to float32 (n, classes), rows summing to
-        1.
-
-    Raises:
-        ValueError, WeightsUnavailableError: see `imaging.networks.build_network`.
+    The image, (n, height, width, channels) from 0 to 255 with channels 1 (gray) or 2 (gray, mask), goes through
+    `imaging.networks.build_network` up to its pooled features; the record, (n, record_width), through a dense layer for
+    each of `record_units`, the last of which is also the width d of their common embedding, the layer `EMBEDDING`.
+    `fusion`, a key of `FUSIONS`, is how they are joined. Output: float32 (n, classes), rows summing to 1. In regime
+    fine_tune the image branch starts from weights, and its lower blocks are held. Raises what `build_network` raises.
     """
     whole = build_network(parameters.backbone, image_shape, classes, parameters.weights)
     if parameters.regime == "fine_tune":
@@ -56,29 +43,27 @@ def build_joint_network(
 def gated(image: Any, record: Any, units: int) -> Any:
     """Return the embedding (n, units) of a gated multimodal unit.
 
-    For each of its components a gate, which sees both, says how much of it is the image's and how much the record's:
-    z * tanh(image) + (1 - z) * tanh(record). Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion",
-    arXiv:1702.01992, section 3.1.
+    For each of its components a gate z, which sees both, sets the shares of image and record: z * tanh(image) +
+    (1 - z) * tanh(record). Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion", arXiv:1702.01992,
+    section 3.1.
     """
-    seen, told = _views(image, record, units)
+    image_view, record_view = _views(image, record, units)
     both = keras.layers.Concatenate(name="both")([image, record])
     gate = keras.layers.Dense(units, activation="sigmoid", name="gate")(both)
-    difference = keras.layers.Subtract(name="seen_not_told")([seen, told])
-    return keras.layers.Add(name=EMBEDDING)([told, keras.layers.Multiply(name="gated")([gate, difference])])
+    difference = keras.layers.Subtract(name="image_less_record")([image_view, record_view])
+    return keras.layers.Add(name=EMBEDDING)([record_view, keras.layers.Multiply(name="gated")([gate, difference])])
 
 
 def attention(image: Any, record: Any, units: int) -> Any:
     """Return the embedding (n, units): the mean of the two views, weighted case by case by attention.
 
-    Each view is scored by the same small network, and a softmax over the two scores gives the weights. Ilse, Tomczak
-    and Welling 2018, "Attention-based Deep Multiple Instance Learning", arXiv:1802.04712, section 2.4, with the two
-    modalities as instances.
+    The weights are a softmax over scores of the views by one small network. Ilse, Tomczak and Welling 2018,
+    "Attention-based Deep Multiple Instance Learning", arXiv:1802.04712, section 2.4, with the modalities as instances.
     """
     views = [keras.layers.Reshape((1, units))(view) for view in _views(image, record, units)]
     stacked = keras.layers.Concatenate(axis=1, name="views")(views)
-    scores = keras.layers.Dense(1, use_bias=False, name="scores")(
-        keras.layers.Dense(units, activation="tanh", name="attention")(stacked)
-    )
+    hidden = keras.layers.Dense(units, activation="tanh", name="attention")(stacked)
+    scores = keras.layers.Dense(1, use_bias=False, name="scores")(hidden)
     weights = keras.layers.Softmax(axis=1, name="weights")(scores)
     return keras.layers.Reshape((units,), name=EMBEDDING)(keras.layers.Dot(axes=1)([weights, stacked]))
 
@@ -89,14 +74,10 @@ def concatenation(image: Any, record: Any, units: int) -> Any:
     return keras.layers.Dense(units, activation="relu", name=EMBEDDING)(both)
 
 
-FUSIONS: Mapping[str, Callable[[Any, Any, int], Any]] = {
-    "gated": gated,
-    "attention": attention,
-    "concatenation": concatenation,
-}
+FUSIONS: Mapping[str, Callable[[Any, Any, int], Any]] = {one.__name__: one for one in (gated, attention, concatenation)}
 
 
 def _views(image: Any, record: Any, units: int) -> tuple[Any, Any]:
     """Return image and record, each as (n, units), -1 to 1."""
-    seen = keras.layers.Dense(units, activation="tanh", name="image_view")(image)
-    return seen, keras.layers.Dense(units, activation="tanh", name="record_view")(record)
+    image_view = keras.layers.Dense(units, activation="tanh", name="image_view")(image)
+    return image_view, keras.layers.Dense(units, activation="tanh", name="record_view")(record)

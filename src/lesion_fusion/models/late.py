@@ -21,21 +21,15 @@ from lesion_fusion.models.base import (
     WITHOUT,
     CaseInputs,
     Description,
-    FittedBase,
     FittedModel,
     ModelName,
     ModelParameters,
     Need,
     TrainedModel,
-    calibration_from_json,
-    calibration_to_json,
-    find_trained,
-    identified,
     load_model,
     number_from_json,
     number_to_json,
     save_model,
-    source_dataset,
 )
 from lesion_fusion.models.classifier import classifier_name
 from lesion_fusion.models.late_rules import RULES, FittedRule, Mean, RuleName, fit_rule, load_rule
@@ -46,20 +40,20 @@ from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.out_of_fold import REFIT
 from lesion_fusion.tabular.parameters import Tuning
 
-_PLACE = ["repeat", "fold", "case_id"]
+_KEYS = ["repeat", "fold", "case_id"]
 
-# An outer fold of a repeat, or twice `REFIT`.
+# Repeat and fold of a training, or twice `REFIT`.
 Training = tuple[int, int]
 
 
 class Late(ModelParameters):
-    """`members`: names of models (`<family>.<model>`), in any order. `rule`: how their probabilities are joined.
+    """A late fusion of `members`, models by their names `<family>.<model>`, in any order, joined by a `rule`.
 
     `mean`: the mean probability. `majority_vote`: the share of members that decide for a class, equal shares in the
     order of the mean probability. `weighted`: a weighted mean of log probabilities. `stacking`: `classifier`, trained
-    on the members' log-odds. What a rule learns, it learns inside each training fold, where calibration and threshold
-    are fitted too. A fusion that is not `calibrated`, of models that learn nothing of this cohort, is their mean as it
-    is and decides at the mean of their thresholds.
+    on the members' log-odds. Rule, calibration and threshold are fitted inside each training fold. A fusion that is not
+    `calibrated`, of models that learn nothing of this cohort, is their mean and decides at the mean of their
+    thresholds.
     """
 
     kind: Literal["late"] = "late"
@@ -77,16 +71,12 @@ class Late(ModelParameters):
         return members
 
     @model_validator(mode="after")
-    def _learns_nothing_uncalibrated(self) -> Late:
+    def _rule_fits(self) -> Late:
+        known = ", ".join(sorted(CLASSIFIERS))
         if not self.calibrated and self.rule != "mean":
             raise ValueError(
                 f"the rule {self.rule} learns from this cohort and is calibrated; only the rule mean need not be"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _stacks_with_a_classifier(self) -> Late:
-        known = ", ".join(sorted(CLASSIFIERS))
         if (self.rule == "stacking") != (self.classifier is not None):
             raise ValueError(f"the rule stacking, and no other, needs a `classifier`: one of {known}")
         if self.classifier is not None and self.classifier not in CLASSIFIERS:
@@ -100,22 +90,19 @@ class Late(ModelParameters):
 
     def inputs(self, model: ModelName) -> dict[str, str]:
         """Return the datasets that training reads: the members, each by itself or by its family."""
-        sources = dict.fromkeys(source_dataset(member, model) for member in sorted(self.members))
+        sources = dict.fromkeys(model.source(member) for member in sorted(self.members))
         return {"tuning": "params:tuning", "cases": "study_cases", **{source: source for source in sources}}
 
     def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with this entry: members that do not exist, or that learn where the fusion must not."""
+        """Yield the faults of this entry: members that do not exist, or that learn where the fusion must not."""
+        learns = "learns from this cohort, so that it can't be averaged with `calibrated: false`"
         others = [other for other, entry in entries.items() if entry is not self]
-        as_they_are = [other for other in others if not getattr(entries[other], "calibrated", True)]
+        uncalibrated = [other for other in others if not getattr(entries[other], "calibrated", True)]
         for name in self.members:
             if name not in entries:
                 yield "members", f"{name} is no model. {did_you_mean(name, entries)}"
             elif not self.calibrated and getattr(entries[name], "calibrated", True):
-                yield (
-                    "members",
-                    f"{name} learns from this cohort, so that it can't be averaged with `calibrated: false`. "
-                    f"{did_you_mean(name, as_they_are)}",
-                )
+                yield "members", f"{name} {learns}. {did_you_mean(name, uncalibrated)}"
 
     def describe(self) -> Description:
         """Return the fusion in words."""
@@ -145,7 +132,7 @@ class FittedFusion:
         """Return the fusion as JSON takes it; the estimator of a stacking is written to the file `stacker`."""
         return {
             "rule": self.rule.store(stacker),
-            "calibration": calibration_to_json(self.calibration),
+            "calibration": self.calibration.to_json(),
             "threshold": number_to_json(self.threshold),
         }
 
@@ -154,7 +141,7 @@ class FittedFusion:
         """Return the fusion that `store` wrote into `folder`."""
         return cls(
             load_rule(values["rule"], folder),
-            calibration_from_json(values["calibration"]),
+            Calibration.from_json(values["calibration"]),
             number_from_json(values["threshold"]),
         )
 
@@ -176,29 +163,24 @@ def fit_fusion(
             "the training folds, and needs two patients of each class among them. Leave out the member that predicts "
             "few, such as a network with a small validation part, or use a larger cohort."
         )
-    sensitivity, rule_of = tuning.decision.minimum_sensitivity, (parameters.rule, parameters.classifier)
-    rule = fit_rule(*rule_of, probabilities, labels, sensitivity, seed)
+    sensitivity = tuning.decision.minimum_sensitivity
+
+    def fitted(rows: np.ndarray | slice) -> FittedRule:
+        rule = (parameters.rule, parameters.classifier)
+        return fit_rule(*rule, probabilities[:, rows], labels[rows], sensitivity, seed)
+
+    rule = fitted(slice(None))
     scores = np.empty_like(rule.scores(probabilities))
     for train, test in inner_folds(labels, groups, tuning.inner_folds, seed):
-        without = fit_rule(*rule_of, probabilities[:, train], labels[train], sensitivity, seed)
-        scores[test] = without.scores(probabilities[:, test])
+        scores[test] = fitted(train).scores(probabilities[:, test])
     calibration = Calibration.fit(scores, labels, n_classes)
     calibrated = calibration.probabilities(scores)
     return FittedFusion(rule, calibration, decision_threshold(calibrated, labels, sensitivity)), calibrated
 
 
-def uncalibrated_mean(probabilities: np.ndarray, thresholds: np.ndarray) -> tuple[FittedFusion, np.ndarray]:
-    """Return the mean for which nothing is fitted, and its probabilities (n, k) of the cases.
-
-    `probabilities` (members, n, k); `thresholds` (members,), at whose mean it decides.
-    """
-    fusion = FittedFusion(Mean(), Calibration.identity(probabilities.shape[2]), float(thresholds.mean()))
-    return fusion, fusion.probabilities(probabilities)
-
-
 @dataclass(frozen=True)
 class Member:
-    """What fusion reads of a member: its tables of `predictions` and `inner_predictions`, its own `threshold`."""
+    """A member of a fusion: its tables of `predictions` and `inner_predictions`, its own `threshold`."""
 
     predictions: pd.DataFrame
     inner_predictions: pd.DataFrame
@@ -209,8 +191,8 @@ class Member:
 class LateResult:
     """Result of a late fusion out of fold.
 
-    `predictions` and `inner_predictions` as of any model; `settled`: repeat, fold, what the rule settled for each
-    member, in a column of its name; `fitted`: the fusion of the members refitted on all cases.
+    `predictions` and `inner_predictions` as of any model; `settled`: repeat, fold, and the number that the rule found
+    for each member, in a column of its name; `fitted`: the fusion of the members refitted on all cases.
     """
 
     predictions: pd.DataFrame
@@ -241,32 +223,30 @@ def fuse_out_of_fold(
     """
     names = sorted(members)
     columns = [f"p_{name}" for name in classes]
-    code = {name: i for i, name in enumerate(classes)}
-    patient_of = patients.set_index("case_id")["patient_id"]
+    positions = {name: i for i, name in enumerate(classes)}
+    patient_by_case = patients.set_index("case_id")["patient_id"]
     tested = [_by_training(members[name].predictions) for name in names]
     inside = [_by_training(members[name].inner_predictions) for name in names]
     outputs, inner_outputs, settled = [], [], []
     for key in [*(common_trainings(members) if trainings is None else trainings), (REFIT, REFIT)]:
         inner, cases = _aligned([tables[key] for tables in inside], columns)
         if parameters.calibrated:
-            positions = cases["label"].map(code).to_numpy()
-            groups = patient_of.loc[cases["case_id"]].to_numpy()
+            labels = cases["label"].map(positions).to_numpy()
+            groups = patient_by_case.loc[cases["case_id"]].to_numpy()
             training_seed = derived_seed(seed, key[0] + 1, key[1] + 1)
-            fitted, calibrated = fit_fusion(parameters, inner, positions, groups, tuning, training_seed)
+            fitted, calibrated = fit_fusion(parameters, inner, labels, groups, tuning, training_seed)
         else:
-            fitted, calibrated = uncalibrated_mean(inner, np.array([members[name].threshold for name in names]))
+            threshold = np.array([members[name].threshold for name in names]).mean()
+            fitted = FittedFusion(Mean(), Calibration.identity(len(classes)), float(threshold))
+            calibrated = fitted.probabilities(inner)
         inner_outputs.append(_table(cases, key, columns, calibrated))
         settled.append({"repeat": key[0], "fold": key[1], **fitted.rule.settled(names)})
         if key != (REFIT, REFIT):
             test, cases = _aligned([tables[key] for tables in tested], columns)
             table = _table(cases, key, columns, fitted.probabilities(test))
             outputs.append(table.assign(threshold=fitted.threshold))
-    return LateResult(
-        predictions=pd.concat(outputs, ignore_index=True),
-        inner_predictions=pd.concat(inner_outputs, ignore_index=True),
-        settled=pd.DataFrame(settled),
-        fitted=fitted,
-    )
+    tables = (pd.concat(outputs, ignore_index=True), pd.concat(inner_outputs, ignore_index=True))
+    return LateResult(*tables, pd.DataFrame(settled), fitted)
 
 
 def _by_training(table: pd.DataFrame) -> dict[Training, pd.DataFrame]:
@@ -297,27 +277,32 @@ def train(
     The reduced predictions are those of the members that remain where a part of the case is missing: in the same folds,
     fused anew in each. They have the columns of predictions and `without`.
     """
-    trained = {name: find_trained(sources, name) for name in sorted(parameters.members)}
+    trained = {name: model.find_source(name, sources) for name in sorted(parameters.members)}
     fitted = {name: one.model for name, one in trained.items()}
     members = {
         name: Member(one.predictions, one.inner_predictions, fitted[name].threshold) for name, one in trained.items()
     }
     trainings = common_trainings(members)
     groups = dict.fromkeys([tuple(fitted), *(answering(fitted, given) for given in GIVEN)])
-    fused = {
-        group: fuse_out_of_fold(
-            {name: members[name] for name in group}, cases, study.classes, parameters, tuning, study.seed, trainings
-        )
-        for group in groups
-        if len(group) > 1
-    }
+    fused = {}
+    for group in groups:
+        if len(group) > 1:
+            chosen = {name: members[name] for name in group}
+            fused[group] = fuse_out_of_fold(chosen, cases, study.classes, parameters, tuning, study.seed, trainings)
     whole = fused[tuple(fitted)]
     tested = {group: (fused.get(group) or members[group[0]]).predictions for group in groups if group}
     answers = {need: answering(fitted, given) for need, given in WITHOUT.items()}
+    reduced = [
+        tested[group].merge(whole.predictions[_KEYS], on=_KEYS)[whole.predictions.columns].assign(without=str(need))
+        for need, group in answers.items()
+        if group
+    ]
+    # No rows for a part that all members need.
+    reduced = reduced or [whole.predictions.iloc[:0].assign(without="")]
     return TrainedModel(
         parameters=parameters,
-        predictions=identified(whole.predictions, study.protocol, model),
-        inner_predictions=identified(whole.inner_predictions, study.protocol, model),
+        predictions=model.identify(whole.predictions, study.protocol),
+        inner_predictions=model.identify(whole.inner_predictions, study.protocol),
         training_log=whole.settled,
         model=FittedLate(
             family=model.family,
@@ -327,35 +312,23 @@ def train(
             fusions={group: result.fitted for group, result in fused.items()},
             shifts={group: _shift(table, whole.predictions, study.classes[-1]) for group, table in tested.items()},
         ),
-        reduced_predictions=identified(_reduced_predictions(answers, tested, whole.predictions), study.protocol, model),
+        reduced_predictions=model.identify(pd.concat(reduced, ignore_index=True), study.protocol),
     )
 
 
 Late.train = staticmethod(train)
 
 
-def _reduced_predictions(
-    answers: Mapping[Need, tuple[str, ...]], tested: Mapping[tuple[str, ...], pd.DataFrame], whole: pd.DataFrame
-) -> pd.DataFrame:
-    """Return the predictions of the members that answer without each part; no rows for a part that all need."""
-    tables = [
-        tested[group].merge(whole[_PLACE], on=_PLACE)[whole.columns].assign(without=str(need))
-        for need, group in answers.items()
-        if group
-    ]
-    return pd.concat(tables, ignore_index=True) if tables else whole.iloc[:0].assign(without="")
-
-
 def _shift(reduced: pd.DataFrame, whole: pd.DataFrame, positive: str) -> float:
     """Return the root mean square difference of two models' out-of-fold log-odds of the positive class."""
     column = f"p_{positive}"
-    both = reduced.merge(whole, on=_PLACE, suffixes=("_reduced", "_whole"))
+    both = reduced.merge(whole, on=_KEYS, suffixes=("_reduced", "_whole"))
     odds = both[[f"{column}_reduced", f"{column}_whole"]].to_numpy().clip(1e-6, 1 - 1e-6)
     return float(np.sqrt(np.square(np.diff(logit(odds), axis=1)).mean()))
 
 
 @dataclass(frozen=True)
-class FittedLate(FittedBase):
+class FittedLate(FittedModel):
     """A late fusion of `members`, each under its `<family>.<model>`.
 
     `fusions` has the rule, calibration and threshold for all members, and for each smaller set of them that answers
@@ -365,9 +338,6 @@ class FittedLate(FittedBase):
 
     kind: ClassVar[str] = "late"
 
-    family: str
-    name: str
-    classes: tuple[str, ...]
     members: Mapping[str, FittedModel]
     fusions: Mapping[tuple[str, ...], FittedFusion]
     shifts: Mapping[tuple[str, ...], float]
@@ -406,17 +376,14 @@ class FittedLate(FittedBase):
         """Return calibrated probabilities, shape (n, k)."""
         # The names are those of members here; a member that is a late fusion too may have another model of that name.
         to_members = replace(inputs, answered={}) if inputs.answered else inputs
-        return self.fusion.probabilities(
-            np.stack(
-                [
-                    inputs.answered[name] if name in inputs.answered else member.probabilities(to_members)
-                    for name, member in self.members.items()
-                ]
-            )
-        )
+        answers = [
+            inputs.answered[name] if name in inputs.answered else member.probabilities(to_members)
+            for name, member in self.members.items()
+        ]
+        return self.fusion.probabilities(np.stack(answers))
 
     def reduced(self, given: Set[Need]) -> FittedModel | None:
-        """Return what answers: itself, the members that can answer as the fusion fitted for them, or a single one."""
+        """Return itself, the fusion fitted for the members that can answer, or a single member; None if none can."""
         if self.can_answer(given):
             return self
         names = answering(self.members, given)
@@ -425,11 +392,11 @@ class FittedLate(FittedBase):
         return replace(self, members={name: self.members[name] for name in names})
 
     def shift(self, given: Set[Need]) -> float:
-        """Return how far the whole case's answer may lie from that of `reduced`: a standard deviation of log-odds."""
+        """Return the root mean square of the out-of-fold differences to `reduced`, in log-odds."""
         return 0.0 if self.can_answer(given) else self.shifts[answering(self.members, given)]
 
     def unused(self, given: Set[Need]) -> list[str]:
-        """Return the members that can't answer where this much is given."""
+        """Return the members that can't answer from these parts of a case."""
         able = answering(self.members, given)
         return [name for name in self.members if name not in able]
 
@@ -451,11 +418,11 @@ class FittedLate(FittedBase):
 
     def store(self, folder: Path) -> dict[str, Any]:
         """Write each member into a folder of its own; return the fusions."""
-        places = {name: f"member_{i}" for i, name in enumerate(self.members)}
+        folders = {name: f"member_{i}" for i, name in enumerate(self.members)}
         for name, member in self.members.items():
-            save_model(member, folder / places[name])
+            save_model(member, folder / folders[name])
         return {
-            "members": places,
+            "members": folders,
             "fusions": [
                 {"members": list(names), **fusion.store(folder / f"stacker_{i}.skops")}
                 for i, (names, fusion) in enumerate(self.fusions.items())
@@ -468,12 +435,12 @@ class FittedLate(FittedBase):
         """Return the fusion that `store` wrote."""
         return cls(
             **{name: value for name, value in common.items() if name != "threshold"},
-            members={name: load_model(folder / place) for name, place in values["members"].items()},
+            members={name: load_model(folder / subfolder) for name, subfolder in values["members"].items()},
             fusions={tuple(one["members"]): FittedFusion.load(one, folder) for one in values["fusions"]},
             shifts={tuple(one["members"]): float(one["log_odds"]) for one in values["shifts"]},
         )
 
 
 def answering(members: Mapping[str, FittedModel], given: Set[Need]) -> tuple[str, ...]:
-    """Return the names of the members that can answer where this much is given of a case, in their order."""
+    """Return the names of the members that can answer from these parts of a case, in their order."""
     return tuple(name for name, member in members.items() if member.can_answer(given))

@@ -1,15 +1,15 @@
 """The rules of late fusion, fitted: from members' probabilities, shape (members, n, k), to joint scores (n, d).
 
-The scores are on a scale that a logistic map turns into probabilities, as those of a classifier
-(`tabular.calibration.class_scores`): log-odds of the joint probabilities, or a stacker's own scores.
+Scores as `tabular.calibration` takes them: log-odds of the joint probabilities, or a stacker's own scores.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy.optimize import minimize
@@ -19,17 +19,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from lesion_fusion.models.base import number_from_json, number_to_json
 from lesion_fusion.tabular.calibration import class_scores, decision_threshold, log_odds
-from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.estimator_files import dump_estimator, load_estimator
+from lesion_fusion.tabular.classifiers import CLASSIFIERS, dump_estimator, load_estimator
 
 RuleName = Literal["mean", "majority_vote", "weighted", "stacking"]
 
 _FLOOR = 1e-6
 
 # Settings of a stacker: few inputs, each already a prediction, need little and slow learning. Fixed, not tuned;
-# classifiers without an entry keep their settings. Leaves of a twentieth of the cases and more don't
-# follow single cases. Boosting starts from a logistic regression: by itself it follows the linear truth in steps, which
-# costs it AUROC and lets an uninformative member in.
+# classifiers without an entry keep their settings. Leaves of a twentieth of the cases don't follow single cases.
+# Boosting starts from a logistic regression: alone it follows the linear truth in steps, which costs it AUROC and gives
+# weight to an uninformative member.
 STACKER_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "adaboost": {"n_estimators": 50, "learning_rate": 0.1},
     "decision_tree": {"max_depth": 3, "min_samples_leaf": 0.05},
@@ -42,46 +41,55 @@ STACKER_SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class FittedRule(Protocol):
+class FittedRule(ABC):
     """A fitted rule; `learns` says what it learns inside a training fold, `settled_text` what `settled` gives."""
 
     name: ClassVar[str]
-    learns: ClassVar[str]
-    settled_text: ClassVar[str]
-
-    def scores(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return joint scores, shape (n, d), of members' probabilities, shape (members, n, k)."""
-
-    def settled(self, members: Sequence[str]) -> dict[str, float]:
-        """Return what was settled for each member, by name; empty where no one number says it."""
-
-    def store(self, stacker: Path) -> dict[str, Any]:
-        """Return the rule as JSON takes it; an estimator is written to the file `stacker`."""
-
-
-@dataclass(frozen=True)
-class Mean:
-    """The mean probability; nothing is learned."""
-
-    name: ClassVar[str] = "mean"
     learns: ClassVar[str] = "nothing"
     settled_text: ClassVar[str] = ""
 
+    @abstractmethod
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return log-odds of the mean."""
-        return log_odds(probabilities.mean(axis=0))
+        """Return joint scores, shape (n, d), of members' probabilities, shape (members, n, k)."""
+
+    @abstractmethod
+    def settled(self, members: Sequence[str]) -> dict[str, float]:
+        """Return the number that was found for each member, by name; empty where it is not one number per member."""
+
+    def store(self, stacker: Path) -> dict[str, Any]:  # noqa: ARG002
+        """Return the rule as JSON takes it; an estimator is written to the file `stacker`."""
+        return {"kind": self.name}
+
+
+class Pool(FittedRule):
+    """A rule that gives joint probabilities."""
+
+    @abstractmethod
+    def joint(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return joint probabilities, shape (n, k), rows summing to 1."""
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return log-odds of the joint probabilities."""
+        return log_odds(self.joint(probabilities))
+
+
+@dataclass(frozen=True)
+class Mean(Pool):
+    """The mean probability; nothing is learned."""
+
+    name: ClassVar[str] = "mean"
+
+    def joint(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the mean."""
+        return probabilities.mean(axis=0)
 
     def settled(self, members: Sequence[str]) -> dict[str, float]:
         """Return the members' equal shares."""
         return dict.fromkeys(members, 1 / len(members))
 
-    def store(self, stacker: Path) -> dict[str, Any]:  # noqa: ARG002
-        """Return the rule's name."""
-        return {"kind": self.name}
-
 
 @dataclass(frozen=True)
-class Weighted:
+class Weighted(Pool):
     """A logarithmic opinion pool with `weights` (members,) on the simplex.
 
     Genest and Zidek 1986, "Combining probability distributions", doi:10.1214/ss/1177013825.
@@ -89,31 +97,27 @@ class Weighted:
 
     name: ClassVar[str] = "weighted"
     learns: ClassVar[str] = "the members' weights"
-    settled_text: ClassVar[str] = "the members' weights"
+    settled_text: ClassVar[str] = learns
 
     weights: np.ndarray
 
     def joint(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return joint probabilities, shape (n, k), rows summing to 1."""
+        """Return the pool."""
         logarithms = np.tensordot(self.weights, np.log(np.clip(probabilities, _FLOOR, 1)), axes=1)
         shares = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
         return shares / shares.sum(axis=1, keepdims=True)
-
-    def scores(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return log-odds of the pool."""
-        return log_odds(self.joint(probabilities))
 
     def settled(self, members: Sequence[str]) -> dict[str, float]:
         """Return the weights."""
         return dict(zip(members, self.weights.tolist(), strict=True))
 
-    def store(self, stacker: Path) -> dict[str, Any]:  # noqa: ARG002
+    def store(self, stacker: Path) -> dict[str, Any]:
         """Return the weights."""
-        return {"kind": self.name, "weights": self.weights.tolist()}
+        return {**super().store(stacker), "weights": self.weights.tolist()}
 
 
 @dataclass(frozen=True)
-class MajorityVote:
+class MajorityVote(Pool):
     """Each member votes for a class; more votes rank higher, equal votes in the order of the mean probability.
 
     `thresholds` (members,): from which probability of the last class on a member votes for it. Of more than two classes
@@ -127,7 +131,7 @@ class MajorityVote:
     thresholds: np.ndarray
 
     def joint(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the votes and, as one vote more, the mean probability, in shares (n, k), rows summing to 1."""
+        """Return the votes and, as one vote more, the mean probability, as shares."""
         members, _, classes = probabilities.shape
         if classes == 2:
             choices = (probabilities[:, :, 1] >= self.thresholds[:, None]).astype(int)
@@ -136,21 +140,17 @@ class MajorityVote:
         votes = np.eye(classes)[choices].sum(axis=0)
         return (votes + probabilities.mean(axis=0)) / (members + 1)
 
-    def scores(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return log-odds of the shares."""
-        return log_odds(self.joint(probabilities))
-
     def settled(self, members: Sequence[str]) -> dict[str, float]:
         """Return the thresholds of two classes."""
         return {} if np.isnan(self.thresholds).any() else dict(zip(members, self.thresholds.tolist(), strict=True))
 
-    def store(self, stacker: Path) -> dict[str, Any]:  # noqa: ARG002
+    def store(self, stacker: Path) -> dict[str, Any]:
         """Return the thresholds."""
-        return {"kind": self.name, "thresholds": [number_to_json(value) for value in self.thresholds.tolist()]}
+        return {**super().store(stacker), "thresholds": [number_to_json(value) for value in self.thresholds.tolist()]}
 
 
 @dataclass(frozen=True)
-class Stacking:
+class Stacking(FittedRule):
     """A classifier over the members' log-odds, member after member.
 
     Wolpert 1992, "Stacked generalization", doi:10.1016/S0893-6080(05)80023-1.
@@ -179,7 +179,7 @@ class Stacking:
     def store(self, stacker: Path) -> dict[str, Any]:
         """Write the classifier; return the name of its file."""
         dump_estimator(self.estimator, stacker)
-        return {"kind": self.name, "estimator": stacker.name}
+        return {**super().store(stacker), "estimator": stacker.name}
 
 
 RULES: Mapping[str, type[FittedRule]] = {rule.name: rule for rule in (Mean, MajorityVote, Weighted, Stacking)}
@@ -231,7 +231,7 @@ def make_stacker(classifier: str, seed: int) -> ClassifierMixin:
 
 def stacked_features(probabilities: np.ndarray) -> np.ndarray:
     """Return log-odds of all members side by side, shape (n, members * (k - 1)), of (members, n, k)."""
-    return np.hstack([log_odds(of_member) for of_member in probabilities])
+    return np.hstack([log_odds(member) for member in probabilities])
 
 
 def fit_rule(
@@ -244,9 +244,8 @@ def fit_rule(
 ) -> FittedRule:
     """Fit a rule on probabilities, shape (members, n, k), of cases that no member saw.
 
-    `classifier` is that of a stacking.
-    `labels` (n,) are positions of classes, each of which must occur. `minimum_sensitivity` fixes the thresholds at
-    which members vote, `seed` the randomness of a stacker.
+    `classifier` is that of a stacking. `labels` (n,) are positions of classes, each of which must occur.
+    `minimum_sensitivity` fixes the thresholds at which members vote, `seed` the randomness of a stacker.
     """
     if rule == "mean":
         return Mean()
@@ -270,12 +269,7 @@ def _pool_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
         joint = Weighted(weights).joint(probabilities)[np.arange(n), labels]
         return float(-np.log(np.clip(joint, _FLOOR, 1)).sum() + 10 * members * np.square(weights - equal).sum())
 
-    found = minimize(
-        loss,
-        equal,
-        method="SLSQP",
-        bounds=[(0, 1)] * members,
-        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1},
-    )
+    simplex = {"type": "eq", "fun": lambda weights: weights.sum() - 1}
+    found = minimize(loss, equal, method="SLSQP", bounds=[(0, 1)] * members, constraints=simplex)
     weights = np.clip(found.x, 0, None)
     return weights / weights.sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
@@ -14,22 +14,11 @@ from pydantic import Field
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.files import RowStream
 from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
-from lesion_fusion.datasets.npy import RowStream
 from lesion_fusion.imaging.attention import attention_table
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, registered_backbone, weights_label
-from lesion_fusion.models.base import (
-    CaseInputs,
-    Description,
-    FittedBase,
-    ModelName,
-    ModelParameters,
-    TrainedModel,
-    calibration_from_json,
-    calibration_to_json,
-    identified,
-    load_network,
-)
+from lesion_fusion.models.base import CaseInputs, Description, FittedModel, ModelName, ModelParameters, TrainedModel
 from lesion_fusion.notation import words
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
 from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table
@@ -38,28 +27,59 @@ from lesion_fusion.tabular.parameters import Tuning
 NETWORK = "network.keras"
 
 
-class Network(ModelParameters):
-    """A network, the images that it sees, and in how many repeats it is trained.
+class OverImages(ModelParameters):
+    """Base of the kinds with a network over images; `image_input` is a name under `preprocessing.image_inputs`."""
 
-    `image_input` is a name under `preprocessing.image_inputs`. A network trains for minutes, a classifier for seconds.
-    """
+    network: NetworkParameters
+    image_input: str
+
+    sees_image: ClassVar[bool] = True  # type: ignore[misc]
+
+    @property
+    def image_inputs_read(self) -> tuple[str, ...]:
+        """The images that the network sees."""
+        return (self.image_input,)
+
+    @property
+    def registered_weights(self) -> dict[str, str]:
+        """The dataset of the registered backbone that the network starts from, as an argument of training."""
+        name = registered_backbone(self.network.weights)
+        return {} if name is None else {"registered_weights": f"registered_backbone.{name}"}
+
+    def inputs(self, model: ModelName) -> dict[str, str]:
+        """Return the datasets that the training of each such kind reads."""
+        return {
+            "cases": "study_cases",
+            "lesion_images": f"lesion_images.{self.image_input}",
+            "image_input": f"params:preprocessing.image_inputs.{self.image_input}",
+            "finished_folds": f"{model.full}.finished_folds",
+            **self.registered_weights,
+        }
+
+    def describe(self) -> Description:
+        """Return the network in words."""
+        network = self.network
+        head = "a new head first, then " if network.head_epochs else ""
+        layers = "all layers" if network.unfrozen_share == 1 else "its upper blocks"
+        training = {
+            "scratch": "trained from random weights",
+            "frozen": f"a head trained on its frozen features (weights: {network.weights})",
+            "fine_tune": f"trained on from the weights {network.weights}: {head}{layers}",
+        }
+        return Description(
+            what=f"network {network.backbone}, {training[network.regime]}",
+            sees=f"the image ({words(self.image_input)})",
+            tuned=f"epochs, at most {network.epochs} ({network.optimizer}, batches of {network.batch_size})",
+        )
+
+
+class Network(OverImages):
+    """A network over lesion images, trained in `repeats` of the folds: it takes minutes, a classifier seconds."""
 
     kind: Literal["network"] = "network"
     embeds_images: ClassVar[bool] = True
 
-    network: NetworkParameters
-    image_input: str
     repeats: int = Field(default=1, ge=1)
-
-    @property
-    def image_inputs_read(self) -> tuple[str, ...]:
-        """The images that it sees."""
-        return (self.image_input,)
-
-    @property
-    def sees_image(self) -> bool:
-        """It does."""
-        return True
 
     @property
     def network_settings(self) -> dict[str, Any] | None:
@@ -76,38 +96,22 @@ class Network(ModelParameters):
 
     def inputs(self, model: ModelName) -> dict[str, str]:
         """Return the datasets that training reads."""
-        found = {
-            "tuning": "params:tuning",
-            "cases": "study_cases",
-            "folds": "folds",
-            "lesion_images": f"lesion_images.{self.image_input}",
-            "lesion_masks": f"lesion_masks.{self.image_input}",
-            "image_input": f"params:preprocessing.image_inputs.{self.image_input}",
-            "finished_folds": f"{model.full}.finished_folds",
-            **registered_weights(self.network),
-        }
+        found = {"tuning": "params:tuning", "folds": "folds", **super().inputs(model)}
+        found["lesion_masks"] = f"lesion_masks.{self.image_input}"
         if self.backbone_label is not None:
             found["backbone_features"] = f"backbone_features.{self.backbone_label}"
             found["backbone_maps"] = f"backbone_maps.{self.backbone_label}"
         return found
 
     def preparations(self) -> dict[str, tuple[Callable[..., Any], list[str]]]:
-        """Return what a frozen backbone makes of all images: features, and the maps that Grad-CAM adds up."""
+        """Return the steps that apply a frozen backbone to all images: its features, and the maps for Grad-CAM."""
         if self.backbone_label is None:
             return {}
-        read = [f"lesion_images.{self.image_input}", *registered_weights(self.network).values()]
+        read = [f"lesion_images.{self.image_input}", *self.registered_weights.values()]
         return {
-            f"{dataset}.{self.backbone_label}": (with_backbone(compute, self.network), read)
-            for dataset, compute in (("backbone_features", backbone_features), ("backbone_maps", backbone_maps))
+            f"{compute.__name__}.{self.backbone_label}": (with_backbone(compute, self.network), read)
+            for compute in (backbone_features, backbone_maps)
         }
-
-    def describe(self) -> Description:
-        """Return the network in words."""
-        return Description(
-            what=f"network {self.network.backbone}, {training_text(self.network)}",
-            sees=f"the image ({words(self.image_input)})",
-            tuned=epochs_text(self.network),
-        )
 
 
 def train(
@@ -138,22 +142,16 @@ def train(
 
     features = None if backbone_features is None else np.asarray(backbone_features)
     parameters = with_weights(parameters, registered_weights)
-    result = train_in_repeats(lesion_images, cases, folds, parameters, tuning, study, finished_folds, features=features)
+    fitted = partial(FittedNetwork, image_input=image_input)
+    data = (lesion_images, cases, folds, parameters, tuning, study, finished_folds)
+    trained, network, last_folds = train_in_repeats(*data, fitted, model, features=features)
     if backbone_maps is None:
-        class_maps = maps_out_of_fold(result.network, lesion_images, result.folds)
+        class_maps = maps_out_of_fold(network, lesion_images, last_folds)
     else:
-        class_maps = maps_of_heads(backbone_maps, result.folds)
-    explained = last_repeat(result.predictions, cases)
-    return trained_network(
-        result,
-        parameters,
-        FittedNetwork,
-        image_input,
-        study,
-        model,
-        class_maps=class_maps,
-        attention=attention_table(explained, study.classes, class_maps, lesion_masks),
-    )
+        class_maps = maps_of_heads(backbone_maps, last_folds)
+    explained = last_repeat(trained.predictions, cases)
+    attention = attention_table(explained, study.classes, class_maps, lesion_masks)
+    return replace(trained, class_maps=class_maps, attention=attention)
 
 
 Network.train = staticmethod(train)
@@ -190,12 +188,6 @@ def with_backbone(function: Callable[..., Any], network: NetworkParameters) -> C
     return compute
 
 
-def registered_weights(network: NetworkParameters) -> dict[str, str]:
-    """Return the dataset of the registered backbone that a network starts from, as an argument of training."""
-    name = registered_backbone(network.weights)
-    return {} if name is None else {"registered_weights": f"registered_backbone.{name}"}
-
-
 Entry = TypeVar("Entry", bound=Network)
 
 
@@ -207,49 +199,6 @@ def with_weights(parameters: Entry, registered_weights: Path | None) -> Entry:
     return parameters.model_copy(update={"network": network})
 
 
-@dataclass(frozen=True)
-class NetworkResult:
-    """Result of training a network out of fold; `folds` are the `FoldResult`s of the last repeat."""
-
-    predictions: pd.DataFrame
-    inner_predictions: pd.DataFrame
-    training_log: pd.DataFrame
-    embeddings: np.ndarray
-    network: Any
-    calibration: Calibration
-    threshold: float
-    folds: Sequence[Any]
-
-
-def trained_network(
-    result: NetworkResult,
-    parameters: Network,
-    fitted: Callable[..., Any],
-    image_input: ImageInput,
-    study: Study,
-    model: ModelName,
-    **parts: Any,
-) -> TrainedModel:
-    """Return the trained model; `fitted` makes its fitted form from what every fitted network holds."""
-    return TrainedModel(
-        parameters=parameters,
-        predictions=identified(result.predictions, study.protocol, model),
-        inner_predictions=identified(result.inner_predictions, study.protocol, model),
-        training_log=result.training_log,
-        model=fitted(
-            family=model.family,
-            name=model.name,
-            classes=study.classes,
-            threshold=result.threshold,
-            network=result.network,
-            image_input=image_input,
-            calibration=result.calibration,
-        ),
-        embeddings=result.embeddings,
-        **parts,
-    )
-
-
 def train_in_repeats(
     inputs: Any,
     cases: pd.DataFrame,
@@ -258,16 +207,19 @@ def train_in_repeats(
     tuning: Tuning,
     study: Study,
     finished_folds: FinishedFolds,
+    fitted: Callable[..., FittedModel],
+    model: ModelName,
     build: Callable[[], Any] | None = None,
     features: np.ndarray | None = None,
-) -> NetworkResult:
+) -> tuple[TrainedModel, Any, Sequence[Any]]:
     """Train a network out of fold in as many repeats as its parameters say, in the last of them on all cases too.
 
-    `inputs` are its `imaging.batches.Rows`, row i = case i; `build` makes a network other than the one that the
-    parameters name; `features` (n, d) are those of a frozen backbone. Each fold's network stops on a validation part of
-    its training fold; its predictions of that part calibrate it, fix its threshold and are its inner predictions. The
-    network trained on all cases holds nothing out and takes the calibration and threshold of all validation parts
-    together. Folds are kept in `finished_folds` until training is over; those of an interrupted run are reused.
+    `inputs` are its `imaging.batches.Rows`, row i = case i; `fitted` makes its fitted form; `build` makes a network
+    other than the one that the parameters name; `features` (n, d) are those of a frozen backbone. Each fold's network
+    stops on a validation part of its training fold; its predictions of that part calibrate it, fix its threshold and
+    are its inner predictions. The network trained on all cases holds nothing out and takes the calibration and
+    threshold of all validation parts together. Folds are kept in `finished_folds` until training is over; those of an
+    interrupted run are reused. Returns the trained model, its network and the `FoldResult`s of the last repeat.
     """
     # Imported here: keras takes seconds to import, and the clinical stage does without it.
     from lesion_fusion.imaging.networks import predict_and_embed
@@ -316,25 +268,27 @@ def train_in_repeats(
     scores = np.concatenate([score for _, score in held_out])
     calibration = Calibration.fit(scores, labels[positions], len(classes), distinct=len(np.unique(positions)))
     calibrated = calibration.probabilities(scores)
-    inner.append(_mean_per_case(predictions_table(cases.iloc[positions], REFIT, REFIT, classes, calibrated)))
-    of_all = features if features is not None else predict_and_embed(trained.network, inputs)[1]
+    table = predictions_table(cases.iloc[positions], REFIT, REFIT, classes, calibrated)
+    # A case held out by several folds' networks gets its mean probability.
+    inner.append(table.groupby(["repeat", "fold", "case_id", "label"], as_index=False, sort=True).mean())
+    embeddings.append(features if features is not None else predict_and_embed(trained.network, inputs)[1])
     finished_folds.clear()
-    return NetworkResult(
-        predictions=pd.concat(predictions, ignore_index=True),
-        inner_predictions=pd.concat(inner, ignore_index=True),
+    trained_model = TrainedModel(
+        parameters=parameters,
+        predictions=model.identify(pd.concat(predictions, ignore_index=True), study.protocol),
+        inner_predictions=model.identify(pd.concat(inner, ignore_index=True), study.protocol),
         training_log=pd.concat(log, ignore_index=True),
-        embeddings=np.stack([*embeddings, of_all]),
-        network=trained.network,
-        calibration=calibration,
-        threshold=decision_threshold(calibrated, labels[positions], sensitivity),
-        folds=trained.folds,
+        model=fitted(
+            family=model.family,
+            name=model.name,
+            classes=classes,
+            threshold=decision_threshold(calibrated, labels[positions], sensitivity),
+            network=trained.network,
+            calibration=calibration,
+        ),
+        embeddings=np.stack(embeddings),
     )
-
-
-def _mean_per_case(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per case: a case held out by several folds' networks gets its mean probability."""
-    keys = ["repeat", "fold", "case_id", "label"]
-    return table.groupby(keys, as_index=False, sort=True).mean()
+    return trained_model, trained.network, trained.folds
 
 
 def last_repeat(predictions: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
@@ -343,31 +297,21 @@ def last_repeat(predictions: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     return last.set_index("case_id").loc[list(cases["case_id"])].reset_index()
 
 
-def training_text(network: NetworkParameters) -> str:
-    """Return how a network is trained, in words."""
-    if network.regime == "scratch":
-        return "trained from random weights"
-    if network.regime == "frozen":
-        return f"a head trained on its frozen features (weights: {network.weights})"
-    head = "a new head first, then " if network.head_epochs else ""
-    layers = "all layers" if network.unfrozen_share == 1 else "its upper blocks"
-    return f"trained on from the weights {network.weights}: {head}{layers}"
+def load_network(path: Path) -> Any:
+    """Return the Keras network in a `.keras` file."""
+    # The package's own layers register themselves when this module is imported.
+    import lesion_fusion.imaging.networks  # noqa: F401
+    from lesion_fusion.imaging.keras_backend import keras
 
-
-def epochs_text(network: NetworkParameters) -> str:
-    """Return what is tuned of a network, in words."""
-    return f"epochs, at most {network.epochs} ({network.optimizer}, batches of {network.batch_size})"
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 @dataclass(frozen=True)
-class FittedNetwork(FittedBase):
+class FittedNetwork(FittedModel):
     """A fitted network over lesion images, with its calibration."""
 
     kind: ClassVar[str] = "network"
 
-    family: str
-    name: str
-    classes: tuple[str, ...]
     threshold: float
     network: Any
     image_input: ImageInput
@@ -391,7 +335,7 @@ class FittedNetwork(FittedBase):
         """Write the network; return its calibration and what it sees."""
         self.network.save(folder / NETWORK)
         return {
-            "calibration": calibration_to_json(self.calibration),
+            "calibration": self.calibration.to_json(),
             "image_input": self.image_input.model_dump(),
             "record_columns": list(self.record_columns),
         }
@@ -401,7 +345,7 @@ class FittedNetwork(FittedBase):
         """Return the network that `store` wrote."""
         return cls(
             **common,
-            calibration=calibration_from_json(values["calibration"]),
+            calibration=Calibration.from_json(values["calibration"]),
             network=load_network(folder / NETWORK),
             image_input=ImageInput(**values["image_input"]),
             record_columns=tuple(values["record_columns"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -13,15 +13,14 @@ from pydantic import Field, model_validator
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
-from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, registered_backbone
-from lesion_fusion.models.base import Description, ModelName, ModelParameters, TrainedModel, identified
-from lesion_fusion.models.network import FittedNetwork, epochs_text, training_text
-from lesion_fusion.notation import words
+from lesion_fusion.imaging.parameters import ImageInput, registered_backbone
+from lesion_fusion.models.base import Description, ModelName, TrainedModel
+from lesion_fusion.models.network import FittedNetwork, OverImages
 from lesion_fusion.tabular.calibration import Calibration, log_odds
 from lesion_fusion.tabular.out_of_fold import predictions_table
 
 
-class Pretraining(ModelParameters):
+class Pretraining(OverImages):
     """Networks to train for others to start from, averaged.
 
     Member i is trained without the i-th of `folds` parts of the patients and evaluated on it: with as many members as
@@ -29,19 +28,13 @@ class Pretraining(ModelParameters):
     """
 
     kind: Literal["pretraining"] = "pretraining"
-    network: NetworkParameters
-    image_input: str
     folds: int = Field(default=5, ge=2)
     members: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
-    def _a_fold_for_each_member(self) -> Self:
+    def _is_possible(self) -> Self:
         if self.members > self.folds:
             raise ValueError(f"members is {self.members}, but each is evaluated on a fold of its own of {self.folds}.")
-        return self
-
-    @model_validator(mode="after")
-    def _starts_by_itself(self) -> Self:
         if registered_backbone(self.network.weights) is not None:
             raise ValueError(
                 f"a network is not pretrained from another of this pipeline ({self.network.weights}); take regime "
@@ -49,33 +42,14 @@ class Pretraining(ModelParameters):
             )
         return self
 
-    @property
-    def image_inputs_read(self) -> tuple[str, ...]:
-        """The images that the networks see."""
-        return (self.image_input,)
-
-    @property
-    def sees_image(self) -> bool:
-        """It does."""
-        return True
-
     def inputs(self, model: ModelName) -> dict[str, str]:
         """Return the datasets that training reads."""
-        return {
-            "cases": "study_cases",
-            "evaluation_copies": "evaluation_copies",
-            "lesion_images": f"lesion_images.{self.image_input}",
-            "image_input": f"params:preprocessing.image_inputs.{self.image_input}",
-            "finished_folds": f"{model.full}.finished_folds",
-        }
+        return {"evaluation_copies": "evaluation_copies", **super().inputs(model)}
 
     def describe(self) -> Description:
         """Return the networks in words."""
-        return Description(
-            what=f"average of {self.members} networks {self.network.backbone}, {training_text(self.network)}",
-            sees=f"the image ({words(self.image_input)})",
-            tuned=epochs_text(self.network),
-        )
+        one = super().describe()
+        return replace(one, what=f"average of {self.members} {one.what.replace('network', 'networks', 1)}")
 
 
 @dataclass(frozen=True)
@@ -105,7 +79,7 @@ def train(
     """
     # Imported here: keras takes seconds to import.
     from lesion_fusion.imaging.folds import held_out_folds
-    from lesion_fusion.imaging.pretraining import pretrain
+    from lesion_fusion.imaging.out_of_fold import pretrain
 
     classes, seed = study.classes, derived_seed(study.seed)
     labels = cases["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
@@ -114,17 +88,9 @@ def train(
     held_out = np.full(len(cases), -1)
     held_out[allowed] = held_out_folds(labels[allowed], groups[allowed], parameters.folds, seed)
     digest = training_digest(lesion_images, labels, groups, held_out, parameters.network, seed)
-    trained = pretrain(
-        lesion_images,
-        labels,
-        held_out,
-        len(classes),
-        parameters.network,
-        parameters.members,
-        seed,
-        completed=finished_folds.load(digest),
-        on_member=partial(finished_folds.save, digest),
-    )
+    settings = (len(classes), parameters.network, parameters.members, seed)
+    completed, on_member = finished_folds.load(digest), partial(finished_folds.save, digest)
+    trained = pretrain(lesion_images, labels, held_out, *settings, completed=completed, on_member=on_member)
     finished_folds.clear()
     threshold = 0.5 if len(classes) == 2 else float("nan")
     uncalibrated = Calibration.identity(len(classes))
@@ -133,7 +99,7 @@ def train(
         probabilities = uncalibrated.probabilities(log_odds(member.test_probabilities))
         tables.append(predictions_table(cases.iloc[member.test], 0, member.fold, classes, probabilities))
         log.append(pd.DataFrame(member.history).assign(repeat=0, fold=member.fold))
-    predictions = identified(pd.concat(tables, ignore_index=True), study.protocol, model)
+    predictions = model.identify(pd.concat(tables, ignore_index=True), study.protocol)
     return TrainedModel(
         parameters=parameters,
         predictions=predictions.assign(threshold=threshold),

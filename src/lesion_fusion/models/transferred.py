@@ -17,14 +17,10 @@ from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import (
     CaseInputs,
     Description,
-    FittedBase,
     FittedModel,
     ModelName,
     ModelParameters,
     TrainedModel,
-    calibration_from_json,
-    calibration_to_json,
-    identified,
     load_model,
     save_model,
 )
@@ -60,8 +56,7 @@ class Transferred(ModelParameters):
     def inputs(self, model: ModelName) -> dict[str, str]:  # noqa: ARG002
         """Return the datasets that training reads: the images of each input, and how they are made."""
         found = {"tuning": "params:tuning", "cases": "study_cases", "folds": "folds"}
-        found["image_descriptors"] = "image_descriptors"
-        found["source"] = f"transferred.{self.source}"
+        found |= {"image_descriptors": "image_descriptors", "source": f"transferred.{self.source}"}
         for name in self.image_inputs:
             found[f"lesion_images.{name}"] = f"lesion_images.{name}"
             found[f"image_input.{name}"] = f"params:preprocessing.image_inputs.{name}"
@@ -69,11 +64,8 @@ class Transferred(ModelParameters):
 
     def describe(self) -> Description:
         """Return the model in words."""
-        return Description(
-            what=f"{self.source}, trained on that cohort alone",
-            sees="the image",
-            tuned="its calibration" if self.calibrated else "nothing",
-        )
+        tuned = "its calibration" if self.calibrated else "nothing"
+        return Description(f"{self.source}, trained on that cohort alone", "the image", tuned)
 
 
 def train(
@@ -98,16 +90,20 @@ def train(
             f"{parameters.source} distinguishes {', '.join(source.classes)}, and the study asks for "
             f"{', '.join(study.classes)}. Train it again with study.target={study.target}."
         )
-    prepared = _images(parameters, source, images, model)
+    prepared = {images[f"image_input.{name}"]: images[f"lesion_images.{name}"] for name in parameters.image_inputs}
+    for needed in source.image_inputs:
+        if needed not in prepared:
+            raise TransferError(
+                f"A network in {parameters.source} sees images made with {needed!r}. Give an entry under "
+                f"preprocessing.image_inputs these values, and name it in the image_inputs of {model.full}."
+            )
     scores = log_odds(source.probabilities(CaseInputs(cases, image_descriptors, prepared)))
     labels = cases["label"].map({name: i for i, name in enumerate(study.classes)}).to_numpy()
     everyone = np.arange(len(cases))
     calibration, threshold = Calibration.identity(len(study.classes)), source.threshold
     predictions, inner, log = [], [], []
-    for repeat, fold, training, test in [
-        *outer_splits(folds, cases["case_id"]),
-        (REFIT, REFIT, everyone, everyone[:0]),
-    ]:
+    splits = [*outer_splits(folds, cases["case_id"]), (REFIT, REFIT, everyone, everyone[:0])]
+    for repeat, fold, training, test in splits:
         if parameters.calibrated:
             calibration = Calibration.fit(scores[training], labels[training], len(study.classes))
         calibrated = calibration.probabilities(scores)
@@ -121,8 +117,8 @@ def train(
             predictions.append(table.assign(threshold=threshold))
     return TrainedModel(
         parameters=parameters,
-        predictions=identified(pd.concat(predictions, ignore_index=True), study.protocol, model),
-        inner_predictions=identified(pd.concat(inner, ignore_index=True), study.protocol, model),
+        predictions=model.identify(pd.concat(predictions, ignore_index=True), study.protocol),
+        inner_predictions=model.identify(pd.concat(inner, ignore_index=True), study.protocol),
         training_log=pd.DataFrame(log),
         model=FittedTransferred(model.family, model.name, source.classes, threshold, source, calibration),
     )
@@ -131,29 +127,12 @@ def train(
 Transferred.train = staticmethod(train)
 
 
-def _images(
-    parameters: Transferred, source: FittedModel, images: dict[str, Any], model: ModelName
-) -> dict[ImageInput, np.ndarray]:
-    """Return the lesion images by how they are made; raises TransferError where the source needs others."""
-    prepared = {images[f"image_input.{name}"]: images[f"lesion_images.{name}"] for name in parameters.image_inputs}
-    for needed in source.image_inputs:
-        if needed not in prepared:
-            raise TransferError(
-                f"A network in {parameters.source} sees images made with {needed!r}. Give an entry under "
-                f"preprocessing.image_inputs these values, and name it in the image_inputs of {model.full}."
-            )
-    return prepared
-
-
 @dataclass(frozen=True)
-class FittedTransferred(FittedBase):
+class FittedTransferred(FittedModel):
     """A model that saw no case of the cohort it is calibrated for."""
 
     kind: ClassVar[str] = "transferred"
 
-    family: str
-    name: str
-    classes: tuple[str, ...]
     threshold: float
     source: FittedModel
     calibration: Calibration
@@ -184,10 +163,10 @@ class FittedTransferred(FittedBase):
     def store(self, folder: Path) -> dict[str, Any]:
         """Write the source into a folder of its own; return the calibration."""
         save_model(self.source, folder / SOURCE)
-        return {"calibration": calibration_to_json(self.calibration)}
+        return {"calibration": self.calibration.to_json()}
 
     @classmethod
     def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
         """Return the model that `store` wrote."""
         source = load_model(folder / SOURCE)
-        return cls(**common, source=source, calibration=calibration_from_json(values["calibration"]))
+        return cls(**common, source=source, calibration=Calibration.from_json(values["calibration"]))

@@ -1,8 +1,20 @@
-"""Fold a stage in the lineage without renaming what it hands on."""
+"""What the wiring of all stages shares: nodes named after their functions, and the fold of a stage in the lineage."""
 
 from __future__ import annotations
 
-from kedro.pipeline import Pipeline
+from collections.abc import Callable
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+FILES = ("raw_images", "raw_masks")
+
+
+def step(
+    function: Callable[..., Any], inputs: str | list[str] | dict[str, str], outputs: str | list[str], **options: Any
+) -> Node:
+    """Return the node of a function, named after it; `options` are further ones of `Node`."""
+    return Node(function, inputs, outputs, **{"name": function.__name__, **options})
 
 
 def as_stage(name: str, pipeline: Pipeline) -> Pipeline:

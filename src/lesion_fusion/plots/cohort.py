@@ -32,11 +32,8 @@ def classes_plot(classes: Rows) -> Figure:
     # Pale and hatched: augmentation adds copies, not patients.
     copies = balanced.bar(labels, after - before, 0.7, bottom=before, color=colours, alpha=0.35, hatch="///")
     balanced.bar_label(copies, labels=[f"{total:,}" for total in after], padding=2)
-    collected.set_title("As collected")
-    balanced.set_title("Balanced (published protocol)")
-    balanced.set_xlabel("(hatched: altered copies)")
-    collected.set_ylabel("Cases")
-    collected.set_ylim(0, 1.12 * after.max())
+    collected.set(title="As collected", ylabel="Cases", ylim=(0, 1.12 * after.max()))
+    balanced.set(title="Balanced (published protocol)", xlabel="(hatched: altered copies)")
     return figure
 
 
@@ -51,14 +48,12 @@ def ages_plot(ages: Rows, summary: Rows) -> Figure:
         rows = [row for row in ages if row["label"] == group["label"]]
         if not rows:
             continue
-        low = np.array([row["low"] for row in rows])
-        counts = np.array([row["patients"] for row in rows])
+        low, counts = (np.array([row[column] for row in rows]) for column in ("low", "patients"))
         width = rows[0]["high"] - rows[0]["low"]
-        missing = group["patients"] - group["known"]
-        text = f"{group['label']}: mean {group['mean']:.0f} years, n = {group['known']}"
+        label, missing = group["label"], group["patients"] - group["known"]
+        text = f"{label}: mean {group['mean']:.0f} years, n = {group['known']}"
         text += f", {missing} not known" if missing else ""
-        colour = _COLOUR[group["label"]]
-        axes.bar(low, counts, width, bottom, align="edge", color=colour, edgecolor="white", label=text)
+        axes.bar(low, counts, width, bottom, align="edge", color=_COLOUR[label], edgecolor="white", label=text)
         bottom += counts
     axes.set(xlabel="Years", ylabel="Patients")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

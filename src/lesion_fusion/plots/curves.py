@@ -1,9 +1,11 @@
-"""Plots of the curves of `evaluation.curves`: several models in one pair of axes, or one panel per family."""
+"""Plots of the tables of `evaluation.curves`: curves, in one pair of axes or one panel per family, and counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,6 +17,7 @@ from lesion_fusion.plots.style import (
     REFERENCE,
     axes_with_legend,
     line_looks,
+    new_axes,
     new_panels,
     set_legend,
     styled,
@@ -22,6 +25,8 @@ from lesion_fusion.plots.style import (
 
 # With more curves the bands cover each other, and only the lines are drawn.
 BANDS_AT_MOST = 4
+# The range of thresholds that decision curves show.
+THRESHOLDS = (0.0, 0.8)
 # Side of a panel and the room around it, inches: left of it, right of the last, above, below, per line of its legend.
 PANEL, LEFT, RIGHT, ABOVE, BELOW, LEGEND_LINE = 3.9, 0.7, 0.2, 0.4, 0.75, 0.22
 # Colour of the models of a family after the first `NAMED_AT_MOST`.
@@ -33,49 +38,29 @@ Curves = Mapping[str, pd.DataFrame]
 
 @styled
 def roc_plot(curves: Curves, reader_points: pd.DataFrame | None = None, title: str = "ROC curve") -> Figure:
-    """Draw ROC curves.
-
-    Args:
-        curves: table of `curves.roc_curve` by the text of the legend.
-        reader_points: a reader's operating points, table of `reader.operating_points`.
-        title: above the axes.
-    """
-    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
-    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
+    """Draw ROC curves (tables of `roc_curve` by the text of the legend) and a reader's points (`operating_points`)."""
+    figure, axes = _unit_square(curves, title, "1 − specificity", "Sensitivity")
     _draw_lines(axes, curves, "false_positive_rate", "sensitivity")
     if reader_points is not None:
         _draw_reader_points(axes, reader_points)
-    _set_unit_square(axes, "1 − specificity", "Sensitivity")
     set_legend(axes, len(curves) + 1)
     return figure
 
 
 @styled
 def calibration_plot(curves: Curves, title: str = "Calibration") -> Figure:
-    """Draw smoothed calibration curves: tables of `curves.calibration_curve` by the text of the legend."""
-    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
-    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":", label="ideal")
+    """Draw smoothed calibration curves: tables of `calibration_curve` by the text of the legend."""
+    figure, axes = _unit_square(curves, title, "Predicted probability", "Observed share", label="ideal")
     _draw_lines(axes, curves, "predicted", "observed")
-    _set_unit_square(axes, "Predicted probability", "Observed share")
     set_legend(axes, len(curves) + 1)
     return figure
 
 
 @styled
 def decision_curve_plot(
-    curves: Curves,
-    reader_curves: pd.DataFrame | None = None,
-    thresholds: tuple[float, float] = (0.0, 0.8),
-    title: str = "Decision curve",
+    curves: Curves, reader_curves: pd.DataFrame | None = None, title: str = "Decision curve"
 ) -> Figure:
-    """Draw decision curves.
-
-    Args:
-        curves: table of `curves.decision_curve` by the text of the legend; all of the same cases.
-        reader_curves: curves of a reader's decisions, table of `reader.reader_decision_curves`.
-        thresholds: range of thresholds shown.
-        title: above the axes.
-    """
+    """Draw decision curves: tables of `decision_curve`, all of the same cases, and of `reader_decision_curves`."""
     lines = len(curves) + 2 + (reader_curves is not None)
     figure, axes = axes_with_legend(5.6, lines, title)
     any_table = next(iter(curves.values()))
@@ -83,16 +68,16 @@ def decision_curve_plot(
     axes.plot(any_table["threshold"], any_table["treat_none"], color=REFERENCE, linestyle=":", label="treat none")
     _draw_lines(axes, curves, "threshold", "net_benefit")
     if reader_curves is not None:
-        _draw_reader_curves(axes, reader_curves, thresholds)
+        _draw_reader_curves(axes, reader_curves)
     top = max(float(table["high"].max()) for table in curves.values())
-    axes.set(xlim=thresholds, ylim=(-0.15 * top, 1.05 * top), xlabel="Threshold probability", ylabel="Net benefit")
+    axes.set(xlim=THRESHOLDS, ylim=(-0.15 * top, 1.05 * top), xlabel="Threshold probability", ylabel="Net benefit")
     set_legend(axes, lines)
     return figure
 
 
 @styled
 def risk_distribution_plot(distribution: pd.DataFrame, title: str = "Predicted risk by outcome") -> Figure:
-    """Draw the distribution of the predicted risk, one panel per outcome: table of `curves.risk_distribution`."""
+    """Draw the distribution of the predicted risk, one panel per outcome: table of `risk_distribution`."""
     labels = list(dict.fromkeys(distribution["label"]))
     figure, panels = new_panels(6.4, 1.2 + 1.7 * len(labels), len(labels), 1, sharex=True, sharey=True)
     panels[0].set_title(title)
@@ -111,19 +96,64 @@ def risk_distribution_plot(distribution: pd.DataFrame, title: str = "Predicted r
 
 
 @styled
-def roc_panels_plot(families: Mapping[str, Curves]) -> Figure:
-    """Draw ROC curves, one panel per family.
+def class_distribution_plot(counts: pd.DataFrame, title: str = "Cases per class") -> Figure:
+    """Draw the number of cases per class, groups side by side: table of `class_distribution`, or several joined."""
+    labels = list(dict.fromkeys(counts["label"]))
+    groups = list(dict.fromkeys(counts["group"]))
+    figure, axes = new_axes(2.4 + 1.1 * len(labels) * max(1.0, 0.6 * len(groups)), 4.2, title)
+    width = 0.8 / len(groups)
+    for index, (group, colour) in enumerate(zip(groups, COLOURS, strict=False)):
+        heights = counts[counts["group"] == group].set_index("label")["n"].reindex(labels, fill_value=0)
+        x = np.arange(len(labels)) + (index - (len(groups) - 1) / 2) * width
+        axes.bar_label(axes.bar(x, heights, width * 0.92, color=colour, label=group), padding=2, fontsize=10)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_ylabel("Cases")
+    # A legend needs room above the bars.
+    axes.margins(y=0.12 if len(groups) == 1 else 0.25)
+    axes.grid(visible=False, axis="x")
+    if len(groups) > 1:
+        axes.legend(loc="upper center", ncols=len(groups))
+    return figure
 
-    Args:
-        families: tables of `curves.roc_curve` by model, by family. The first model of a family is drawn with its
-            interval band, the first `NAMED_AT_MOST` in a colour of their own, the others in gray.
+
+@styled
+def confusion_matrix_plot(table: pd.DataFrame, title: str = "Confusion matrix") -> Figure:
+    """Draw a confusion matrix: counts, shares of the true class and their intervals (table of `confusion_table`)."""
+    classes = list(dict.fromkeys(table["label"]))
+    cells = table.set_index(["label", "decision"])
+    shares = table["share"].to_numpy().reshape(len(classes), -1)
+    side = 1.6 + 1.35 * len(classes)
+    figure, axes = new_axes(side + 0.6, side, title)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (i, label), (j, decision) in product(enumerate(classes), repeat=2):
+        cell = cells.loc[(label, decision)]
+        text = f"{cell['n']:.4g}"
+        if np.isfinite(cell["share"]):
+            text += f"\n{cell['share']:.0%}"
+        if np.isfinite(cell["low"]):
+            text += f"\n({cell['low']:.0%} to {cell['high']:.0%})"
+        colour = "white" if cell["share"] > 0.55 else "black"
+        axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=10)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
+    axes.set(xlabel="Decision", ylabel="Outcome")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+@styled
+def roc_panels_plot(families: Mapping[str, Curves]) -> Figure:
+    """Draw ROC curves, one panel per family: tables of `roc_curve` by model, by family.
+
+    The first model of a family has its interval band, the first `NAMED_AT_MOST` a colour of their own; others are gray.
     """
     return _draw_panels(families, ("false_positive_rate", "sensitivity"), ("1 − specificity", "Sensitivity"))
 
 
 @styled
 def calibration_panels_plot(families: Mapping[str, Curves]) -> Figure:
-    """Draw calibration curves (tables of `curves.calibration_curve`) in the panels of `roc_panels_plot`."""
+    """Draw calibration curves (tables of `calibration_curve`) in the panels of `roc_panels_plot`."""
     return _draw_panels(families, ("predicted", "observed"), ("Predicted probability", "Observed share"))
 
 
@@ -141,18 +171,22 @@ def _draw_reader_points(axes: Axes, points: pd.DataFrame) -> None:
         axes.annotate(cut, point, xytext=(7, -11), textcoords="offset points", fontsize=9, bbox=PLATE)
 
 
-def _draw_reader_curves(axes: Axes, reader_curves: pd.DataFrame, thresholds: tuple[float, float]) -> None:
+def _draw_reader_curves(axes: Axes, reader_curves: pd.DataFrame) -> None:
     for index, (cut, table) in enumerate(reader_curves.groupby("cut", sort=False)):
         label = "reader" if index == 0 else None
         axes.plot(table["threshold"], table["net_benefit"], color="black", linewidth=1, label=label)
         # Names stand near the left edge, each a little further right than the one before.
-        start = table[table["threshold"] >= thresholds[0] + 0.02 + 0.09 * index].iloc[0]
+        start = table[table["threshold"] >= THRESHOLDS[0] + 0.02 + 0.09 * index].iloc[0]
         axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9, va="bottom", bbox=PLATE)
 
 
-def _set_unit_square(axes: Axes, x: str, y: str) -> None:
+def _unit_square(curves: Curves, title: str, x: str, y: str, label: str | None = None) -> tuple[Figure, Axes]:
+    """Return a figure with square axes from 0 to 1 and their diagonal, named `label` in the legend."""
+    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":", label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y)
     axes.set_aspect("equal")
+    return figure, axes
 
 
 def _draw_panels(families: Mapping[str, Curves], columns: tuple[str, str], labels: tuple[str, str]) -> Figure:

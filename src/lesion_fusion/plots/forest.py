@@ -23,43 +23,32 @@ _SPREAD = 0.32
 
 
 @styled
-def leaderboard_plot(
-    leaderboard: pd.DataFrame, baseline: str, metric: str = "auroc", title: str = "AUROC, 95 % interval"
-) -> Figure:
-    """Draw a metric of every model with its interval; models of the first rank are filled, the baseline is a line.
+def leaderboard_plot(leaderboard: pd.DataFrame, baseline: str, title: str = "AUROC, 95 % interval") -> Figure:
+    """Draw the AUROC of every model of one group with its interval.
 
-    Args:
-        leaderboard: table of `leaderboard.leaderboard`, of one group.
-        baseline: `<family>.<model>` of the simple baseline.
-        metric: a metric of the table.
-        title: above the axes.
+    Models of the first rank are filled, the simple baseline (`<family>.<model>`) is a line.
     """
-    table = leaderboard.dropna(subset=[metric]).reset_index(drop=True)
+    table = leaderboard.dropna(subset=["auroc"]).reset_index(drop=True)
     names = table["family"] + "." + table["model"]
     # Ranks stand in a column of their own.
     width = max((len(str(rank)) for rank in table["rank"]), default=1)
-    labels = [
-        f"{name}   {str(rank).rjust(width, FIGURE_SPACE)}" for rank, name in zip(table["rank"], names, strict=True)
-    ]
+    ranks = [str(rank).rjust(width, FIGURE_SPACE) for rank in table["rank"]]
+    labels = [f"{name}   {rank}" for rank, name in zip(ranks, names, strict=True)]
     figure, axes = _row_axes(labels, title)
     for y, (_, row) in enumerate(table.iterrows()):
         colour = FAMILY_COLOURS.get(row["family"], COLOURS[-1])
-        _draw_row(axes, y, row, metric, colour, filled=bool(row["rank"] == 1))
+        _draw_row(axes, y, row, "auroc", colour, filled=bool(row["rank"] == 1))
     if (names == baseline).any():
-        axes.axvline(float(table.loc[names == baseline, metric].iloc[0]), color=REFERENCE, linestyle=":", linewidth=1.2)
+        axes.axvline(
+            float(table.loc[names == baseline, "auroc"].iloc[0]), color=REFERENCE, linestyle=":", linewidth=1.2
+        )
     axes.set_xlabel(f"{title.partition(',')[0]}   (filled: first rank, ties included; dotted: {baseline})")
     return figure
 
 
 @styled
 def importance_plot(importance: pd.DataFrame, score: str, title: str = "Permutation importance") -> Figure:
-    """Draw the drop of a model's score when a column is shuffled.
-
-    Args:
-        importance: column, drop, drop_low and drop_high; one row per bar, in the order drawn.
-        score: its name, for the axis.
-        title: above the axes.
-    """
+    """Draw the drop of a model's score, named `score`, when a column is shuffled: column, drop, drop_low, drop_high."""
     figure, axes = _row_axes([name.replace("_", " ") for name in importance["column"]], title)
     axes.axvline(0, color=REFERENCE, linewidth=1)
     for y, (_, row) in enumerate(importance.iterrows()):
@@ -71,11 +60,9 @@ def importance_plot(importance: pd.DataFrame, score: str, title: str = "Permutat
 
 @styled
 def comparisons_plot(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """Draw the planned comparisons: AUROC with its interval, and the difference to each row's reference.
+    """Draw `comparisons.planned_comparisons`: AUROC with its interval, and the difference to each row's reference.
 
-    Args:
-        table: table of `planned_comparisons.planned_comparisons`; one panel per group, in the order of the table.
-        titles: title of each group's panel.
+    One panel per group, in the order of the table; `titles` are those of the groups' panels.
     """
     groups = list(dict.fromkeys(table["group"]))
     counts = [int((table["group"] == group).sum()) for group in groups]
@@ -99,12 +86,9 @@ def comparisons_plot(table: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
 @styled
 def contributions_plot(contributions: pd.DataFrame, title: str, at_most: int = 20) -> Figure:
-    """Draw SHAP values: one row per column, the largest on top, one dot per case.
+    """Draw SHAP values of one model: one row per column, the largest on top, one dot per case.
 
-    Args:
-        contributions: case_id, column, value (text) and contribution (log-odds), of one model.
-        title: above the axes.
-        at_most: number of columns shown.
+    `contributions`: case_id, column, value (text) and contribution (log-odds). At most so many columns are shown.
     """
     size = contributions.assign(size=contributions["contribution"].abs()).groupby("column")["size"].mean()
     shown = size.sort_values(ascending=False, kind="stable").head(at_most)
@@ -139,10 +123,7 @@ def draw_intervals(
     filled: bool = True,
     label: str | None = None,
 ) -> None:
-    """Draw estimates with their intervals at the heights `y`; all are numbers, or arrays (n,).
-
-    `size` is the marker's, points; `label` the text of the legend.
-    """
+    """Draw estimates with their intervals at the heights `y`; all are numbers, or arrays (n,). `size` is in points."""
     axes.hlines(y, low, high, color=colour, linewidth=2)
     face = colour if filled else "white"
     axes.plot(value, y, marker, color=colour, markerfacecolor=face, markersize=size, label=label)

@@ -10,15 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from lesion_fusion.plots.style import (
-    BAND_OPACITY,
-    COLOURS,
-    REFERENCE,
-    new_axes,
-    new_panels,
-    set_legend_outside,
-    styled,
-)
+from lesion_fusion.plots.style import BAND_OPACITY, COLOURS, REFERENCE, new_axes, new_panels, set_legend_outside, styled
 
 METRICS = {"loss": "Loss", "accuracy": "Accuracy", "auroc": "AUROC"}
 PARTS = {"": "training", "val_": "validation"}
@@ -27,16 +19,11 @@ REFIT = -1
 
 @styled
 def training_plot(training_log: pd.DataFrame, title: str = "Training") -> Figure:
-    """Draw loss, accuracy and AUROC of training and validation part over the epochs.
+    """Draw loss, accuracy and AUROC of training and validation part (`val_`) over the epochs (from 1) of a network.
 
     Lines are means over the trainings of the outer folds, bands one standard deviation to each side. A training that
     stopped early keeps its last value, so that every mean is over the same trainings; ticks at the bottom mark the
-    epochs of the lowest validation loss.
-
-    Args:
-        training_log: a network's: repeat, fold, epoch (from 1), loss, accuracy, auroc and each with val_ before it. The
-            training on all cases, of fold -1, is left out: it has no validation part.
-        title: above the panels.
+    epochs of the lowest validation loss. The training on all cases, of fold -1, has no validation part: it is left out.
     """
     folds = training_log[training_log["fold"] != REFIT]
     figure, panels = new_panels(11.4, 3.7, 1, len(METRICS), title)
@@ -60,11 +47,7 @@ def attention_plot(
 ) -> Figure:
     """Draw each case's share of attention inside the lesion against the lesion's share of the area.
 
-    Args:
-        attention: label, share_inside, lesion_share_of_area; one row per case.
-        summary: table of `attention.attention_summary`.
-        classes: in the order of their colours.
-        title: above the axes.
+    `attention`: label, share_inside, lesion_share_of_area; one row per case. `summary`: see `attention_summary`.
     """
     figure, (axes,) = new_panels(8.2, 4.6, 1, 1, title)
     medians = summary.set_index("label")
@@ -86,12 +69,7 @@ def attention_plot(
 
 @styled
 def combinations_plot(table: pd.DataFrame, title: str = "AUROC, 95 % interval") -> Figure:
-    """Draw AUROC with its interval by backbone and optimizer.
-
-    Args:
-        table: backbone, optimizer, auroc, auroc_low, auroc_high; a row without AUROC is left out.
-        title: above the axes.
-    """
+    """Draw AUROC with its interval (auroc, auroc_low, auroc_high) by backbone and optimizer, where there is one."""
     backbones, optimizers = (list(dict.fromkeys(table[column])) for column in ("backbone", "optimizer"))
     figure, axes = new_axes(2.8 + 1.5 * len(backbones), 4.2, title)
     for index, (optimizer, colour) in enumerate(zip(optimizers, COLOURS, strict=False)):
@@ -101,8 +79,7 @@ def combinations_plot(table: pd.DataFrame, title: str = "AUROC, 95 % interval") 
         axes.errorbar(x, rows["auroc"], error, fmt="o", color=colour, markersize=7, linewidth=2, label=optimizer)
     axes.axhline(0.5, color=REFERENCE, linestyle=":", linewidth=1.2)
     axes.set_xticks(range(len(backbones)), backbones)
-    axes.set_xlim(-0.6, len(backbones) - 0.4)
-    axes.set_ylabel("AUROC   (dotted: chance)")
+    axes.set(xlim=(-0.6, len(backbones) - 0.4), ylabel="AUROC   (dotted: chance)")
     axes.grid(visible=False, axis="x")
     set_legend_outside(axes)
     return figure
@@ -112,10 +89,7 @@ def combinations_plot(table: pd.DataFrame, title: str = "AUROC, 95 % interval") 
 def validation_loss_plot(log: pd.DataFrame, title: str = "Validation loss by epoch") -> Figure:
     """Draw the validation loss of every combination, the mean of its folds with their range, one panel per backbone.
 
-    Args:
-        log: backbone, optimizer, repeat, fold, epoch, val_loss. Folds end at different epochs: a mean is over those
-            that still train.
-        title: above the panels.
+    `log`: backbone, optimizer, epoch, val_loss. Folds end at different epochs: a mean is over those that still train.
     """
     backbones, optimizers = (list(dict.fromkeys(log[column])) for column in ("backbone", "optimizer"))
     figure, panels = new_panels(1.2 + 3.0 * len(backbones), 3.8, 1, len(backbones), title, sharey=True)
@@ -125,8 +99,7 @@ def validation_loss_plot(log: pd.DataFrame, title: str = "Validation loss by epo
             by_epoch = rows.groupby("epoch")["val_loss"].agg(["mean", "min", "max"])
             axes.plot(by_epoch.index, by_epoch["mean"], color=colour, label=optimizer)
             axes.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=BAND_OPACITY, lw=0)
-        axes.set_title(backbone)
-        axes.set_xlabel("Epoch")
+        axes.set(title=backbone, xlabel="Epoch")
     panels[0].set_ylabel("Log loss   (band: range of the folds)")
     set_legend_outside(panels[-1])
     return figure
@@ -145,5 +118,4 @@ def _mark_best_epochs(axes: Axes, folds: pd.DataFrame) -> None:
     # Ticks of the same epoch stand side by side.
     for epoch, count in zip(*np.unique(best, return_counts=True), strict=True):
         x = epoch + 0.012 * folds["epoch"].max() * (np.arange(count) - (count - 1) / 2)
-        low = np.full(count, 0.02)
-        axes.plot(x, low, "|", color="black", markersize=9, transform=axes.get_xaxis_transform())
+        axes.plot(x, [0.02] * count, "|", color="black", markersize=9, transform=axes.get_xaxis_transform())

@@ -20,13 +20,9 @@ HEAT_OPACITY = 0.75
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a grid.
+    """One picture of a grid: `image`, uint8 (height, width), and the text above it.
 
-    Attributes:
-        image: uint8 (height, width), 0 to 255.
-        text: above it.
-        mask: uint8, of the image's shape, 0 to 255, drawn as an outline; None for none.
-        heat: float, of the image's shape, 0 or more, drawn over the image, opaque where it is highest; None for none.
+    `mask`, uint8 of the same shape, is drawn as an outline; `heat`, 0 or more, over the image, opaque where highest.
     """
 
     image: np.ndarray
@@ -45,12 +41,8 @@ def picture_grid(
 ) -> Figure:
     """Draw pictures in a grid.
 
-    Args:
-        rows: the text at the left of each row, and its pictures; None leaves a place empty.
-        columns: headings above the columns and the number of columns below each, in order; a blank one has no text.
-        title: above the grid.
-        side: of the square that a picture fills, inches.
-        text_size: of the text above a picture, points.
+    `rows` are the text at the left of each row, and its pictures; None leaves a place empty. `columns` are headings and
+    the number of columns below each. `side` is that of a picture's square, inches; `text_size` is in points.
     """
     columns = columns or {}
     texts = [max((p.text.count("\n") + 1 for p in pictures if p and p.text), default=0) for _, pictures in rows]

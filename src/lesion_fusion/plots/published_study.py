@@ -14,7 +14,7 @@ from lesion_fusion.evaluation.curves import class_distribution, confusion_table
 from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.imaging.lesion_image import masked_full, merge_masks
 from lesion_fusion.imaging.png import GrayImage, Mask
-from lesion_fusion.plots.classes import class_distribution_plot, confusion_matrix_plot
+from lesion_fusion.plots.curves import class_distribution_plot, confusion_matrix_plot
 from lesion_fusion.plots.forest import draw_intervals, set_rows
 from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
 from lesion_fusion.plots.style import (
@@ -42,10 +42,8 @@ COPIES_SHOWN = 5
 
 def balancing_plot(collected: pd.Series, balanced: pd.Series, classes: tuple[str, ...]) -> Figure:
     """Draw how many rows each class has before and after the balancing, of the classes of all rows."""
-    counts = [
-        class_distribution(collected, classes, "as collected"),
-        class_distribution(balanced, classes, "with altered copies"),
-    ]
+    groups = {"as collected": collected, "with altered copies": balanced}
+    counts = [class_distribution(labels, classes, group) for group, labels in groups.items()]
     return class_distribution_plot(pd.concat(counts), title="Rows per class")
 
 
@@ -55,13 +53,9 @@ def masking_plot(cases: pd.DataFrame, files: Iterable[tuple[GrayImage, Mask | No
     for (image, tumor, others), case_id, label in zip(files, cases["case_id"], cases["label"], strict=True):
         masks = [mask for mask in (tumor, *others) if mask is not None]
         merged = merge_masks(masks) if masks else np.zeros_like(image, dtype=bool)
-        rows.append(
-            [
-                Picture(image, f"{label}, {case_id}"),
-                Picture(merged * np.uint8(255), "masks" if masks else "no mask"),
-                Picture(masked_full(image, masks, size, "black"), "masked"),
-            ]
-        )
+        mask = Picture(merged * np.uint8(255), "masks" if masks else "no mask")
+        masked = Picture(masked_full(image, masks, size, "black"), "masked")
+        rows.append([Picture(image, f"{label}, {case_id}"), mask, masked])
     return _grid(rows)
 
 

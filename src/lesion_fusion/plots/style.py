@@ -27,25 +27,11 @@ DPI = 150
 
 # Any: the key types of matplotlib's stubs differ between versions.
 STYLE: Any = {
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#444444",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.prop_cycle": cycler(color=COLOURS),
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "lines.linewidth": 1.8,
-    "figure.dpi": 130,
-    "figure.titlesize": 12,
-    "figure.titleweight": "bold",
+    **{"font.size": 11, "lines.linewidth": 1.8, "legend.frameon": False, "legend.fontsize": 9.5},
+    **{"axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 11},
+    **{"axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#444444", "axes.axisbelow": True},
+    **{"axes.prop_cycle": cycler(color=COLOURS), "axes.grid": True, "grid.color": "#E4E4E4", "grid.linewidth": 0.8},
+    **{"figure.dpi": 130, "figure.titlesize": 12, "figure.titleweight": "bold"},
 }
 
 # Background of text that is written over lines.

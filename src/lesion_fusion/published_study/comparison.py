@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,11 @@ Interval = tuple[float, float, float]
 
 def comparison_columns(parameters: PaperReproduction) -> dict[str, Cell]:
     """Return the cell behind each column of the comparison."""
-    leak_free = Protocol.of()
+    paper, leak_free = parameters.protocol, Protocol.of()
     return {
-        "reproduced": Cell(parameters.protocol),
+        "reproduced": Cell(paper),
         "leak_free": Cell(leak_free),
-        "no_signal": Cell(parameters.protocol, permuted=True),
+        "no_signal": Cell(paper, permuted=True),
         "no_signal_leak_free": Cell(leak_free, permuted=True),
     }
 
@@ -41,11 +41,11 @@ def compare_protocols(predictions: pd.DataFrame, judge: Judge, parameters: Paper
     """
     rows: list[dict[str, Any]] = []
     for name in parameters.entries:
+        published = parameters.published.figures.get(name, {})
         found = {}
         for column, cell in comparison_columns(parameters).items():
             table = of_cell(predictions, name, cell.name)
             found[column] = {} if table is None else metrics_with_intervals(table, judge)
-        published = parameters.published.figures.get(name, {})
         for metric in METRICS:
             row = {**_named(name), "metric": metric, "published": published.get(metric, np.nan)}
             for column, metrics in found.items():
@@ -60,12 +60,15 @@ def gain_by_shortcuts(predictions: pd.DataFrame, judge: Judge, parameters: Paper
     One row per model, shortcut and metric: family, model, shortcut, metric, leak_free, with_shortcut, adds, the latter
     two with their intervals in `…_low` and `…_high`. A shortcut that a model cannot see has no row.
     """
+    cells = {shortcut: Cell(Protocol.of(shortcut)) for shortcut in SHORTCUTS} | {ALL: Cell(parameters.protocol)}
     rows = []
     for name in parameters.compared:
-        reference = of_cell(predictions, name, Cell(Protocol.of()).name)
-        assert reference is not None
+        reference = _predicted(predictions, name, Cell(Protocol.of()))
         baseline = study_metrics(reference)
-        for shortcut, table in _with_each_shortcut(predictions, name, parameters):
+        for shortcut, cell in cells.items():
+            table = of_cell(predictions, name, cell.name)
+            if table is None:
+                continue
             values, gains = metrics_with_intervals(table, judge), differences_with_intervals(table, reference, judge)
             rows += [
                 {**_named(name), "shortcut": shortcut, "metric": metric, "leak_free": baseline.get(metric, np.nan)}
@@ -78,13 +81,14 @@ def gain_by_shortcuts(predictions: pd.DataFrame, judge: Judge, parameters: Paper
 
 def luck_of_one_test_set(predictions: pd.DataFrame, parameters: PaperReproduction) -> pd.DataFrame:
     """Return the metrics on every single test set drawn, without a leak: family, model, test_set, metric, value."""
-    cell = Cell(Protocol.of("single_test_set"))
-    rows = []
-    for name in parameters.compared:
-        for number in range(parameters.splitting.random_splits):
-            table = of_cell(predictions, name, cell.name, repeat=number)
-            for metric, value in ({} if table is None else study_metrics(table)).items():
-                rows.append({**_named(name), "test_set": number + 1, "metric": metric, "value": value})
+    cell = Cell(Protocol.of("single_test_set")).name
+    drawn = product(parameters.compared, range(parameters.splitting.random_splits))
+    rows = [
+        {**_named(name), "test_set": number + 1, "metric": metric, "value": value}
+        for name, number in drawn
+        if (table := of_cell(predictions, name, cell, repeat=number)) is not None
+        for metric, value in study_metrics(table).items()
+    ]
     return pd.DataFrame(rows, columns=["family", "model", "test_set", "metric", "value"])
 
 
@@ -92,13 +96,8 @@ def best_of_families(predictions: pd.DataFrame, comparison: pd.DataFrame, cell: 
     """Return the predictions in a cell of the model of each family that is most accurate as reproduced, by name."""
     accuracies = comparison[comparison["metric"] == "accuracy"]
     ranked = accuracies.sort_values("reproduced", ascending=False, kind="stable")
-    found = {}
-    for _, row in ranked.drop_duplicates("family").sort_index().iterrows():
-        name = f"{row['family']}.{row['model']}"
-        table = of_cell(predictions, name, cell.name)
-        assert table is not None
-        found[name] = table
-    return found
+    best = ranked.drop_duplicates("family").sort_index()
+    return {name: _predicted(predictions, name, cell) for name in best["family"] + "." + best["model"]}
 
 
 def study_metrics(predictions: pd.DataFrame) -> dict[str, float]:
@@ -136,14 +135,10 @@ def differences_with_intervals(predictions: pd.DataFrame, reference: pd.DataFram
     return found
 
 
-def _with_each_shortcut(
-    predictions: pd.DataFrame, name: str, parameters: PaperReproduction
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    cells = {shortcut: Cell(Protocol.of(shortcut)) for shortcut in SHORTCUTS} | {ALL: Cell(parameters.protocol)}
-    for shortcut, cell in cells.items():
-        table = of_cell(predictions, name, cell.name)
-        if table is not None:
-            yield shortcut, table
+def _predicted(predictions: pd.DataFrame, full_name: str, cell: Cell) -> pd.DataFrame:
+    table = of_cell(predictions, full_name, cell.name)
+    assert table is not None
+    return table
 
 
 def _named(full_name: str) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -16,7 +17,7 @@ from lesion_fusion.cohort.schema import COLUMN, Kind, assert_no_leak, predictor_
 from lesion_fusion.evaluation.predictions import PROBABILITY_PREFIX, class_names
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.imaging.lesion_image import reduced_pixels
-from lesion_fusion.models.base import ModelName, identified
+from lesion_fusion.models.base import ModelName
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.late import Late, fit_fusion
 from lesion_fusion.models.network import Network
@@ -28,6 +29,10 @@ from lesion_fusion.tabular.out_of_fold import Split, evaluate_splits, prediction
 from lesion_fusion.tabular.parameters import Tuning
 
 logger = logging.getLogger(__name__)
+
+Tables = Mapping[str, list[pd.DataFrame]]
+"""Tables of a family's models in all their cells, by part: `predictions`, `inner_predictions`, and those of networks,
+`embeddings` and `training_log`; see docs/reference/datasets.md."""
 
 
 @dataclass(frozen=True)
@@ -55,31 +60,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Trial:
-    """A cell applied to the rows whose classes it distinguishes; rows of one of `groups` (n,) are tuned together."""
+    """A cell applied to the rows whose classes it distinguishes; rows of one of `groups` (n,) are tuned together.
+
+    `images`, uint8 (n, size, size, 1), are black outside the protocol's masks; `labels` (n,) are indices of `classes`.
+    """
 
     cell: Cell
+    classes: tuple[str, ...]
     rows: pd.DataFrame
+    labels: np.ndarray
     images: np.ndarray
     descriptors: pd.DataFrame
     groups: np.ndarray
     splits: list[Split]
     seed: int
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes that the protocol distinguishes."""
-        return self.cell.protocol.classes
-
-    @property
-    def labels(self) -> np.ndarray:
-        """Positions of the rows' classes (n,)."""
-        return self.rows["label"].map({name: k for k, name in enumerate(self.classes)}).to_numpy()
-
-    @property
-    def masked_images(self) -> np.ndarray:
-        """Images under the protocol's masks, uint8 (n, size, size, 1)."""
-        channel = MASKINGS.index(self.cell.protocol.masks)
-        return self.images[..., channel : channel + 1]
 
     def seeded_splits(self, step: int) -> list[Split]:
         """Return the splits, each with its seed of one step of the evaluation."""
@@ -90,44 +84,30 @@ class Trial:
         return predictions_table(self.rows.iloc[positions], split.repeat, split.fold, self.classes, probabilities)
 
 
-@dataclass
-class Tables:
-    """Tables of a family's models in all their cells; see docs/reference/datasets.md."""
-
-    predictions: list[pd.DataFrame] = field(default_factory=list)
-    inner_predictions: list[pd.DataFrame] = field(default_factory=list)
-    embeddings: list[pd.DataFrame] = field(default_factory=list)
-    training_log: list[pd.DataFrame] = field(default_factory=list)
-
-
 def evaluate_family(
     family: str, sample: Sample, parameters: PaperReproduction, tuning: Tuning, seed: int, read: Tables | None = None
 ) -> Tables:
-    """Return the tables of a family's models; `read` holds those of the models that they read.
-
-    The same seed gives the same tables.
-    """
-    found = Tables()
+    """Return the tables of a family's models; `read` holds those of the models that they read."""
+    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
     for name, entry in parameters.entries.items():
         model = ModelName.parse(name)
         if model.family != family:
             continue
+        sees_record = entry.kind == "late" or (entry.kind == "classifier" and entry.sees_record)
         for cell in cells_of(name, parameters):
-            seen = entry.kind == "late" or (entry.kind == "classifier" and entry.sees_record)
-            if cell.protocol == Protocol.of("outcome_columns") and not seen:
+            if cell.protocol == Protocol.of("outcome_columns") and not sees_record:
                 continue
             trial = set_up(cell, sample, parameters, seed)
             logger.info("%s, %s: %d splits of %d rows", name, cell.name, len(trial.splits), len(trial.rows))
             if entry.kind == "classifier":
-                made = _evaluate_classifier(entry, trial, parameters, tuning, read)
+                made = _evaluate_classifier(entry, trial, parameters, tuning, read or {})
             elif entry.kind == "network":
                 made = _evaluate_network(name, entry, trial)
             else:
-                made = _evaluate_late(entry, trial, tuning, read)
-            found.predictions += [identified(table, cell.name, model) for table in made.predictions]
-            found.inner_predictions += [identified(table, cell.name, model) for table in made.inner_predictions]
-            found.embeddings += made.embeddings
-            found.training_log += made.training_log
+                made = _evaluate_late(entry, trial, tuning, read or {})
+            for part, tables in made.items():
+                named = part.endswith("predictions")
+                found[part] += [model.identify(table, cell.name) if named else table for table in tables]
     return found
 
 
@@ -148,19 +128,14 @@ def cells_of(full_name: str, parameters: PaperReproduction) -> list[Cell]:
 
 def set_up(cell: Cell, sample: Sample, parameters: PaperReproduction, seed: int) -> Trial:
     """Return the trial of a cell."""
-    protocol = cell.protocol
-    chosen = (sample.rows["permuted"] == cell.permuted) & sample.rows["label"].isin(protocol.classes)
-    kept = np.flatnonzero(chosen)
+    protocol, classes = cell.protocol, cell.protocol.classes
+    kept = np.flatnonzero((sample.rows["permuted"] == cell.permuted) & sample.rows["label"].isin(classes))
     rows = sample.rows.iloc[kept].reset_index(drop=True)
-    return Trial(
-        cell=cell,
-        rows=rows,
-        images=sample.images[kept],
-        descriptors=sample.descriptors.iloc[kept],
-        groups=tuning_groups(rows, protocol),
-        splits=make_splits(rows, protocol, parameters.splitting, seed, cell.random_splits),
-        seed=seed,
-    )
+    labels = rows["label"].map({name: k for k, name in enumerate(classes)}).to_numpy()
+    channel = MASKINGS.index(protocol.masks)
+    images, descriptors = sample.images[kept][..., channel : channel + 1], sample.descriptors.iloc[kept]
+    splits = make_splits(rows, protocol, parameters.splitting, seed, cell.random_splits)
+    return Trial(cell, classes, rows, labels, images, descriptors, tuning_groups(rows, protocol), splits, seed)
 
 
 def trial_features(
@@ -176,10 +151,9 @@ def trial_features(
     # The check knows two protocols; any with outcome columns has the paper's permission.
     assert_no_leak(columns, "paper" if protocol.outcome_columns else "leak-free")
     free_text = [name for name in extra if COLUMN[name].kind is Kind.TEXT]
-    pixels = reduced_pixels(trial.masked_images, entry.pixel_edge) if "pixels" in entry.views else None
+    pixels = reduced_pixels(trial.images, entry.pixel_edge) if "pixels" in entry.views else None
     known = [name for name in columns if name not in free_text]
-    descriptors = (trial.descriptors, default_names())
-    table = feature_table(entry.views, trial.rows, known, *descriptors, embeddings, pixels)
+    table = feature_table(entry.views, trial.rows, known, trial.descriptors, default_names(), embeddings, pixels)
     for name in free_text if entry.sees_record else ():
         held = [set(split_cell(cell)) for cell in trial.rows[name]]
         for part in sorted(set().union(*held)):
@@ -188,23 +162,23 @@ def trial_features(
 
 
 def _evaluate_classifier(
-    entry: Classifier, trial: Trial, parameters: PaperReproduction, tuning: Tuning, read: Tables | None
+    entry: Classifier, trial: Trial, parameters: PaperReproduction, tuning: Tuning, read: Tables
 ) -> Tables:
     fixed = None if entry.network else trial_features(trial, entry, parameters)
-    embeddings = _concat(read.embeddings) if read and entry.network else pd.DataFrame()
+    embeddings = pd.concat(read["embeddings"]) if entry.network else pd.DataFrame()
 
     def features(repeat: int, fold: int) -> pd.DataFrame:
         if fixed is not None:
             return fixed
         place = {"model": entry.network, "protocol": trial.cell.name, "repeat": repeat, "fold": fold}
-        chosen = embeddings[(embeddings[list(place)] == pd.Series(place)).all(axis=1)].set_index("case_id")
-        columns = [name for name in chosen.columns if name.startswith(EMBEDDING_PREFIX)]
-        vectors = chosen.loc[trial.rows["case_id"], columns].dropna(axis="columns").to_numpy()
+        chosen = _chosen(embeddings, place).set_index("case_id").filter(regex=f"^{EMBEDDING_PREFIX}")
+        vectors = chosen.loc[trial.rows["case_id"]].dropna(axis="columns").to_numpy()
         return trial_features(trial, entry, parameters, vectors)
 
     splits = trial.seeded_splits(4)
     result = evaluate_splits(features, trial.rows, trial.groups, splits, trial.classes, entry, tuning)
-    return Tables([result.predictions.drop(columns="threshold")], [result.inner_predictions])
+    predictions = result.predictions.drop(columns="threshold")
+    return {"predictions": [predictions], "inner_predictions": [result.inner_predictions]}
 
 
 def _evaluate_network(name: str, entry: Network, trial: Trial) -> Tables:
@@ -217,67 +191,66 @@ def _evaluate_network(name: str, entry: Network, trial: Trial) -> Tables:
     from lesion_fusion.imaging.regimes import make_regime
     from lesion_fusion.imaging.training import Task
 
-    images, chosen, labels = trial.masked_images, entry.network, trial.labels
+    images, chosen, labels = trial.images, entry.network, trial.labels
     keras.utils.set_random_seed(derived_seed(trial.seed, 5))
     network = build_network(chosen.backbone, images.shape[1:], len(trial.classes), chosen.weights, chosen.dropout)
     regime = make_regime(network, images, chosen)
-    found = Tables()
+    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
     for number, split in enumerate(trial.seeded_splits(5)):
         parts = inner_split(labels[split.train], trial.groups[split.train], chosen.validation_share, split.seed)
         training, validation = (split.train[part] for part in parts)
         title = f"{name}, {trial.cell.name}, split {number + 1} of {len(trial.splits)}"
         result = train_and_predict(regime, labels, number, split.test, Task(title, training, validation, split.seed))
-        for tables, positions, probabilities in (
-            (found.predictions, split.test, result.test_probabilities),
-            (found.inner_predictions, validation, result.validation_probabilities),
+        for part, positions, probabilities in (
+            ("predictions", split.test, result.test_probabilities),
+            ("inner_predictions", validation, result.validation_probabilities),
         ):
             exact = probabilities.astype("float64") / probabilities.sum(axis=1, keepdims=True)
-            tables.append(trial.table(split, positions, exact))
+            found[part].append(trial.table(split, positions, exact))
         place: dict[str, Any] = {"protocol": trial.cell.name, "model": name, "repeat": split.repeat, "fold": split.fold}
         vectors = pd.DataFrame(result.embeddings).add_prefix(EMBEDDING_PREFIX)
-        found.embeddings.append(vectors.assign(case_id=trial.rows["case_id"].to_numpy(), **place))
-        found.training_log.append(pd.DataFrame(result.history).assign(**place))
+        found["embeddings"].append(vectors.assign(case_id=trial.rows["case_id"].to_numpy(), **place))
+        found["training_log"].append(pd.DataFrame(result.history).assign(**place))
     return found
 
 
-def _evaluate_late(entry: Late, trial: Trial, tuning: Tuning, read: Tables | None) -> Tables:
+def _evaluate_late(entry: Late, trial: Trial, tuning: Tuning, read: Tables) -> Tables:
     """Join the members in each split; a rule learns from their inner predictions of the same training part."""
-    assert read is not None
-    predictions, inner = ([*_members(entry, tables, trial)] for tables in (read.predictions, read.inner_predictions))
-    found = Tables()
+    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
+    outer, inner = (pd.concat(read[part]) for part in ("predictions", "inner_predictions"))
     for split in trial.seeded_splits(6):
-        tested, probabilities = _stacked(predictions, trial, split)
-        positions, inside = _stacked(inner, trial, split)
+        tested, probabilities = _stacked(outer, entry, trial, split)
+        positions, inside = _stacked(inner, entry, trial, split)
         labels, groups = trial.labels[positions], trial.groups[positions]
         fitted, joint = fit_fusion(entry, inside, labels, groups, tuning, split.seed)
-        found.predictions.append(trial.table(split, tested, fitted.probabilities(probabilities)))
-        found.inner_predictions.append(trial.table(split, positions, joint))
+        found["predictions"].append(trial.table(split, tested, fitted.probabilities(probabilities)))
+        found["inner_predictions"].append(trial.table(split, positions, joint))
     return found
 
 
-def _members(entry: Late, tables: list[pd.DataFrame], trial: Trial) -> Iterator[pd.DataFrame]:
-    """Yield the predictions of the members that were evaluated in this cell, in the order of the entry."""
-    everything = _concat(tables)
-    for name in entry.members:
-        chosen = in_cell(everything, name, trial.cell.name)
-        if not chosen.empty:
-            yield chosen.set_index("case_id")
+def _stacked(predictions: pd.DataFrame, entry: Late, trial: Trial, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions (n,) of the rows that all members predicted in a split, and (members, n, k) probabilities.
 
-
-def _stacked(members: list[pd.DataFrame], trial: Trial, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions (n,) of the rows that all members predicted in a split, and (members, n, k) probabilities."""
-    tables = [table[(table["repeat"] == split.repeat) & (table["fold"] == split.fold)] for table in members]
-    common = reduce(lambda left, right: left.intersection(right), [table.index for table in tables]).sort_values()
+    Members are in the order of the entry, without those that were not evaluated in this cell.
+    """
+    cells = [in_cell(predictions, name, trial.cell.name) for name in entry.members]
+    place = {"repeat": split.repeat, "fold": split.fold}
+    tables = [_chosen(cell, place).set_index("case_id") for cell in cells if not cell.empty]
+    common = reduce(pd.Index.intersection, [table.index for table in tables]).sort_values()
     columns = [f"{PROBABILITY_PREFIX}{name}" for name in trial.classes]
     stacked = np.stack([table.loc[common, columns].to_numpy(dtype="float64") for table in tables])
     return pd.Index(trial.rows["case_id"]).get_indexer(common), stacked
 
 
+def _chosen(table: pd.DataFrame, place: dict[str, Any]) -> pd.DataFrame:
+    """Return the rows of a table that hold these values."""
+    return table[(table[list(place)] == pd.Series(place)).all(axis=1)]
+
+
 def in_cell(predictions: pd.DataFrame, full_name: str, cell_name: str) -> pd.DataFrame:
     """Return a model's predictions in one cell, of all repeats; empty where it was not evaluated there."""
     model = ModelName.parse(full_name)
-    place = {"family": model.family, "model": model.name, "protocol": cell_name}
-    return predictions[(predictions[list(place)] == pd.Series(place)).all(axis=1)]
+    return _chosen(predictions, {"family": model.family, "model": model.name, "protocol": cell_name})
 
 
 def of_cell(predictions: pd.DataFrame, full_name: str, cell_name: str, repeat: int = 0) -> pd.DataFrame | None:
@@ -290,7 +263,3 @@ def of_cell(predictions: pd.DataFrame, full_name: str, cell_name: str, repeat: i
     if table.empty:
         return None
     return table.assign(threshold=0.5 if len(class_names(table)) == 2 else np.nan).reset_index(drop=True)
-
-
-def _concat(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True)

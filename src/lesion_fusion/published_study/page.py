@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 import lesion_fusion
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.notation import Estimate, listing, number, percent, signed, with_interval, words
 from lesion_fusion.published_study.comparison import ALL, comparison_columns
@@ -19,6 +19,9 @@ from lesion_fusion.published_study.protocol import SHORTCUTS
 from lesion_fusion.reporting.page import Statement, render_page
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.sections.answer import statements_html
+from lesion_fusion.reporting.standing import estimate
+
+Row = Mapping[str, Any] | pd.Series
 
 CHANCE = {2: "one half", 3: "one third"}
 
@@ -37,7 +40,8 @@ def write_page(
     study: Study,
 ) -> str:
     """Return the report, one HTML file."""
-    collected = rows.loc[(rows["copy"] == 0) & ~rows["permuted"], "label"].value_counts()
+    classes, seen = parameters.protocol.classes, rows.loc[~rows["permuted"]]
+    collected = seen.loc[seen["copy"] == 0, "label"].value_counts()
     title = f"{report.cohort.title}: the published study, reproduced"
     identity = {"Cohort digest": str(cohort_digest["cohort_digest"]), "Seed": str(study.seed)}
     return render_page(
@@ -48,11 +52,11 @@ def write_page(
         answer=statements_html(statements(comparison, shortcuts, luck, parameters)),
         cohort=report.cohort,
         parameters=parameters,
-        collected={name: int(collected[name]) for name in parameters.protocol.classes},
-        balanced=int((rows["label"].isin(parameters.protocol.classes) & ~rows["permuted"]).sum()),
+        collected={name: int(collected[name]) for name in classes},
+        balanced=int(seen["label"].isin(classes).sum()),
         metrics=METRICS,
-        compared=compared_models(comparison, parameters),
-        gains=gains_by_model(shortcuts),
+        compared=_compared_models(comparison, parameters),
+        gains=_gains_by_model(shortcuts),
         models={name: entry.describe() for name, entry in parameters.entries.items()},
         plots=plots,
         cohort_plots=cohort_plots,
@@ -62,21 +66,20 @@ def write_page(
     )
 
 
-def compared_models(comparison: pd.DataFrame, parameters: PaperReproduction) -> dict[str, dict[str, list[Any]]]:
+def _compared_models(comparison: pd.DataFrame, parameters: PaperReproduction) -> dict[str, dict[str, list[Any]]]:
     """Return {family: {model: its rows}}: metric, published and each protocol's estimate, None where undefined."""
     found: dict[str, dict[str, list[Any]]] = {}
-    for _, row in comparison.iterrows():
+    for row in records(comparison):
         values = {name: _estimate(row, name) for name in comparison_columns(parameters)}
-        published = None if pd.isna(row["published"]) else float(row["published"])
         rows = found.setdefault(row["family"], {}).setdefault(row["model"], [])
-        rows.append({"metric": row["metric"], "published": published, **values})
+        rows.append({"metric": row["metric"], "published": row["published"], **values})
     return found
 
 
-def gains_by_model(shortcuts: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
+def _gains_by_model(shortcuts: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
     """Return {`<family>.<model>`: {shortcut: {metric: its estimates `with_shortcut` and `adds`}}}."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for _, row in shortcuts.iterrows():
+    for row in records(shortcuts):
         metrics = found.setdefault(_name(row), {}).setdefault(row["shortcut"], {})
         metrics[row["metric"]] = {name: _estimate(row, name) for name in ("with_shortcut", "adds")}
     return found
@@ -92,13 +95,11 @@ def statements(
     if not luck.empty:
         found.append(_luck(luck, comparison))
     if not parameters.published.figures:
-        found.append(
-            Statement(
-                "No published figure stands beside them.",
-                "The article's abstract gives none. Those of its tables can be copied into the parameter "
-                "paper_reproduction.published.figures, and then stand in every table here.",
-            )
+        detail = (
+            "The article's abstract gives none. Those of its tables can be copied into the parameter "
+            "paper_reproduction.published.figures, and then stand in every table here."
         )
+        found.append(Statement("No published figure stands beside them.", detail))
     return found
 
 
@@ -134,7 +135,7 @@ def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> 
     )
     honest = _rows(comparison, "auroc").dropna(subset=["no_signal_leak_free"])
     if not honest.empty:
-        each = [f"{_text(row, 'no_signal_leak_free')} ({_name(row)})" for _, row in honest.iterrows()]
+        each = [f"{_text(row, 'no_signal_leak_free')} ({_name(row)})" for row in records(honest)]
         text += f" Without the shortcuts the AUROC on these labels is {listing(each)}."
     return Statement(
         f"Where there is nothing to find, the {_protocol(parameters)} protocol still shows an accuracy of "
@@ -147,13 +148,11 @@ def _gains(shortcuts: pd.DataFrame) -> Statement:
     alone = _rows(shortcuts[shortcuts["shortcut"] != ALL], "auroc").dropna(subset=["adds"])
     parts = []
     for name in SHORTCUTS:
-        rows = alone[alone["shortcut"] == name]
-        if not rows.empty:
-            each = listing([f"{signed(row['adds'])} ({row['family']})" for _, row in rows.iterrows()])
-            parts.append(f"{words(name)} {each}")
-    largest = alone.iloc[int(alone["adds"].argmax())]
+        each = [f"{signed(row['adds'])} ({row['family']})" for row in records(alone[alone["shortcut"] == name])]
+        parts += [f"{words(name)} {listing(each)}"] if each else []
+    largest = words(alone.iloc[int(alone["adds"].argmax())]["shortcut"])
     return Statement(
-        f'Of the shortcuts alone, "{words(largest["shortcut"])}" adds most to the AUROC.',
+        f'Of the shortcuts alone, "{largest}" adds most to the AUROC.',
         f"What each adds to the leak-free AUROC, switched on alone: {'; '.join(parts)}. Together they need not add up; "
         "intervals stand in the tables.",
     )
@@ -161,12 +160,12 @@ def _gains(shortcuts: pd.DataFrame) -> Statement:
 
 def _luck(luck: pd.DataFrame, comparison: pd.DataFrame) -> Statement:
     accuracies = _rows(luck, "accuracy")
-    spans = []
+    spans, widest = [], 0.0
     for _, rows in accuracies.groupby(["family", "model"], sort=False):
-        pooled = _same_model(comparison, rows.iloc[0], "accuracy")["leak_free"]
-        span = f"{number(rows['value'].min())} to {number(rows['value'].max())}"
-        spans.append(f"{_name(rows.iloc[0])} {span} (cross-validated {number(pooled)})")
-    widest = float(accuracies.groupby(["family", "model"])["value"].agg(np.ptp).max())
+        pooled = number(_same_model(comparison, rows.iloc[0], "accuracy")["leak_free"])
+        low, high = rows["value"].min(), rows["value"].max()
+        widest = max(widest, high - low)
+        spans.append(f"{_name(rows.iloc[0])} {number(low)} to {number(high)} (cross-validated {pooled})")
     sets = accuracies["test_set"].max()
     return Statement(
         f"One test set is luck: {sets} of them differ by up to {number(widest, 2)} in accuracy.",
@@ -182,20 +181,21 @@ def _rows(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table[table["metric"] == metric]
 
 
-def _name(row: pd.Series) -> str:
+def _name(row: Row) -> str:
     return f"{row['family']}.{row['model']}"
 
 
-def _same_model(comparison: pd.DataFrame, row: pd.Series, metric: str) -> pd.Series:
+def _same_model(comparison: pd.DataFrame, row: Row, metric: str) -> pd.Series:
     same = (comparison["family"] == row["family"]) & (comparison["model"] == row["model"])
     return _rows(comparison[same], metric).iloc[0]
 
 
-def _estimate(row: pd.Series, column: str) -> Estimate | None:
-    values = [float(row[name]) for name in (column, f"{column}_low", f"{column}_high")]
-    return Estimate(*values) if np.isfinite(values).all() else None
+def _estimate(row: Row, column: str) -> Estimate | None:
+    """Return a metric with its interval; None where one of the three is not defined."""
+    found = estimate(row, column)
+    return None if pd.isna([found.value, found.low, found.high]).any() else found
 
 
-def _text(row: pd.Series, column: str) -> str:
-    estimate = _estimate(row, column)
-    return "not defined" if estimate is None else with_interval(estimate)
+def _text(row: Row, column: str) -> str:
+    found = _estimate(row, column)
+    return "not defined" if found is None else with_interval(found)

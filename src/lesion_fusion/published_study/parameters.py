@@ -13,8 +13,7 @@ from lesion_fusion.models.late import Late
 from lesion_fusion.models.network import Network
 from lesion_fusion.parameters import Parameters, did_you_mean, present, read_by_kind
 from lesion_fusion.published_study.metrics import METRICS
-from lesion_fusion.published_study.protocol import Protocol, Splitting
-from lesion_fusion.published_study.rows import Alteration
+from lesion_fusion.published_study.protocol import Alteration, Protocol, Splitting
 
 # What every model here sees of an image: the whole of it, black outside the masks.
 IMAGE_INPUT = "masked_full"
@@ -31,13 +30,10 @@ def _with_image_input(entry: Any) -> Any:
     return {"image_input": IMAGE_INPUT, **entry} if is_network else entry
 
 
-Entries = Annotated[
-    dict[
-        str,
-        Annotated[Entry, Field(discriminator="kind"), WrapValidator(read_by_kind), BeforeValidator(_with_image_input)],
-    ],
-    BeforeValidator(present),
+OneEntry = Annotated[
+    Entry, Field(discriminator="kind"), WrapValidator(read_by_kind), BeforeValidator(_with_image_input)
 ]
+Entries = Annotated[dict[str, OneEntry], BeforeValidator(present)]
 
 
 class Published(Parameters):
@@ -52,9 +48,8 @@ class Published(Parameters):
         for model, metrics in figures.items():
             for name, value in metrics.items():
                 if name not in METRICS or not 0 <= value <= 1:
-                    raise ValueError(
-                        f"{model}: {name} = {value}; a published metric is one of {', '.join(METRICS)}, from 0 to 1"
-                    )
+                    known = ", ".join(METRICS)
+                    raise ValueError(f"{model}: {name} = {value}; a published metric is one of {known}, from 0 to 1")
         return figures
 
 

@@ -67,6 +67,19 @@ class Splitting(Parameters):
     random_splits: int = Field(default=10, ge=1)
 
 
+class Alteration(Parameters):
+    """How far a copy may differ from its case.
+
+    `noise`: standard deviation of a number's relative change. `rotation`: degrees to either side. `zoom`: change of
+    scale, as a share. `shear`: tangent of its angle.
+    """
+
+    noise: float = Field(default=0.02, ge=0, le=1)
+    rotation: float = Field(default=15.0, ge=0, le=180)
+    zoom: float = Field(default=0.1, ge=0, lt=1)
+    shear: float = Field(default=0.1, ge=0, le=1)
+
+
 def tuning_groups(rows: pd.DataFrame, protocol: Protocol) -> np.ndarray:
     """Return what stays together in the search inside a training part (n,): patients, or single rows."""
     return rows["case_id" if protocol.augment_before_split else "patient_id"].to_numpy()

@@ -9,18 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from PIL import Image
-from pydantic import Field
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.schema import Kind, Role, columns_with_role
-from lesion_fusion.cohort.study import CLASSES, SmallCohortError, study_cases
+from lesion_fusion.cohort.study import CLASSES, SmallCohortError, Study, study_cases
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.parameters import ImageInput, MaskSelection
 from lesion_fusion.imaging.png import GrayImage, Mask
-from lesion_fusion.parameters import Parameters
+from lesion_fusion.published_study.parameters import PaperReproduction
+from lesion_fusion.published_study.protocol import Alteration
 
 # A split must leave three on one side, for tuning inside it, and one on the other.
 FEWEST_PATIENTS = 4
@@ -33,23 +33,12 @@ TRIES = 10
 MASKINGS: tuple[MaskSelection, ...] = ("tumor_and_other", "tumor")
 
 
-class Alteration(Parameters):
-    """How far a copy may differ from its case.
-
-    `noise`: standard deviation of a number's relative change. `rotation`: degrees to either side. `zoom`: change of
-    scale, as a share. `shear`: tangent of its angle.
-    """
-
-    noise: float = Field(default=0.02, ge=0, le=1)
-    rotation: float = Field(default=15.0, ge=0, le=180)
-    zoom: float = Field(default=0.1, ge=0, lt=1)
-    shear: float = Field(default=0.1, ge=0, le=1)
-
-
-def study_rows(cases: pd.DataFrame, noise: float, seed: int) -> pd.DataFrame:
+def study_rows(cases: pd.DataFrame, parameters: PaperReproduction, study: Study) -> pd.DataFrame:
     """Return the balanced rows of `cases`, then those of the same cases with their labels permuted (`permuted`)."""
-    parts = [balanced_rows(cases, noise, seed), balanced_rows(permute_labels(cases, seed), noise, seed)]
-    return pd.concat([part.assign(permuted=index == 1) for index, part in enumerate(parts)], ignore_index=True)
+    parts = {False: cases, True: permute_labels(cases, study.seed)}
+    noise = parameters.alteration.noise
+    balanced = [balanced_rows(part, noise, study.seed).assign(permuted=permuted) for permuted, part in parts.items()]
+    return pd.concat(balanced, ignore_index=True)
 
 
 def balanced_rows(cases: pd.DataFrame, noise: float, seed: int) -> pd.DataFrame:
@@ -99,7 +88,7 @@ def permute_labels(cases: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def row_images(
-    rows: pd.DataFrame, raw_images: Files, raw_masks: Files, alteration: Alteration, size: int, seed: int
+    rows: pd.DataFrame, raw_images: Files, raw_masks: Files, parameters: PaperReproduction, study: Study
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Return images, uint8 (n, size, size, maskings), and descriptors, a table with case_id, of `rows` (row i = row i).
 
@@ -107,6 +96,7 @@ def row_images(
     channel per way of masking (`MASKINGS`). A normal case has no descriptors: NA. Each copy depends on the seed, its
     origin and its number.
     """
+    size, alteration = parameters.image_size, parameters.alteration
     inputs = [ImageInput(variant="masked_full", size=size, masks=masks, without_mask="black") for masks in MASKINGS]
     images = np.empty((len(rows), size, size, len(MASKINGS)), dtype="uint8")
     described: list[dict[str, float]] = [{}] * len(rows)
@@ -116,7 +106,7 @@ def row_images(
         for row in positions[origin]:
             image, tumor, others = files
             if named[row]["copy"]:
-                rng = np.random.default_rng(derived_seed(seed, 3, crc32(origin.encode()), named[row]["copy"]))
+                rng = np.random.default_rng(derived_seed(study.seed, 3, crc32(origin.encode()), named[row]["copy"]))
                 image, masks = altered_copy(image, [*([] if tumor is None else [tumor]), *others], alteration, rng)
                 tumor, others = (None, masks) if tumor is None else (masks[0], masks[1:])
             for channel, image_input in enumerate(inputs):

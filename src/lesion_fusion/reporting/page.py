@@ -13,10 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from lesion_fusion import notation
+from lesion_fusion.notation import count, listing, number, p_value, percent, sentence, signed, words
 from lesion_fusion.statistics.metrics import METRICS
 
 PACKAGE = "lesion_fusion"
+NOTATION = (number, signed, p_value, percent, words, sentence, count, listing)
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,7 @@ def render_page(module: str = __name__, **values: Any) -> str:
 
 def breakable(name: str) -> Markup:
     """Return a name that a narrow column may break after a dot or an underscore, escaped."""
-    return Markup("").join(
-        escape(part) + (Markup("<wbr>") if part in (".", "_") else "") for part in re.split(r"([._])", name)
-    )
+    return Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(name))))
 
 
 def data_uri(picture: bytes) -> str:
@@ -64,26 +63,11 @@ def data_uri(picture: bytes) -> str:
 @cache
 def _environment() -> Environment:
     """Return the environment of all templates; all know `METRICS` and the macros of `page_macros.html.j2`."""
+    loader = PackageLoader(PACKAGE, ".")
     environment = Environment(
-        loader=PackageLoader(PACKAGE, "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"breakable": breakable, "data_uri": data_uri} | {
-        function.__name__: function
-        for function in (
-            notation.number,
-            notation.signed,
-            notation.p_value,
-            notation.percent,
-            notation.words,
-            notation.sentence,
-            notation.count,
-            notation.listing,
-        )
-    }
+    environment.filters |= {function.__name__: function for function in (breakable, data_uri, *NOTATION)}
     macros = environment.get_template("reporting/page_macros.html.j2").module
     environment.globals |= {name: macro for name, macro in vars(macros).items() if not name.startswith("_")}
     environment.globals["METRICS"] = METRICS

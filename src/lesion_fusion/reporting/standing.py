@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -74,26 +73,28 @@ def verdict(difference: float, p: float, confidence: float) -> Verdict:
     return Verdict.BETTER if difference > 0 else Verdict.WORSE
 
 
+def estimate(row: Mapping[Any, Any] | pd.Series, name: str) -> Estimate:
+    """Return the estimate in the columns `name`, `<name>_low` and `<name>_high` of a table's row."""
+    return Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
 def places(leaderboard: pd.DataFrame, baseline: str, confidence: float) -> list[Place]:
     """Return the rows of a leaderboard (`evaluation.leaderboard`) that have an AUROC, in its order."""
     ranked = leaderboard.dropna(subset=["rank", "auroc"])
     shared = ranked["rank"].value_counts()
+    against = ("baseline_difference", "baseline_difference_low", "baseline_difference_high", "baseline_p")
     return [
         Place(
-            family=row["family"],
-            model=row["model"],
+            row["family"],
+            row["model"],
             rank=int(row["rank"]),
             tied=bool(shared[row["rank"]] > 1),
             kept=bool(row["kept"]),
             n=int(row["n"]),
             n_patients=int(row["n_patients"]),
             n_repeats=int(row["n_repeats"]),
-            metrics={
-                name: Estimate(row[name], row[f"{name}_low"], row[f"{name}_high"])
-                for name in METRICS
-                if not math.isnan(row.get(name, math.nan))
-            },
-            against_baseline=_against_baseline(row, baseline, confidence),
+            metrics={name: estimate(row, name) for name in METRICS if pd.notna(row.get(name))},
+            against_baseline=comparison(f"{row['family']}.{row['model']}", baseline, row, confidence, against),
         )
         for row in ranked.to_dict("records")
     ]
@@ -101,16 +102,8 @@ def places(leaderboard: pd.DataFrame, baseline: str, confidence: float) -> list[
 
 def best_of_families(board: Sequence[Place]) -> dict[str, Place]:
     """Return the places of `evaluation.leaderboard.best_of_each_family`, by family, the best first."""
-    table = pd.DataFrame(
-        {
-            "family": [place.family for place in board],
-            "model": [place.model for place in board],
-            "kept": [place.kept for place in board],
-            "auroc": [place.auroc.value for place in board],
-            "place": board,
-        }
-    )
-    best = best_of_each_family(table)
+    rows = [(place.family, place.model, place.kept, place.auroc.value, place) for place in board]
+    best = best_of_each_family(pd.DataFrame(rows, columns=["family", "model", "kept", "auroc", "place"]))
     return dict(zip(best["family"], best["place"], strict=True))
 
 
@@ -120,29 +113,22 @@ def models_on_board(board: Sequence[Place], *families: Family) -> dict[str, Trai
     return {place.full_name: models[place.full_name] for place in board}
 
 
-def comparisons(table: pd.DataFrame, confidence: float) -> list[Comparison]:
-    """Return the rows of `evaluation.comparisons.compare_pairs` that have a difference."""
-    return [
-        Comparison(
-            model=row["model"],
-            reference=row["reference"],
-            difference=Estimate(row["difference"], row["low"], row["high"]),
-            p=row["p_holm"],
-            verdict=verdict(row["difference"], row["p_holm"], confidence),
-        )
-        for row in table.to_dict("records")
-        if not math.isnan(row.get("difference", math.nan))
-    ]
-
-
-def _against_baseline(row: Mapping[Hashable, Any], baseline: str, confidence: float) -> Comparison | None:
-    difference = row["baseline_difference"]
-    if math.isnan(difference):
+def comparison(
+    model: str,
+    reference: str,
+    row: Mapping[Any, Any],
+    confidence: float,
+    columns: Sequence[str] = ("difference", "low", "high", "p_holm"),
+) -> Comparison | None:
+    """Return the comparison in the `columns` of a table's row: difference, its bounds and p; None without one."""
+    if pd.isna(row.get(columns[0])):
         return None
-    return Comparison(
-        model=f"{row['family']}.{row['model']}",
-        reference=baseline,
-        difference=Estimate(difference, row["baseline_difference_low"], row["baseline_difference_high"]),
-        p=row["baseline_p"],
-        verdict=verdict(difference, row["baseline_p"], confidence),
-    )
+    difference, low, high, p = (row[name] for name in columns)
+    return Comparison(model, reference, Estimate(difference, low, high), p, verdict(difference, p, confidence))
+
+
+def compared_pairs(table: pd.DataFrame, confidence: float) -> list[Comparison]:
+    """Return the rows of `evaluation.comparisons.compare_pairs` that have a difference."""
+    rows = table.to_dict("records")
+    found = (comparison(row["model"], row["reference"], row, confidence) for row in rows)
+    return [pair for pair in found if pair is not None]

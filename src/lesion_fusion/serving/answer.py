@@ -1,4 +1,4 @@
-"""Answer a request: each case by what of the model can use the parts it gives, with an interval, or not at all."""
+"""Answer a request: each case by the part of the model that can use what it gives, with an interval, or not at all."""
 
 from __future__ import annotations
 
@@ -15,31 +15,25 @@ from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.models.base import CaseInputs, FittedModel, Need
 from lesion_fusion.models.domain import Domain
 from lesion_fusion.serving.request import Record, Request, parse_request
-from lesion_fusion.serving.schema import CASE
+from lesion_fusion.serving.schema import CASE, answer_fields
 from lesion_fusion.serving.usable import Usable, usable
 
 
 def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str) -> pd.DataFrame:
-    """Return a row a case of a request, a frame of the fields in `schema.request_fields`.
+    """Return a row per case of a request, a frame of the fields in `schema.request_fields`.
 
-    Columns are those of `schema.answer_fields`: p_<class>…, `probability` of the class looked for, `low` and `high` of
-    its interval, `decision`, `threshold`, `abstained`, `reason` (what was not used and why; empty where all was),
-    `parts` used, `model` that answered, `version`. Where nothing can answer, the numbers and the decision are None.
+    Columns are those of `schema.answer_fields`; `probability` is that of the last class, `low` and `high` bound its
+    interval, `reason` says what was not used and why. Where nothing can answer, the numbers and the decision are None.
     Raises `RequestError` for a request that is not well formed.
     """
     answered: dict[str, np.ndarray] = {}
-    request = parse_request(
-        rows,
-        model.record_columns,
-        Need.IMAGE in model.needs,
-        meanwhile=lambda records: answered.update(
-            model.answered_from_record(lambda columns: _record_table(columns, records))
-        ),
-    )
-    judged = [
-        usable(record, image, mask, model.needs, domain)
-        for record, image, mask in zip(request.records, request.images, request.masks, strict=True)
-    ]
+
+    def answer_from_record(records: Sequence[Record]) -> None:
+        answered.update(model.answered_from_record(lambda columns: _record_table(columns, records)))
+
+    request = parse_request(rows, model.record_columns, Need.IMAGE in model.needs, meanwhile=answer_from_record)
+    cases = zip(request.records, request.images, request.masks, strict=True)
+    judged = [usable(record, image, mask, model.needs, domain) for record, image, mask in cases]
     found: list[dict[str, Any]] = [{} for _ in judged]
     # Cases that give the same parts are answered together: a network takes a batch in little more time than a case.
     for parts in dict.fromkeys(frozenset(case.parts) for case in judged):
@@ -47,7 +41,8 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
         able = model.reduced(parts)
         reasons = [_reason(model, able, parts, judged[i]) for i in members]
         if able is None:
-            answers = [_withheld(model, reason) for reason in reasons]
+            nothing = dict.fromkeys(answer_fields(model)) | {"abstained": True, "parts": "", "model": model.full_name}
+            answers = [nothing | {"reason": reason} for reason in reasons]
         else:
             there = {name: probabilities[members] for name, probabilities in answered.items()}
             inputs = replace(_inputs(able, request, members, judged), answered=there)
@@ -60,7 +55,7 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
 
 
 def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:
-    """Return a class a case: positive from the threshold on, or the most probable of more than two."""
+    """Return a class per case: positive from the threshold on, or the most probable of more than two."""
     if math.isnan(model.threshold):
         return [model.classes[i] for i in probabilities.argmax(axis=1)]
     negative, positive = model.classes
@@ -94,20 +89,9 @@ def _answers(
 
 
 def _shift_of_fields(model: FittedModel, domain: Domain, record: Record) -> float:
-    """Return how far the fields that are missing of a record might move the answer, as if each did so by itself."""
+    """Return how far the missing fields of a record might move the answer, as if each did so by itself."""
     missing = [name for name in model.record_columns if record[name] is None]
     return math.hypot(*(domain.field_shifts.get(name, 0.0) for name in missing))
-
-
-def _withheld(model: FittedModel, reason: str) -> dict[str, Any]:
-    numbers = [*(f"p_{name}" for name in model.classes), "probability", "low", "high", "decision", "threshold"]
-    return {
-        **dict.fromkeys(numbers),
-        "abstained": True,
-        "reason": reason,
-        "parts": "",
-        "model": model.full_name,
-    }
 
 
 def _reason(model: FittedModel, able: FittedModel | None, parts: frozenset[Need], case: Usable) -> str:
@@ -128,23 +112,15 @@ def _inputs(model: FittedModel, request: Request, members: Sequence[int], judged
         values = np.array([[described[name] for name in found[0]] for described in found])
         descriptors = pd.DataFrame(values, columns=list(found[0]))
         descriptors.insert(0, CASE, cases[CASE])
-    images = {}
-    for image_input in model.image_inputs:
-        made = []
-        for i in members:
-            image = request.images[i]
-            assert image is not None
-            made.append(lesion_image(image, request.masks[i], [], image_input))
-        images[image_input] = np.stack(made)
+    given = [(image, request.masks[i]) for i in members if (image := request.images[i]) is not None]
+    images = {one: np.stack([lesion_image(*pair, [], one) for pair in given]) for one in model.image_inputs}
     return CaseInputs(cases, descriptors, images)
 
 
 def _record_table(record_columns: Sequence[str], records: Sequence[Record]) -> pd.DataFrame:
     """Return case_id and these columns of the records."""
-    columns = {
-        name: np.array(
-            [record[name] for record in records], dtype="float64" if COLUMN[name].kind is Kind.NUMBER else object
-        )
-        for name in record_columns
-    }
-    return pd.DataFrame({CASE: [f"row {i}" for i in range(len(records))]} | columns)
+    table: dict[str, Any] = {CASE: [f"row {i}" for i in range(len(records))]}
+    for name in record_columns:
+        dtype = "float64" if COLUMN[name].kind is Kind.NUMBER else object
+        table[name] = np.array([record[name] for record in records], dtype=dtype)
+    return pd.DataFrame(table)

@@ -38,8 +38,7 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a table in a published layout: those of the `fields` of a request that it gives.
 
-    Image and outline come from `images` and `masks`, where given. A column other than the case's identifier may be
-    lacking; the outcome of a case that is scored is not known yet.
+    Any column but the case's identifier may be lacking: the outcome of a case that is scored is not known yet.
     """
     identifier = next(name for name, column in PUBLISHED[layout].items() if column == CASE)
     lacking = [name for name in PUBLISHED[layout] if name not in table and name != identifier]
@@ -59,13 +58,9 @@ def read_rows(
 
 
 def score(rows: list[Row], ask: Ask) -> list[dict[str, object]]:
-    """Return an answer a row: case_id and what the model says (see `serving.answer`).
-
-    A row that can't be asked, or is refused as not well formed, is `refused`, with the reason; the others are scored.
-    """
-    sound = [row for row in rows if not row.fault]
-    answers = dict(zip((id(row) for row in sound), _answers(sound, ask), strict=True))
-    return [{CASE: row.case_id} | (answers.get(id(row)) or _refused(row.fault)) for row in rows]
+    """Return an answer per row: case_id and what the model says (see `serving.answer`), or `refused` and the reason."""
+    answers = iter(_answers([row for row in rows if not row.fault], ask))
+    return [{CASE: row.case_id} | (_refused(row.fault) if row.fault else next(answers)) for row in rows]
 
 
 def _answers(rows: list[Row], ask: Ask) -> list[dict[str, object]]:

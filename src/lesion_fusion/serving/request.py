@@ -1,4 +1,4 @@
-"""From a request's rows to records, images and outlines; every fault is told with row, field and mend."""
+"""From a request's rows to records, images and outlines; a fault's message names row, field and how to fix it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ Decoded = TypeVar("Decoded", GrayImage, Mask)
 
 
 class RequestError(ValueError):
-    """A request that is not well formed; the message names row, field, fault and mend, all faults at once."""
+    """A request that is not well formed; the message has all faults, each with row, field and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the rows of a request give, row i of each part = case i.
+    """What the rows of a request give, row i of each part = case i, None where missing.
 
-    `records`: the record's columns, None where missing. `images` uint8 and `masks` bool (height, width), or None where
-    none is given; a mask is of its image's size, and never there without one.
+    `images` uint8 and `masks` bool are (height, width); a mask is of its image's size, and never there without one.
     """
 
     records: tuple[Record, ...]
@@ -44,9 +43,8 @@ def parse_request(
 ) -> Request:
     """Return what `rows` give of a record's columns, and of image and outline where `pictures` are wanted.
 
-    Record fields may be in the published or the canonical wording. Images and masks are PNG files in base64. Any field
-    may be left out. `meanwhile` is called with the records, if they are well formed, while images are being decoded.
-    Raises `RequestError` that lists every fault of every row.
+    Record fields may be in the published or the canonical wording, images and masks are PNG files in base64; any may be
+    left out. `meanwhile` is called with well-formed records while images are being decoded. Raises `RequestError`.
     """
     faults: list[str] = []
     if rows.empty:
@@ -60,13 +58,15 @@ def parse_request(
         if not faults:
             meanwhile(records)
         images = [one.result() for one in decoding]
-    pairs = []
+    pairs: list[tuple[GrayImage | None, Mask | None]] = []
     for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
         if isinstance(image, ImageDefect) or isinstance(mask, ImageDefect):
             faults += [_fault(i, one) for one in (image, mask) if isinstance(one, ImageDefect)]
             continue
+        pairs.append((image, None if image is None else mask))
         try:
-            pairs.append(_pair(image, mask))
+            if image is not None and mask is not None:
+                check_same_size(image, mask, MASK)
         except ImageDefect as defect:
             faults.append(_fault(i, defect))
     if faults:
@@ -120,10 +120,3 @@ def _picture(cell: object, field: str, decode: Callable[[bytes, str], Decoded]) 
         return decode(content, field)
     except ImageDefect as defect:
         return defect
-
-
-def _pair(image: GrayImage | None, mask: Mask | None) -> tuple[GrayImage | None, Mask | None]:
-    if image is None or mask is None:
-        return image, None
-    check_same_size(image, mask, MASK)
-    return image, mask

@@ -20,14 +20,14 @@ def request_fields(model: FittedModel) -> list[str]:
 
 
 def answer_fields(model: FittedModel) -> dict[str, type]:
-    """Return the type of each field of an answer, in their order; where nothing can answer, numbers are not there."""
+    """Return the type of each field of an answer, in their order; numbers are missing where nothing can answer."""
     numbers = [*(f"p_{name}" for name in model.classes), "probability", "low", "high"]
-    return {
-        **dict.fromkeys(numbers, float),
+    texts = ("reason", "parts", "model", "version")
+    return dict.fromkeys(numbers, float) | {
         "decision": str,
         "threshold": float,
         "abstained": bool,
-        **dict.fromkeys(("reason", "parts", "model", "version"), str),
+        **dict.fromkeys(texts, str),
     }
 
 

@@ -21,7 +21,7 @@ BUNDLE = "bundle"
 
 
 class BadRequest(MlflowException):
-    """A fault of the request. The scoring server answers 400 with `message`, which nothing in between may replace."""
+    """A fault of the request; the scoring server answers 400 with `message`."""
 
     def __init__(self, message: str) -> None:
         self._sentence = message
@@ -29,7 +29,7 @@ class BadRequest(MlflowException):
 
     @property
     def message(self) -> str:
-        """The fault in words. The server puts the whole request in front of it, images included; that is not wanted."""
+        """The fault in words, without the whole request that the server puts in front of it, images included."""
         return self._sentence
 
     @message.setter
@@ -57,7 +57,7 @@ class ServedModel(PythonModel):
         model_input: pd.DataFrame,
         params: Any = None,  # noqa: ARG002 (MLflow's signature)
     ) -> pd.DataFrame:
-        """Return a row a case (see `serving.answer`); raises `BadRequest` for a request that is not well formed."""
+        """Return a row per case (see `serving.answer`); raises `BadRequest` for a request that is not well formed."""
         rows = model_input.reset_index(drop=True)
         try:
             return answer(self._model, self._domain, rows, self._version)
@@ -66,7 +66,7 @@ class ServedModel(PythonModel):
 
 
 def _registered_version(bundle: Path) -> str:
-    """Return `<registered name> <version>` where the model came from the registry, else the package's version.
+    """Return `<registered name> <version>` where the model came from the registry, otherwise the package's version.
 
     MLflow notes name and version in a file beside the MLmodel file when it resolves `models:/<name>/<version>`.
     """

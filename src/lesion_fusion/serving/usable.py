@@ -1,4 +1,4 @@
-"""What of a case a model may answer from: parts that are given, readable, and like those it was trained on."""
+"""The parts of a case that a model may answer from: given, readable, and like those it was trained on."""
 
 from __future__ import annotations
 
@@ -13,82 +13,69 @@ from lesion_fusion.models.domain import Domain, outside
 from lesion_fusion.serving.request import Record
 from lesion_fusion.serving.schema import IMAGE, MASK
 
-# Gray levels; an image whose pixels vary less than this shows no tissue. Every so manieth row and column is looked at.
+# Gray levels; an image whose pixels vary less than this shows no tissue. Only every `STRIDE`th row and column counts.
 BLANK = 2.0
 STRIDE = 4
 
 
 @dataclass
 class Usable:
-    """The parts of a case that may be used, and for each other one that the model needs, why not.
-
-    `descriptors` are those of its image, where the model reads them and the image may be used.
-    """
+    """Parts of a case that may be used, why others that the model needs may not, and its image's descriptors."""
 
     parts: set[Need] = field(default_factory=set)
     reasons: dict[Need, str] = field(default_factory=dict)
     descriptors: dict[str, float] | None = None
 
+    def judge(self, part: Need, fault: str) -> None:
+        """Note that a part may be used, or why not."""
+        if fault:
+            self.reasons[part] = fault
+        else:
+            self.parts.add(part)
+
 
 def usable(
     record: Record, image: GrayImage | None, mask: Mask | None, needs: frozenset[Need], domain: Domain
 ) -> Usable:
-    """Return what may be used of a case, for a model that `needs` these parts.
-
-    `image` uint8 and `mask` bool (height, width), or None where not given.
-    """
+    """Return what may be used of a case (None where not given), for a model that `needs` these parts."""
     found = Usable()
     if Need.RECORD in needs:
-        _judge_record(record, domain, found)
+        found.judge(Need.RECORD, _record_fault(record, domain))
     if Need.IMAGE in needs:
-        _judge_image(image, found)
-    if Need.MASK in needs and Need.IMAGE in found.parts:
-        assert image is not None
-        _judge_mask(image, mask, domain, found)
+        blank = image is not None and image[::STRIDE, ::STRIDE].std() < BLANK
+        found.judge(Need.IMAGE, "no image" if image is None else f"unreadable image: {IMAGE} is blank" if blank else "")
+    if Need.MASK in needs and image is not None and Need.IMAGE in found.parts:
+        found.judge(Need.MASK, _mask_fault(mask, domain))
+        if mask is not None and Need.MASK in found.parts and domain.descriptors:
+            _judge_descriptors(image, mask, domain, found)
     return found
 
 
-def _judge_record(record: Record, domain: Domain, found: Usable) -> None:
-    given = sum(value is not None for value in record.values())
+def _record_fault(record: Record, domain: Domain) -> str:
+    given, fewest = sum(value is not None for value in record.values()), domain.fewest_fields
+    if given == 0:
+        return "no record"
+    if given < fewest:
+        return f"too little of the record: {given} of its {len(record)} fields, at least {fewest} are needed"
     numbers = {name: value for name, value in record.items() if isinstance(value, float)}
     strange = outside(numbers, domain.numbers)
-    if given == 0:
-        found.reasons[Need.RECORD] = "no record"
-    elif given < domain.fewest_fields:
-        found.reasons[Need.RECORD] = (
-            f"too little of the record: {given} of its {len(record)} fields, at least {domain.fewest_fields} are needed"
-        )
-    elif strange:
-        found.reasons[Need.RECORD] = f"out of range, as seen in training: {', '.join(strange)}"
-    else:
-        found.parts.add(Need.RECORD)
+    return f"out of range, as seen in training: {', '.join(strange)}" if strange else ""
 
 
-def _judge_image(image: GrayImage | None, found: Usable) -> None:
-    if image is None:
-        found.reasons[Need.IMAGE] = "no image"
-    elif image[::STRIDE, ::STRIDE].std() < BLANK:
-        found.reasons[Need.IMAGE] = f"unreadable image: {IMAGE} is blank"
-    else:
-        found.parts.add(Need.IMAGE)
-
-
-def _judge_mask(image: GrayImage, mask: Mask | None, domain: Domain, found: Usable) -> None:
+def _mask_fault(mask: Mask | None, domain: Domain) -> str:
     if mask is None:
-        found.reasons[Need.MASK] = "no outline of the lesion"
-        return
+        return "no outline of the lesion"
     pixels, fewest = int(np.count_nonzero(mask)), domain.rules.smallest_lesion
-    if pixels < fewest:
-        found.reasons[Need.MASK] = f"unreadable image: the lesion in {MASK} has {pixels} pixels, fewer than {fewest}"
-        return
-    found.parts.add(Need.MASK)
-    if domain.descriptors:
-        described = describe(image, mask)
-        strange = outside(described, domain.descriptors)
-        if strange:
-            # An image unlike those of training is no better without its outline.
-            found.parts -= {Need.IMAGE, Need.MASK}
-            shown = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
-            found.reasons[Need.IMAGE] = f"out of range, as seen in training: image descriptors {shown}"
-        else:
-            found.descriptors = described
+    return f"unreadable image: the lesion in {MASK} has {pixels} pixels, fewer than {fewest}" if pixels < fewest else ""
+
+
+def _judge_descriptors(image: GrayImage, mask: Mask, domain: Domain, found: Usable) -> None:
+    described = describe(image, mask)
+    strange = outside(described, domain.descriptors)
+    if strange:
+        # An image unlike those of training is no better without its outline.
+        found.parts -= {Need.IMAGE, Need.MASK}
+        shown = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
+        found.reasons[Need.IMAGE] = f"out of range, as seen in training: image descriptors {shown}"
+    else:
+        found.descriptors = described

@@ -23,10 +23,7 @@ WEIGHTS_AT_ONCE = 150_000
 def patient_weights(patients: NDArray[np.str_], resamples: int, seed: int) -> NDArray[np.uint16]:
     """Return how often each case is drawn, (n, resamples): patients are drawn with replacement, with all their cases.
 
-    Args:
-        patients: (n,) patient of each case; the same set of patients and seed gives the same draws in any row order.
-        resamples: number of resamples, at least 1.
-        seed: of the draws.
+    `patients` (n,) is the patient of each case; the same set of patients and seed gives the same draws in any order.
     """
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, got {resamples}")
@@ -42,20 +39,20 @@ def resampled(function: Callable[[Floats], Floats], weights: NDArray[np.uint16])
     return np.concatenate([function(weights[:, at : at + width].astype(np.float64)) for at in starts], axis=-1)
 
 
-def interval(values: Floats, confidence: float) -> tuple[float, float] | None:
-    """Return the percentile interval of a number from its values (b,); None where too few resamples define it."""
+def interval(values: Floats, confidence: float) -> tuple[float, float]:
+    """Return the percentile interval of a number from its values (b,); NaN where too few resamples define it."""
     low, high = band(values[None, :], confidence)
-    return (float(low[0]), float(high[0])) if np.isfinite(low[0]) else None
+    return (float(low[0]), float(high[0])) if np.isfinite(low[0]) else (np.nan, np.nan)
 
 
-def share_interval(share: float, values: Floats, patients: int, confidence: float) -> tuple[float, float] | None:
+def share_interval(share: float, values: Floats, patients: int, confidence: float) -> tuple[float, float]:
     """Return the interval of a share from its values (b,) in the resamples, as `interval`.
 
     A share of exactly 0 or 1 is the same in every resample, which says nothing of its uncertainty: then the exact
     binomial interval of its `patients` stands (Clopper and Pearson 1934, Biometrika 26, 404-413).
     """
     bounds = interval(values, confidence)
-    if bounds is None or share not in (0.0, 1.0):
+    if np.isnan(bounds[0]) or share not in (0.0, 1.0):
         return bounds
     reach = ((1 - confidence) / 2) ** (1 / patients)
     return (reach, 1.0) if share == 1.0 else (0.0, 1 - reach)
@@ -64,8 +61,7 @@ def share_interval(share: float, values: Floats, patients: int, confidence: floa
 def band(values: Floats, confidence: float) -> tuple[Floats, Floats]:
     """Return the percentile intervals (g,), (g,) of g numbers (g, b); NaN where too few resamples define one.
 
-    Raises:
-        ValueError: unless `confidence` lies between 0 and 1.
+    Raises ValueError unless `confidence` lies between 0 and 1.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, such as 0.95, got {confidence}")
@@ -79,7 +75,7 @@ def band(values: Floats, confidence: float) -> tuple[Floats, Floats]:
 
 def paired_difference(estimate: float, reference: float, draws: Floats, confidence: float) -> dict[str, float]:
     """Return difference, low, high and p of two estimates; `draws` (b,) are the differences in the resamples."""
-    low, high = interval(draws, confidence) or (np.nan, np.nan)
+    low, high = interval(draws, confidence)
     difference = estimate - reference
     return {"difference": difference, "low": low, "high": high, "p": difference_p_value(difference, draws)}
 
@@ -97,10 +93,9 @@ def difference_p_value(difference: float, values: Floats) -> float:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Return p values corrected for their number (Holm 1979, Scandinavian Journal of Statistics 6, 65-70), order kept.
+    """Return p values (k,) corrected for their number, order kept; NaN stays NaN and does not count.
 
-    Args:
-        p_values: (k,) between 0 and 1; NaN stays NaN and does not count.
+    Holm 1979, Scandinavian Journal of Statistics 6, 65-70.
     """
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]

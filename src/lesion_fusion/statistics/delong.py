@@ -1,10 +1,8 @@
 """Variance and covariance of areas under ROC curves of the same cases, without resampling.
 
-DeLong E. R., DeLong D. M., Clarke-Pearson D. L., Biometrics 44, 837-845 (1988), doi:10.2307/2531595; by midranks in
-O(n log n): Sun X., Xu W., IEEE Signal Processing Letters 21, 1389-1393 (2014), doi:10.1109/LSP.2014.2337313; for
-several cases of one patient: Obuchowski N. A., Biometrics 53, 567-578 (1997), doi:10.2307/2533958, which is DeLong's
-where every patient has one case. With several repeats the structural components are averaged over them: the mean of
-the areas is the area of the mean kernel.
+DeLong, DeLong and Clarke-Pearson 1988, doi:10.2307/2531595; by midranks in O(n log n): Sun and Xu 2014,
+doi:10.1109/LSP.2014.2337313; for several cases of one patient: Obuchowski 1997, doi:10.2307/2533958, which is DeLong's
+where every patient has one case. Structural components are averaged over repeats.
 """
 
 from __future__ import annotations
@@ -21,28 +19,22 @@ from lesion_fusion.statistics.weighted import Bools, Floats
 def auroc_covariance(positive: Bools, scores: Sequence[Floats], patients: NDArray[np.str_]) -> tuple[Floats, Floats]:
     """Return the areas (k,) of k models and their covariance matrix (k, k).
 
-    Args:
-        positive: (n,) who is of the positive class; at least two patients with a positive and two with a negative case.
-        scores: for each model (repeats, n), growing with suspicion.
-        patients: (n,) patient of each case.
-
-    Raises:
-        ValueError: if a class has cases of fewer than two patients: no variance is defined then.
+    `scores` are for each model (repeats, n), growing with suspicion; `positive` and `patients` are (n,). Raises
+    ValueError if a class has cases of fewer than two patients: no variance is defined then.
     """
     names, of_patient = np.unique(patients, return_inverse=True)
-    for members, name in ((positive, "positive"), (~positive, "negative")):
-        if len(np.unique(of_patient[members])) < 2:
+    with_positive, with_negative = (len(np.unique(of_patient[members])) for members in (positive, ~positive))
+    for count, name in ((with_positive, "positive"), (with_negative, "negative")):
+        if count < 2:
             raise ValueError(f"DeLong's variance needs {name} cases of at least two patients")
     components = [_components(positive, score) for score in scores]
     areas = np.array([of_positive.mean() for of_positive, _ in components])
-    m, n = int(positive.sum()), int((~positive).sum())
-    total = len(names)
+    m, n, total = int(positive.sum()), int((~positive).sum()), len(names)
     # What each patient's positive and negative cases add to an area, less what they were expected to add.
     of_positives, of_negatives = np.zeros((2, len(areas), total))
     for k, (of_positive, of_negative) in enumerate(components):
         np.add.at(of_positives[k], of_patient[positive], of_positive - areas[k])
         np.add.at(of_negatives[k], of_patient[~positive], of_negative - areas[k])
-    with_positive, with_negative = len(np.unique(of_patient[positive])), len(np.unique(of_patient[~positive]))
     crossed = of_positives @ of_negatives.T
     covariance = (
         with_positive / (with_positive - 1) * (of_positives @ of_positives.T) / m**2

@@ -1,7 +1,6 @@
-"""The one registry of metrics: what each is called, how it is computed, and where it stands.
+"""The one registry of metrics, for leaderboard, MLflow and report; docs/reference/metrics.md describes them.
 
-Leaderboard, MLflow, report and documentation read `METRICS`; a metric is added here alone (and described in
-docs/reference/metrics.md). A metric that is not defined for the cases given is NaN.
+A metric that is not defined for the cases given is NaN.
 """
 
 from __future__ import annotations
@@ -48,20 +47,13 @@ class Sample:
         """The share of each class that is decided rightly (classes, b)."""
         return ratio(self.right, self.table.sum(axis=1))
 
-    def mean_over_classes(self, metric: Callable[[Bools, Floats, Floats], Floats]) -> Floats:
-        """Return `metric` of the second of two classes, or the mean (b,) over more classes, each against the rest."""
-        classes = [1] if self.classes == 2 else range(self.classes)
-        found = [metric(self.labels == k, self.probabilities[:, k], self.weights) for k in classes]
-        return found[0] if self.classes == 2 else np.mean(found, axis=0)
-
 
 @dataclass(frozen=True)
 class Metric:
     """A number that describes a model's predictions.
 
-    `value` gives it (b,) under weights; `perfect` is its value for a perfect model; `digits` are its decimal places.
-    `share_of` says of a share which cases (n,) it is a share of. A metric `of_two_classes` is not given for more; one
-    that is not `tabulated` stands in a model's own section, not in the table of its family.
+    `value` gives it (b,) under weights; `perfect` is its value for a perfect model; `share_of` says of a share which
+    cases (n,) it is a share of. A metric that is not `tabulated` stands in a model's own section, not in its family's.
     """
 
     label: str
@@ -74,10 +66,8 @@ class Metric:
 
 
 def _brier(sample: Sample) -> Floats:
-    if sample.classes == 2:
-        return weighted.mean((sample.probabilities[:, 1] - (sample.labels == 1)) ** 2, sample.weights)
-    truth = np.eye(sample.classes)[sample.labels]
-    return weighted.mean(((sample.probabilities - truth) ** 2).sum(axis=1), sample.weights)
+    errors = (sample.probabilities - np.eye(sample.classes)[sample.labels]) ** 2
+    return weighted.mean(errors[:, 1] if sample.classes == 2 else errors.sum(axis=1), sample.weights)
 
 
 def _log_loss(sample: Sample) -> Floats:
@@ -111,63 +101,44 @@ def _predictive_value(sample: Sample, decision: int) -> Floats:
     return ratio(sample.table[decision, decision], sample.table[:, decision].sum(axis=0))
 
 
+def _pooled(metric: Callable[[Bools, Floats, Floats], Floats]) -> Callable[[Sample], Floats]:
+    """Return `metric` of the second of two classes, or its mean (b,) over more classes, each against the rest."""
+
+    def value(sample: Sample) -> Floats:
+        classes = [1] if sample.classes == 2 else range(sample.classes)
+        found = [metric(sample.labels == k, sample.probabilities[:, k], sample.weights) for k in classes]
+        return found[0] if sample.classes == 2 else np.mean(found, axis=0)
+
+    return value
+
+
+def _share(label: str, value: Callable[[Sample], Floats], share_of: Callable[[Sample], Bools]) -> Metric:
+    return Metric(label, value, 1, share_of=share_of, of_two_classes=True)
+
+
 METRICS: Mapping[str, Metric] = {
-    "auroc": Metric("AUROC", lambda sample: sample.mean_over_classes(weighted.auroc), 1),
-    "average_precision": Metric(
-        "Average precision", lambda sample: sample.mean_over_classes(weighted.average_precision), 1
-    ),
+    "auroc": Metric("AUROC", _pooled(weighted.auroc), 1),
+    "average_precision": Metric("Average precision", _pooled(weighted.average_precision), 1),
     "brier": Metric("Brier score", _brier, 0),
     "log_loss": Metric("Log loss", _log_loss, 0, tabulated=False),
     "calibration_slope": Metric(
-        "Calibration slope",
-        lambda sample: sample.mean_over_classes(weighted.calibration_slope),
-        1,
-        digits=2,
-        of_two_classes=True,
+        "Calibration slope", _pooled(weighted.calibration_slope), 1, digits=2, of_two_classes=True
     ),
     "calibration_intercept": Metric(
-        "Calibration intercept",
-        lambda sample: sample.mean_over_classes(weighted.calibration_intercept),
-        0,
-        digits=2,
-        of_two_classes=True,
+        "Calibration intercept", _pooled(weighted.calibration_intercept), 0, digits=2, of_two_classes=True
     ),
     "expected_calibration_error": Metric("Expected calibration error", _expected_calibration_error, 0, tabulated=False),
-    "sensitivity": Metric(
-        "Sensitivity",
-        lambda sample: sample.recall[1],
-        1,
-        share_of=lambda sample: sample.labels == 1,
-        of_two_classes=True,
-    ),
-    "specificity": Metric(
-        "Specificity",
-        lambda sample: sample.recall[0],
-        1,
-        share_of=lambda sample: sample.labels == 0,
-        of_two_classes=True,
-    ),
-    "ppv": Metric(
-        "PPV",
-        lambda sample: _predictive_value(sample, 1),
-        1,
-        share_of=lambda sample: sample.decisions == 1,
-        of_two_classes=True,
-    ),
-    "npv": Metric(
-        "NPV",
-        lambda sample: _predictive_value(sample, 0),
-        1,
-        share_of=lambda sample: sample.decisions == 0,
-        of_two_classes=True,
-    ),
+    "sensitivity": _share("Sensitivity", lambda s: s.recall[1], lambda s: s.labels == 1),
+    "specificity": _share("Specificity", lambda s: s.recall[0], lambda s: s.labels == 0),
+    "ppv": _share("PPV", lambda s: _predictive_value(s, 1), lambda s: s.decisions == 1),
+    "npv": _share("NPV", lambda s: _predictive_value(s, 0), lambda s: s.decisions == 0),
     "accuracy": Metric(
         "Accuracy",
-        lambda sample: ratio(sample.right.sum(axis=0), sample.table.sum(axis=(0, 1))),
+        lambda s: ratio(s.right.sum(axis=0), s.table.sum(axis=(0, 1))),
         1,
-        share_of=lambda sample: np.ones(len(sample.labels), dtype=bool),
+        share_of=lambda s: np.ones(len(s.labels), dtype=bool),
     ),
-    "balanced_accuracy": Metric("Balanced accuracy", lambda sample: sample.recall.mean(axis=0), 1, tabulated=False),
+    "balanced_accuracy": Metric("Balanced accuracy", lambda s: s.recall.mean(axis=0), 1, tabulated=False),
     "f1": Metric("F1", _f1, 1),
 }
 

@@ -1,9 +1,7 @@
-"""Metrics under case weights, for many weightings at once: what the registry (`metrics`) and the curves are built of.
+"""Metrics under case weights, for many weightings at once; the registry (`metrics`) and the curves use them.
 
-A bootstrap resample is a weighting: how often each case was drawn. Every function takes `weights` (n, b): b
-weightings of n cases, floats of whole numbers at least 0, and returns b numbers, NaN where one is not defined (no case
-of a class, no positive decision, …). Weight 1 for all gives the plain metric; weights give exactly what repeating the
-cases gives.
+A bootstrap resample is a weighting: how often each case was drawn. Every function takes `weights` (n, b), whole
+numbers, and returns b numbers, NaN where one is not defined; weights give exactly what repeating the cases gives.
 """
 
 from __future__ import annotations
@@ -57,10 +55,7 @@ def cumulative(scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
 def auroc(positive: Bools, scores: Floats, weights: Floats) -> Floats:
     """Return the area (b,) under the ROC curve: P(score of a positive > of a negative) + half P(equal).
 
-    Args:
-        positive: (n,) who is of the positive class.
-        scores: (n,) any number that grows with suspicion.
-        weights: (n, b).
+    `positive` (n,) is who is of the positive class, `scores` (n,) any number that grows with suspicion.
     """
     negatives, below = cumulative(scores[~positive], weights[~positive])
     of_positive = weights[positive]
@@ -71,10 +66,7 @@ def auroc(positive: Bools, scores: Floats, weights: Floats) -> Floats:
 
 
 def average_precision(positive: Bools, scores: Floats, weights: Floats) -> Floats:
-    """Return the average precision (b,): precision at each positive's score, averaged over the positives.
-
-    That is the sum over thresholds of precision times the step in recall, as in scikit-learn; no interpolation.
-    """
+    """Return the average precision (b,), as in scikit-learn: precision at each positive's score, averaged over them."""
     suspicion = -scores
     of_positive = weights[positive]
     sorted_positive, true = cumulative(suspicion[positive], of_positive)
@@ -89,10 +81,7 @@ def average_precision(positive: Bools, scores: Floats, weights: Floats) -> Float
 def expected_calibration_error(correct: Floats, confidence: Floats, weights: Floats) -> Floats:
     """Return the expected calibration error (b,) over `ECE_BINS` bins of equal width.
 
-    Args:
-        correct: (n,) 0 or 1: what the probability is a probability of.
-        confidence: (n,) that probability, 0 to 1.
-        weights: (n, b).
+    `confidence` (n,) is the probability, 0 to 1, that `correct` (n,) is 1 and not 0.
     """
     bins = np.minimum((confidence * ECE_BINS).astype(np.intp), ECE_BINS - 1)
     of_bin = (bins == np.arange(ECE_BINS)[:, None]) * (correct - confidence)
@@ -145,8 +134,8 @@ def net_benefit(positive: Bools, probability: Floats, thresholds: Floats, weight
 def calibration_slope(positive: Bools, probability: Floats, weights: Floats) -> Floats:
     """Return the slope (b,) of a logistic regression of the outcome on the log odds of `probability` (n,).
 
-    1 is ideal, below 1 the probabilities are too extreme. NaN where the regression has no solution: the classes
-    are separated by the probability, or it is constant. Probabilities are clipped to 1e-6 … 1 - 1e-6.
+    1 is ideal, below 1 the probabilities are too extreme. NaN where the regression has no solution: the probability
+    separates the classes, or is constant.
     """
     outcome, log_odds = positive.astype(np.float64), _log_odds(probability)
     if np.ptp(log_odds) == 0:

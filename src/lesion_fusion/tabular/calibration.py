@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
-# How far a probability may go before its log-odds are cut off: a tree ensemble's 0 or 1 is not certainty.
+# Lowest probability that log-odds are taken of: a tree ensemble's 0 or 1 is not certainty.
 _FLOOR = 1e-6
 
 # Inverse strength of the ridge on the slope of standardised scores: weak, but it keeps the slope finite where the
@@ -19,10 +20,10 @@ _RIDGE = 10.0
 
 
 def response(estimator: Any, features: Any) -> np.ndarray:
-    """Return what an estimator says of each case, float64: margins (n,) of two classes, or probabilities (n, k).
+    """Return an estimator's response to each case, float64: margins (n,) of two classes, or probabilities (n, k).
 
-    Two classes: the margin where there is one, which probabilities near 0 and 1 would round; else both probabilities.
-    More classes: probabilities, or margins turned into shares.
+    Two classes: the margin where there is one, since probabilities near 0 and 1 would round it. More classes without
+    probabilities: margins turned into shares.
     """
     if hasattr(estimator, "decision_function") and len(estimator.classes_) == 2:
         return np.asarray(estimator.decision_function(features), dtype="float64")
@@ -31,17 +32,14 @@ def response(estimator: Any, features: Any) -> np.ndarray:
     return softmax(np.asarray(estimator.decision_function(features), dtype="float64"), axis=1)
 
 
-def scores_of(response: np.ndarray) -> np.ndarray:
-    """Return a response on a scale that a logistic map turns into probabilities, shape (n, k - 1).
-
-    The margin of the second class, or the log-odds of each class against the first.
-    """
+def as_scores(response: np.ndarray) -> np.ndarray:
+    """Return a response as scores, shape (n, k - 1): the second class's margin, or log-odds against the first class."""
     return response[:, None] if response.ndim == 1 else log_odds(response)
 
 
 def class_scores(estimator: Any, features: Any) -> np.ndarray:
     """Return an estimator's scores, shape (n, k - 1), float64, as `Calibration` takes them."""
-    return scores_of(response(estimator, features))
+    return as_scores(response(estimator, features))
 
 
 def log_odds(probabilities: np.ndarray) -> np.ndarray:
@@ -54,9 +52,8 @@ def log_odds(probabilities: np.ndarray) -> np.ndarray:
 class Calibration:
     """A logistic map from scores (n, d) to probabilities (n, k): Platt's for two classes, multinomial for more.
 
-    Platt 1999, "Probabilistic outputs for support vector machines". `slope` has shape (k - 1, d), `intercept` (k - 1,).
-    `covariance` (2, 2), of two classes only, says how exactly the cases of the fit settle the map: that of intercept
-    and slope over the calibrated log-odds.
+    Platt 1999, "Probabilistic outputs for support vector machines". `slope` has shape (k - 1, d), `intercept` (k - 1,);
+    `covariance` (2, 2), of two classes only, is that of intercept and slope over the calibrated log-odds.
     """
 
     slope: np.ndarray
@@ -72,29 +69,24 @@ class Calibration:
     def fit(cls, scores: np.ndarray, labels: np.ndarray, n_classes: int, distinct: int | None = None) -> Calibration:
         """Fit on scores of cases that their estimator did not see; `labels` are positions of classes.
 
-        `distinct` is the number of cases among the rows, where some stand there more than once. A map that would turn
-        the ranking of two classes upside down is not used: the score then says nothing, and every case gets the
-        prevalence.
+        `distinct` is the number of cases among the rows, where some occur more than once. A map that would reverse the
+        ranking of two classes is not used: every case then gets the prevalence.
         """
         centre, spread = scores.mean(axis=0), scores.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
-        present = np.unique(labels)
         share = 1.0 if distinct is None else distinct / len(labels)
-        slope = np.zeros((n_classes - 1, scores.shape[1]))
         counts = np.bincount(labels, minlength=n_classes) + 0.5
-        intercept = np.log(counts[1:]) - np.log(counts[0])
-        if len(present) < n_classes:
-            return cls(slope, intercept)._measured(scores, share)
+        prevalence = cls(np.zeros((n_classes - 1, scores.shape[1])), np.log(counts[1:]) - np.log(counts[0]))
+        if len(np.unique(labels)) < n_classes:
+            return prevalence._measured(scores, share)
         model = LogisticRegression(C=_RIDGE, max_iter=2000).fit((scores - centre) / spread, labels)
-        if n_classes == 2:
-            fitted_slope, fitted_intercept = model.coef_, model.intercept_
-            if scores.shape[1] == 1 and fitted_slope[0, 0] <= 0:
-                return cls(slope, intercept)._measured(scores, share)
-        else:
-            fitted_slope = model.coef_[1:] - model.coef_[:1]
-            fitted_intercept = model.intercept_[1:] - model.intercept_[0]
-        slope = fitted_slope / spread
-        return cls(slope, fitted_intercept - slope @ centre)._measured(scores, share)
+        slope, intercept = model.coef_, model.intercept_
+        if n_classes > 2:
+            slope, intercept = slope[1:] - slope[:1], intercept[1:] - intercept[0]
+        elif scores.shape[1] == 1 and slope[0, 0] <= 0:
+            return prevalence._measured(scores, share)
+        slope = slope / spread
+        return cls(slope, intercept - slope @ centre)._measured(scores, share)
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, shape (n, k), rows summing to 1, of scores of shape (n, d)."""
@@ -104,10 +96,10 @@ class Calibration:
         return weights / weights.sum(axis=1, keepdims=True)
 
     def interval(self, probabilities: np.ndarray, confidence: float, shift: float | np.ndarray = 0.0) -> np.ndarray:
-        """Return low and high, shape (n, 2), about calibrated probabilities (n, 2) of two classes; of the last class.
+        """Return low and high of the last class, shape (n, 2), about calibrated probabilities (n, 2) of two classes.
 
         Wald's interval on the scale of log-odds, for the share of positive cases among those of the same score. `shift`
-        is a further standard deviation of the log-odds, one or (n,): of what is not known of a case. NaN for more than
+        is a further standard deviation of the log-odds, one or (n,), for the missing parts of a case. NaN for more than
         two classes.
         """
         if self.covariance is None:
@@ -117,6 +109,15 @@ class Calibration:
         variance = np.einsum("ni,ij,nj->n", terms, self.covariance, terms) + shift**2
         reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
         return expit(np.column_stack([position - reach, position + reach]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the map as JSON takes it."""
+        return {name: None if array is None else array.tolist() for name, array in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Calibration:
+        """Return the map that `to_json` wrote."""
+        return cls(**{name: None if array is None else np.asarray(array) for name, array in values.items()})
 
     def _measured(self, scores: np.ndarray, share: float) -> Calibration:
         """Return the map with its covariance: the inverse information of the fit, `share` of each row counted."""
@@ -133,10 +134,10 @@ class Calibration:
 
 
 def decision_threshold(probabilities: np.ndarray, labels: np.ndarray, minimum_sensitivity: float) -> float:
-    """Return the highest threshold on the last class's probability that keeps the sensitivity asked for.
+    """Return the highest threshold on the last class's probability that keeps a minimum sensitivity.
 
     `probabilities` (n, k) and `labels` (n,) are of cases no part of the model saw. A decision is positive where the
-    probability is at least the threshold. NaN for more than two classes, where one threshold decides nothing.
+    probability is at least the threshold. NaN for more than two classes.
     """
     if probabilities.shape[1] != 2:
         return float("nan")

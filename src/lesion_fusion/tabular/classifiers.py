@@ -1,13 +1,18 @@
-"""The classifiers by name, each with the settings that are not tuned. One line in the table adds another."""
+"""The classifiers by name, each with the settings that are not tuned, and fitted ones as files.
+
+One line in the table adds a classifier. Files are in skops' format, which names every type in them and runs nothing.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import skops.io
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -23,6 +28,25 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import has_fit_parameter
 
+from lesion_fusion.errors import UserError
+
+# Types beyond skops' own list that stored estimators hold beside those of the classifiers in the table.
+TRUSTED_TYPES = (
+    "lesion_fusion.models.late_rules.LogisticThenXGBoost",
+    "lesion_fusion.tabular.encoding.CategoryIndicators",
+    "lesion_fusion.tabular.encoding.LearnedRepresentation",
+    "lesion_fusion.tabular.encoding.Reduction",
+    "numpy.dtype",
+)
+# Classifiers and settings that were fitted in this process without an error: the same ones are checked many times.
+_ACCEPTED: set[tuple[str, str]] = set()
+# More rows than a subsample that a hyperparameter may ask for.
+_TOY_ROWS = 1000
+
+
+class UntrustedModelError(UserError, ValueError):
+    """A stored model holds types, or is of a kind, that this package never writes."""
+
 
 def _xgboost(seed: int) -> ClassifierMixin:
     # Imported here: xgboost takes longer to import than the rest together.
@@ -30,11 +54,6 @@ def _xgboost(seed: int) -> ClassifierMixin:
 
     return XGBClassifier(tree_method="hist", n_jobs=1, random_state=seed)
 
-
-# Classifiers and settings found good in this process: the same ones are read many times.
-_ACCEPTED: set[tuple[str, str]] = set()
-# More rows than a subsample that a hyperparameter may ask for.
-_TOY_ROWS = 1000
 
 CLASSIFIERS: Mapping[str, Callable[[int], ClassifierMixin]] = {
     "adaboost": lambda seed: AdaBoostClassifier(random_state=seed),
@@ -61,10 +80,29 @@ def check_hyperparameters(name: str, values: Mapping[str, Any]) -> None:
     size = values.get("n_estimators", 1)
     if not isinstance(size, int) or size < 1:
         raise ValueError(f"n_estimators of {name} is a whole number from 1, not {size!r}")
-    settings = repr(sorted(values.items()))
-    if (name, settings) not in _ACCEPTED:
-        _toy_fit(name, values)
-        _ACCEPTED.add((name, settings))
+    # Sizes above 1 are all valid, and one member or step is the quickest to fit.
+    quick = {key: 1 if _is_size(key, value) else value for key, value in values.items()}
+    settings = name, repr(sorted(quick.items()))
+    if settings not in _ACCEPTED:
+        _toy_fit(name, quick)
+        _ACCEPTED.add(settings)
+
+
+def dump_estimator(estimator: Any, file: Path) -> None:
+    """Write a fitted estimator."""
+    skops.io.dump(estimator, file)
+
+
+def load_estimator(file: Path) -> Any:
+    """Return the estimator in a file; raises UntrustedModelError, before anything is built, where a type is foreign."""
+    found = set(skops.io.get_untrusted_types(file=file))
+    foreign = foreign_types(found - set(TRUSTED_TYPES))
+    if foreign:
+        raise UntrustedModelError(
+            f"{file} holds types that this package never writes: {', '.join(foreign)}. It is not loaded: "
+            "write the model again with `kedro run`."
+        )
+    return skops.io.load(file, trusted=sorted(found))
 
 
 def foreign_types(found: Collection[str]) -> list[str]:
@@ -79,20 +117,21 @@ def foreign_types(found: Collection[str]) -> list[str]:
 @lru_cache
 def _stored_types(name: str) -> frozenset[str]:
     """Return the types in a classifier fitted on two and on three classes that skops does not know itself."""
-    import skops.io
-
     stored = [skops.io.dumps(_toy_fit(name, {}, n_classes)) for n_classes in (2, 3)]
     return frozenset(kind for one in stored for kind in skops.io.get_untrusted_types(data=one))
 
 
+def _is_size(key: str, value: object) -> bool:
+    return key in ("n_estimators", "max_iter") and isinstance(value, int) and value > 1
+
+
 def _toy_fit(name: str, values: Mapping[str, Any], n_classes: int = 2) -> Any:
-    """Return a classifier with these hyperparameters, fitted on easy rows, by as few members and steps as can be."""
-    classifier = CLASSIFIERS[name](0).set_params(**values)
-    # The default size, or one that is valid: any other is left for the fit to refuse.
-    sizes = [key for key in ("n_estimators", "max_iter") if key in classifier.get_params()]
-    few = {key: 1 for key in sizes if key not in values or (isinstance(values[key], int) and values[key] > 1)}
-    labels = np.arange(_TOY_ROWS) % n_classes
+    """Return a classifier with these hyperparameters, fitted on easy rows, of default size as small as can be."""
+    classifier = CLASSIFIERS[name](0)
+    small = {key: 1 for key in ("n_estimators", "max_iter") if key in classifier.get_params()}
+    # XGBoost takes several times as long to read labels that are no floats.
+    labels = (np.arange(_TOY_ROWS) % n_classes).astype("float32")
     features = np.random.default_rng(0).normal(size=(_TOY_ROWS, 4)) + 3 * labels[:, None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return classifier.set_params(**few).fit(features, labels)
+        return classifier.set_params(**(small | dict(values))).fit(features, labels)

@@ -62,28 +62,22 @@ def search_points(
 class _Sampler(optuna.samplers.BaseSampler):
     """A tree-structured Parzen estimator that is seeded anew for each trial, by its position in the study.
 
-    Trials from number `since` on were begun in this call or beside it.
+    The position counts the trials before it that are finished, or under way in another process. Trials numbered below
+    `since` were begun before this call: one of these that is under way may be of a process that was killed.
     """
 
     def __init__(self, seed: int, since: int) -> None:
-        self._seed = seed
-        self._since = since
+        self._seed, self._since = seed, since
 
     def _seeded(self, study: optuna.Study, trial: FrozenTrial, *more: int) -> optuna.samplers.TPESampler:
-        seed = derived_seed(self._seed, self._position(study, trial.number), *more)
-        # A trial under way may be of a process that was killed: it must not repel the points proposed here.
-        return optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed, constant_liar=False)
-
-    def _position(self, study: optuna.Study, number: int) -> int:
-        """Return how many trials before that number are finished or under way in another process.
-
-        One that was under way before this call may be of a process that was killed, and does not count.
-        """
-        return sum(
-            trial.state == TrialState.COMPLETE or (trial.state == TrialState.RUNNING and trial.number >= self._since)
-            for trial in study.get_trials(deepcopy=False)
-            if trial.number < number
+        position = sum(
+            one.state == TrialState.COMPLETE or (one.state == TrialState.RUNNING and one.number >= self._since)
+            for one in study.get_trials(deepcopy=False)
+            if one.number < trial.number
         )
+        seed = derived_seed(self._seed, position, *more)
+        # A trial of a process that was killed must not repel the points proposed here.
+        return optuna.samplers.TPESampler(n_startup_trials=_STARTUP, seed=seed, constant_liar=False)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self._seeded(study, trial).infer_relative_search_space(study, trial)
@@ -108,9 +102,7 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
 def _suggested(trial: optuna.Trial, name: str, dimension: Dimension) -> Any:
     if dimension.choices:
         return trial.suggest_categorical(name, dimension.choices)
-    low, high = dimension.low, dimension.high
-    assert low is not None
-    assert high is not None
+    low, high = dimension.bounds
     if isinstance(low, int) and isinstance(high, int):
         return trial.suggest_int(name, low, high, log=dimension.log)
     return trial.suggest_float(name, low, high, log=dimension.log)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -15,22 +15,14 @@ from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters
 from lesion_fusion.tabular.training_rows import Training
 
 View = Literal["record", "record_representation", "image_descriptors", "embeddings", "pixels"]
-IMAGE_VIEWS = ("image_descriptors", "embeddings", "pixels")
+IMAGE_VIEWS = frozenset({"image_descriptors", "embeddings", "pixels"})
 
-# The key of the image block's weight in a grid or in the space of a search. Without it the block counts as its columns
-# are.
+# Key of the image block's weight in a grid or in the space of a search. Without it the block is not weighted.
 IMAGE_WEIGHT = "image_weight"
 
-# To these a column is the same on any scale: it is there or it is not.
-_SCALE_FREE = (
-    "adaboost",
-    "decision_tree",
-    "extra_trees",
-    "gradient_boosting",
-    "naive_bayes",
-    "random_forest",
-    "xgboost",
-)
+# Classifiers to which a column is the same on any scale: it is there or it is not.
+_TREES = frozenset({"adaboost", "decision_tree", "extra_trees", "gradient_boosting", "random_forest", "xgboost"})
+_SCALE_FREE = _TREES | {"naive_bayes"}
 
 
 class Dimension(Parameters):
@@ -46,7 +38,7 @@ class Dimension(Parameters):
 
     @model_validator(mode="after")
     def _is_a_range_or_choices(self) -> Dimension:
-        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        bounds = self.bounds
         if bool(self.choices) == bool(bounds) or len(bounds) == 1:
             raise ValueError("a dimension has either `low` and `high`, or `choices`")
         if bounds and not bounds[0] < bounds[1]:
@@ -54,6 +46,11 @@ class Dimension(Parameters):
         if self.log and not (bounds and bounds[0] > 0):
             raise ValueError("`log` needs a range above 0")
         return self
+
+    @property
+    def bounds(self) -> list[int | float]:
+        """Low and high; empty for choices."""
+        return [bound for bound in (self.low, self.high) if bound is not None]
 
     def describe(self) -> str:
         """Return the range or the choices in words."""
@@ -68,13 +65,6 @@ class Search(Parameters):
     trials: int = Field(ge=1)
     space: dict[str, Dimension] = Field(min_length=1)
 
-    def extremes(self) -> list[dict[str, Any]]:
-        """Return points that hold each bound or choice once, beside the first of each other hyperparameter."""
-        ends = {
-            name: list(dimension.choices or (dimension.low, dimension.high)) for name, dimension in self.space.items()
-        }
-        return each_value_once(ends)
-
 
 class ClassifierParameters(Parameters):
     """One classifier over one feature table.
@@ -82,9 +72,9 @@ class ClassifierParameters(Parameters):
     `views` are the parts of the table: the record's predictors or a representation learned of them, the image
     descriptors, a network's embeddings (then `network` names that network), the pixels of an image input (then
     `image_input` names it) reduced to a square of `pixel_edge`. `predictors` are the roles of the record's columns it
-    sees; without it, the study's. Of embeddings and of pixels so many principal components are kept. `grid` maps the
-    classifier's hyperparameters to the values to try, a list being taken as a tuple; `search` is there instead of it
-    where Optuna shall propose them. Beside the record both may hold `image_weight`, by which the image's encoded
+    sees; without it, the study's. `embedding_components` and `pixel_components` are the numbers of principal components
+    kept. `grid` maps the classifier's hyperparameters to the values to try, a list being taken as a tuple; with
+    `search` Optuna proposes them instead. Beside the record both may hold `image_weight`, by which the image's encoded
     columns are multiplied; 0 leaves them out. `training` says how training rows are changed before a fit.
     """
 
@@ -119,38 +109,60 @@ class ClassifierParameters(Parameters):
     def _tuples(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
         # YAML has no tuples, and the sizes of an MLP's layers are one.
         return {
-            name: [tuple(value) if isinstance(value, list) else value for value in values]
-            for name, values in grid.items()
+            name: [tuple(value) if isinstance(value, list) else value for value in row] for name, row in grid.items()
         }
 
     @model_validator(mode="after")
-    def _grid_fits(self) -> Self:
-        allowed = {*CLASSIFIERS[self.classifier](0).get_params(), IMAGE_WEIGHT}
+    def _hyperparameters_exist(self) -> Self:
         if self.search and self.grid:
             raise ValueError("hyperparameters are tried by `grid` or by `search`, not by both")
-        unknown = [name for name in (*self.grid, *(self.search.space if self.search else ())) if name not in allowed]
+        values: dict[str, list[Any]] = dict(self.grid)
+        if self.search:
+            values = {name: list(one.choices or one.bounds) for name, one in self.search.space.items()}
+        allowed = {*CLASSIFIERS[self.classifier](0).get_params(), IMAGE_WEIGHT}
+        unknown = [name for name in values if name not in allowed]
         if unknown:
             raise ValueError(
                 f"{self.classifier} has no hyperparameter {', '.join(unknown)}; it has: {', '.join(sorted(allowed))}"
             )
-        empty = [name for name, values in self.grid.items() if not values]
+        empty = [name for name, row in values.items() if not row]
         if empty:
             raise ValueError(f"the grid of {self.classifier} gives no value for {', '.join(empty)}")
-        for point in self.search.extremes() if self.search else each_value_once(self.grid):
-            check_hyperparameters(self.classifier, of_classifier(point))
-        if IMAGE_WEIGHT in self.grid:
-            check_image_weights(self.classifier, self.views, self.grid[IMAGE_WEIGHT], is_range=False)
-        if self.search and IMAGE_WEIGHT in self.search.space:
-            of_image = [point[IMAGE_WEIGHT] for point in self.search.extremes() if IMAGE_WEIGHT in point]
-            is_range = not self.search.space[IMAGE_WEIGHT].choices
-            check_image_weights(self.classifier, self.views, of_image, is_range=is_range)
-        if ("embeddings" in self.views) != (self.network is not None):
+        # Each value in one point at least; a combination that no point holds is checked when it is fitted.
+        for i in range(max(map(len, values.values()), default=0)):
+            point = {name: row[min(i, len(row) - 1)] for name, row in values.items()}
+            check_hyperparameters(self.classifier, classifier_settings(point))
+        if IMAGE_WEIGHT in values:
+            is_range = self.search is not None and not self.search.space[IMAGE_WEIGHT].choices
+            self._check_image_weights(values[IMAGE_WEIGHT], is_range)
+        return self
+
+    def _check_image_weights(self, weights: Sequence[Any], is_range: bool) -> None:
+        """Refuse weights of the image block that make no sense; `is_range`: they are the bounds of a range."""
+        if not IMAGE_VIEWS & set(self.views) or set(self.views) <= IMAGE_VIEWS:
+            raise ValueError(
+                f"{IMAGE_WEIGHT} weighs the image beside the record, and `views` has no such pair: "
+                f"{', '.join(self.views)}"
+            )
+        for weight in weights:
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+                raise ValueError(f"{IMAGE_WEIGHT} is a number from 0, not {weight!r}")
+        if self.classifier in _SCALE_FREE and (is_range or not set(weights) <= {0, 1}):
+            raise ValueError(
+                f"{self.classifier} does not see the scale of a column: to it the image is there ({IMAGE_WEIGHT} 1) "
+                "or not (0)"
+            )
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        views = set(self.views)
+        if ("embeddings" in views) != (self.network is not None):
             raise ValueError("`network` names the network whose embeddings are used, and only then is given")
-        if ("pixels" in self.views) != (self.image_input is not None):
+        if ("pixels" in views) != (self.image_input is not None):
             raise ValueError("`image_input` names the image input whose pixels are used, and only then is given")
-        if "pixels" in self.views and "embeddings" in self.views:
+        if {"pixels", "embeddings"} <= views:
             raise ValueError("pixels and embeddings are not joined: the embeddings are made of the pixels")
-        if {"record", "record_representation"} <= set(self.views):
+        if {"record", "record_representation"} <= views:
             raise ValueError("record and record_representation are not joined: the latter is made of the former")
         if self.predictors is not None and not self.sees_record:
             raise ValueError("`predictors` names what is seen of the record, and `views` leaves the record out")
@@ -189,31 +201,6 @@ class Tuning(Parameters):
     n_jobs: int = Field(default=1, ge=1)
 
 
-def of_classifier(point: Mapping[str, Any]) -> dict[str, Any]:
+def classifier_settings(point: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hyperparameters of a point that are the classifier's own."""
     return {name: value for name, value in point.items() if name != IMAGE_WEIGHT}
-
-
-def each_value_once(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Return points that hold each value of each hyperparameter, beside the first of each other hyperparameter."""
-    first = {name: of_name[0] for name, of_name in values.items()}
-    return [{**first, name: value} for name, of_name in values.items() for value in of_name]
-
-
-def check_image_weights(classifier: str, views: Collection[str], weights: Sequence[Any], *, is_range: bool) -> None:
-    """Raise ValueError where weights of the image block make no sense.
-
-    They need an image view beside the record, numbers from 0, and a classifier that sees a column's scale, unless they
-    are 0 and 1. `is_range`: `weights` are the bounds of a range.
-    """
-    if not set(IMAGE_VIEWS) & set(views) or set(views) <= set(IMAGE_VIEWS):
-        raise ValueError(
-            f"{IMAGE_WEIGHT} weighs the image beside the record, and `views` has no such pair: {', '.join(views)}"
-        )
-    for weight in weights:
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
-            raise ValueError(f"{IMAGE_WEIGHT} is a number from 0, not {weight!r}")
-    if classifier in _SCALE_FREE and (is_range or not set(weights) <= {0, 1}):
-        raise ValueError(
-            f"{classifier} does not see the scale of a column: to it the image is there ({IMAGE_WEIGHT} 1) or not (0)"
-        )

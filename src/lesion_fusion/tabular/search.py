@@ -1,4 +1,4 @@
-"""Grid search over a pipeline with as few fits as its points need.
+"""Responses of a classifier at the points of a grid, with as few fits as the points need.
 
 Points that differ only in the size of an ensemble or in the depth allowed to its trees are read off one fit: the first
 m trees of a forest are the forest of m trees, the first m stages of a boosting are the boosting of m stages, and trees
@@ -9,140 +9,71 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+import pandas as pd
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.model_selection import ParameterGrid, check_cv
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.tabular.calibration import response, scores_of
-from lesion_fusion.tabular.training_rows import TrainingRows
+from lesion_fusion.tabular.calibration import response
+from lesion_fusion.tabular.encoding import is_number
+from lesion_fusion.tabular.training_rows import Training, TrainingRows, training_rows
 
 Point = Mapping[str, Any]
-# From fitted encoding steps, encoded rows, their labels and the number of the split to the rows to fit on.
-ChangeRows = Callable[[Pipeline, np.ndarray, np.ndarray, int], TrainingRows]
 
 
-class SharedGridSearchCV(MetaEstimatorMixin, BaseEstimator):
-    """Exhaustive search over a grid for a pipeline that ends in a classifier, or for a classifier.
+class Settings(NamedTuple):
+    """A point of a grid: settings of the encoder and of the classifier, each under its own names."""
 
-    Gives what scikit-learn's `GridSearchCV(estimator, param_grid, cv=cv, refit=refit)` gives with `scoring="roc_auc"`
-    for two classes, `scoring="neg_log_loss"` for more. `refit` may be a function from `cv_results_` to `best_index_`.
-    `change_rows` makes the rows a classifier is fitted on from encoded training rows; the refit is the last split.
-    Encoding steps are fitted once per split for all points with the same settings of them.
-
-    After `fit`: `cv_results_`, `best_index_`, `best_params_`, `best_score_`, `best_estimator_`, and
-    `out_of_fold_scores_` (n, k - 1), the scores of the best point, each from a fit that did not see the row.
-    """
-
-    def __init__(
-        self,
-        estimator: Any,
-        param_grid: Any,
-        *,
-        cv: Any = None,
-        refit: bool | Callable[[Mapping[str, Any]], int] = True,
-        change_rows: ChangeRows | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.param_grid = param_grid
-        self.cv = cv
-        self.refit = refit
-        self.change_rows = change_rows
-
-    def fit(self, X: Any, y: np.ndarray, groups: np.ndarray | None = None) -> SharedGridSearchCV:
-        """Evaluate every point on every split, then fit the best on all rows."""
-        points = list(ParameterGrid(self.param_grid))
-        splits = check_cv(self.cv, y, classifier=True).split(X, y, groups)
-        folds = encoded_folds(self.estimator, X, y, splits, self.change_rows)
-        responses = [fold.responses(points) for fold in folds]
-        self.n_splits_ = len(folds)
-        self.cv_results_ = _cv_results(
-            points,
-            [
-                [response_score(one, y[fold.tested]) for one in found]
-                for fold, found in zip(folds, responses, strict=True)
-            ],
-        )
-        means = self.cv_results_["mean_test_score"]
-        self.best_index_ = int(self.refit(self.cv_results_) if callable(self.refit) else np.argmax(means))
-        self.best_params_ = points[self.best_index_]
-        self.best_score_ = float(means[self.best_index_])
-        order = np.argsort(np.concatenate([fold.tested for fold in folds]))
-        self.out_of_fold_scores_ = np.concatenate([scores_of(found[self.best_index_]) for found in responses])[order]
-        if self.refit:
-            self.best_estimator_ = self._refitted(X, y)
-            self.classes_ = self.best_estimator_.classes_
-        return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the classes that the refitted estimator predicts, shape (n,)."""
-        return np.asarray(self.best_estimator_.predict(X))
-
-    def _refitted(self, X: Any, y: np.ndarray) -> Any:
-        everything = EncodedFold(self.estimator, X, y, X, np.arange(len(y)), self.n_splits_, self.change_rows)
-        encoding, classifier = _divided(self.estimator, self.best_params_)
-        steps, rows, _ = everything.encoded(encoding)
-        fitted = rows.fit(clone(_classifier(self.estimator)).set_params(**classifier))
-        if not isinstance(self.estimator, Pipeline):
-            return fitted
-        return Pipeline([*steps.steps, (self.estimator.steps[-1][0], fitted)])
+    encoder: Point
+    classifier: Point
 
 
 @dataclass
 class EncodedFold:
-    """One split: rows to fit on, rows to test on, which stand at the positions `tested`, and their encodings."""
+    """One split of a training set, at positions `train` and `test`, encoded once per settings of the encoder.
 
-    estimator: Any
-    features: Any
+    `pipeline` is not fitted and has two steps, encoder and classifier. `training` and `seed` say how the encoded rows
+    become those to fit on.
+    """
+
+    pipeline: Pipeline
+    features: pd.DataFrame
     labels: np.ndarray
-    test: Any
-    tested: np.ndarray
-    number: int
-    change_rows: ChangeRows | None = None
-    _known: dict[str, tuple[Pipeline, TrainingRows, np.ndarray]] = field(default_factory=dict)
+    train: np.ndarray
+    test: np.ndarray
+    training: Training
+    seed: int
+    _known: dict[str, tuple[ColumnTransformer, TrainingRows, np.ndarray]] = field(default_factory=dict)
 
-    def encoded(self, settings: Point) -> tuple[Pipeline, TrainingRows, np.ndarray]:
-        """Return fitted encoding steps, the rows to fit on and the encoded test rows, for `settings` of the steps."""
+    def encoded(self, settings: Point) -> tuple[ColumnTransformer, TrainingRows, np.ndarray]:
+        """Return the encoder fitted with `settings`, the rows to fit on and the encoded test rows."""
         key = repr(sorted(settings.items()))
         if key not in self._known:
-            steps = Pipeline(getattr(self.estimator, "steps", [])[:-1] or [("as_they_are", "passthrough")])
-            steps = clone(steps).set_params(**settings)
-            encoded = np.asarray(steps.fit_transform(self.features, self.labels))
-            change = self.change_rows or _unchanged
-            rows = change(steps, encoded, self.labels, self.number)
-            self._known[key] = steps, rows, np.asarray(steps.transform(self.test))
+            encoder, labels = clone(self.pipeline[0]).set_params(**settings), self.labels[self.train]
+            encoded = np.asarray(encoder.fit_transform(self.features.iloc[self.train], labels))
+            rows = training_rows(encoded, labels, is_number(encoder), self.training, self.seed)
+            self._known[key] = encoder, rows, np.asarray(encoder.transform(self.features.iloc[self.test]))
         return self._known[key]
 
-    def responses(self, points: Sequence[Point]) -> list[np.ndarray]:
+    def responses(self, points: Sequence[Settings]) -> list[np.ndarray]:
         """Return, for each point, the response (see `calibration.response`) to the test rows."""
-        divided = [_divided(self.estimator, point) for point in points]
-        groups: dict[str, list[int]] = {}
-        for i, (encoding, _) in enumerate(divided):
-            groups.setdefault(repr(sorted(encoding.items())), []).append(i)
         found: dict[int, np.ndarray] = {}
-        for members in groups.values():
-            _, rows, test = self.encoded(divided[members[0]][0])
-            grid = [divided[i][1] for i in members]
-            found |= dict(zip(members, grid_responses(_classifier(self.estimator), grid, rows, test), strict=True))
+        for members in _grouped(repr(sorted(point.encoder.items())) for point in points):
+            _, rows, test = self.encoded(points[members[0]].encoder)
+            grid = [points[i].classifier for i in members]
+            found |= dict(zip(members, grid_responses(self.pipeline[1], grid, rows, test), strict=True))
         return [found[i] for i in range(len(points))]
 
-
-def encoded_folds(
-    estimator: Any,
-    X: Any,
-    y: np.ndarray,
-    splits: Iterable[tuple[np.ndarray, np.ndarray]],
-    change_rows: ChangeRows | None = None,
-) -> list[EncodedFold]:
-    """Return the splits of a training set; what is encoded for one point serves every other with the same encoding."""
-    return [
-        EncodedFold(estimator, _rows(X, train), y[train], _rows(X, test), test, i, change_rows)
-        for i, (train, test) in enumerate(splits)
-    ]
+    def fitted(self, point: Settings) -> Pipeline:
+        """Return the pipeline fitted with the settings of a point."""
+        encoder, rows, _ = self.encoded(point.encoder)
+        (encode, _), (classify, classifier) = self.pipeline.steps
+        fitted = rows.fit(clone(classifier).set_params(**point.classifier))
+        return Pipeline([(encode, encoder), (classify, fitted)])
 
 
 def response_score(response: np.ndarray, labels: np.ndarray) -> float:
@@ -167,18 +98,23 @@ def grid_responses(classifier: Any, grid: Sequence[Point], rows: TrainingRows, t
     shared, evaluate = _SHARED.get(type(classifier).__name__, _PLAIN)
     if not set(shared) & set(grid[0]):
         shared, evaluate = _PLAIN
-    groups: dict[str, list[int]] = {}
-    for i, point in enumerate(grid):
-        fixed = {key: value for key, value in sorted(point.items()) if key not in shared}
-        groups.setdefault(repr(fixed), []).append(i)
-    responses: dict[int, np.ndarray] = {}
-    for members in groups.values():
-        settled = clone(classifier).set_params(**grid[members[0]])
+    found: dict[int, np.ndarray] = {}
+    for members in _grouped(repr([one for one in sorted(point.items()) if one[0] not in shared]) for point in grid):
+        fixed = clone(classifier).set_params(**grid[members[0]])
         points = [
-            {key: value for key, value in {**settled.get_params(), **grid[i]}.items() if key in shared} for i in members
+            {key: grid[i].get(key, value) for key, value in fixed.get_params().items() if key in shared}
+            for i in members
         ]
-        responses |= dict(zip(members, evaluate(settled, points, rows, test), strict=True))
-    return [responses[i] for i in range(len(grid))]
+        found |= dict(zip(members, evaluate(fixed, points, rows, test), strict=True))
+    return [found[i] for i in range(len(grid))]
+
+
+def _grouped(keys: Iterable[str]) -> Iterable[list[int]]:
+    """Return the positions of each key."""
+    groups: dict[str, list[int]] = {}
+    for i, key in enumerate(keys):
+        groups.setdefault(key, []).append(i)
+    return groups.values()
 
 
 def _plain(classifier: Any, points: Sequence[Point], rows: TrainingRows, test: np.ndarray) -> list[np.ndarray]:
@@ -215,18 +151,17 @@ def _tree(classifier: Any, points: Sequence[Point], rows: TrainingRows, test: np
 def _forest(classifier: Any, points: Sequence[Point], rows: TrainingRows, test: np.ndarray) -> list[np.ndarray]:
     sizes = {point["n_estimators"] for point in points}
     cells = test.astype(np.float32)
-    found: dict[tuple[int | None, int], np.ndarray] = {}
     loosest, *limits = _loosest_first(points)
     forest = rows.fit(clone(classifier).set_params(max_depth=loosest, n_estimators=max(sizes)))
     trees = forest.estimators_
-    prefixes = _prefix_means(trees, sizes, cells)
-    found |= {(loosest, size): prefixes[size] for size in sizes}
+    means = _prefix_means(trees, sizes, cells)
+    found = {loosest: means}
     for limit in limits:
         if not _stays_within(limit, trees):
             trees = _regrown(forest, limit, rows)
-            prefixes = _prefix_means(trees, sizes, cells)
-        found |= {(limit, size): prefixes[size] for size in sizes}
-    return [found[point["max_depth"], point["n_estimators"]] for point in points]
+            means = _prefix_means(trees, sizes, cells)
+        found[limit] = means
+    return [found[point["max_depth"]][point["n_estimators"]] for point in points]
 
 
 def _regrown(forest: Any, limit: int | None, rows: TrainingRows) -> Sequence[Any]:
@@ -279,42 +214,3 @@ _SHARED: Mapping[str, tuple[tuple[str, ...], _Evaluate]] = {
     "RandomForestClassifier": (("n_estimators", "max_depth"), _forest),
     "XGBClassifier": (("n_estimators",), _xgboost),
 }
-
-
-def _classifier(estimator: Any) -> Any:
-    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-
-
-def _divided(estimator: Any, point: Point) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the settings of the encoding steps, and those of the classifier under its own names."""
-    if not isinstance(estimator, Pipeline):
-        return {}, dict(point)
-    of_classifier = f"{estimator.steps[-1][0]}__"
-    return (
-        {key: value for key, value in point.items() if not key.startswith(of_classifier)},
-        {key.removeprefix(of_classifier): value for key, value in point.items() if key.startswith(of_classifier)},
-    )
-
-
-def _unchanged(_steps: Pipeline, encoded: np.ndarray, labels: np.ndarray, _split: int) -> TrainingRows:
-    return TrainingRows(encoded, labels)
-
-
-def _rows(X: Any, positions: np.ndarray) -> Any:
-    return X.iloc[positions] if hasattr(X, "iloc") else X[positions]
-
-
-def _cv_results(points: Sequence[Point], scores: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Return scikit-learn's table of a search, of scores by split and point."""
-    # In memory as in `GridSearchCV`, so that additions and ties come out alike.
-    by_point = np.ascontiguousarray(np.transpose(scores))
-    means = by_point.mean(axis=1)
-    names = sorted({name for point in points for name in point})
-    return {
-        "params": list(points),
-        **{f"param_{name}": [point.get(name) for point in points] for name in names},
-        **{f"split{i}_test_score": by_point[:, i] for i in range(by_point.shape[1])},
-        "mean_test_score": means,
-        "std_test_score": by_point.std(axis=1),
-        "rank_test_score": rankdata(-means, method="min").astype("int32"),
-    }

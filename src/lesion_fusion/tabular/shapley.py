@@ -49,21 +49,13 @@ def shapley_values(
 ) -> ShapleyValues:
     """Explain the calibrated log-odds of the last class against all others, for the cases in `features`.
 
-    Args:
-        estimator: fitted encoder and classifier.
-        calibration: its map to probabilities.
-        features: feature table of the cases.
-        background: feature table of the background cases; `base` is their mean log-odds.
-        groups: group by column; the columns of a group count as one column.
-        seed: of the sampling explainer.
-
-    Exact for two classes and a linear model or boosted trees, whose log-odds are sums (linear explainer, interventional
-    tree explainer). Otherwise sampled, in a few orders and against a few background cases; these sum up as well.
+    `estimator` is a fitted encoder and classifier, `features` and `background` are feature tables; `base` is the mean
+    log-odds of the background cases. Columns with the same name in `groups` count as one. Exact for two classes and a
+    linear model or boosted trees, whose log-odds are sums (linear explainer, interventional tree explainer). Otherwise
+    sampled with `seed`, in a few orders and against a few background cases; these sum up as well.
     """
     encoder, classifier = estimator[0], estimator[-1]
-    encoded, encoded_background = (
-        np.asarray(encoder.transform(table), dtype="float64") for table in (features, background)
-    )
+    encoded, hidden = (np.asarray(encoder.transform(table), dtype="float64") for table in (features, background))
     sources = np.asarray([groups.get(source, source) for source in encoded_sources(encoder)])
     columns = list(dict.fromkeys(sources))
     column_index = np.asarray([columns.index(source) for source in sources])
@@ -72,7 +64,7 @@ def shapley_values(
         last = calibration.probabilities(class_scores(classifier, rows))[:, -1]
         return np.log(last) - np.log1p(-last)
 
-    explainer = _additive_explainer(classifier, encoded_background) if len(calibration.slope) == 1 else None
+    explainer = _additive_explainer(classifier, hidden) if len(calibration.slope) == 1 else None
     if explainer is not None:
         # Explainers of two classes give one margin, or one per class with opposite signs.
         margins = np.asarray(explainer.shap_values(encoded))
@@ -80,18 +72,13 @@ def shapley_values(
         per_column = slope * margins @ (column_index[:, None] == np.arange(len(columns)))
         base = slope * float(np.ravel(explainer.expected_value)[-1]) + float(calibration.intercept[0])
     else:
-        sampler = shap.PermutationExplainer(
-            log_odds, _Columns(encoded_background[:_SAMPLED_BACKGROUND], column_index), seed=seed
-        )
+        masker = _Columns(hidden[:_SAMPLED_BACKGROUND], column_index)
+        sampler = shap.PermutationExplainer(log_odds, masker, seed=seed)
         explained = sampler(encoded, max_evals=_ORDERS * (2 * len(columns) + 1), silent=True)
         per_column, base = explained.values, float(np.ravel(explained.base_values)[0])  # noqa: PD011 (no DataFrame)
     left_out = dict.fromkeys((groups.get(source, source) for source in left_out_sources(encoder)), 0.0)
-    return ShapleyValues(
-        base=base,
-        contributions=pd.DataFrame(per_column, index=features.index, columns=columns).assign(**left_out),
-        outputs=log_odds(encoded),
-        exact=explainer is not None,
-    )
+    contributions = pd.DataFrame(per_column, index=features.index, columns=columns).assign(**left_out)
+    return ShapleyValues(base, contributions, log_odds(encoded), exact=explainer is not None)
 
 
 def _additive_explainer(classifier: Any, background: np.ndarray) -> Any:

@@ -1,4 +1,4 @@
-"""What a classifier is fitted on: encoded training rows, balanced and made noisier if asked; never a row to predict."""
+"""The rows a classifier is fitted on: encoded training rows, balanced and made noisier if asked."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class TrainingRows:
     def fit(self, classifier: Any) -> Any:
         """Return `classifier`, fitted on the rows.
 
-        Raises SmallCohortError where it looks at more neighbours than there are rows.
+        Raises SmallCohortError where it compares a case with more neighbours than there are rows.
         """
         neighbours = getattr(classifier, "n_neighbors", 0)
         if neighbours > len(self.labels):
             raise SmallCohortError(
-                f"A classifier that looks at {neighbours} nearest neighbours has {len(self.labels)} cases to learn "
-                "from in an inner training fold. Give smaller values of n_neighbors, or use a larger cohort."
+                f"A classifier that compares with {neighbours} nearest neighbours has {len(self.labels)} cases to "
+                "learn from in an inner training fold. Give smaller values of n_neighbors, or use a larger cohort."
             )
         weights = {} if self.weights is None else {"sample_weight": self.weights}
         return classifier.fit(self.features, self.labels, **weights)
@@ -60,8 +60,8 @@ def training_rows(
 ) -> TrainingRows:
     """Return the rows to fit on, made from encoded training rows (n, p) and their labels (n,).
 
-    The given rows come first, then repeated ones, then noisy copies. `is_number` (p,) tells the columns that noise is
-    added to; indicators and ranks are left as they are.
+    The given rows come first, then repeated ones, then noisy copies. `is_number` (p,) marks the columns that noise is
+    added to.
     """
     rng = np.random.default_rng(seed)
     if training.balancing == "oversampling":
@@ -75,7 +75,7 @@ def training_rows(
 
 
 def _balanced(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return positions of all rows, then of repeated ones: each class as large as the largest, each row as often.
+    """Return positions of all rows, then of repeated ones, so that each class is as large as the largest.
 
     Rows of one class are repeated equally often, give or take one.
     """

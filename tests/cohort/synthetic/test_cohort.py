@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from lesion_fusion.cohort import synthetic as cohort_module
 from lesion_fusion.cohort.synthetic import (
     SyntheticCohort,
     published_table,
@@ -16,7 +17,6 @@ from lesion_fusion.cohort.synthetic import (
     render_masks,
     write_published_layout,
 )
-from lesion_fusion.cohort.synthetic import cohort as cohort_module
 
 COHORT = SyntheticCohort(cases=24, normal_cases=2, seed=3, images_per_patient=2)
 

@@ -17,8 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table, render_files, render_masks
-from lesion_fusion.cohort.synthetic.lesion import Appearance, lesion_outline
-from lesion_fusion.cohort.synthetic.phantom import draw_image, speckle
+from lesion_fusion.cohort.synthetic.phantom import Appearance, draw_image, lesion_outline, speckle
 
 OVAL = Appearance(
     shape="oval",

@@ -1,17 +1,14 @@
 """Acquisition proxies: how well the scanner's settings alone predict the outcome, without the image's content."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
@@ -19,8 +16,6 @@ from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, finding
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.statistics.bootstrap import holm
 from lesion_fusion.statistics.delong import auroc_covariance, auroc_interval
-
-Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 TOGETHER = "all together"
 _COLUMNS = ["proxy", "cases", "missing", "auroc", "low", "high", "p", "p_holm"]
@@ -44,14 +39,20 @@ def acquisition_table(cases: pd.DataFrame, parameters: CohortAudit, seed: int) -
         sets[TOGETHER] = list(proxies.columns)
     malignant = (lesions["classification"] == "malignant").to_numpy()
     groups = lesions["patient_id"].to_numpy(dtype="str")
-    splits = _splits(malignant, groups, parameters, seed)
+    seeds = [derived_seed(seed, repeat) for repeat in range(parameters.repeats)]
+    splitters = [StratifiedGroupKFold(parameters.folds, shuffle=True, random_state=one) for one in seeds]
+    splits = [list(splitter.split(malignant, malignant, groups)) for splitter in splitters]
     # The AUROC's standard deviation under the null hypothesis (Mann and Whitney 1947), with patients as units. DeLong's
     # is 0 for a perfect proxy.
     m, n = patients["malignant"], patients["benign"]
     spread = np.sqrt((m + n + 1) / (12 * m * n))
     rows = []
     for name, columns in sets.items():
-        scores = _out_of_fold(proxies[columns], malignant, splits)
+        found = [
+            cross_val_predict(_model(), proxies[columns], malignant, cv=folds, method="predict_proba")
+            for folds in splits
+        ]
+        scores = np.stack(found)[..., 1]
         areas, covariance = auroc_covariance(malignant, [scores], groups)
         area, variance = float(areas[0]), float(covariance[0, 0])
         low, high = auroc_interval(area, variance, parameters.confidence)
@@ -82,41 +83,12 @@ def _proxies(lesions: pd.DataFrame) -> pd.DataFrame:
     return proxies[[name for name in proxies if proxies[name].drop_duplicates().size > 1]]
 
 
-def _splits(
-    malignant: NDArray[np.bool_], groups: NDArray[np.str_], parameters: CohortAudit, seed: int
-) -> list[list[Split]]:
-    """Return the splits of each repeat, the same for every proxy."""
-    splitters = (
-        StratifiedGroupKFold(parameters.folds, shuffle=True, random_state=derived_seed(seed, repeat))
-        for repeat in range(parameters.repeats)
-    )
-    return [list(splitter.split(malignant, malignant, groups)) for splitter in splitters]
-
-
-def _out_of_fold(
-    features: pd.DataFrame, malignant: NDArray[np.bool_], splits: Sequence[Sequence[Split]]
-) -> NDArray[np.float64]:
-    """Return the probability of malignant, (repeats, n), of models that did not see the patient."""
-    scores = np.empty((len(splits), len(features)))
-    for repeat_scores, folds in zip(scores, splits, strict=True):
-        for train, test in folds:
-            model = _model().fit(features.iloc[train], malignant[train])
-            repeat_scores[test] = model.predict_proba(features.iloc[test])[:, 1]
-    return scores
-
-
 def _model() -> Pipeline:
-    numbers = make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True),
-        StandardScaler(),
-        PolynomialFeatures(2, include_bias=False),
-    )
-    names = make_pipeline(
-        SimpleImputer(strategy="constant", fill_value="missing", missing_values=np.nan),
-        OneHotEncoder(handle_unknown="ignore"),
-    )
+    imputer = SimpleImputer(strategy="median", add_indicator=True)
+    numbers = make_pipeline(imputer, StandardScaler(), PolynomialFeatures(2, include_bias=False))
+    filler = SimpleImputer(strategy="constant", fill_value="missing", missing_values=np.nan)
+    names = make_pipeline(filler, OneHotEncoder(handle_unknown="ignore"))
     features = make_column_transformer(
-        (numbers, make_column_selector(dtype_include="number")),
-        (names, make_column_selector(dtype_include="object")),
+        (numbers, make_column_selector(dtype_include="number")), (names, make_column_selector(dtype_include="object"))
     )
     return make_pipeline(features, LogisticRegression(max_iter=1000))

@@ -1,7 +1,5 @@
 """The whole audit as plain JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,15 +20,14 @@ def audit(
     study: Study,
     parameters: CohortAudit,
 ) -> dict[str, Any]:
-    """Return the audit of a cohort as plain JSON: identification, findings, unexplained and tables.
+    """Return the audit of a cohort as plain JSON: identification, findings by number, unexplained ones, tables of rows.
 
-    `excluded` is the table of defects of excluded cases; `compared` summarises another cohort's images (empty: no
-    comparison). Findings are sorted by number; `unexplained` holds the numbers of warnings and errors that
-    `parameters.explained` does not cover. The tables are lists of rows; plots are drawn from them.
+    `excluded` is the table of defects of excluded cases; `compared` summarises another cohort's images (empty: none).
+    `unexplained` holds the numbers of warnings and errors that `parameters.explained` does not cover.
     """
     within = images.duplicate_pairs(image_summaries, image_summaries, parameters.near_duplicate_bits)
     between = images.duplicate_pairs(image_summaries, compared, parameters.near_duplicate_bits)
-    mask_table = masks.mask_table(mask_summaries)
+    mask_table = pd.DataFrame(mask_summaries, columns=list(masks.MaskSummary._fields))
     tables = {
         "flow": participants.flow_table(cases, excluded, study),
         "classes": participants.class_table(cases),
@@ -40,8 +37,8 @@ def audit(
         "missingness": record.missingness_table(cases, parameters.confidence),
         "verification": record.verification_table(cases),
         "categories": record.category_table(cases),
-        "duplicates": images.pair_table(within),
-        "duplicates_between_cohorts": images.pair_table(between),
+        "duplicates": pd.DataFrame(within, columns=list(images.Pair._fields)),
+        "duplicates_between_cohorts": pd.DataFrame(between, columns=list(images.Pair._fields)),
         "mask_sizes": masks.size_table(mask_table),
         "acquisition": acquisition.acquisition_table(cases, parameters, study.seed),
     }
@@ -57,6 +54,7 @@ def audit(
         *participants.normal_findings(cases, study),
     ]
     findings.sort(key=lambda found: (found.number, found.subjects))
+    explained = [(found, parameters.reason(found)) for found in findings]
     return {
         "cohort": study.cohort,
         "target": study.target,
@@ -64,11 +62,7 @@ def audit(
         "patients": int(cases["patient_id"].nunique()),
         "compared_images": len(compared),
         "alpha": parameters.alpha,
-        "findings": [finding_record(found, parameters.reason(found)) for found in findings],
-        "unexplained": [
-            found.number
-            for found in findings
-            if parameters.reason(found) is None and found.severity is not Severity.INFO
-        ],
+        "findings": [finding_record(found, reason) for found, reason in explained],
+        "unexplained": [one.number for one, why in explained if why is None and one.severity is not Severity.INFO],
         "tables": {name: records(table) for name, table in tables.items()},
     }

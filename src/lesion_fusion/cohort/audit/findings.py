@@ -1,9 +1,4 @@
-"""The audit's findings, numbered like a linter's rules, and its parameters.
-
-docs/reference/audit-findings.md explains each finding.
-"""
-
-from __future__ import annotations
+"""The audit's findings, numbered like a linter's rules (docs/reference/audit-findings.md), and its parameters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -34,7 +29,6 @@ class Rule(NamedTuple):
 
 
 _INFO, _WARNING, _ERROR = Severity
-
 RULES: Mapping[str, Rule] = {
     "LF101": Rule(_INFO, "Participants' flow"),
     "LF102": Rule(_WARNING, "Cases excluded for defects"),
@@ -93,18 +87,13 @@ class Explanation(Parameters):
     reason: str = Field(min_length=1)
     covers: tuple[str, ...] = ()
 
-    def explains(self, found: Finding) -> bool:
-        """Return whether the explanation covers everything that the finding concerns."""
-        return not self.covers or set(found.subjects) <= set(self.covers)
-
 
 class CohortAudit(Parameters):
     """Thresholds of the audit, and the findings that are accepted.
 
-    `alpha`: level of a family of tests after Holm's correction. `confidence`: of intervals. `rare_category`,
-    `small_class`: fewer patients than this. `near_duplicate_bits`: largest difference of two perceptual hashes, of
-    288 bits. `tiny_mask`, `large_mask`: shares of the image. `folds`, `repeats`: cross-validation of acquisition
-    proxies. `explained`: accepted findings by number.
+    `alpha`: level of a family of tests after Holm's correction. `rare_category`, `small_class`: fewer patients than
+    this. `near_duplicate_bits`: largest difference of two perceptual hashes, of 288 bits. `tiny_mask`, `large_mask`:
+    shares of the image. `folds`, `repeats`: of the cross-validation of acquisition proxies.
     """
 
     alpha: float = Field(default=0.05, gt=0, lt=1)
@@ -128,16 +117,12 @@ class CohortAudit(Parameters):
 
     def reason(self, found: Finding) -> str | None:
         """Return why the finding is accepted; None where no explanation covers it."""
-        explanation = self.explained.get(found.number)
-        return explanation.reason if explanation and explanation.explains(found) else None
+        known = self.explained.get(found.number)
+        return known.reason if known and (not known.covers or set(found.subjects) <= set(known.covers)) else None
 
 
 def finding(
-    number: str,
-    sentence: str,
-    cases: Sequence[str] = (),
-    columns: Sequence[str] = (),
-    severity: Severity | None = None,
+    number: str, sentence: str, cases: Sequence[str] = (), columns: Sequence[str] = (), severity: Severity | None = None
 ) -> Finding:
     """Return the finding of rule `number`, with the rule's severity unless another is given."""
     rule = RULES[number]

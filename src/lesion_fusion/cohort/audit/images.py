@@ -1,18 +1,16 @@
 """Images that occur twice, within a cohort or in two, hide colour, or are empty.
 
 Near duplicates are found by a difference hash (dHash): the image is shrunk to 13 x 13; for each of 12 x 12 places one
-bit says whether it brightens to the right, another whether it brightens downwards: 288 bits. A brightened, resized or
-compressed copy has nearly the same hash. A crop moves the places, so an image's own crops are hashed too: a copy that
-lost up to a tenth on any side is close to one of them.
+bit says whether it brightens to the right, another whether it brightens downwards: 288 bits. An image's own crops are
+hashed too: a copy that lost up to a tenth on any side is close to one of them.
 """
-
-from __future__ import annotations
 
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,7 +22,6 @@ from lesion_fusion.cohort.audit.findings import Finding, Severity, counted, find
 GRID = 12
 BITS = 2 * GRID * GRID
 _THUMBNAIL = 128
-
 # Shares lost at (left, top, right, bottom); the first is the whole image.
 CROPS: tuple[tuple[float, float, float, float], ...] = tuple(
     dict.fromkeys(
@@ -34,18 +31,12 @@ CROPS: tuple[tuple[float, float, float, float], ...] = tuple(
     )
 )
 
-# An image is flat if the central 98 % of its gray values span fewer levels than this.
-_FEWEST_LEVELS = 8
-
 Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
 class ImageSummary:
-    """The audit's summary of an image.
-
-    `digest`: of size and pixels. `hidden_pixels`: pixels with colour that are not fully opaque.
-    """
+    """The audit's summary of an image; `hidden_pixels` have colour and are not fully opaque."""
 
     name: str
     digest: str
@@ -54,8 +45,7 @@ class ImageSummary:
     hidden_pixels: int
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Two images: `exact` where every pixel is equal; `distance` is the number of differing bits of their hashes."""
 
     first: str
@@ -67,13 +57,9 @@ class Pair:
 def summarise_image(name: str, content: bytes, gray: NDArray[np.uint8]) -> ImageSummary:
     """Return the summary of the image of case `name`: `content` is the PNG, `gray` its pixels, (height, width)."""
     low, high = np.percentile(gray, [1, 99])
-    return ImageSummary(
-        name=name,
-        digest=hashlib.sha256(repr(gray.shape).encode() + np.ascontiguousarray(gray).data).hexdigest(),
-        hashes=perceptual_hashes(gray),
-        flat=bool(high - low < _FEWEST_LEVELS),
-        hidden_pixels=_hidden_pixels(content),
-    )
+    digest = hashlib.sha256(repr(gray.shape).encode() + np.ascontiguousarray(gray).data).hexdigest()
+    # An image is flat if the central 98 % of its gray values span fewer than 8 levels.
+    return ImageSummary(name, digest, perceptual_hashes(gray), bool(high - low < 8), _hidden_pixels(content))
 
 
 def perceptual_hashes(gray: NDArray[np.uint8]) -> Hashes:
@@ -89,10 +75,7 @@ def perceptual_hashes(gray: NDArray[np.uint8]) -> Hashes:
 
 
 def close_pairs(first: Hashes, second: Hashes, bits: int) -> list[tuple[int, int, int]]:
-    """Return (i, j, distance) of the images i of `first`, uncropped, that differ from j of `second` by at most `bits`.
-
-    Both are (n, len(CROPS), words); the distance is the smallest over the crops of j. Memory: some megabytes.
-    """
+    """Return (i, j, distance) of images i, uncropped, whose hash differs from that of a crop of j by at most `bits`."""
     crops = np.ascontiguousarray(second.reshape(-1, second.shape[-1]).T)
     pairs = []
     for i, whole in enumerate(first[:, 0]):
@@ -109,10 +92,7 @@ def close_pairs(first: Hashes, second: Hashes, bits: int) -> list[tuple[int, int
 
 
 def duplicate_pairs(images: Sequence[ImageSummary], others: Sequence[ImageSummary], bits: int) -> list[Pair]:
-    """Return the pairs of `images` and `others` that are equal or nearly so, without flat images.
-
-    Pass the same sequence as `others` to compare a cohort with itself: each pair is then returned once.
-    """
+    """Return the pairs of `images` and `others` that are equal or nearly so, not flat; within one cohort each once."""
     within = others is images
     left = [one for one in images if not one.flat]
     right = [one for one in others if not one.flat]
@@ -132,11 +112,6 @@ def duplicate_pairs(images: Sequence[ImageSummary], others: Sequence[ImageSummar
         Pair(left[i].name, right[j].name, left[i].digest == right[j].digest, distance)
         for (i, j), distance in sorted(nearest.items())
     ]
-
-
-def pair_table(pairs: Sequence[Pair]) -> pd.DataFrame:
-    """Return first, second, exact, distance."""
-    return pd.DataFrame(pairs, columns=["first", "second", "exact", "distance"])
 
 
 def duplicate_findings(cases: pd.DataFrame, within: Sequence[Pair], between: Sequence[Pair]) -> Iterator[Finding]:
@@ -180,9 +155,8 @@ def content_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
 
 
 def _listed(pairs: Sequence[Pair]) -> str:
-    return named(
-        [f"{pair.first} and {pair.second}" + ("" if pair.exact else f" ({pair.distance} bits)") for pair in pairs]
-    )
+    bits = ["" if pair.exact else f" ({pair.distance} bits)" for pair in pairs]
+    return named([f"{pair.first} and {pair.second}{far}" for pair, far in zip(pairs, bits, strict=True)])
 
 
 def _hidden_pixels(content: bytes) -> int:

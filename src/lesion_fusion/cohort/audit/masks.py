@@ -1,10 +1,7 @@
 """Masks that are valid files but doubtful outlines of a lesion."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,15 +13,10 @@ from lesion_fusion.cohort.audit.record import associate, one_case_per_patient
 
 Mask = NDArray[np.bool_]
 Kind = Literal["tumor", "other"]
-_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
 
-@dataclass(frozen=True)
-class MaskSummary:
-    """The audit's summary of a mask.
-
-    `share`: of the image. `parts`: connected parts (eight neighbours). `overlap`: its share inside the lesion's mask.
-    """
+class MaskSummary(NamedTuple):
+    """Summary of a mask: share of the image, parts (eight neighbours), share of it inside the lesion's mask."""
 
     case_id: str
     file: str
@@ -37,21 +29,10 @@ class MaskSummary:
 
 def summarise_mask(case_id: str, file: str, kind: Kind, mask: Mask, tumor: Mask | None) -> MaskSummary:
     """Return the summary of `mask`, bool (height, width); `tumor` is the mask of the case's lesion, if any."""
-    edges = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
-    return MaskSummary(
-        case_id=case_id,
-        file=file,
-        kind=kind,
-        share=float(mask.mean()),
-        parts=int(ndimage.label(mask, _EIGHT_NEIGHBOURS)[1]),
-        touches_border=any(bool(edge.any()) for edge in edges),
-        overlap=0.0 if tumor is None else float(tumor[mask].mean()),
-    )
-
-
-def mask_table(masks: Sequence[MaskSummary]) -> pd.DataFrame:
-    """Return the fields of `MaskSummary` as columns, one row per mask."""
-    return pd.DataFrame(masks, columns=[field.name for field in fields(MaskSummary)])
+    parts = int(ndimage.label(mask, np.ones((3, 3), dtype=int))[1])
+    touches_border = any(bool(edge.any()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    overlap = 0.0 if tumor is None else float(tumor[mask].mean())
+    return MaskSummary(case_id, file, kind, float(mask.mean()), parts, touches_border, overlap)
 
 
 def size_table(masks: pd.DataFrame) -> pd.DataFrame:
@@ -61,7 +42,7 @@ def size_table(masks: pd.DataFrame) -> pd.DataFrame:
 
 
 def mask_findings(cases: pd.DataFrame, masks: pd.DataFrame, parameters: CohortAudit) -> Iterator[Finding]:
-    """Yield LF401 to LF407 from the table of `mask_table`."""
+    """Yield LF401 to LF407; `masks` has the fields of `MaskSummary` as columns, one row per mask."""
     tumor, other = (masks[masks["kind"] == kind] for kind in ("tumor", "other"))
     tiny, large = percent(parameters.tiny_mask), percent(parameters.large_mask)
     tiny_masks = tumor[tumor["share"] < parameters.tiny_mask]
@@ -73,27 +54,20 @@ def mask_findings(cases: pd.DataFrame, masks: pd.DataFrame, parameters: CohortAu
     yield from _listed("LF404", large_masks, f"over {large} of the image", "share", "{:.0%}".format)
     yield from _listed("LF405", large_others, f"over {large} of the image", "share", "{:.0%}".format)
     yield from _other_masks_by_class(cases, parameters)
-    yield from _listed("LF407", overlapping, "overlapping the lesion", "overlap", _share_inside)
+    yield from _listed(
+        "LF407", overlapping, "overlapping the lesion", "overlap", lambda share: f"{percent(share)} of it inside"
+    )
 
 
 def _listed(
-    number: str,
-    masks: pd.DataFrame,
-    what: str,
-    column: str = "",
-    wording: Callable[[float], str] = str,
+    number: str, masks: pd.DataFrame, what: str, column: str = "", wording: Callable[[float], str] = str
 ) -> Iterator[Finding]:
     if masks.empty:
         return
     details = [f" ({wording(value)})" for value in masks[column]] if column else [""] * len(masks)
     files = [f"{file}{detail}" for file, detail in zip(masks["file"], details, strict=True)]
-    yield finding(
-        number, f"{counted(len(masks), 'mask')} {what}: {named(files)}.", cases=list(masks["case_id"].unique())
-    )
-
-
-def _share_inside(overlap: float) -> str:
-    return f"{percent(overlap)} of it inside"
+    sentence = f"{counted(len(masks), 'mask')} {what}: {named(files)}."
+    yield finding(number, sentence, cases=list(masks["case_id"].unique()))
 
 
 def _other_masks_by_class(cases: pd.DataFrame, parameters: CohortAudit) -> Iterator[Finding]:

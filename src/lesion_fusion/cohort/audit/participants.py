@@ -1,7 +1,5 @@
 """Participants: the flow from the table's rows to the study, classes, ages, BI-RADS categories and normal cases."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,10 +14,7 @@ AGE_STEP = 5
 
 
 def flow_table(cases: pd.DataFrame, excluded: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return step, cases, patients: from the table's rows to the study's cases and its classes.
-
-    `excluded` is the table of defects of excluded cases, whose patients are not known.
-    """
+    """Return step, cases, patients: from the table's rows, less the `excluded` for defects, to the study's classes."""
     n_excluded = excluded["case_id"].nunique()
     groups = {
         "cases": cases,
@@ -35,18 +30,14 @@ def flow_table(cases: pd.DataFrame, excluded: pd.DataFrame, study: Study) -> pd.
 
 
 def class_table(cases: pd.DataFrame) -> pd.DataFrame:
-    """Return label, before, after, for the classes that occur.
-
-    `after` is the number of cases under the published protocol, which augments every class to the count of the
-    largest before the split.
-    """
+    """Return label, before, after: cases per class, and as the published study augments each to the largest class."""
     counts = cases["classification"].value_counts().reindex(OUTCOMES).dropna().astype("int64")
     return pd.DataFrame({"label": counts.index, "before": counts.to_numpy(), "after": counts.max()})
 
 
 def age_table(cases: pd.DataFrame) -> pd.DataFrame:
     """Return label, low, high (years, high excluded), patients: per class and band of 5 years; empty without ages."""
-    known = _patients(cases).dropna(subset=["age"])
+    known = cases.drop_duplicates(["patient_id", "classification"]).dropna(subset=["age"])
     rows = []
     if len(known):
         low = (known["age"].min() // AGE_STEP) * AGE_STEP
@@ -61,7 +52,7 @@ def age_table(cases: pd.DataFrame) -> pd.DataFrame:
 
 def age_summary(cases: pd.DataFrame) -> pd.DataFrame:
     """Return label, patients, known (ages), mean, sd, median, lowest, highest, for the classes that occur."""
-    ages = _patients(cases).groupby("classification")["age"]
+    ages = cases.drop_duplicates(["patient_id", "classification"]).groupby("classification")["age"]
     table = ages.agg(
         patients="size", known="count", mean="mean", sd="std", median="median", lowest="min", highest="max"
     )
@@ -71,13 +62,9 @@ def age_summary(cases: pd.DataFrame) -> pd.DataFrame:
 def birads_table(cases: pd.DataFrame) -> pd.DataFrame:
     """Return category, label, cases: one row per class and BI-RADS category that occurs."""
     counts = cases.groupby(["birads", "classification"]).size()
-    rows = [
-        (category, label, int(counts.get((category, label), 0)))
-        for category in COLUMN["birads"].categories
-        if category in set(cases["birads"].dropna())
-        for label in OUTCOMES
-        if label in set(cases["classification"])
-    ]
+    categories = [name for name in COLUMN["birads"].categories if name in set(cases["birads"].dropna())]
+    labels = [name for name in OUTCOMES if name in set(cases["classification"])]
+    rows = [(category, label, int(counts.get((category, label), 0))) for category in categories for label in labels]
     return pd.DataFrame(rows, columns=["category", "label", "cases"])
 
 
@@ -142,7 +129,3 @@ def normal_findings(cases: pd.DataFrame, study: Study) -> Iterator[Finding]:
         f"({named(given_away) or 'none'}): either gives the class away, whatever the image shows.",
         cases=names,
     )
-
-
-def _patients(cases: pd.DataFrame) -> pd.DataFrame:
-    return cases.drop_duplicates(["patient_id", "classification"])

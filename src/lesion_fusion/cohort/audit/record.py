@@ -1,9 +1,7 @@
 """The record: missing values, verification and categories, and how they are associated with the outcome."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,12 +18,10 @@ Bools = NDArray[np.bool_]
 _AUDITED = columns_with_role(Role.ACQUISITION, Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT, Role.OUTCOME)
 
 
-@dataclass(frozen=True)
-class Association:
-    """Association of a property with malignancy: malignant shares of the patients with and without it.
+class Association(NamedTuple):
+    """A property and malignancy: malignant shares of the patients with and without it, their difference, Fisher's p.
 
-    `n_with`, `n_without`: patients. `difference`: share with minus share without, with an interval (method 10 of
-    Newcombe 1998, Statistics in Medicine 17, 873-890, from Wilson's intervals of the shares). `p`: Fisher's exact test.
+    `low`, `high`: interval of the difference (method 10 of Newcombe 1998, Statistics in Medicine 17, 873-890).
     """
 
     n_with: int
@@ -36,9 +32,6 @@ class Association:
     low: float
     high: float
     p: float
-
-
-_ASSOCIATION = [field.name for field in fields(Association)]
 
 
 def one_case_per_patient(cases: pd.DataFrame) -> pd.DataFrame:
@@ -58,24 +51,17 @@ def associate(present: Bools, malignant: Bools, confidence: float) -> Associatio
         binomtest(k, n).proportion_ci(confidence_level=confidence, method="wilson") for k, n in counts
     )
     share1, share2 = k1 / n1, k2 / n2
-    return Association(
-        n_with=n1,
-        n_without=n2,
-        share_with=share1,
-        share_without=share2,
-        difference=share1 - share2,
-        low=share1 - share2 - float(np.hypot(share1 - low1, high2 - share2)),
-        high=share1 - share2 + float(np.hypot(high1 - share1, share2 - low2)),
-        p=float(fisher_exact([[k1, n1 - k1], [k2, n2 - k2]]).pvalue),
-    )
+    low = share1 - share2 - float(np.hypot(share1 - low1, high2 - share2))
+    high = share1 - share2 + float(np.hypot(high1 - share1, share2 - low2))
+    p = float(fisher_exact([[k1, n1 - k1], [k2, n2 - k2]]).pvalue)
+    return Association(n1, n2, share1, share2, share1 - share2, low, high, p)
 
 
 def missingness_table(cases: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Return one row per column of the record: its missing values and their association with the outcome.
 
-    column, role, missing, not_applicable, share (missing cases over all), then the fields of `Association` between a
-    missing value and malignancy, and p_holm over the columns. The association is NA where nothing or everything is
-    missing among the lesions.
+    column, role, missing, not_applicable, share (missing cases over all), the fields of `Association` between a missing
+    value and malignancy (NA where nothing or everything is missing among the lesions), p_holm over the columns.
     """
     lesions = one_case_per_patient(cases)
     malignant = (lesions["classification"] == "malignant").to_numpy()
@@ -90,7 +76,7 @@ def missingness_table(cases: pd.DataFrame, confidence: float) -> pd.DataFrame:
                 "missing": int(missing.sum()),
                 "not_applicable": int((cases[column.name] == NOT_APPLICABLE).sum()),
                 "share": float(missing.mean()),
-                **(asdict(found) if found else dict.fromkeys(_ASSOCIATION, float("nan"))),
+                **(found._asdict() if found else dict.fromkeys(Association._fields, float("nan"))),
             }
         )
     table = pd.DataFrame(rows).astype({"n_with": "Int64", "n_without": "Int64"})
@@ -110,9 +96,8 @@ def missingness_findings(cases: pd.DataFrame, table: pd.DataFrame, parameters: C
     partly = table[(table["missing"] > 0) & (table["missing"] < len(cases))].sort_values("share", ascending=False)
     if len(partly):
         shares = ", ".join(f"{row['column']} {percent(row['share'])}" for row in records(partly))
-        yield finding(
-            "LF202", f"Missing values in {counted(len(cases), 'case')}: {shares}.", columns=list(partly["column"])
-        )
+        sentence = f"Missing values in {counted(len(cases), 'case')}: {shares}."
+        yield finding("LF202", sentence, columns=list(partly["column"]))
     for row in records(table[table["p_holm"] < parameters.alpha]):
         patients = counted(row["n_with"], "patient")
         yield finding(
@@ -149,9 +134,7 @@ def verification_findings(cases: pd.DataFrame, table: pd.DataFrame, parameters: 
         for row in records(table)
     )
     yield finding(
-        "LF204",
-        f"Malignant lesions: {counts} (Fisher {p_clause(min(p_values))} after Holm).",
-        columns=["verification"],
+        "LF204", f"Malignant lesions: {counts} (Fisher {p_clause(min(p_values))} after Holm).", columns=["verification"]
     )
 
 

@@ -1,20 +1,22 @@
 """A phantom B-mode image: layered tissue and a lesion, with attenuation, speckle and log compression.
 
-Speckle is fully developed: the envelope of a complex Gaussian scatterer field, its standard deviation the local echo
-strength, filtered by an anisotropic point-spread function (Wagner et al., "Statistics of speckle in ultrasound
-B-scans", IEEE Transactions on Sonics and Ultrasonics 30(3), 1983, doi:10.1109/T-SU.1983.31404). Interfaces (skin,
-fascia, ligaments) add deterministic echoes. Shadow and enhancement come from the lesion's attenuation along the beam.
+Speckle is fully developed: the envelope of a complex Gaussian scatterer field, filtered by an anisotropic point-spread
+function (Wagner et al., "Statistics of speckle in ultrasound B-scans", IEEE Transactions on Sonics and Ultrasonics
+30(3), 1983, doi:10.1109/T-SU.1983.31404). Interfaces (skin, fascia, ligaments) add deterministic echoes.
 """
 
-from __future__ import annotations
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
-from lesion_fusion.cohort.synthetic.lesion import Appearance, Field, Outline
+Field = NDArray[np.floating[Any]]
 
+ANGLES = 360  # samples of an outline
 LOOKS = 3  # speckle patterns averaged: spatial compounding
 DYNAMIC_RANGE_DB = 58.0
 FLOOR_DB = -52.0  # electronic noise at the deepest row
@@ -30,8 +32,112 @@ CONTRAST_DB = {
 }
 
 
+@dataclass(frozen=True)
+class Appearance:
+    """Content of one image; descriptors are worded as in the published table and unused in normal cases."""
+
+    shape: str
+    margin: str
+    echogenicity: str
+    posterior_features: str
+    halo: str
+    calcifications: str
+    skin_thickening: str
+    lesion: bool
+    diameter_mm: float
+    aspect: float
+    others: int
+    width: int
+    height: int
+    pixel_mm: float
+    fan: bool
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A closed outline: centre and half axes in pixels, and `ANGLES` radii relative to the ellipse of these axes."""
+
+    row: float
+    column: float
+    half_height: float
+    half_width: float
+    radius: Field
+
+    def depth_inside(self, height: int, width: int) -> Field:
+        """Return each pixel's distance from the centre, relative to the outline's in that direction: below 1 inside."""
+        y = (np.arange(height, dtype=np.float32)[:, None] - self.row) / self.half_height
+        x = (np.arange(width, dtype=np.float32)[None, :] - self.column) / self.half_width
+        turn = np.arctan2(y, x).astype(np.float32) * np.float32(ANGLES / (2 * np.pi))
+        nearest = np.rint(turn).astype(np.intp) % ANGLES
+        distance: Field = np.hypot(y, x) / self.radius[nearest]
+        return distance
+
+    def mask(self, height: int, width: int) -> NDArray[np.bool_]:
+        """Return the pixels inside the outline, (height, width)."""
+        inside: NDArray[np.bool_] = self.depth_inside(height, width) <= 1
+        return inside
+
+
+def lesion_outline(appearance: Appearance, rng: Generator) -> Outline:
+    """Return the outline of the lesion that `appearance` describes, inside the image and below the skin."""
+    radius = _radius(appearance.shape, appearance.margin, rng)
+    aspect = appearance.aspect if appearance.shape != "round" else float(np.clip(appearance.aspect, 0.9, 1.1))
+    # The ellipse has the area of a circle of that diameter; each view of a lesion differs a little.
+    half = appearance.diameter_mm / appearance.pixel_mm / 2 * rng.uniform(0.93, 1.07)
+    reach = float(np.max(radius))
+    half_height = float(np.clip(half * np.sqrt(aspect), 5, 0.31 * appearance.height / reach))
+    half_width = float(np.clip(half / np.sqrt(aspect), 5, 0.4 * appearance.width / reach))
+    top = 0.1 * appearance.height + half_height * reach
+    bottom = 0.85 * appearance.height - half_height * reach
+    row = float(np.clip(rng.normal(0.36, 0.08) * appearance.height, top, max(top, bottom)))
+    side = half_width * reach + 0.03 * appearance.width
+    column = float(np.clip(rng.normal(0.5, 0.12) * appearance.width, side, appearance.width - side))
+    return Outline(row, column, half_height, half_width, radius)
+
+
+def other_outlines(appearance: Appearance, lesion: Outline, rng: Generator) -> tuple[Outline, ...]:
+    """Return the outlines of the further structures, cysts on the emptier side of the lesion."""
+    outlines = []
+    left = lesion.column > appearance.width / 2
+    for _ in range(appearance.others):
+        half_height = float(rng.uniform(0.03, 0.06) * appearance.height)
+        half_width = half_height * float(rng.uniform(1.0, 1.6))
+        row = float(rng.uniform(0.25, 0.6) * appearance.height)
+        side = float(rng.uniform(0.12, 0.3))
+        column = (side if left else 1 - side) * appearance.width
+        outlines.append(Outline(row, column, half_height, half_width, _radius("oval", "circumscribed", rng)))
+    return tuple(outlines)
+
+
+def _radius(shape: str, margin: str, rng: Generator) -> Field:
+    """Return the radius relative to the ellipse at each angle, with mean square 1, for a shape and margin."""
+    angle = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
+    radius = np.ones(ANGLES)
+
+    def waves(orders: range, amplitude: float) -> NDArray[np.float64]:
+        return sum(
+            amplitude / len(orders) ** 0.5 * rng.normal() * np.cos(order * angle + rng.uniform(0, 2 * np.pi))
+            for order in orders
+        )
+
+    radius += waves(range(2, 8), 0.16) if shape == "irregular" else waves(range(2, 5), 0.03)
+    if "microlobulated" in margin:
+        radius += waves(range(9, 16), 0.09)
+    if "angular" in margin:
+        corners = int(rng.integers(4, 7))
+        uneven = angle + rng.uniform(0.2, 0.5) * np.sin(angle + rng.uniform(0, 2 * np.pi))
+        height = 0.26 + 0.12 * np.sin(angle + rng.uniform(0, 2 * np.pi))
+        radius += height * (1 - np.abs(np.sin(corners * uneven / 2 + rng.uniform(0, np.pi))))
+    if "spiculated" in margin:
+        for _ in range(int(rng.integers(7, 13))):
+            away = np.abs((angle - rng.uniform(0, 2 * np.pi) + np.pi) % (2 * np.pi) - np.pi)
+            radius += rng.uniform(0.15, 0.45) * np.exp(-away / rng.uniform(0.06, 0.12))
+    radius = np.clip(radius, 0.4, None)
+    return (radius / np.sqrt(np.mean(radius**2))).astype(np.float32)
+
+
 def draw_image(
-    appearance: Appearance, lesion: Outline | None, others: tuple[Outline, ...], rng: np.random.Generator
+    appearance: Appearance, lesion: Outline | None, others: tuple[Outline, ...], rng: Generator
 ) -> NDArray[np.uint8]:
     """Return the image, uint8 (height, width, 4): red, green, blue, alpha; alpha is 0 outside a fan, otherwise 255."""
     echo, interfaces = _tissue(appearance, rng)
@@ -46,7 +152,9 @@ def draw_image(
         weight = _inside(other.depth_inside(*echo.shape), 0.05)
         echo = echo + weight * (CONTRAST_DB["anechoic"] - echo)
         interfaces = interfaces * (1 - weight)
-    strength, specular, size = _amplitude(echo + beam), interfaces * _amplitude(beam), _speckle_size(appearance)
+    # The point-spread function's standard deviation in pixels, axial and lateral.
+    size = max(0.6, 0.11 / appearance.pixel_mm), max(0.9, 0.22 / appearance.pixel_mm)
+    strength, specular = _amplitude(echo + beam), interfaces * _amplitude(beam)
     envelope = np.mean([speckle(strength, specular, size, rng) for _ in range(LOOKS)], axis=0)
     gray = _compress(envelope, rng)
     opaque = _fan(*gray.shape) if appearance.fan else np.ones(gray.shape, dtype=bool)
@@ -54,7 +162,7 @@ def draw_image(
     return np.dstack([gray, gray, gray, np.where(opaque, 255, 0).astype(np.uint8)])
 
 
-def speckle(strength: Field, specular: Field, size: tuple[float, float], rng: np.random.Generator) -> Field:
+def speckle(strength: Field, specular: Field, size: tuple[float, float], rng: Generator) -> Field:
     """Return the envelope of scatterers of amplitude `strength` and of interfaces of amplitude `specular`.
 
     `size` is the standard deviation of the point-spread function, axial and lateral, in pixels. Where `strength` is
@@ -76,7 +184,7 @@ def _energy_left(sigma: float) -> float:
     return float(np.sum(gaussian_filter1d(impulse, sigma, truncate=3) ** 2))
 
 
-def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Field]:
+def _tissue(appearance: Appearance, rng: Generator) -> tuple[Field, Field]:
     """Return the echo strength in dB and the amplitude of the interfaces, both (height, width)."""
     height, width, pixel = appearance.height, appearance.width, appearance.pixel_mm
     depth = np.arange(height, dtype=np.float32)[:, None] * np.float32(pixel)
@@ -108,7 +216,7 @@ def _tissue(appearance: Appearance, rng: np.random.Generator) -> tuple[Field, Fi
     return echo.astype(np.float32), specular.astype(np.float32)
 
 
-def _with_lesion(echo: Field, inside: Field, weight: Field, appearance: Appearance, rng: np.random.Generator) -> Field:
+def _with_lesion(echo: Field, inside: Field, weight: Field, appearance: Appearance, rng: Generator) -> Field:
     """Return the echo strength in dB with the lesion; `weight`, 0 to 1, is each pixel's share of lesion."""
     height, width = echo.shape
     pixel = appearance.pixel_mm
@@ -128,7 +236,7 @@ def _with_lesion(echo: Field, inside: Field, weight: Field, appearance: Appearan
     return lesion.astype(np.float32)
 
 
-def _behind(inside: Field, appearance: Appearance, outline: Outline, rng: np.random.Generator) -> Field:
+def _behind(inside: Field, appearance: Appearance, outline: Outline, rng: Generator) -> Field:
     """Return the gain of the beam in dB that the path through the lesion causes: shadow, enhancement, edge shadows."""
     height, width = inside.shape
     path = np.cumsum(inside <= 1, axis=0, dtype=np.float32) / np.float32(2 * outline.half_height)
@@ -145,10 +253,8 @@ def _behind(inside: Field, appearance: Appearance, outline: Outline, rng: np.ran
     if appearance.shape != "irregular":
         # Refraction at a smooth, steep side bends the beam away from a narrow strip behind it.
         columns = np.arange(width, dtype=np.float32)
-        strips = sum(
-            np.exp(-(((columns - outline.column - side * outline.half_width) / (0.012 * width)) ** 2))
-            for side in (-1, 1)
-        )
+        offsets = [columns - outline.column - side * outline.half_width for side in (-1, 1)]
+        strips = sum(np.exp(-((offset / (0.012 * width)) ** 2)) for offset in offsets)
         below = np.clip((np.arange(height, dtype=np.float32) - outline.row) / outline.half_height, 0, 1)
         beam = beam - 5 * below[:, None] * strips[None, :]
     # The descriptor sets the echo strength inside the lesion, so the gain starts at its lower edge.
@@ -156,7 +262,7 @@ def _behind(inside: Field, appearance: Appearance, outline: Outline, rng: np.ran
     return (beam * leaving).astype(np.float32)
 
 
-def _beam_shadows(appearance: Appearance, rng: np.random.Generator) -> Field:
+def _beam_shadows(appearance: Appearance, rng: Generator) -> Field:
     """Return the gain in dB of poor contact and ligaments: up to three dark stripes, and unevenness across."""
     columns = np.arange(appearance.width, dtype=np.float32) / appearance.width
     gain = _wave(appearance.width, 1.5, rng)
@@ -166,7 +272,7 @@ def _beam_shadows(appearance: Appearance, rng: np.random.Generator) -> Field:
     return (onset[:, None] * gain[None, :]).astype(np.float32)
 
 
-def _compress(envelope: Field, rng: np.random.Generator) -> Field:
+def _compress(envelope: Field, rng: Generator) -> Field:
     """Return the gray levels, 0 to 255, of the log-compressed envelope with the receiver's noise, rising with depth."""
     height = envelope.shape[0]
     noise = FLOOR_DB + 14 * np.linspace(-1, 0, height, dtype=np.float32)[:, None]
@@ -182,11 +288,6 @@ def _fan(height: int, width: int) -> NDArray[np.bool_]:
     return (x <= 0.28 + 0.24 * y) & (y <= 1 - 0.45 * x**2)
 
 
-def _speckle_size(appearance: Appearance) -> tuple[float, float]:
-    """Return the point-spread function's standard deviation in pixels, axial and lateral."""
-    return max(0.6, 0.11 / appearance.pixel_mm), max(0.9, 0.22 / appearance.pixel_mm)
-
-
 def _inside(distance: Field, softness: float) -> Field:
     """Return a pixel's share of a structure, 0 to 1, with an edge `softness` radii wide."""
     return np.clip(0.5 + (1 - distance) / (2 * softness), 0, 1)
@@ -196,13 +297,13 @@ def _amplitude(decibel: Field) -> Field:
     return np.power(np.float32(10), decibel / np.float32(20))
 
 
-def _cloud(height: int, width: int, axial: float, lateral: float, rng: np.random.Generator) -> Field:
+def _cloud(height: int, width: int, axial: float, lateral: float, rng: Generator) -> Field:
     """Return a smooth random field of unit scale whose structures measure `axial` by `lateral` pixels."""
     rows, columns = int(height / axial) + 3, int(width / lateral) + 3
     coarse = rng.standard_normal((rows, columns), dtype=np.float32)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _wave(width: int, scale: float, rng: np.random.Generator) -> Field:
+def _wave(width: int, scale: float, rng: Generator) -> Field:
     """Return a smooth random curve across the image, of the given scale."""
     return np.float32(scale) * _cloud(1, width, 1.0, width / 3, rng)[0]

@@ -1,24 +1,26 @@
-"""The record of a synthetic cohort, in the layout of the published table, and the content of its images.
+"""Parameters of a synthetic cohort, its record in the layout of the published table, and the content of its images.
 
-Each patient has a class. The record is drawn from the distributions of the *record's class*, the image from those of
-the *image's class*. Each equals the patient's class in a share `record_signal` (`image_signal`) of the patients and is
-random in the others. Where both are the patient's own, the image shows the descriptors of the record; otherwise they
-are drawn anew, so that a modality without signal is independent of the outcome and of the other modality.
+The record is drawn from the distributions of the *record's class*, the image from those of the *image's class*: the
+patient's class in a share `record_signal` (`image_signal`) of the patients, random in the others. Where both are the
+patient's own, the image shows the descriptors of the record; otherwise they are drawn anew, so that a modality without
+signal is independent of the outcome and of the other modality.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.random import Generator
 from numpy.typing import NDArray
+from pydantic import Field, ValidationError, model_validator
 from scipy.stats import truncnorm
 
 from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS
 from lesion_fusion.cohort.synthetic import published
-from lesion_fusion.cohort.synthetic.parameters import SyntheticCohort
 from lesion_fusion.cohort.synthetic.published import CIRCUMSCRIBED, MISSING, NOT_APPLICABLE, Counts
+from lesion_fusion.parameters import Parameters
 
 SHOWN = ("Shape", "Margin", "Echogenicity", "Posterior_features", "Halo", "Calcifications", "Skin_thickening")
 ABSENT_IN_NORMAL = (*SHOWN[:-1], "Interpretation", "Verification", "Diagnosis")
@@ -26,13 +28,57 @@ ABSENT_IN_NORMAL = (*SHOWN[:-1], "Interpretation", "Verification", "Diagnosis")
 Classes = NDArray[np.bool_]  # True: malignant
 
 
+class SyntheticCohort(Parameters):
+    """Parameters of a synthetic cohort; with both signals at 0, record and image are independent of the class."""
+
+    cases: int = Field(240, ge=8, le=1_000_000, description="rows, which are images, normal cases included; 8 or more")
+    seed: int = Field(20240112, ge=0, le=2**32 - 1, description="seed of everything drawn; 0 to 4294967295")
+    prevalence: float = Field(0.39, gt=0, lt=1, description="share of malignant among lesions; above 0, below 1")
+    normal_cases: int = Field(4, ge=0, description="images without a lesion; 0 or more, and fewer than cases - 1")
+    record_signal: float = Field(0.9, ge=0, le=1, description="strength of the class's signal in the record; 0 to 1")
+    image_signal: float = Field(0.95, ge=0, le=1, description="strength of the class's signal in the image; 0 to 1")
+    images_per_patient: int = Field(1, ge=1, le=10, description="most images of one patient; 1 to 10")
+    missing: float = Field(1.0, ge=0, le=1, description="share of the published missingness to keep; 0 (none) to 1")
+    min_side: int = Field(180, ge=64, le=2048, description="shortest image side, pixels; 64 to 2048")
+    max_side: int = Field(320, ge=64, le=2048, description="longest image side, pixels; min_side to 2048")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.max_side < self.min_side:
+            raise ValueError(f"max_side ({self.max_side}) must be at least min_side ({self.min_side})")
+        if self.cases - self.normal_cases < 2 * self.images_per_patient:
+            raise ValueError(
+                f"cases ({self.cases}) less normal_cases ({self.normal_cases}) must leave at least "
+                f"{2 * self.images_per_patient} images of lesions, so that both classes have a patient"
+            )
+        return self
+
+
+def parse_cohort(parameters: Mapping[str, Any]) -> SyntheticCohort:
+    """Return the cohort of `parameters`; ValueError lists every wrong one with its value and what is allowed."""
+    try:
+        return SyntheticCohort.model_validate(dict(parameters))
+    except ValidationError as error:
+        lines = [_explain(item) for item in error.errors()]
+        raise ValueError("The parameters of the synthetic cohort are wrong:\n" + "\n".join(lines)) from None
+
+
+def _explain(item: Any) -> str:
+    if not item["loc"]:
+        return f"  - {item['msg'].removeprefix('Value error, ')}"
+    name = str(item["loc"][0])
+    if name not in SyntheticCohort.model_fields:
+        return f"  - {name}: {item['msg']}"
+    field = SyntheticCohort.model_fields[name]
+    return f"  - {name} = {item['input']!r}: {item['msg']}. It is: {field.description}"
+
+
 @dataclass(frozen=True)
 class Records:
-    """The record and the content of the images, one row per image in both.
+    """The record, `table`, in the published layout, and the content of the images, `shown`, one row per image in both.
 
-    `table` has the published columns, text or NaN, and `Patient_ID` where patients may have several images. `shown` has
-    the descriptors in published wording, `lesion` (False in a normal case), `diameter_mm`, `aspect` (height over
-    width), `others` (further structures), `width` and `height` (pixels), `pixel_mm`, `fan` (a transparent border).
+    `shown` has the descriptors in published wording, `lesion` (False in a normal case), `diameter_mm`, `aspect` (height
+    over width), `others` (further structures), `width` and `height` (pixels), `pixel_mm`, `fan` (a transparent border).
     """
 
     table: pd.DataFrame
@@ -70,7 +116,7 @@ def draw_records(cohort: SyntheticCohort) -> Records:
     return Records(_published_layout(record, shown, patient, cohort), shown)
 
 
-def _patients(cohort: SyntheticCohort, rng: np.random.Generator) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
+def _patients(cohort: SyntheticCohort, rng: Generator) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
     """Return the patient of each image and whether each patient is a normal case (these have one image each)."""
     lesions = cohort.cases - cohort.normal_cases
     images = rng.integers(1, cohort.images_per_patient + 1, size=lesions)
@@ -84,7 +130,7 @@ def _patients(cohort: SyntheticCohort, rng: np.random.Generator) -> tuple[NDArra
     return np.repeat(np.arange(len(normal)), per_patient), normal
 
 
-def _outcomes(cohort: SyntheticCohort, normal: NDArray[np.bool_], rng: np.random.Generator) -> Classes:
+def _outcomes(cohort: SyntheticCohort, normal: NDArray[np.bool_], rng: Generator) -> Classes:
     """Return each patient's class; both classes occur, with the prevalence as near as whole patients allow."""
     lesions = np.flatnonzero(~normal)
     count = int(np.clip(round(cohort.prevalence * len(lesions)), 1, len(lesions) - 1))
@@ -93,15 +139,13 @@ def _outcomes(cohort: SyntheticCohort, normal: NDArray[np.bool_], rng: np.random
     return malignant
 
 
-def _seen_class(
-    malignant: Classes, signal: float, prevalence: float, rng: np.random.Generator
-) -> tuple[Classes, NDArray[np.bool_]]:
+def _seen_class(malignant: Classes, signal: float, prevalence: float, rng: Generator) -> tuple[Classes, Classes]:
     """Return the class from which a modality is drawn, and where the signal makes it the patient's own."""
     informed = rng.random(len(malignant)) < signal
     return np.where(informed, malignant, rng.random(len(malignant)) < prevalence), informed
 
 
-def _draw(counts: Counts, stratum: NDArray[np.int_], rng: np.random.Generator) -> NDArray[np.object_]:
+def _draw(counts: Counts, stratum: NDArray[np.int_], rng: Generator) -> NDArray[np.object_]:
     """Return one cell of `counts` for each row, drawn by the counts of the row's stratum."""
     cells = np.array(list(counts), dtype=object)
     cumulative = np.cumsum(np.array(list(counts.values()), dtype=float), axis=0)
@@ -110,7 +154,7 @@ def _draw(counts: Counts, stratum: NDArray[np.int_], rng: np.random.Generator) -
     return chosen
 
 
-def _metadata(malignant: Classes, missing: float, rng: np.random.Generator) -> pd.DataFrame:
+def _metadata(malignant: Classes, missing: float, rng: Generator) -> pd.DataFrame:
     """Return Age, Tissue_composition, Signs and Symptoms, with `missing` of the published missingness."""
     stratum = malignant.astype(int)
     mean, sd = np.array(published.AGE_MEAN)[stratum], np.array(published.AGE_SD)[stratum]
@@ -126,7 +170,7 @@ def _metadata(malignant: Classes, missing: float, rng: np.random.Generator) -> p
     return metadata
 
 
-def _descriptors(malignant: Classes, rng: np.random.Generator) -> pd.DataFrame:
+def _descriptors(malignant: Classes, rng: Generator) -> pd.DataFrame:
     """Return the descriptors of one lesion per row; given the class, they depend on each other through the margin."""
     stratum = malignant.astype(int)
     circumscribed = _draw(published.MARGIN_KIND, stratum, rng) == CIRCUMSCRIBED
@@ -138,34 +182,29 @@ def _descriptors(malignant: Classes, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(cells, dtype=object)[list(SHOWN)]
 
 
-def _assessment(
-    descriptors: pd.DataFrame, malignant: Classes, rng: np.random.Generator
-) -> dict[str, NDArray[np.object_]]:
+def _assessment(descriptors: pd.DataFrame, malignant: Classes, rng: Generator) -> dict[str, NDArray[np.object_]]:
     """Return BI-RADS category, interpretation and verification, which depend on the record's class alone."""
     by_margin = 2 * malignant.astype(int) + (descriptors["Margin"] != CIRCUMSCRIBED).to_numpy()
     birads = _draw(published.BY_MARGIN["BIRADS"], by_margin, rng)
     suspicious = np.isin(birads, ["4b", "4c", "5"]).astype(int)
     managed = np.select([birads == "2", birads == "3"], [0, 1], default=2)
-    return {
-        "BIRADS": birads,
-        "Interpretation": _draw(published.INTERPRETATION, suspicious, rng),
-        "Verification": _draw(published.VERIFICATION, managed, rng),
-    }
+    interpretation = _draw(published.INTERPRETATION, suspicious, rng)
+    verification = _draw(published.VERIFICATION, managed, rng)
+    return {"BIRADS": birads, "Interpretation": interpretation, "Verification": verification}
 
 
-def _size(malignant: Classes, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+def _size(malignant: Classes, rng: Generator) -> dict[str, NDArray[np.float64]]:
     """Return the lesion's equivalent diameter in mm and its height over width."""
     stratum = malignant.astype(int)
-    medians = {"diameter_mm": published.DIAMETER_MEDIAN, "aspect": published.ASPECT_MEDIAN}
-    log_sds = {"diameter_mm": published.DIAMETER_LOG_SD, "aspect": published.ASPECT_LOG_SD}
-    return {
-        name: np.array(medians[name])[stratum]
-        * np.exp(np.array(log_sds[name])[stratum] * rng.standard_normal(len(stratum)))
-        for name in medians
-    }
+
+    def draw(median: tuple[float, float], log_sd: tuple[float, float]) -> NDArray[np.float64]:
+        return np.array(median)[stratum] * np.exp(np.array(log_sd)[stratum] * rng.standard_normal(len(stratum)))
+
+    diameter = draw(published.DIAMETER_MEDIAN, published.DIAMETER_LOG_SD)
+    return {"diameter_mm": diameter, "aspect": draw(published.ASPECT_MEDIAN, published.ASPECT_LOG_SD)}
 
 
-def _acquisition(cohort: SyntheticCohort, patients: int, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
+def _acquisition(cohort: SyntheticCohort, patients: int, rng: Generator) -> dict[str, NDArray[np.generic]]:
     """Return image size, pixel size and border, which are independent of the class."""
     width, height = rng.integers(cohort.min_side, cohort.max_side + 1, size=(2, patients))
     pixel_mm = np.round(rng.choice(published.DEPTHS_MM, size=patients) / height, 6)
@@ -178,18 +217,13 @@ def _published_layout(
     """Return the record with file names and pixel size, in the published order of columns, as text."""
     digits = max(3, len(str(cohort.cases)))
     stem = pd.Series([f"case{number:0{digits}d}" for number in range(1, cohort.cases + 1)])
-    others = pd.Series(
-        [
-            "&".join(f"{name}_other{k}.png" for k in range(1, count + 1)) or None
-            for name, count in zip(stem, shown["others"], strict=True)
-        ],
-        dtype="str",
-    )
+    numbered = zip(stem, shown["others"], strict=True)
+    others = ["&".join(f"{name}_other{k}.png" for k in range(1, count + 1)) or None for name, count in numbered]
     table = record.assign(
         CaseID=[str(number) for number in range(1, cohort.cases + 1)],
         Image_filename=stem + ".png",
         Mask_tumor_filename=(stem + "_tumor.png").where(shown["lesion"]),
-        Mask_other_filename=others,
+        Mask_other_filename=pd.Series(others, dtype="str"),
         Pixel_size=[str(round(size / 10, 7)) for size in shown["pixel_mm"]],
     )[list(BREAST_LESIONS_USG_COLUMNS)]
     if cohort.images_per_patient > 1:

@@ -1,23 +1,12 @@
 """Echo: intensity inside the lesion and around it, texture inside and on the rim, and the echo behind the lesion."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage, stats
 from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 
-from lesion_fusion.imaging.descriptors.lesion import (
-    LESION_SIDE,
-    RIM,
-    SIDE,
-    SURROUNDINGS,
-    Descriptor,
-    Floats,
-    Group,
-    Lesion,
-)
+from lesion_fusion.imaging.descriptors.lesion import RIM, SIDE, SURROUNDINGS, Descriptor, Floats, Group, Lesion
 from lesion_fusion.imaging.png import Mask
 
 # Of co-occurrence: gray levels, the echo (in spreads) at which they end, pixels between the members of a pair.
@@ -30,11 +19,10 @@ _PROPERTIES = ("contrast", "homogeneity", "energy", "correlation", "entropy")
 _NEIGHBOURS = 8
 _RADIUS = 2
 
+# Share of the lesion's width whose columns count as behind it; the rest is behind its sides.
 _MIDDLE = 0.6
-"""Share of the lesion's width whose columns count as behind it; the rest is behind its sides."""
-_REACH = LESION_SIDE // 2
-_FEWEST = 20
-"""Pixels a band needs, or the descriptor is 0 (no evidence)."""
+_REACH = SIDE // 4  # half the lesion's longer side
+_FEWEST = 20  # pixels a band needs, otherwise the descriptor is 0 (no evidence)
 
 DESCRIPTORS: tuple[Descriptor, ...] = (
     Descriptor("echo_mean", "spread", Group.INTENSITY, "mean echo inside, 0 = median of the surroundings"),
@@ -69,8 +57,7 @@ DESCRIPTORS: tuple[Descriptor, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class PosteriorBands:
+class PosteriorBands(NamedTuple):
     """Regions of the standard square, bool (SIDE, SIDE)."""
 
     behind: Mask
@@ -80,10 +67,7 @@ class PosteriorBands:
 
 
 def posterior_bands(lesion: Lesion) -> PosteriorBands:
-    """Return the bands that are compared; parts beyond the image are left out.
-
-    Above, behind and behind the sides follow the outline; beside lies at the mean depth of behind.
-    """
+    """Return the bands that are compared; beside lies at the mean depth of behind, the rest follow the outline."""
     mask = lesion.largest
     rows = np.indices(mask.shape)[0]
     across = np.arange(SIDE)
@@ -116,9 +100,8 @@ def describe(lesion: Lesion) -> dict[str, float]:
 def _intensity(lesion: Lesion) -> dict[str, float]:
     gray = lesion.gray
     inside = gray[lesion.mask]
-    around = gray[lesion.band(0, SURROUNDINGS)]
-    if not around.size:
-        around = np.zeros(1)
+    band = lesion.band(0, SURROUNDINGS)
+    around = gray[band] if band.any() else np.zeros(1)
     smooth = ndimage.gaussian_filter(gray, RIM)
     row, column = ndimage.center_of_mass(lesion.mask)
     rows, columns = np.indices(gray.shape)
@@ -144,18 +127,14 @@ def _intensity(lesion: Lesion) -> dict[str, float]:
 
 
 def _texture(lesion: Lesion) -> dict[str, float]:
-    patterns = _patterns(lesion.gray)
+    # Integers keep a flat region flat: rounding noise would otherwise decide its pattern.
+    fine = np.clip(np.rint((lesion.gray + _RANGE) * 255 / (2 * _RANGE)), 0, 255).astype(np.uint8)
+    patterns = local_binary_pattern(fine, _NEIGHBOURS, _RADIUS, method="uniform").astype(np.int64)
     values = _co_occurrence(lesion.gray, lesion.mask)
     for place, region in (("inside", lesion.mask), ("rim", lesion.band(-RIM, 2 * RIM))):
         counts = np.bincount(patterns[region], minlength=_NEIGHBOURS + 2)
         values |= {f"lbp_{place}_{code}": float(share) for code, share in enumerate(counts / max(int(counts.sum()), 1))}
     return values
-
-
-def _patterns(gray: Floats) -> np.ndarray:
-    # Integers keep a flat region flat: rounding noise would otherwise decide its pattern.
-    fine = np.clip(np.rint((gray + _RANGE) * 255 / (2 * _RANGE)), 0, 255).astype(np.uint8)
-    return local_binary_pattern(fine, _NEIGHBOURS, _RADIUS, method="uniform").astype(np.int64)
 
 
 def _co_occurrence(gray: Floats, mask: Mask) -> dict[str, float]:

@@ -1,11 +1,8 @@
 """A lesion at a standard scale and gain, so that descriptors do not depend on scanner or resolution.
 
-The lesion's longer side becomes `LESION_SIDE` pixels in the middle of a square of `SIDE` pixels. Gray values become
-distances from the surroundings' median in units of the square's spread, which cancels the scanner's gain (an offset
-of log-compressed echoes) and dynamic range (a factor).
+The lesion's longer side becomes `LESION_SIDE` pixels in the middle of `SIDE` pixels. Gray values become distances from
+the surroundings' median in units of the square's spread, which cancels the scanner's gain and dynamic range.
 """
-
-from __future__ import annotations
 
 import math
 from dataclasses import dataclass
@@ -26,11 +23,10 @@ Floats = npt.NDArray[np.float64]
 SIDE = 128
 LESION_SIDE = 64
 CONTOUR_POINTS = 256
+# Width of the bands on either side of the boundary, standard pixels (1/16 of the lesion's longer side).
 RIM = 4.0
-"""Width of the bands on either side of the boundary, standard pixels (1/16 of the lesion's longer side)."""
 _BLOCK = 4
-SURROUNDINGS = 24.0
-"""Reach of the surroundings, standard pixels."""
+SURROUNDINGS = 24.0  # reach of the surroundings, standard pixels
 
 
 class Group(StrEnum):
@@ -51,48 +47,6 @@ class Descriptor(NamedTuple):
     unit: str
     group: Group
     description: str
-
-
-@dataclass(frozen=True)
-class Lesion:
-    """A lesion at the standard scale.
-
-    Attributes:
-        gray: float (SIDE, SIDE), standardised echo, 0 at the surroundings' median.
-        valid: bool (SIDE, SIDE), True within the image and its frame of tissue.
-        mask: bool (SIDE, SIDE), all components.
-        largest: bool (SIDE, SIDE), the largest component without holes.
-        contour: float (CONTOUR_POINTS, 2), equidistant (x, y) on the boundary of the largest component, closed (the
-            first point isn't repeated).
-        square: the part of the image that the standard square shows.
-        area: pixels of the mask in the image, all components.
-        frame_height: height of the image, pixels.
-    """
-
-    gray: Floats
-    valid: Mask
-    mask: Mask
-    largest: Mask
-    contour: Floats
-    square: Square
-    area: int
-    frame_height: int
-
-    @cached_property
-    def depth(self) -> Floats:
-        """Signed distance from the lesion's boundary, standard pixels: positive outside, negative inside."""
-        outside = ndimage.distance_transform_edt(~self.mask)
-        inside = ndimage.distance_transform_edt(self.mask)
-        return np.where(self.mask, 0.5 - inside, outside - 0.5)
-
-    @property
-    def perimeter(self) -> float:
-        """Length of the contour, standard pixels."""
-        return float(np.linalg.norm(np.diff(self.contour, axis=0, append=self.contour[:1]), axis=1).sum())
-
-    def band(self, inner: float, outer: float) -> Mask:
-        """Return the pixels of the image whose signed distance lies in (inner, outer]."""
-        return (self.depth > inner) & (self.depth <= outer) & self.valid
 
 
 @dataclass(frozen=True)
@@ -124,13 +78,60 @@ class Ellipse:
         return self.level(x, y) <= 1
 
 
-def standardise(image: GrayImage, mask: Mask) -> Lesion:
-    """Bring a lesion to the standard scale and gain.
+@dataclass(frozen=True)
+class Lesion:
+    """A lesion at the standard scale; arrays are (SIDE, SIDE).
 
-    Args:
-        image: uint8 (height, width).
-        mask: bool (height, width), not empty.
+    `gray` is the standardised echo, 0 at the surroundings' median; `valid` True within the image and its frame of
+    tissue; `mask` all components; `largest` the largest one without holes; `contour` float (CONTOUR_POINTS, 2),
+    equidistant (x, y) on its boundary, the first point not repeated; `square` the part of the image that is shown;
+    `area` the mask's pixels in the image, all components; `frame_height` the image's height, pixels.
     """
+
+    gray: Floats
+    valid: Mask
+    mask: Mask
+    largest: Mask
+    contour: Floats
+    square: Square
+    area: int
+    frame_height: int
+
+    @cached_property
+    def depth(self) -> Floats:
+        """Signed distance from the lesion's boundary, standard pixels: positive outside, negative inside."""
+        outside = ndimage.distance_transform_edt(~self.mask)
+        inside = ndimage.distance_transform_edt(self.mask)
+        return np.where(self.mask, 0.5 - inside, outside - 0.5)
+
+    @cached_property
+    def ellipse(self) -> Ellipse:
+        """The ellipse of the largest component's first and second moments."""
+        y, x = np.nonzero(self.largest)
+        # A pixel is a square, not a point: 1/12 is its own second moment.
+        covariance = np.cov(np.stack([x, y]), bias=True) + np.eye(2) / 12
+        (small, large), vectors = np.linalg.eigh(covariance)
+        across, down = vectors[:, 1]
+        major, minor = 2 * math.sqrt(large), 2 * math.sqrt(small)
+        return Ellipse(float(x.mean()), float(y.mean()), major, minor, math.atan2(down, across))
+
+    @property
+    def outline_area(self) -> float:
+        """Area within the contour, standard pixels."""
+        return _polygon_area(self.contour)
+
+    @property
+    def perimeter(self) -> float:
+        """Length of the contour, standard pixels."""
+        return float(np.linalg.norm(np.diff(self.contour, axis=0, append=self.contour[:1]), axis=1).sum())
+
+    def band(self, inner: float, outer: float) -> Mask:
+        """Return the pixels of the image whose signed distance lies in (inner, outer]."""
+        return (self.depth > inner) & (self.depth <= outer) & self.valid
+
+
+def standardise(image: GrayImage, mask: Mask) -> Lesion:
+    """Bring a lesion to the standard scale and gain; `image` is uint8, `mask` bool (height, width), not empty."""
     square = square_around(mask, SIDE / LESION_SIDE)
     pixel = SIDE / square.side
     soft = resample(mask.astype(np.float32), square, SIDE)
@@ -152,23 +153,7 @@ def standardise(image: GrayImage, mask: Mask) -> Lesion:
     )
 
 
-def equivalent_ellipse(mask: Mask) -> Ellipse:
-    """Return the ellipse of the mask's first and second moments (bool, not empty)."""
-    y, x = np.nonzero(mask)
-    # A pixel is a square, not a point: 1/12 is its own second moment.
-    covariance = np.cov(np.stack([x, y]), bias=True) + np.eye(2) / 12
-    (small, large), vectors = np.linalg.eigh(covariance)
-    across, down = vectors[:, 1]
-    return Ellipse(
-        x=float(x.mean()),
-        y=float(y.mean()),
-        major=2 * math.sqrt(large),
-        minor=2 * math.sqrt(small),
-        angle=math.atan2(down, across),
-    )
-
-
-def polygon_area(points: Floats) -> float:
+def _polygon_area(points: Floats) -> float:
     """Return the area of a closed polygon given as (n, 2) points (shoelace formula)."""
     x, y = points[:, 0], points[:, 1]
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
@@ -177,8 +162,7 @@ def polygon_area(points: Floats) -> float:
 def _within_frame(image: GrayImage, square: Square) -> Mask:
     """Return where the square shows tissue: within the image and not in the black border that holds its corners.
 
-    The border of a fan-shaped frame is searched in blocks of pixels, all of them 0 and connected to a corner: faster,
-    and single black pixels of speckle do not connect.
+    The border is searched in blocks of pixels, so that single black pixels of speckle do not connect.
     """
     blocks = image
     for axis, length in enumerate(image.shape):
@@ -201,7 +185,7 @@ def _contour(soft: Floats, largest: Mask) -> Floats:
     level = min(0.5, 0.5 * float(np.max(soft[largest])))
     filled = np.where(largest, np.maximum(soft, level), np.minimum(soft, level))
     lines = find_contours(filled, level * (1 - 1e-6))
-    outline = max(lines, key=polygon_area)[:-1, ::-1]
+    outline = max(lines, key=_polygon_area)[:-1, ::-1]
     closed = np.vstack([outline, outline[:1]])
     walked = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
     stops = np.arange(CONTOUR_POINTS) * walked[-1] / CONTOUR_POINTS

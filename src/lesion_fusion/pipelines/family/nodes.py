@@ -22,23 +22,20 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.network import last_repeat
-from lesion_fusion.plots.classes import confusion_matrix_plot
-from lesion_fusion.plots.curves import calibration_plot, roc_plot
+from lesion_fusion.plots.curves import calibration_plot, confusion_matrix_plot, roc_plot
 from lesion_fusion.plots.forest import importance_plot
 from lesion_fusion.plots.networks import attention_plot, training_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.plots.style import as_png
 from lesion_fusion.serving.schema import example_request
-from lesion_fusion.tabular.importance import importance_summary
-from lesion_fusion.tabular.out_of_fold import REFIT
+from lesion_fusion.tabular.out_of_fold import REFIT, importance_summary
 from lesion_fusion.tabular.tuning import best_points
 
 # Of each model: its metrics with intervals, and the medians of a network's attention, one record per class.
 Evaluated = dict[str, dict[str, Any]]
 
+# Edge of a picture in the gallery, pixels: finer than what the network sees.
 PICTURE = 192
-"""Edge of a picture in the gallery, pixels: finer than what the network sees."""
-
 GALLERY_DPI = 110
 PICTURES_IN_A_ROW = 6
 
@@ -65,8 +62,11 @@ def draw_family(
     for name, trained in family.models.items():
         drawn = _model_plots(name, trained, judge)
         if trained.class_maps is not None and trained.attention is not None:
-            by_class = pd.DataFrame(evaluated[name]["attention"])
-            drawn |= _network_plots(name, trained, trained.attention, by_class)
+            by_class, classes = pd.DataFrame(evaluated[name]["attention"]), class_names(trained.predictions)
+            title = f"Attention inside the lesion, {name}"
+            drawn["attention"] = as_png(attention_plot(trained.attention, by_class, classes, title))
+            curves = training_plot(trained.training_log, f"Training, {name}: mean over the folds")
+            drawn["training_curves"] = as_png(curves)
             drawn["gallery"] = gallery(name, trained, cases, raw_images, raw_masks)
         plots |= {f"{name}/{plot}": picture for plot, picture in drawn.items()}
     return plots
@@ -75,32 +75,17 @@ def draw_family(
 def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
     """Return ROC curve, calibration curve and confusion matrix, and the importance of a classifier's columns."""
     predictions = trained.predictions
+    calibration, confusion = calibration_curve(predictions, judge), confusion_table(predictions, judge)
     drawn = {
         "roc_curve": roc_plot({name: roc_curve(predictions, judge)}, title=f"ROC curve\n{name}"),
-        "calibration_curve": calibration_plot(
-            {name: calibration_curve(predictions, judge)}, title=f"Calibration\n{name}"
-        ),
-        "confusion_matrix": confusion_matrix_plot(
-            confusion_table(predictions, judge), title=f"Confusion matrix\n{name}"
-        ),
+        "calibration_curve": calibration_plot({name: calibration}, title=f"Calibration\n{name}"),
+        "confusion_matrix": confusion_matrix_plot(confusion, title=f"Confusion matrix\n{name}"),
     }
     if trained.importance is not None:
         score = "AUROC" if len(class_names(predictions)) == 2 else "log likelihood"
         table = importance_summary(trained.importance, judge.confidence)
         drawn["permutation_importance"] = importance_plot(table, score, title=f"Permutation importance, {name}")
     return {plot: as_png(figure) for plot, figure in drawn.items()}
-
-
-def _network_plots(
-    name: str, trained: Trained, attention: pd.DataFrame, attention_by_class: pd.DataFrame
-) -> dict[str, bytes]:
-    classes = class_names(trained.predictions)
-    title = f"Attention inside the lesion, {name}"
-    curves = training_plot(trained.training_log, title=f"Training, {name}: mean over the folds")
-    return {
-        "attention": as_png(attention_plot(attention, attention_by_class, classes, title)),
-        "training_curves": as_png(curves),
-    }
 
 
 def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files, raw_masks: Files) -> bytes:
@@ -123,12 +108,12 @@ def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files,
     }
     rows: list[tuple[str, list[Picture | None]]] = []
     for group in GROUPS:
-        places: list[tuple[Picture, Picture] | None] = []
+        ids: list[str | None] = []
         for label in classes:
-            ids = chosen.loc[(chosen["group"] == group) & (chosen["label"] == label), "case_id"]
-            places += [*(pictures[case_id] for case_id in ids), *[None] * (each - len(ids))]
-        rows.append((group, [None if place is None else place[0] for place in places]))
-        rows.append(("Grad-CAM", [None if place is None else place[1] for place in places]))
+            found = list(chosen.loc[(chosen["group"] == group) & (chosen["label"] == label), "case_id"])
+            ids += [*found, *[None] * (each - len(found))]
+        for heading, part in ((group, 0), ("Grad-CAM", 1)):
+            rows.append((heading, [None if case_id is None else pictures[case_id][part] for case_id in ids]))
     title = f"Cases of {name}: outcome in the columns"
     return as_png(picture_grid(rows, dict.fromkeys(classes, each), title), dpi=GALLERY_DPI)
 
@@ -164,10 +149,8 @@ def gather_runs(
     """Return what the tracked run of each model shows."""
     found = []
     for name, trained in family.models.items():
-        model = trained.model
-        drawn = {plot.partition("/")[2]: picture for plot, picture in plots.items() if plot.startswith(f"{name}/")}
-        metrics = evaluated[name]["metrics"]
-        needed = ", ".join(model.efforts)
+        model, metrics = trained.model, evaluated[name]["metrics"]
+        needed, prefix = ", ".join(model.efforts), f"{name}/"
         found.append(
             RunRecord(
                 family=model.family,
@@ -180,7 +163,7 @@ def gather_runs(
                 input_example=example_request(cases, model),
                 note=_note(metrics, trained.predictions, needed),
                 histories=_histories(trained.training_log, trained.predictions),
-                plots={f"{plot}.png": picture for plot, picture in drawn.items()},
+                plots={f"{key.removeprefix(prefix)}.png": plots[key] for key in plots if key.startswith(prefix)},
                 tables=_tables(trained, evaluated[name]["attention"]),
             )
         )

@@ -9,8 +9,9 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.models.base import ModelName, ModelParameters, source_dataset
+from lesion_fusion.models.base import ModelName, ModelParameters
 from lesion_fusion.pipelines.family.nodes import collect, draw_family, evaluate_family, gather_runs
+from lesion_fusion.pipelines.stage import FILES
 
 
 def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParameters]) -> Pipeline:
@@ -18,43 +19,20 @@ def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParamete
 
     Every node but `train` has the same inputs whatever the models are.
     """
-    names = {name: ModelName(family, name) for name in entries}
     models, metrics, plots, runs = (f"{family}_{part}" for part in ("models", "metrics", "plots", "runs"))
+    trained = {f"{family}.{name}": f"{family}.{name}.trained" for name in entries}
+    tracked = [models, metrics, plots, "study_cases", "image_descriptors", "study_tags", "params:serving"]
+    # What must be computed once before training; models may share it.
+    shared = {dataset: made for entry in entries.values() for dataset, made in entry.preparations().items()}
     nodes = [
-        *_preparation_nodes(family, entries.values()),
-        *(_training_node(names[name], entry) for name, entry in entries.items()),
-        Node(
-            collect,
-            {name.full: f"{name.full}.trained" for name in names.values()},
-            models,
-            name="collect",
-            namespace=family,
-        ),
+        *(Node(compute, read, name, name=name, namespace=family) for name, (compute, read) in shared.items()),
+        *(_training_node(ModelName(family, name), entry) for name, entry in entries.items()),
+        Node(collect, trained, models, name="collect", namespace=family),
         Node(evaluate_family, [models, "judge"], metrics, name="evaluate", namespace=family),
-        Node(
-            draw_family,
-            [models, metrics, "judge", "study_cases", "raw_images", "raw_masks"],
-            plots,
-            name="draw",
-            namespace=family,
-        ),
-        Node(
-            gather_runs,
-            [models, metrics, plots, "study_cases", "image_descriptors", "study_tags", "params:serving"],
-            runs,
-            name="track",
-            namespace=family,
-        ),
+        Node(draw_family, [models, metrics, "judge", "study_cases", *FILES], plots, name="draw", namespace=family),
+        Node(gather_runs, tracked, runs, name="track", namespace=family),
     ]
     return Pipeline(nodes, tags=stage)
-
-
-def _preparation_nodes(family: str, entries: Iterable[ModelParameters]) -> list[Node]:
-    """Return what must be computed once before training; models may share it."""
-    shared = {dataset: step for entry in entries for dataset, step in entry.preparations().items()}
-    return [
-        Node(compute, inputs, dataset, name=dataset, namespace=family) for dataset, (compute, inputs) in shared.items()
-    ]
 
 
 def _training_node(model: ModelName, entry: ModelParameters) -> Node:
@@ -77,6 +55,6 @@ def for_model(function: Callable[..., Any], model: ModelName, reads: Iterable[st
 
     parts: dict[str, list[str]] = defaultdict(list)
     for name in reads:
-        parts[source_dataset(name, model)].append(f"{name}.trained")
+        parts[model.source(name)].append(f"{name}.trained")
     train.parts_read = dict(parts)  # type: ignore[attr-defined]
     return train

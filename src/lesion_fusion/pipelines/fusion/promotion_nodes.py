@@ -95,17 +95,13 @@ def promote(
         uri = run["model_uri"]
         faults = [*leaks[uri], *_foreign(run, study_tags), *_smoke_faults(answers[uri], expected[uri])]
         decision = after_tests(nomination.decision, faults)
-        decisions.append(
-            {
-                "registered_name": REGISTERED_NAME.format(family=decision.family),
-                **asdict(decision),
-                "reasons": list(decision.reasons),
-                "passed_over": {model: list(reasons) for model, reasons in decision.passed_over.items()},
-                "run_id": run["run_id"],
-                "model_uri": uri,
-                "study": study_tags,
-            }
-        )
+        reasons = {
+            "reasons": list(decision.reasons),
+            "passed_over": {model: list(why) for model, why in decision.passed_over.items()},
+        }
+        tracked = {"run_id": run["run_id"], "model_uri": uri, "study": study_tags}
+        name = REGISTERED_NAME.format(family=decision.family)
+        decisions.append({"registered_name": name, **asdict(decision), **reasons, **tracked})
     return decisions, decisions
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -53,11 +54,8 @@ class NetworkComparison(Parameters):
     @property
     def names(self) -> dict[str, tuple[str, str]]:
         """Return {name: (backbone, optimizer)} of all combinations, those left out too."""
-        return {
-            f"{backbone.lower()}_{optimizer}": (backbone, optimizer)
-            for backbone in self.backbones
-            for optimizer in self.optimizers
-        }
+        pairs = product(self.backbones, self.optimizers)
+        return {f"{backbone.lower()}_{optimizer}": (backbone, optimizer) for backbone, optimizer in pairs}
 
     @property
     def trained(self) -> list[str]:
@@ -70,14 +68,9 @@ class NetworkComparison(Parameters):
 
         Each has parameters of its own, so that a change of the list leaves the results of the others as they are.
         """
-        return {
-            name: Network.model_validate(
-                {
-                    "image_input": self.image_input,
-                    "repeats": self.repeats,
-                    "network": {**self.network, "backbone": backbone, "optimizer": optimizer},
-                }
-            )
+        shared = {"image_input": self.image_input, "repeats": self.repeats}
+        networks = {
+            name: {**self.network, "backbone": backbone, "optimizer": optimizer}
             for name, (backbone, optimizer) in self.names.items()
-            if name not in self.left_out
         }
+        return {name: Network.model_validate({**shared, "network": networks[name]}) for name in self.trained}

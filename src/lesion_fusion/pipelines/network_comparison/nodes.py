@@ -18,26 +18,17 @@ COLUMNS = ["backbone", "optimizer", "auroc", "auroc_low", "auroc_high", "epochs"
 def tabulate_combinations(
     comparison: NetworkComparison, family: Family, evaluated: dict[str, dict[str, Any]]
 ) -> pd.DataFrame:
-    """Return a row per combination: AUROC with its interval, epochs trained and kept (medians of the folds).
-
-    `left_out` is the reason why a combination was not trained.
-    """
+    """Return per combination AUROC, epochs trained and kept (medians of the folds), or why it was left out."""
     rows = []
     for name, (backbone, optimizer) in comparison.names.items():
-        row: dict[str, Any] = {
-            "backbone": backbone,
-            "optimizer": optimizer,
-            "left_out": comparison.left_out.get(name, ""),
-        }
-        full = f"{FAMILY}.{name}"
+        left_out, full = comparison.left_out.get(name, ""), f"{FAMILY}.{name}"
+        row: dict[str, Any] = {"backbone": backbone, "optimizer": optimizer, "left_out": left_out}
         if full in family.models:
             auroc = evaluated[full]["metrics"]["auroc"]
             folds = _outer_folds(family, full).groupby(["repeat", "fold"])
             row |= {"auroc": auroc["estimate"], "auroc_low": auroc["low"], "auroc_high": auroc["high"]}
-            row |= {
-                "epochs": folds["epoch"].max().median(),
-                "best_epoch": folds[["epoch", "val_loss"]].apply(_best_epoch).median(),
-            }
+            row["epochs"] = folds["epoch"].max().median()
+            row["best_epoch"] = folds[["epoch", "val_loss"]].apply(_best_epoch).median()
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)
 

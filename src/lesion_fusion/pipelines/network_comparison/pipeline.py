@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from lesion_fusion.models.base import ModelParameters
 from lesion_fusion.pipelines.family.pipeline import family_pipeline
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY
 from lesion_fusion.pipelines.network_comparison.nodes import draw_combinations, tabulate_combinations
+from lesion_fusion.pipelines.stage import step
 
 STAGE = "network_comparison"
 
@@ -21,19 +22,10 @@ def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
     """
     if not entries:
         return Pipeline([])
-    models, metrics = f"{FAMILY}_models", f"{FAMILY}_metrics"
-    side_by_side = [
-        Node(
-            tabulate_combinations,
-            ["params:network_comparison", models, metrics],
-            "network_comparison",
-            name="tabulate_combinations",
-        ),
-        Node(
-            draw_combinations,
-            ["params:network_comparison", "network_comparison", models],
-            ["network_comparison_plot", "network_comparison_curves_plot"],
-            name="draw_combinations",
-        ),
+    parameters, models = f"params:{STAGE}", f"{FAMILY}_models"
+    plots = [f"{STAGE}_plot", f"{STAGE}_curves_plot"]
+    nodes = [
+        step(tabulate_combinations, [parameters, models, f"{FAMILY}_metrics"], STAGE),
+        step(draw_combinations, [parameters, STAGE, models], plots),
     ]
-    return family_pipeline(FAMILY, STAGE, entries) + Pipeline(side_by_side, tags=STAGE)
+    return family_pipeline(FAMILY, STAGE, entries) + Pipeline(nodes, tags=STAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -11,35 +12,18 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.curves import roc_curve
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.imaging.case_files import Files, read_cases
+from lesion_fusion.pipelines.family.nodes import evaluate_family
 from lesion_fusion.plots import published_study as plots
 from lesion_fusion.plots.curves import roc_panels_plot
 from lesion_fusion.plots.style import as_png
-from lesion_fusion.published_study.comparison import (
-    best_of_families,
-    compare_protocols,
-    comparison_columns,
-    gain_by_shortcuts,
-    luck_of_one_test_set,
-)
-from lesion_fusion.published_study.evaluation import Sample, Tables, evaluate_family
+from lesion_fusion.published_study.comparison import best_of_families, comparison_columns
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import Protocol
-from lesion_fusion.published_study.rows import MASKINGS, row_images, study_rows
+from lesion_fusion.published_study.rows import MASKINGS
+from lesion_fusion.statistics.metrics import Sample
 from lesion_fusion.tabular.parameters import Tuning
 
 PLACE = ["protocol", "family", "model", "repeat", "fold", "case_id", "label"]
-
-
-def make_rows(cases: pd.DataFrame, parameters: PaperReproduction, study: Study) -> pd.DataFrame:
-    """Return the rows of the study, copies included, and those of the same cases with their labels permuted."""
-    return study_rows(cases, parameters.alteration.noise, study.seed)
-
-
-def prepare_images(
-    rows: pd.DataFrame, raw_images: Files, raw_masks: Files, parameters: PaperReproduction, study: Study
-) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return masked images and descriptors of all rows, copies altered."""
-    return row_images(rows, raw_images, raw_masks, parameters.alteration, parameters.image_size, study.seed)
 
 
 def reproduce(family: str, *parts: str) -> Callable[..., dict[str, pd.DataFrame]]:
@@ -57,12 +41,12 @@ def reproduce(family: str, *parts: str) -> Callable[..., dict[str, pd.DataFrame]
         study: Study,
         **read: pd.DataFrame,
     ) -> dict[str, pd.DataFrame]:
-        before = Tables()
+        before: dict[str, list[pd.DataFrame]] = defaultdict(list)
         for name, table in read.items():
-            getattr(before, name.partition(".")[2]).append(table)
+            before[name.partition(".")[2]].append(table)
         sample = Sample(rows, images, descriptors)
         found = evaluate_family(family, sample, parameters, tuning, study.seed, before)
-        return {part: _joined(getattr(found, part)) for part in parts}
+        return {part: _joined(found.get(part, [])) for part in parts}
 
     return evaluate
 
@@ -75,17 +59,6 @@ def gather_predictions(clinical: pd.DataFrame, imaging: pd.DataFrame, fusion: pd
 def make_judge(rows: pd.DataFrame, evaluation: Evaluation, study: Study) -> Judge:
     """Return what all models are judged with; a row is of the same patient with and without permuted labels."""
     return evaluation.judge(rows.drop_duplicates("case_id"), study.seed)
-
-
-def compare(
-    predictions: pd.DataFrame, judge: Judge, parameters: PaperReproduction
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the comparison of the protocols, the gain by each shortcut and the luck of one test set."""
-    return (
-        compare_protocols(predictions, judge, parameters),
-        gain_by_shortcuts(predictions, judge, parameters),
-        luck_of_one_test_set(predictions, parameters),
-    )
 
 
 def headline_metrics(comparison: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -119,6 +92,10 @@ def draw(
     masked = images[seen][..., MASKINGS.index(Protocol().masks)]
     cells = comparison_columns(parameters)
     best = {name: best_of_families(predictions, comparison, cells[name]) for name in ("reproduced", "leak_free")}
+    curves = {
+        protocol.replace("_", "-"): {name: roc_curve(table, judge) for name, table in tables.items()}
+        for protocol, tables in best.items()
+    }
     first = training_log[(training_log["repeat"] == 0) & (training_log["fold"] == 0)]
     first = first[first["protocol"] == cells["reproduced"].name]
     figures = {
@@ -130,12 +107,7 @@ def draw(
         "luck": plots.luck_plot(luck, comparison),
         "confusion_matrices": plots.confusion_matrices_plot(best["reproduced"], judge),
         "confusion_matrices_leak_free": plots.confusion_matrices_plot(best["leak_free"], judge),
-        "roc_curves": roc_panels_plot(
-            {
-                protocol.replace("_", "-"): {name: roc_curve(table, judge) for name, table in tables.items()}
-                for protocol, tables in best.items()
-            }
-        ),
+        "roc_curves": roc_panels_plot(curves),
         "training": plots.training_plot({str(name): log for name, log in first.groupby("model", sort=False)}),
     }
     return {name: as_png(figure) for name, figure in figures.items()}

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lesion_fusion.cohort.folds import folds_digest, make_folds
 from lesion_fusion.cohort.study import Study, study_cases
-from lesion_fusion.datasets.npy import RowStream
+from lesion_fusion.datasets.files import RowStream
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.imaging.case_files import Files, read_cases, read_masks
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe

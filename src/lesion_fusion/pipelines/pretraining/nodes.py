@@ -11,10 +11,7 @@ from lesion_fusion.models.pretraining import PretrainedBackbone
 
 
 def find_evaluation_copies(cases: pd.DataFrame, cohort_audit: dict[str, Any]) -> pd.DataFrame:
-    """Return case_id, patient_id, compared_image, exact, distance: images that the compared cohort holds too.
-
-    From the audit's comparison of this cohort's images with `compared_images`.
-    """
+    """Return case_id, patient_id, compared_image, exact, distance: images that the compared cohort holds too."""
     pairs = pd.DataFrame(
         cohort_audit["tables"]["duplicates_between_cohorts"], columns=["first", "second", "exact", "distance"]
     )

@@ -21,13 +21,7 @@ COLUMNS = ["model", "case_id", "label", "column", "value", "contribution", "base
 
 
 def explain_best(
-    clinical: Family,
-    imaging: Family,
-    fusion: Family,
-    leaderboard: pd.DataFrame,
-    cases: pd.DataFrame,
-    explanation: Explanation,
-    study: Study,
+    leaderboard: pd.DataFrame, cases: pd.DataFrame, explanation: Explanation, study: Study, *families: Family
 ) -> pd.DataFrame:
     """Return SHAP values of the best classifier of each family, and of the models asked for: `COLUMNS`.
 
@@ -36,7 +30,7 @@ def explain_best(
     """
     order = np.random.default_rng(study.seed).permutation(len(cases))
     explained, background = np.sort(order[: explanation.cases]), order[: explanation.background]
-    models = on_leaderboard(clinical, imaging, fusion)
+    models = on_leaderboard(*families)
     tables = [
         _contributions(models[name], explained, background, study.seed).assign(model=name)
         for name in _chosen(leaderboard, explanation, models)
@@ -56,10 +50,8 @@ def _contributions(trained: Trained, explained: np.ndarray, background: np.ndarr
     assert features is not None
     # A kind that is explainable fits a model with an estimator.
     model: Any = trained.model
-    shown = features.iloc[explained]
-    found = shapley_values(
-        model.estimator, model.calibration, shown, features.iloc[background], IMPORTANCE_GROUPS, seed
-    )
+    shown, behind = features.iloc[explained], features.iloc[background]
+    found = shapley_values(model.estimator, model.calibration, shown, behind, IMPORTANCE_GROUPS, seed)
     long = found.contributions.melt(ignore_index=False, var_name="column", value_name="contribution").reset_index()
     values = shown.reindex(columns=found.contributions.columns)
     long["value"] = values.astype("str").where(values.notna()).to_numpy().T.ravel()

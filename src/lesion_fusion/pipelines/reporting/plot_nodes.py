@@ -21,8 +21,8 @@ from lesion_fusion.evaluation.curves import (
     roc_curve,
 )
 from lesion_fusion.evaluation.judge import Evaluation, Judge
+from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.evaluation.reader import reader_decision_curves
-from lesion_fusion.families import FAMILIES
 from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput, ImageVariant
@@ -30,14 +30,7 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.notation import percent
 from lesion_fusion.pipelines.reporting.table_nodes import READING, has_reader
-from lesion_fusion.plots.classes import class_distribution_plot
-from lesion_fusion.plots.curves import (
-    calibration_panels_plot,
-    decision_curve_plot,
-    risk_distribution_plot,
-    roc_panels_plot,
-    roc_plot,
-)
+from lesion_fusion.plots import curves as plots
 from lesion_fusion.plots.forest import comparisons_plot, leaderboard_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
 from lesion_fusion.plots.style import as_png
@@ -46,15 +39,10 @@ from lesion_fusion.reporting.standing import Place, best_of_families, models_on_
 # A curve drawn without its band needs no resamples; the functions want at least one.
 NO_BAND = 1
 
-PICTURE = 224
-"""Edge of a picture of the examples, pixels."""
-
-EXAMPLES = 2
-"""Cases of each class in the examples."""
-
+# Edge of a picture of the examples, pixels, and the cases of each class in them.
+PICTURE, EXAMPLES = 224, 2
 EXAMPLES_DPI = 110
-STRENGTHS = (0.25, 0.5, 1.0)
-VIEWS = 5
+STRENGTHS, VIEWS = (0.25, 0.5, 1.0), 5
 
 INPUTS: dict[str, ImageVariant] = {
     "masked full image\n(published study)": "masked_full",
@@ -83,21 +71,27 @@ def draw_report(
     """Return the plots over all models, as PNG pictures by name."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     models = models_on_board(board, clinical, imaging, fusion)
-    best = {place.full_name: models[place.full_name] for place in best_of_families(board).values()}
-    plots = {**clinical_plots, **imaging_plots, **fusion_plots}
-    readings = cases[READING] if has_reader(cases, study) else None
-    auroc = f"AUROC, {percent(evaluation.confidence)} interval"
+    best = {place.full_name: models[place.full_name].predictions for place in best_of_families(board).values()}
+    one_by_one = {**clinical_plots, **imaging_plots, **fusion_plots}
+    reader = reader_decision_curves(cases[READING], study.classes[-1]) if has_reader(cases, study) else None
+    put_forward = [f"{decision['family']}.{decision['model']}" for decision in promotion]
+    risks = {name: risk_distribution(models[name].predictions, judge) for name in put_forward}
     titles = {name: group.title for name, group in comparisons.present.items()}
+    auroc = f"AUROC, {percent(evaluation.confidence)} interval"
+    points = None if reader_points.empty else reader_points
+    rocs, benefits = (
+        {name: curve(table, judge) for name, table in best.items()} for curve in (roc_curve, decision_curve)
+    )
     drawn = {
-        "class_distribution": class_distribution_plot(class_distribution(cases["label"], study.classes)),
-        "leaderboard": leaderboard_plot(leaderboard, evaluation.baseline, title=auroc),
-        "roc_curves": roc_panels_plot(_by_family(roc_curve, board, models, judge)),
-        "calibration_curves": calibration_panels_plot(_by_family(calibration_curve, board, models, judge)),
-        "decision_curves": draw_decision_curves(best, readings, judge, study),
-        "confusion_matrices": side_by_side([plots[f"{name}/confusion_matrix"] for name in best]),
-        "risk_distributions": draw_risk_distributions(models, promotion, judge),
+        "class_distribution": plots.class_distribution_plot(class_distribution(cases["label"], study.classes)),
+        "leaderboard": leaderboard_plot(leaderboard, evaluation.baseline, auroc),
+        "roc_curves": plots.roc_panels_plot(_by_family(roc_curve, board, models, judge)),
+        "calibration_curves": plots.calibration_panels_plot(_by_family(calibration_curve, board, models, judge)),
+        "decision_curves": plots.decision_curve_plot(benefits, reader, "Net benefit, best model of each family"),
+        "confusion_matrices": side_by_side([one_by_one[f"{name}/confusion_matrix"] for name in best]),
+        "risk_distributions": side_by_side([as_png(plots.risk_distribution_plot(risks[name], name)) for name in risks]),
         "comparisons": comparisons_plot(planned_comparisons, titles),
-        "roc_against_reader": draw_against_reader(best, reader_points, judge),
+        "roc_against_reader": plots.roc_plot(rocs, points, "The best of each family and the BI-RADS category"),
     }
     return {name: as_png(figure) for name, figure in drawn.items()}
 
@@ -114,41 +108,14 @@ def _by_family(
     return {name: families[name] for name in FAMILIES if name in families}
 
 
-def draw_decision_curves(
-    best: Mapping[str, Trained], readings: pd.DataFrame | None, judge: Judge, study: Study
-) -> Figure:
-    """Return the decision curves of the best model of each family, of the reader, of treating all and none."""
-    curves = {name: decision_curve(trained.predictions, judge) for name, trained in best.items()}
-    reader = None if readings is None else reader_decision_curves(readings, study.classes[-1])
-    return decision_curve_plot(curves, reader, title="Net benefit, best model of each family")
-
-
-def draw_risk_distributions(
-    models: Mapping[str, Trained], promotion: Sequence[Mapping[str, Any]], judge: Judge
-) -> Figure:
-    """Return the distribution of the predicted risk by outcome, of each model that was put forward for registration."""
-    names = [f"{decision['family']}.{decision['model']}" for decision in promotion]
-    distributions = {name: risk_distribution(models[name].predictions, judge) for name in names}
-    return side_by_side([as_png(risk_distribution_plot(table, title=name)) for name, table in distributions.items()])
-
-
-def draw_against_reader(best: Mapping[str, Trained], reader_points: pd.DataFrame, judge: Judge) -> Figure:
-    """Return the ROC curve of the best model of each family, with the reader's points on it."""
-    curves = {name: roc_curve(trained.predictions, judge) for name, trained in best.items()}
-    points = None if reader_points.empty else reader_points
-    return roc_plot(curves, reader_points=points, title="The best of each family and the BI-RADS category")
-
-
 def draw_examples(
     cases: pd.DataFrame, raw_images: Files, raw_masks: Files, image_input: ImageInput, study: Study
 ) -> dict[str, bytes]:
-    """Return what a network can see of a case, and what augmentation makes of it, as PNG pictures by name.
-
-    Margin and selection of masks are those of `image_input`.
-    """
+    """Return what a network can see of a case (masks as in `image_input`), and what augmentation makes of it."""
+    several, one = (_examples(cases, raw_images, raw_masks, study, each) for each in (EXAMPLES, 1))
     drawn = {
-        "image_inputs": draw_image_inputs(_examples(cases, raw_images, raw_masks, study, EXAMPLES), image_input),
-        "augmentation": draw_augmentation(_examples(cases, raw_images, raw_masks, study, 1), image_input, study.seed),
+        "image_inputs": draw_image_inputs(several, image_input),
+        "augmentation": draw_augmentation(one, image_input, study.seed),
     }
     return {name: as_png(figure, EXAMPLES_DPI) for name, figure in drawn.items()}
 

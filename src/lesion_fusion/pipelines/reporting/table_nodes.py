@@ -14,7 +14,7 @@ from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.leaderboard import best_of_each_family
 from lesion_fusion.evaluation.reader import compare_to_reader, operating_points, reader_auroc
 from lesion_fusion.evaluation.subgroups import subgroup_differences, subgroup_levels, subgroup_table
-from lesion_fusion.models.base import Family, ModelName
+from lesion_fusion.models.base import Family
 from lesion_fusion.notation import difference, p_value, with_interval
 from lesion_fusion.pipelines.fusion.nodes import all_models, on_leaderboard
 from lesion_fusion.reporting.standing import Place, places
@@ -25,6 +25,8 @@ READING = ["case_id", "patient_id", "label", "birads"]
 ORDER_OF_COMPARISON = ("fusion", "clinical", "imaging")
 NETWORK_COLUMNS = ("model", "backbone", "optimizer", "regime", "weights", "image_input")
 NETWORK_METRICS = ("auroc", "accuracy")
+DIFFERENCE_COLUMNS = ["model", "reference", "n", "auroc", "reader_auroc", "difference", "low", "high", "p_holm"]
+POINT_COLUMNS = ["cut", "n", "sensitivity", "specificity"]
 ENDS = {"": "estimate", "_low": "low", "_high": "high"}
 
 
@@ -41,30 +43,24 @@ def tabulate_models(leaderboard: pd.DataFrame, evaluation: Evaluation) -> pd.Dat
 
 def _model_row(place: Place, present: list[str]) -> dict[str, str]:
     pair = place.against_baseline
+    held = {name: with_interval(place.metrics[name], METRICS[name].digits) for name in present if name in place.metrics}
     return {
         "Family": place.family,
         "Rank": f"{place.rank}{' (tied)' if place.tied else ''}",
         "Model": place.model,
-        **{
-            METRICS[name].label: with_interval(place.metrics[name], METRICS[name].digits)
-            if name in place.metrics
-            else ""
-            for name in present
-        },
+        **{METRICS[name].label: held.get(name, "") for name in present},
         "Difference to baseline": difference(pair.difference) if pair else "",
         "p (corrected)": p_value(pair.p) if pair else "",
     }
 
 
-def compare_families(
-    clinical: Family, imaging: Family, fusion: Family, leaderboard: pd.DataFrame, judge: Judge
-) -> pd.DataFrame:
+def compare_families(leaderboard: pd.DataFrame, judge: Judge, *families: Family) -> pd.DataFrame:
     """Return the best models of the families compared in pairs; no row where there is one family."""
     best = best_of_each_family(leaderboard).set_index("family")["model"].to_dict()
     names = [f"{family}.{best[family]}" for family in ORDER_OF_COMPARISON if family in best]
     if len(names) == 1:
         return pd.DataFrame(columns=["model", "reference", "difference"])
-    models = all_models(clinical, imaging, fusion)
+    models = all_models(*families)
     return compare_pairs([models[name].predictions for name in names], list(combinations(names, 2)), judge)
 
 
@@ -74,59 +70,42 @@ def has_reader(cases: pd.DataFrame, study: Study) -> bool:
 
 
 def compare_with_reader(
-    clinical: Family, imaging: Family, fusion: Family, cases: pd.DataFrame, judge: Judge, study: Study
+    cases: pd.DataFrame, judge: Judge, study: Study, *families: Family
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return each model's AUROC less that of the BI-RADS category, and the category's operating points.
-
-    Both are empty where there is no reader.
-    """
+    """Return each model's AUROC less that of the BI-RADS category, and its operating points; empty without a reader."""
     if not has_reader(cases, study):
-        return (
-            pd.DataFrame(
-                columns=["model", "reference", "n", "auroc", "reader_auroc", "difference", "low", "high", "p_holm"]
-            ),
-            pd.DataFrame(columns=["cut", "n", "sensitivity", "specificity"]),
-        )
-    readings = cases[READING]
-    models = on_leaderboard(clinical, imaging, fusion)
-    differences = compare_to_reader([trained.predictions for trained in models.values()], readings, judge)
-    reader = reader_auroc(readings, study.classes[-1], judge)
-    differences = differences.assign(
-        reference="BI-RADS category",
-        reader_auroc=reader["estimate"],
-        reader_auroc_low=reader["low"],
-        reader_auroc_high=reader["high"],
-    )
-    return differences, operating_points(readings, study.classes[-1], judge)
+        return pd.DataFrame(columns=DIFFERENCE_COLUMNS), pd.DataFrame(columns=POINT_COLUMNS)
+    readings, positive = cases[READING], study.classes[-1]
+    predictions = [trained.predictions for trained in on_leaderboard(*families).values()]
+    reader = reader_auroc(readings, positive, judge)
+    named = {f"reader_auroc{end}": reader[bound] for end, bound in ENDS.items()}
+    differences = compare_to_reader(predictions, readings, judge).assign(reference="BI-RADS category", **named)
+    return differences, operating_points(readings, positive, judge)
 
 
 def tabulate_subgroups(
-    clinical: Family,
-    imaging: Family,
-    fusion: Family,
     cases: pd.DataFrame,
     image_descriptors: pd.DataFrame,
     leaderboard: pd.DataFrame,
     judge: Judge,
     study: Study,
+    *families: Family,
 ) -> pd.DataFrame:
     """Return the best model's metrics by age, tissue, lesion size and verification; empty for three classes."""
     if len(study.classes) != 2:
         return pd.DataFrame(columns=["variable", "level", "n"])
     best = best_of_each_family(leaderboard).iloc[0]
-    trained = all_models(clinical, imaging, fusion)[f"{best['family']}.{best['model']}"]
+    trained = all_models(*families)[f"{best['family']}.{best['model']}"]
     return subgroup_table(trained.predictions, _levels(cases, image_descriptors), judge)
 
 
 def compare_in_subgroups(
-    clinical: Family,
-    imaging: Family,
-    fusion: Family,
     cases: pd.DataFrame,
     image_descriptors: pd.DataFrame,
     comparisons: PlannedComparisons,
     judge: Judge,
     study: Study,
+    *families: Family,
 ) -> pd.DataFrame:
     """Return, for each planned comparison of a fused with a clinical model, the difference in every subgroup.
 
@@ -137,13 +116,11 @@ def compare_in_subgroups(
         (row.what, row.model, row.reference)
         for group in comparisons.present.values()
         for row in group.rows
-        if row.reference is not None
-        and ModelName.parse(row.model).family == "fusion"
-        and ModelName.parse(row.reference).family == "clinical"
+        if row.reference and row.model.startswith("fusion.") and row.reference.startswith("clinical.")
     ]
     if len(study.classes) != 2 or not pairs:
         return pd.DataFrame(columns=columns)
-    models = all_models(clinical, imaging, fusion)
+    models = all_models(*families)
     levels = _levels(cases, image_descriptors)
     levels = levels[levels["variable"] != "verification"]
     parts = [
@@ -167,15 +144,10 @@ def tabulate_networks(imaging: Family, evaluated: Mapping[str, Mapping[str, Any]
     """
     rows = []
     for name, trained in imaging.on_leaderboard().items():
-        settings = trained.parameters.network_settings
+        settings, metrics = trained.parameters.network_settings, evaluated[name]["metrics"]
         if settings is not None:
-            metrics = evaluated[name]["metrics"]
-            found = {
-                f"{metric}{end}": metrics[metric][bound]
-                for metric in NETWORK_METRICS
-                if metric in metrics
-                for end, bound in ENDS.items()
-            }
+            present = [metric for metric in NETWORK_METRICS if metric in metrics]
+            found = {f"{metric}{end}": metrics[metric][bound] for metric in present for end, bound in ENDS.items()}
             rows.append({"model": name, **settings, **found})
     columns = [*NETWORK_COLUMNS, *(f"{metric}{end}" for metric in NETWORK_METRICS for end in ENDS)]
     table = pd.DataFrame(rows, columns=columns)

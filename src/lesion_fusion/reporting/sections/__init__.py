@@ -1,35 +1,29 @@
-"""The report's sections: a module and a template of its name each, and one line here.
+"""The report: its sections, a module and a template of its name each and one line here, and the page that joins them.
 
-A section's module has a `TITLE`, the `DATASETS` that it shows, and `write`, which takes them in that order and returns
-the section's HTML.
+A section's module has a `TITLE` and `write`, which takes datasets and parameters by their names and returns HTML.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 
+import pandas as pd
 from markupsafe import Markup
 
+import lesion_fusion
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.notation import listing, words
+from lesion_fusion.reporting.page import render_page
+from lesion_fusion.reporting.parameters import ReportParameters
+
+PARAMETERS = ("comparisons", "evaluation", "report", "study", "tuning")
 # In the order of the page; the first is the answer, which stands above the contents.
 NAMES = (
-    "answer",
-    "participants",
-    "audit",
-    "models",
-    "leaderboard",
-    "families",
-    "steps",
-    "missing",
-    "reader",
-    "curves",
-    "explanations",
-    "networks",
-    "registration",
-    "limitations",
-    "each_model",
-    "reproduce",
+    *("answer", "participants", "audit", "models", "leaderboard", "families", "steps", "missing", "reader", "curves"),
+    *("explanations", "networks", "registration", "limitations", "each_model", "reproduce"),
 )
 
 
@@ -39,13 +33,37 @@ class Section:
 
     name: str
     title: str
-    datasets: tuple[str, ...]
+    datasets: dict[str, str]
     write: Callable[..., Markup]
 
 
 def _section(name: str) -> Section:
     module = import_module(f"{__name__}.{name}")
-    return Section(name, module.TITLE, module.DATASETS, module.write)
+    arguments = signature(module.write).parameters
+    datasets = {argument: f"params:{argument}" if argument in PARAMETERS else argument for argument in arguments}
+    return Section(name, module.TITLE, datasets, module.write)
 
 
 SECTIONS = tuple(_section(name) for name in NAMES)
+
+
+def write_report(
+    cases: pd.DataFrame, study_tags: Mapping[str, str], report: ReportParameters, study: Study, *sections: str
+) -> str:
+    """Return the report, one HTML file; `sections` are the HTML of `SECTIONS`, in their order."""
+    answer, *others = (Markup(section) for section in sections)
+    labels = {"Cohort digest": "cohort_digest", "Folds digest": "folds_digest", "Seed": "seed"}
+    identity = {label: study_tags[tag] for label, tag in labels.items()}
+    return render_page(
+        title=f"{report.cohort.title}: {words(study.target)}, {study.protocol} protocol",
+        heading=f"{report.cohort.title}: telling {listing(study.classes)} apart",
+        cohort=report.cohort,
+        target=study.target,
+        protocol=study.protocol,
+        cases=len(cases),
+        patients=cases["patient_id"].nunique(),
+        identity=identity | {"lesion-fusion": lesion_fusion.__version__},
+        answer=answer,
+        contents={section.name: section.title for section in SECTIONS[1:]},
+        sections={section.name: html for section, html in zip(SECTIONS[1:], others, strict=True)},
+    )

@@ -12,23 +12,22 @@ from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.notation import count, difference, listing, number, p_clause, percent, sentence, with_interval
 from lesion_fusion.reporting.page import Statement, fill
 from lesion_fusion.reporting.sections.steps import StepGroup, step_groups
-from lesion_fusion.reporting.standing import Comparison, Place, Verdict, best_of_families, comparisons, places
+from lesion_fusion.reporting.standing import Comparison, Place, Verdict, best_of_families, compared_pairs, places
 
 TITLE = "The answer"
-DATASETS = ("leaderboard", "family_comparisons", "planned_comparisons", "params:comparisons", "params:evaluation")
 
 
 def write(
     leaderboard: pd.DataFrame,
     family_comparisons: pd.DataFrame,
     planned_comparisons: pd.DataFrame,
-    planned: PlannedComparisons,
+    comparisons: PlannedComparisons,
     evaluation: Evaluation,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
-    pairs = comparisons(family_comparisons, evaluation.confidence)
-    groups = step_groups(planned_comparisons, planned, evaluation.confidence)
+    pairs = compared_pairs(family_comparisons, evaluation.confidence)
+    groups = step_groups(planned_comparisons, comparisons, evaluation.confidence)
     return statements_html(answer(board, pairs, evaluation.baseline, evaluation.confidence, groups))
 
 
@@ -46,12 +45,8 @@ def answer(
 ) -> list[Statement]:
     """Return the statements: the best model, whether it beats the simple baseline, and what fusion adds.
 
-    Args:
-        board: the models in the leaderboard's order, at least one.
-        pairs: paired comparisons of the best models of the families.
-        baseline: `<family>.<model>` of the simple baseline.
-        confidence: of the intervals.
-        planned: the comparisons that were planned.
+    `board` holds at least one model; `pairs` compares the best models of the families; `baseline` is
+    `<family>.<model>`; `confidence` is that of the intervals.
     """
     by_family = best_of_families(board)
     best = next(iter(by_family.values()))
@@ -75,33 +70,28 @@ def _planned(planned: Sequence[StepGroup]) -> list[Statement]:
     ]
     if not steps:
         return []
-    gains = [step for step in steps if step.verdict is Verdict.BETTER]
-    decided = [step.sentence for step in steps if step.verdict is not Verdict.TIED]
+    gains = sum(step.verdict is Verdict.BETTER for step in steps)
+    decided = [sentence(step.sentence) for step in steps if step.verdict is not Verdict.TIED]
     tied = [step.what for step in steps if step.verdict is Verdict.TIED]
-    return [
-        Statement(
-            f"Planned before the run: a fused model beats one of the record in {len(gains)} of "
-            f"{count(len(steps), 'comparison')}.",
-            " ".join(map(sentence, decided)) + (f" Not told apart: {'; '.join(tied)}." if tied else ""),
-        )
-    ]
+    compared = count(len(steps), "comparison")
+    headline = f"Planned before the run: a fused model beats one of the record in {gains} of {compared}."
+    return [Statement(headline, " ".join(decided) + (f" Not told apart: {'; '.join(tied)}." if tied else ""))]
 
 
 def _best(best: Place, board: Sequence[Place], confidence: float) -> Statement:
     others = [place.full_name for place in board if place.rank == best.rank and place.full_name != best.full_name]
     headline = f"The highest AUROC is that of {best.full_name}, {with_interval(best.auroc)}."
-    if best.auroc.low <= 0.5:
-        headline = "No model is shown to do better than chance."
-    detail = [
+    detail = (
         f"Of {count(len(board), 'model')}, pooled out of fold, {percent(confidence)} interval, "
         f"{count(best.n, 'case')} of {count(best.n_patients, 'patient')}."
-    ]
+    )
     if best.auroc.low <= 0.5:
-        detail.append(f"The highest AUROC, of {best.full_name}, is {with_interval(best.auroc)}: it includes 0.5.")
+        headline = "No model is shown to do better than chance."
+        detail += f" The highest AUROC, of {best.full_name}, is {with_interval(best.auroc)}: it includes 0.5."
     if others:
         shown = listing(others) if len(others) <= 3 else f"{len(others)} others"
-        detail.append(f"It shares its rank with {shown}: this cohort can't tell them apart.")
-    return Statement(headline, " ".join(detail))
+        detail += f" It shares its rank with {shown}: this cohort can't tell them apart."
+    return Statement(headline, detail)
 
 
 def _against_baseline(best: Place, board: Sequence[Place], baseline: str) -> Statement:
@@ -111,13 +101,12 @@ def _against_baseline(best: Place, board: Sequence[Place], baseline: str) -> Sta
     simple = next((place for place in board if place.full_name == baseline), None)
     if simple is None or pair is None:
         return Statement("The simple baseline was not compared.", f"{baseline} is not on the board.")
-    detail = (
+    better = pair.verdict is Verdict.BETTER
+    return Statement(
+        "It beats the simple baseline." if better else "It is not shown to beat the simple baseline.",
         f"{baseline} has {with_interval(simple.auroc)}; the difference is {difference(pair.difference)}, "
-        f"{p_clause(pair.p)}, corrected for {count(len(board) - 1, 'comparison')}."
+        f"{p_clause(pair.p)}, corrected for {count(len(board) - 1, 'comparison')}.",
     )
-    if pair.verdict is Verdict.BETTER:
-        return Statement("It beats the simple baseline.", detail)
-    return Statement("It is not shown to beat the simple baseline.", detail)
 
 
 def _fusion(pair: Comparison, n_pairs: int) -> Statement:

@@ -10,9 +10,8 @@ from markupsafe import Markup
 from lesion_fusion.reporting.page import fill
 
 TITLE = "Audit of the cohort"
-DATASETS = ("cohort_audit", "cohort_plots")
 
 
-def write(cohort_audit: Mapping[str, Any], plots: Mapping[str, bytes]) -> Markup:
+def write(cohort_audit: Mapping[str, Any], cohort_plots: Mapping[str, bytes]) -> Markup:
     """Return the section as HTML."""
-    return fill(__name__, audit=cohort_audit, plots=plots)
+    return fill(__name__, audit=cohort_audit, plots=cohort_plots)

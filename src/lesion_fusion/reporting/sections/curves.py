@@ -14,20 +14,12 @@ from lesion_fusion.reporting.standing import places
 from lesion_fusion.tabular.parameters import Tuning
 
 TITLE = "Discrimination, calibration, benefit"
-DATASETS = (
-    "leaderboard",
-    "reader_operating_points",
-    "report_plots",
-    "params:tuning",
-    "params:evaluation",
-    "params:study",
-)
 
 
 def write(
     leaderboard: pd.DataFrame,
     reader_operating_points: pd.DataFrame,
-    plots: Mapping[str, bytes],
+    report_plots: Mapping[str, bytes],
     tuning: Tuning,
     evaluation: Evaluation,
     study: Study,
@@ -37,7 +29,7 @@ def write(
         __name__,
         board=places(leaderboard, evaluation.baseline, evaluation.confidence),
         has_reader=not reader_operating_points.empty,
-        plots=plots,
+        plots=report_plots,
         tuning=tuning,
         evaluation=evaluation,
         study=study,

@@ -15,7 +15,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.tabular.encoding import MIXED
 
 TITLE = "What the best classifiers lean on"
-DATASETS = ("shap_values", "shap_plots", "params:study")
 
 # Contributions named of each case, and the smallest that is, in log-odds.
 _NAMED, _SMALLEST = 4, 0.05
@@ -32,11 +31,10 @@ class ExplainedCase:
     lowered: Sequence[str]
 
 
-def write(shap_values: pd.DataFrame, plots: Mapping[str, bytes], study: Study) -> Markup:
+def write(shap_values: pd.DataFrame, shap_plots: Mapping[str, bytes], study: Study) -> Markup:
     """Return the section as HTML."""
     explained = explained_cases(shap_values)
-    shown = {name: plots[name] for name in explained}
-    return fill(__name__, plots=shown, explained=explained, study=study)
+    return fill(__name__, plots={name: shap_plots[name] for name in explained}, explained=explained, study=study)
 
 
 def explained_cases(shap_values: pd.DataFrame) -> dict[str, list[ExplainedCase]]:
@@ -44,25 +42,21 @@ def explained_cases(shap_values: pd.DataFrame) -> dict[str, list[ExplainedCase]]
 
     `shap_values`: model, case_id, label, column, value, contribution, base.
     """
-    return {str(name): _extremes(table) for name, table in shap_values.groupby("model", sort=False)}
-
-
-def _extremes(rows: pd.DataFrame) -> list[ExplainedCase]:
-    sums = rows.groupby("case_id")["contribution"].sum().sort_values(ascending=False, kind="stable")
-    chosen = dict.fromkeys([sums.index[0], sums.index[len(sums) // 2], sums.index[-1]])
-    return [_case(rows[rows["case_id"] == case_id]) for case_id in chosen]
+    found = {}
+    for name, table in shap_values.groupby("model", sort=False):
+        sums = table.groupby("case_id")["contribution"].sum().sort_values(ascending=False, kind="stable")
+        chosen = dict.fromkeys([sums.index[0], sums.index[len(sums) // 2], sums.index[-1]])
+        found[str(name)] = [_case(table[table["case_id"] == case_id]) for case_id in chosen]
+    return found
 
 
 def _case(rows: pd.DataFrame) -> ExplainedCase:
     log_odds = float(rows["base"].iloc[0] + rows["contribution"].sum())
     ordered = rows.sort_values("contribution", ascending=False, kind="stable")
-    return ExplainedCase(
-        case_id=str(rows["case_id"].iloc[0]),
-        label=str(rows["label"].iloc[0]),
-        risk=1 / (1 + math.exp(-log_odds)),
-        raised=_in_words(ordered[ordered["contribution"] >= _SMALLEST]),
-        lowered=_in_words(ordered[ordered["contribution"] <= -_SMALLEST].iloc[::-1]),
-    )
+    raised = ordered[ordered["contribution"] >= _SMALLEST]
+    lowered = ordered[ordered["contribution"] <= -_SMALLEST].iloc[::-1]
+    case_id, label = (str(rows[column].iloc[0]) for column in ("case_id", "label"))
+    return ExplainedCase(case_id, label, 1 / (1 + math.exp(-log_odds)), _in_words(raised), _in_words(lowered))
 
 
 def _in_words(rows: pd.DataFrame) -> list[str]:

@@ -6,13 +6,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.families import FAMILIES
+from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import comparisons, places
+from lesion_fusion.reporting.standing import compared_pairs, places
 from lesion_fusion.statistics.metrics import tabulated_metrics
 
 TITLE = "What each family adds"
-DATASETS = ("leaderboard", "family_comparisons", "params:evaluation")
 
 
 def write(leaderboard: pd.DataFrame, family_comparisons: pd.DataFrame, evaluation: Evaluation) -> Markup:
@@ -21,7 +20,7 @@ def write(leaderboard: pd.DataFrame, family_comparisons: pd.DataFrame, evaluatio
     return fill(
         __name__,
         board=board,
-        pairs=comparisons(family_comparisons, evaluation.confidence),
+        pairs=compared_pairs(family_comparisons, evaluation.confidence),
         families=[name for name in FAMILIES if any(place.family == name for place in board)],
         tabulated=tabulated_metrics(),
         evaluation=evaluation,

@@ -9,25 +9,24 @@ from markupsafe import Markup
 
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import comparisons, places
+from lesion_fusion.reporting.standing import compared_pairs, places
 
 TITLE = "Leaderboard"
-DATASETS = ("leaderboard", "candidates", "folds", "report_plots", "params:evaluation")
 
 
 def write(
     leaderboard: pd.DataFrame,
     candidates: pd.DataFrame,
     folds: pd.DataFrame,
-    plots: Mapping[str, bytes],
+    report_plots: Mapping[str, bytes],
     evaluation: Evaluation,
 ) -> Markup:
     """Return the section as HTML."""
     return fill(
         __name__,
         board=places(leaderboard, evaluation.baseline, evaluation.confidence),
-        candidates=comparisons(candidates, evaluation.confidence),
+        candidates=compared_pairs(candidates, evaluation.confidence),
         n_repeats=folds["repeat"].nunique(),
-        plots=plots,
+        plots=report_plots,
         evaluation=evaluation,
     )

@@ -14,25 +14,24 @@ from lesion_fusion.models.base import Family
 from lesion_fusion.notation import count, listing
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
-from lesion_fusion.reporting.standing import MODELS, Place, models_on_board, places
+from lesion_fusion.reporting.standing import Place, models_on_board, places
 
 TITLE = "Limitations"
-DATASETS = ("cohort_audit", "leaderboard", *MODELS, "params:evaluation", "params:report", "params:study")
 
 
 def write(
     cohort_audit: Mapping[str, Any],
     leaderboard: pd.DataFrame,
-    clinical: Family,
-    imaging: Family,
-    fusion: Family,
+    clinical_models: Family,
+    imaging_models: Family,
+    fusion_models: Family,
     evaluation: Evaluation,
     report: ReportParameters,
     study: Study,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
-    models = models_on_board(board, clinical, imaging, fusion)
+    models = models_on_board(board, clinical_models, imaging_models, fusion_models)
     sees_image = any(trained.parameters.sees_image for trained in models.values())
     found = limitations(report.cohort.limitations, cohort_audit["findings"], study.predictors, sees_image, board)
     return fill(__name__, limitations=found)
@@ -47,12 +46,8 @@ def limitations(
 ) -> list[str]:
     """Return the limitations, a sentence or two each.
 
-    Args:
-        cohort_limitations: those of the cohort's description.
-        findings: those of the cohort audit.
-        predictors: the roles that models may see.
-        sees_image: whether any model sees an image, or what was measured in one.
-        board: the models compared.
+    They follow from those of the cohort's description, the `findings` of the cohort audit, the roles that models may
+    see, whether any model `sees_image` (or what was measured in one), and the models compared.
     """
     found = list(cohort_limitations)
     if "descriptors" in predictors:
@@ -70,13 +65,11 @@ def limitations(
             "The outline of each lesion is given, not found. Models that see the image see it through that outline; "
             "their metrics don't cover the error of an automatic one."
         )
-    warned = dict.fromkeys(
-        f"{one['title'][:1].lower()}{one['title'][1:]} ({one['number']})"
-        for one in findings
-        if one["severity"] != "info"
-    )
+    warnings = [one for one in findings if one["severity"] != "info"]
+    warned = [f"{one['title'][:1].lower()}{one['title'][1:]} ({one['number']})" for one in warnings]
     if warned:
-        found.append(f"The audit of the cohort warns of {listing(list(warned))}; its table says what was found.")
+        named = listing(list(dict.fromkeys(warned)))
+        found.append(f"The audit of the cohort warns of {named}; its table says what was found.")
     if len(board) > 1:
         found.append(
             f"The best of {len(board)} models is best on the very cases that rank it. Its AUROC is therefore somewhat "

@@ -2,64 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import Comparison, verdict
+from lesion_fusion.reporting.standing import comparison, estimate
 
 TITLE = "Without image or record"
-DATASETS = ("missing_modality", "params:evaluation")
-
-
-@dataclass(frozen=True)
-class WithoutPart:
-    """A fusion without a part of the case: its AUROC, None where it withholds its answer, and what the lack costs."""
-
-    model: str
-    part: str
-    auroc: Estimate | None
-    cost: Comparison | None
 
 
 def write(missing_modality: pd.DataFrame, evaluation: Evaluation) -> Markup:
     """Return the section as HTML."""
-    rows = without_parts(missing_modality, evaluation.confidence)
-    return fill(__name__, without_parts=rows, withheld=withheld(rows), evaluation=evaluation)
-
-
-def withheld(rows: Sequence[WithoutPart]) -> dict[str, list[str]]:
-    """Return the fusions that withhold their answer, by what they can't do without: "image", "image or record"."""
-    parts: dict[str, list[str]] = {}
-    for row in rows:
-        if row.auroc is None:
-            parts.setdefault(row.model, []).append(row.part)
-    found: dict[str, list[str]] = {}
-    for model, missed in parts.items():
-        found.setdefault(" or ".join(missed), []).append(model)
-    return found
-
-
-def without_parts(table: pd.DataFrame, confidence: float) -> Sequence[WithoutPart]:
-    """Return the rows of `evaluation.comparisons.missing_modality`."""
-    found = []
-    for row in records(table):
+    rows: list[dict[str, Any]] = []
+    missed: dict[str, list[str]] = {}
+    for row in records(missing_modality):
+        model, part = row["model"], row["without"]
         auroc = cost = None
         if row["answers"]:
-            auroc = Estimate(row["auroc"], row["auroc_low"], row["auroc_high"])
-            if row["difference"] is not None:
-                cost = Comparison(
-                    model=f"{row['model']} without {row['without']}",
-                    reference=row["model"],
-                    difference=Estimate(row["difference"], row["low"], row["high"]),
-                    p=row["p_holm"],
-                    verdict=verdict(row["difference"], row["p_holm"], confidence),
-                )
-        found.append(WithoutPart(row["model"], row["without"], auroc, cost))
-    return found
+            auroc = estimate(row, "auroc")
+            cost = comparison(f"{model} without {part}", model, row, evaluation.confidence)
+        else:
+            missed.setdefault(model, []).append(part)
+        rows.append({"model": model, "part": part, "auroc": auroc, "cost": cost})
+    # Fusions that withhold their answer, by what they can't do without: "image", "image or record".
+    withheld: dict[str, list[str]] = {}
+    for model, parts in missed.items():
+        withheld.setdefault(" or ".join(parts), []).append(model)
+    return fill(__name__, without_parts=rows, withheld=withheld, evaluation=evaluation)

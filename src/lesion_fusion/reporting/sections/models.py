@@ -9,18 +9,17 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.models.base import Family
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import MODELS, models_on_board, places
+from lesion_fusion.reporting.standing import models_on_board, places
 from lesion_fusion.tabular.parameters import Tuning
 
 TITLE = "Models and how they were tuned"
-DATASETS = ("leaderboard", *MODELS, "folds", "params:tuning", "params:evaluation", "params:study")
 
 
 def write(
     leaderboard: pd.DataFrame,
-    clinical: Family,
-    imaging: Family,
-    fusion: Family,
+    clinical_models: Family,
+    imaging_models: Family,
+    fusion_models: Family,
     folds: pd.DataFrame,
     tuning: Tuning,
     evaluation: Evaluation,
@@ -28,7 +27,7 @@ def write(
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
-    models = models_on_board(board, clinical, imaging, fusion)
+    models = models_on_board(board, clinical_models, imaging_models, fusion_models)
     return fill(
         __name__,
         descriptions={name: trained.parameters.describe() for name, trained in models.items()},

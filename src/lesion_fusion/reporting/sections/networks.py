@@ -13,13 +13,12 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import places
 
 TITLE = "Images, networks and cases"
-DATASETS = ("leaderboard", "network_combinations", "example_plots", "imaging_plots", "params:evaluation")
 
 
 def write(
     leaderboard: pd.DataFrame,
     network_combinations: pd.DataFrame,
-    examples: Mapping[str, bytes],
+    example_plots: Mapping[str, bytes],
     imaging_plots: Mapping[str, bytes],
     evaluation: Evaluation,
 ) -> Markup:
@@ -28,7 +27,7 @@ def write(
     best = next((name for name in names if f"{name}/gallery" in imaging_plots), None)
     return fill(
         __name__,
-        plots=examples,
+        plots=example_plots,
         networks=records(network_combinations),
         best=best,
         gallery=imaging_plots.get(f"{best}/gallery"),

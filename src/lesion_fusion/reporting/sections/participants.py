@@ -15,7 +15,8 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
 
 TITLE = "Participants"
-DATASETS = ("cases", "excluded_cases", "study_cases", "folds", "report_plots", "params:report", "params:study")
+
+Groups = Sequence[pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def write(
     excluded_cases: pd.DataFrame,
     study_cases: pd.DataFrame,
     folds: pd.DataFrame,
-    plots: Mapping[str, bytes],
+    report_plots: Mapping[str, bytes],
     report: ReportParameters,
     study: Study,
 ) -> Markup:
@@ -57,7 +58,7 @@ def write(
         characteristics=characteristics(study_cases, shown, study.classes),
         n_folds=folds["fold"].nunique(),
         n_repeats=folds["repeat"].nunique(),
-        plots=plots,
+        plots=report_plots,
         cohort=report.cohort,
         study=study,
     )
@@ -85,16 +86,27 @@ def flow(cases: pd.DataFrame, excluded_cases: pd.DataFrame, study_cases: pd.Data
 def characteristics(study_cases: pd.DataFrame, columns: Sequence[str], classes: Sequence[str]) -> list[Characteristic]:
     """Return the variables of `columns` that hold anything, each by class and over all cases."""
     groups = [study_cases[study_cases["label"] == name] for name in classes] + [study_cases]
-    return [
-        _numeric(COLUMN[name], groups) if COLUMN[name].kind is Kind.NUMBER else _categorical(COLUMN[name], groups)
-        for name in columns
-        if study_cases[name].notna().any() and (COLUMN[name].kind is Kind.NUMBER or COLUMN[name].categories)
-    ]
+    held = [COLUMN[name] for name in columns if study_cases[name].notna().any()]
+    return [_characteristic(column, groups) for column in held if column.kind is Kind.NUMBER or column.categories]
 
 
-def _numeric(column: Column, groups: Sequence[pd.DataFrame]) -> Characteristic:
-    rows = [("median (quartiles)", [_quartiles(group[column.name].dropna()) for group in groups])]
-    return Characteristic(column.description, "", rows + _missing(column, groups))
+def _characteristic(column: Column, groups: Groups) -> Characteristic:
+    known, note = [group[column.name].dropna() for group in groups], ""
+    rows = []
+    if column.kind is Kind.NUMBER:
+        rows.append(("median (quartiles)", [_quartiles(values) for values in known]))
+    else:
+        parts = [values.map(split_cell) for values in known]
+        note = "several may apply" if any(len(cell) > 1 for cell in parts[-1]) else ""
+        counts = [cells.explode().value_counts() for cells in parts]
+        for category in column.categories:
+            if category in counts[-1]:
+                shares = [_share(n.get(category, 0), len(cells)) for n, cells in zip(counts, parts, strict=True)]
+                rows.append((words(category), shares))
+    missing = [int(group[column.name].isna().sum()) for group in groups]
+    if missing[-1]:
+        rows.append(("missing", [_share(n, len(group)) for n, group in zip(missing, groups, strict=True)]))
+    return Characteristic(column.description, note, rows)
 
 
 def _quartiles(values: pd.Series) -> str:
@@ -104,24 +116,5 @@ def _quartiles(values: pd.Series) -> str:
     return f"{middle:.3g} ({low:.3g} to {high:.3g})"
 
 
-def _categorical(column: Column, groups: Sequence[pd.DataFrame]) -> Characteristic:
-    held = [group[column.name].dropna().map(split_cell) for group in groups]
-    rows = []
-    for category in column.categories:
-        counts = [int(cells.map(lambda parts: category in parts).sum()) for cells in held]  # noqa: B023
-        if counts[-1]:
-            rows.append((words(category), [_share(n, len(cells)) for n, cells in zip(counts, held, strict=True)]))
-    several = any(len(parts) > 1 for parts in held[-1])
-    note = "several may apply" if several else ""
-    return Characteristic(column.description, note, rows + _missing(column, groups))
-
-
-def _missing(column: Column, groups: Sequence[pd.DataFrame]) -> list[tuple[str, list[str]]]:
-    counts = [int(group[column.name].isna().sum()) for group in groups]
-    if not counts[-1]:
-        return []
-    return [("missing", [_share(n, len(group)) for n, group in zip(counts, groups, strict=True)])]
-
-
-def _share(n: int, of: int) -> str:
-    return f"{n} ({percent(n / of)})" if of else "0"
+def _share(n: int, whole: int) -> str:
+    return f"{n} ({percent(n / whole)})" if whole else "0"

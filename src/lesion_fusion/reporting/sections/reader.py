@@ -10,20 +10,10 @@ from markupsafe import Markup
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.notation import Estimate
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import comparisons, places
+from lesion_fusion.reporting.standing import compared_pairs, estimate, places
 
 TITLE = "Against the radiologist"
-DATASETS = (
-    "leaderboard",
-    "reader_comparison",
-    "reader_operating_points",
-    "subgroups",
-    "report_plots",
-    "params:evaluation",
-    "params:study",
-)
 
 
 def write(
@@ -31,30 +21,22 @@ def write(
     reader_comparison: pd.DataFrame,
     reader_operating_points: pd.DataFrame,
     subgroups: pd.DataFrame,
-    plots: Mapping[str, bytes],
+    report_plots: Mapping[str, bytes],
     evaluation: Evaluation,
     study: Study,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     order = {place.full_name: position for position, place in enumerate(board)}
-    differences = comparisons(reader_comparison, evaluation.confidence)
+    differences = compared_pairs(reader_comparison, evaluation.confidence)
     return fill(
         __name__,
         board=board,
-        reader_auroc=_reader_auroc(reader_comparison),
+        reader_auroc=None if reader_comparison.empty else estimate(reader_comparison.iloc[0], "reader_auroc"),
         differences=sorted(differences, key=lambda pair: order.get(pair.model, len(order))),
         points=records(reader_operating_points),
         subgroups=records(subgroups),
-        plots=plots,
+        plots=report_plots,
         evaluation=evaluation,
         study=study,
     )
-
-
-def _reader_auroc(comparison: pd.DataFrame) -> Estimate | None:
-    """Return the AUROC of the category; None where the cohort has none."""
-    if comparison.empty:
-        return None
-    first = comparison.iloc[0]
-    return Estimate(*(float(first[name]) for name in ("reader_auroc", "reader_auroc_low", "reader_auroc_high")))

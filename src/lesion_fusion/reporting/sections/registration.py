@@ -10,7 +10,6 @@ from markupsafe import Markup
 from lesion_fusion.reporting.page import fill
 
 TITLE = "Registration"
-DATASETS = ("promotion",)
 
 
 def write(promotion: Sequence[Mapping[str, Any]]) -> Markup:

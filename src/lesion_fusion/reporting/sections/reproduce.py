@@ -10,7 +10,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
 
 TITLE = "How to reproduce"
-DATASETS = ("params:report", "params:study")
 
 
 def write(report: ReportParameters, study: Study) -> Markup:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,17 +16,9 @@ from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.subgroups import FEWEST_IN_SUBGROUP
 from lesion_fusion.notation import Estimate, listing, number
 from lesion_fusion.reporting.page import fill
-from lesion_fusion.reporting.standing import Verdict, verdict
+from lesion_fusion.reporting.standing import Comparison, Verdict, comparison
 
 TITLE = "What each step adds"
-DATASETS = (
-    "planned_comparisons",
-    "subgroup_differences",
-    "report_plots",
-    "params:comparisons",
-    "params:evaluation",
-    "params:study",
-)
 
 
 @dataclass(frozen=True)
@@ -57,19 +48,19 @@ class StepGroup:
 def write(
     planned_comparisons: pd.DataFrame,
     subgroup_differences: pd.DataFrame,
-    plots: Mapping[str, bytes],
-    planned: PlannedComparisons,
+    report_plots: Mapping[str, bytes],
+    comparisons: PlannedComparisons,
     evaluation: Evaluation,
     study: Study,
 ) -> Markup:
     """Return the section as HTML."""
     return fill(
         __name__,
-        groups=step_groups(planned_comparisons, planned, evaluation.confidence),
+        groups=step_groups(planned_comparisons, comparisons, evaluation.confidence),
         subgroup_differences=records(subgroup_differences),
         fewest_in_subgroup=FEWEST_IN_SUBGROUP,
-        planned=planned,
-        plots=plots,
+        planned=comparisons,
+        plots=report_plots,
         evaluation=evaluation,
         study=study,
     )
@@ -79,44 +70,31 @@ def step_groups(table: pd.DataFrame, planned: PlannedComparisons, confidence: fl
     """Return the groups of `evaluation.comparisons.planned_comparisons` in their order."""
     rows = records(table)
     return [
-        StepGroup(
-            title=group.title, text=group.text, steps=[_step(row, confidence) for row in rows if row["group"] == name]
-        )
+        StepGroup(group.title, group.text, [_step(row, confidence) for row in rows if row["group"] == name])
         for name, group in planned.present.items()
     ]
 
 
 def _step(row: Mapping[str, Any], confidence: float) -> Step:
+    what, model, reference = row["what"], row["model"], row["reference"]
     auroc = Estimate(row["auroc"], row["low"], row["high"])
-    if not isinstance(row["reference"], str) or _missing(row["difference"]):
-        return Step(row["what"], row["model"], None, auroc, None, None, None, None, "")
-    found = Estimate(row["difference"], row["difference_low"], row["difference_high"])
-    judged = verdict(found.value, row["p_holm"], confidence)
+    columns = ("difference", "difference_low", "difference_high", "p_holm")
+    found = comparison(model, reference, row, confidence, columns)
+    if reference is None or found is None:
+        return Step(what, model, None, auroc, None, None, None, None, "")
     benefit = None
-    if not _missing(row["benefit_difference"]):
+    if row["benefit_difference"] is not None:
         benefit = Estimate(row["benefit_difference"], row["benefit_low"], row["benefit_high"])
-    return Step(
-        what=row["what"],
-        model=row["model"],
-        reference=row["reference"],
-        auroc=auroc,
-        difference=found,
-        p=row["p_holm"],
-        verdict=judged,
-        benefit=benefit,
-        sentence=_sentence(row["what"], found, judged),
-    )
+    text = _sentence(what, found)
+    return Step(what, model, reference, auroc, found.difference, found.p, found.verdict, benefit, text)
 
 
-def _sentence(what: str, found: Estimate, judged: Verdict) -> str:
-    if judged is not Verdict.TIED:
-        low, high = sorted((abs(found.low), abs(found.high)))
-        return f"{what}: {judged} by {number(abs(found.value))} ({number(low)} to {number(high)})."
-    bounds = (("gain", found.high), ("loss", -found.low))
+def _sentence(what: str, found: Comparison) -> str:
+    value, low, high = found.difference.value, found.difference.low, found.difference.high
+    if found.verdict is not Verdict.TIED:
+        low, high = sorted((abs(low), abs(high)))
+        return f"{what}: {found.verdict} by {number(abs(value))} ({number(low)} to {number(high)})."
+    bounds = (("gain", high), ("loss", -low))
     left = [f"a {name} of up to {number(bound)}" for name, bound in bounds if float(number(max(bound, 0))) > 0]
     open_ = f"; {listing(left)} {'is' if len(left) == 1 else 'are'} not excluded" if left else ""
-    return f"{what}: {judged}{open_}."
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return f"{what}: {found.verdict}{open_}."

@@ -1,4 +1,4 @@
-"""A joint network: how its branches are joined, that either alone is enough, that nothing is found in nothing."""
+"""A joint network: how its branches are joined, that either alone suffices, that noise gives chance level."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lesion_fusion.fusion.joint_network import FUSIONS, build_joint_network
-from lesion_fusion.fusion.paired_inputs import PairedRows
 from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.imaging.keras_backend import keras
@@ -17,6 +15,8 @@ from lesion_fusion.imaging.out_of_fold import train_out_of_fold
 from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.regimes import OnImages
 from lesion_fusion.imaging.training import Task
+from lesion_fusion.models.joint import PairedRows
+from lesion_fusion.models.joint_network import FUSIONS, build_joint_network
 
 CASES, SIZE, WIDTH, UNITS = 64, 16, 5, (16, 8)
 QUICK = NetworkParameters(
@@ -36,21 +36,21 @@ def joint(fusion: str, parameters: NetworkParameters = QUICK) -> keras.Model:
     return build_joint_network(parameters, (SIZE, SIZE, 2), WIDTH, 2, UNITS, fusion)
 
 
-def toy(image_tells: bool, record_tells: bool) -> tuple[PairedRows, np.ndarray]:
-    """A bright square and a positive first number where malignant, each if it tells; noise else."""
+def toy(image_informs: bool, record_informs: bool) -> tuple[PairedRows, np.ndarray]:
+    """A bright square and a positive first number where malignant, each if it informs; noise otherwise."""
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.arange(CASES) % 2)
     images = rng.uniform(0, 120, (CASES, SIZE, SIZE, 2))
     vectors = rng.normal(0, 1, (CASES, WIDTH)).astype("float32")
-    if image_tells:
+    if image_informs:
         images[labels == 1, 4:12, 4:12] += 120
-    if record_tells:
+    if record_informs:
         vectors[:, 0] = 2.0 * labels - 1 + rng.normal(0, 0.3, CASES)
     return PairedRows(images.astype("uint8"), vectors), labels
 
 
 def auroc(fusion: str, pairs: PairedRows, labels: np.ndarray, parameters: NetworkParameters = QUICK) -> float:
-    """Out of two folds."""
+    """AUROC out of two folds."""
     patients = np.array([f"p{i:03d}" for i in range(CASES)])
     result = train_out_of_fold(
         pairs,
@@ -74,20 +74,20 @@ def outputs(network: keras.Model, names: list[str], pairs: PairedRows) -> list[n
     return [keras.ops.convert_to_numpy(one) for one in found]
 
 
-def test_each_component_of_a_gated_unit_lies_between_what_is_seen_and_what_is_told():
+def test_each_component_of_a_gated_unit_lies_between_image_and_record():
     pairs, _ = toy(True, True)
-    seen, told, gate, embedding = outputs(joint("gated"), ["image_view", "record_view", "gate", EMBEDDING], pairs)
-    np.testing.assert_allclose(embedding, gate * seen + (1 - gate) * told, atol=1e-5)
+    seen, record, gate, embedding = outputs(joint("gated"), ["image_view", "record_view", "gate", EMBEDDING], pairs)
+    np.testing.assert_allclose(embedding, gate * seen + (1 - gate) * record, atol=1e-5)
     assert ((gate > 0) & (gate < 1)).all()
 
 
 def test_attention_weights_the_two_views_of_each_case_and_sums_to_one():
     pairs, _ = toy(True, True)
-    seen, told, weights, embedding = outputs(
+    seen, record, weights, embedding = outputs(
         joint("attention"), ["image_view", "record_view", "weights", EMBEDDING], pairs
     )
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(embedding, weights[:, 0] * seen + weights[:, 1] * told, atol=1e-5)
+    np.testing.assert_allclose(embedding, weights[:, 0] * seen + weights[:, 1] * record, atol=1e-5)
     assert len(np.unique(weights[:, 0])) > 1
 
 
@@ -108,13 +108,13 @@ def test_both_branches_reach_the_probabilities(fusion: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["gated", "attention"])
-@pytest.mark.parametrize("image_tells", [True, False])
-def test_what_only_one_branch_tells_is_found(fusion: str, image_tells: bool):
-    assert auroc(fusion, *toy(image_tells, not image_tells)) > 0.85
+@pytest.mark.parametrize("image_informs", [True, False])
+def test_a_signal_in_one_branch_alone_is_found(fusion: str, image_informs: bool):
+    assert auroc(fusion, *toy(image_informs, not image_informs)) > 0.85
 
 
 @pytest.mark.slow
-def test_nothing_is_found_where_there_is_nothing():
+def test_nothing_is_found_in_noise():
     augmented = QUICK.model_copy(update={"augmentation": 0.5})
     pairs, labels = toy(False, False)
     assert abs(auroc("gated", pairs, labels, augmented) - 0.5) < 0.2

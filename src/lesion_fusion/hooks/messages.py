@@ -1,4 +1,4 @@
-"""Hook: say at the end of a run where its results are and what to do next."""
+"""Hooks: name each node as it starts, the one that a run stopped in, and at the end where the results are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +18,20 @@ _RESULTS = {
     "paper_reproduction_report": "published study reproduced, for a browser",
     "leaderboard": "leaderboard",
 }
+
+
+class Progress:
+    """Logs one short line per node; Kedro's own lines list every input and output of it."""
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Log the node's name."""
+        logger.info("Running %s", node.name)
+
+    @hook_impl
+    def on_node_error(self, node: Node) -> None:
+        """Log the node's name; the error itself is raised, and shown at the end of the run."""
+        logger.error("Stopped in %s. What was done before stands; --only-missing-outputs goes on with it.", node.name)
 
 
 class ClosingMessage:
@@ -31,12 +46,9 @@ class ClosingMessage:
         for name, what in _RESULTS.items():
             dataset = catalog.get(name) if name in outputs and name in catalog else None
             if isinstance(dataset, AbstractDataset):
-                path = Path(str(dataset._describe()["filepath"]))
-                lines.append(f"  {what}: {path}")
-        lines += [
-            f"  runs, models, registry:  kedro mlflow ui{env}",
-            f"  lineage:                 kedro viz run{env}",
-        ]
+                lines.append(f"  {what}: {Path(str(dataset._describe()['filepath']))}")
+        lines.append(f"  runs, models, registry:  kedro mlflow ui{env}")
+        lines.append(f"  lineage:                 kedro viz run{env}")
         if not outputs & {"report", "paper_reproduction_report"}:
             lines.append(f"  report on these results: kedro run --pipeline reporting --only-missing-outputs{env}")
         logger.info("\n".join(lines))

@@ -5,7 +5,7 @@ import pytest
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.study import study_cases
 from lesion_fusion.evaluation.judge import per_fold
-from lesion_fusion.reporting.description import fold_rows, point_rows
+from lesion_fusion.reporting.sections.each_model import fold_rows, point_rows
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, REFIT, toy_cases, toy_log, toy_predictions
 
 PLACES = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (REFIT, REFIT)]

@@ -1,4 +1,4 @@
-"""The rules of late fusion: weights to those who know, votes before probabilities, scores a stacker learned."""
+"""The rules of late fusion: weights of a pool, votes and their ties, and what a stacker learns."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lesion_fusion.fusion.late import LateFusion
-from lesion_fusion.fusion.rules import FittedRule, MajorityVote, Mean, Weighted, fit_rule
 
+from lesion_fusion.models.late_rules import FittedRule, MajorityVote, Mean, RuleName, Weighted, fit_rule
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from tests.fusion.toy import members
+from tests.models.toy import drawn_probabilities
 
 STACKERS = sorted(CLASSIFIERS)
 simplex = st.lists(st.floats(0.01, 1), min_size=3, max_size=3).map(lambda w: np.asarray(w) / sum(w))
 
 
-def fitted(rule: str, probabilities: np.ndarray, labels: np.ndarray, classifier: str | None = None) -> FittedRule:
-    names = tuple(f"clinical.m{i}" for i in range(len(probabilities)))
-    return fit_rule(LateFusion(members=names, rule=rule, classifier=classifier), probabilities, labels, 0.95, 0)
+def fitted(rule: RuleName, probabilities: np.ndarray, labels: np.ndarray, classifier: str | None = None) -> FittedRule:
+    return fit_rule(rule, classifier, probabilities, labels, 0.95, 0)
 
 
 @settings(max_examples=40, deadline=None)
 @given(simplex, st.integers(0, 99))
 def test_a_pool_lies_between_its_members(weights, seed):
-    probabilities, _ = members(0.0, 1.0, 2.0, n=20, seed=seed)
+    probabilities, _ = drawn_probabilities(0.0, 1.0, 2.0, n=20, seed=seed)
     joint = Weighted(weights).joint(probabilities)
     np.testing.assert_allclose(joint.sum(axis=1), 1)
     assert (joint >= probabilities.min(axis=0) - 1e-9).all()
@@ -48,13 +46,13 @@ def test_a_member_that_is_certain_and_wrong_leaves_scores_finite():
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.floats(-1, 3), min_size=2, max_size=4), st.integers(0, 99))
 def test_weights_lie_on_the_simplex(signals, seed):
-    weights = fitted("weighted", *members(*signals, n=40, seed=seed)).weights
+    weights = fitted("weighted", *drawn_probabilities(*signals, n=40, seed=seed)).weights
     assert (weights >= 0).all()
     assert weights.sum() == pytest.approx(1)
 
 
 def test_a_useless_member_gets_the_smaller_weight_and_the_fit_lowers_the_loss():
-    probabilities, labels = members(0.0, 2.0)
+    probabilities, labels = drawn_probabilities(0.0, 2.0)
     pool = fitted("weighted", probabilities, labels)
     assert pool.weights[0] < 0.2 < pool.weights[1]
 
@@ -65,8 +63,8 @@ def test_a_useless_member_gets_the_smaller_weight_and_the_fit_lowers_the_loss():
 
 
 def test_few_cases_can_not_silence_a_member():
-    few = fitted("weighted", *members(0.0, 2.0, n=8)).weights
-    many = fitted("weighted", *members(0.0, 2.0, n=800)).weights
+    few = fitted("weighted", *drawn_probabilities(0.0, 2.0, n=8)).weights
+    many = fitted("weighted", *drawn_probabilities(0.0, 2.0, n=800)).weights
     assert few[0] > many[0] + 0.1
 
 
@@ -89,21 +87,21 @@ def test_more_votes_rank_higher_and_equal_votes_by_the_mean():
 
 
 def test_members_vote_at_the_threshold_that_keeps_the_sensitivity():
-    probabilities, labels = members(1.0, 2.0, n=400)
+    probabilities, labels = drawn_probabilities(1.0, 2.0, n=400)
     thresholds = fitted("majority_vote", probabilities, labels).thresholds
     for p, threshold in zip(probabilities, thresholds, strict=True):
         assert (p[labels == 1, 1] >= threshold).mean() == pytest.approx(0.95, abs=0.005)
 
 
 def test_the_mean_ignores_the_labels():
-    probabilities, labels = members(0.0, 2.0)
+    probabilities, labels = drawn_probabilities(0.0, 2.0)
     assert fitted("mean", probabilities, labels) == fitted("mean", probabilities, 1 - labels)
 
 
 @pytest.mark.parametrize("classifier", STACKERS)
 def test_every_classifier_stacks_and_ranks_cases_it_has_not_seen(classifier: str):
-    stacker = fitted("stacking", *members(0.0, 1.5), classifier)
-    unseen, labels = members(0.0, 1.5, n=400, seed=1)
+    stacker = fitted("stacking", *drawn_probabilities(0.0, 1.5), classifier)
+    unseen, labels = drawn_probabilities(0.0, 1.5, n=400, seed=1)
     scores = stacker.scores(unseen)[:, -1]
     assert np.isfinite(scores).all()
     assert (scores[labels == 1][:, None] > scores[labels == 0]).mean() > 0.85
@@ -129,8 +127,8 @@ def test_three_classes_are_joined_by_every_rule():
         ("stacking", "k_nearest_neighbours", None),
     ],
 )
-def test_what_was_settled_is_told_by_member(rule: str, classifier: str | None, total: float | None):
-    probabilities, labels = members(0.5, 2.0)
+def test_what_was_settled_is_named_by_member(rule: str, classifier: str | None, total: float | None):
+    probabilities, labels = drawn_probabilities(0.5, 2.0)
     settled = fitted(rule, probabilities, labels, classifier).settled(["a", "b"])
     if total is None:
         assert settled == {}
@@ -141,24 +139,9 @@ def test_what_was_settled_is_told_by_member(rule: str, classifier: str | None, t
 
 @pytest.mark.parametrize("classifier", ["gradient_boosting", "xgboost"])
 def test_boosting_starts_from_the_logistic_stacker_and_adds_little_to_a_linear_truth(classifier: str):
-    probabilities, labels = members(1.0, 1.0, n=400)
+    probabilities, labels = drawn_probabilities(1.0, 1.0, n=400)
     linear, boosted = (fitted("stacking", probabilities, labels, name) for name in ("logistic_regression", classifier))
     assert boosted.settled(["a", "b"]) == pytest.approx(linear.settled(["a", "b"]), rel=1e-3)
     scores, others = linear.scores(probabilities)[:, 0], boosted.scores(probabilities)[:, 0]
     assert np.corrcoef(scores, others)[0, 1] > 0.95
     assert not np.allclose(scores, others)
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"members": ("clinical.xgboost",)}, "members"),
-        ({"members": ("clinical.a", "clinical.b", "clinical.a")}, "named more often: clinical.a"),
-        ({"members": ("clinical.a", "clinical.b"), "rule": "stacking"}, "needs a `classifier`"),
-        ({"members": ("clinical.a", "clinical.b"), "classifier": "xgboost"}, "needs a `classifier`"),
-        ({"members": ("clinical.a", "clinical.b"), "rule": "stacking", "classifier": "xgbost"}, "'xgbost'.*xgboost"),
-    ],
-)
-def test_what_is_no_fusion_is_refused_in_words(given: dict, words: str):
-    with pytest.raises(ValueError, match=words):
-        LateFusion(**given)

@@ -1,3 +1,0 @@
-"""The families of models that stand on the leaderboard."""
-
-FAMILIES = ("clinical", "imaging", "fusion")

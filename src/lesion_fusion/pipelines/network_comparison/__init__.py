@@ -1,1 +1,0 @@
-"""The pipeline that compares networks and optimizers."""

@@ -1,1 +1,0 @@
-"""The pipeline `paper_reproduction`."""
