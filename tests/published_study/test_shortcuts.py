@@ -16,9 +16,16 @@ from lesion_fusion.published_study.comparison import (
     metrics_with_intervals,
     study_metrics,
 )
-from lesion_fusion.published_study.evaluation import Cell, cells_of, of_cell, set_up, trial_features
+from lesion_fusion.published_study.evaluation import (
+    Cell,
+    Sample,
+    cells_of,
+    evaluate_family,
+    of_cell,
+    set_up,
+    trial_features,
+)
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
-from lesion_fusion.published_study.evaluation import Sample, evaluate_family
 from tests.published_study.toy import SEED, TUNING, toy_parameters, toy_sample
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from lesion_fusion.cohort.schema import COLUMNS, NOT_APPLICABLE, Kind, Role
 from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.published_study.evaluation import Sample
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.rows import balanced_rows, permute_labels
-from lesion_fusion.published_study.evaluation import Sample, evaluate_family
 from lesion_fusion.tabular.parameters import Tuning
 
 COUNTS = {"benign": 60, "malignant": 20, "normal": 4}

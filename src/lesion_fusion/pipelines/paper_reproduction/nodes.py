@@ -16,10 +16,10 @@ from lesion_fusion.plots import published_study as plots
 from lesion_fusion.plots.curves import roc_panels_plot
 from lesion_fusion.plots.style import as_png
 from lesion_fusion.published_study.comparison import best_of_families, comparison_columns
+from lesion_fusion.published_study.evaluation import Sample, evaluate_family
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.published_study.rows import MASKINGS
-from lesion_fusion.published_study.evaluation import Sample, evaluate_family
 from lesion_fusion.tabular.parameters import Tuning
 
 PLACE = ["protocol", "family", "model", "repeat", "fold", "case_id", "label"]
