@@ -24,7 +24,7 @@ import lesion_fusion.tabular.out_of_fold as nested
 from lesion_fusion.cohort.folds import inner_folds, make_folds, outer_splits
 from lesion_fusion.cohort.study import Study as StudyParameters
 from lesion_fusion.evaluation.judge import Judge, summary
-from lesion_fusion.models.base import Family, ModelName, identified
+from lesion_fusion.models.base import Family, ModelName
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.classifier import train as train_classifier
 from lesion_fusion.models.late import Late, LateResult, Member, fuse_out_of_fold
@@ -328,7 +328,7 @@ def test_a_folds_network_never_sees_its_test_cases(monkeypatch: pytest.MonkeyPat
 
 
 def auroc(study: Study, predictions: pd.DataFrame, confidence: float = 0.99) -> dict[str, float]:
-    table = identified(predictions, "leak-free", ModelName("clinical", "toy"))
+    table = ModelName("clinical", "toy").identify(predictions, "leak-free")
     return summary(table, Judge(study.cases, 300, confidence, SEED))["auroc"]
 
 

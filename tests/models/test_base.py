@@ -18,14 +18,12 @@ from lesion_fusion.models import KINDS, stored_parameters
 from lesion_fusion.models.base import (
     DESCRIPTION,
     Family,
-    FittedBase,
+    FittedModel,
     ModelName,
     Need,
     TrainedModel,
-    find_trained,
     load_model,
     save_model,
-    source_dataset,
 )
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.late_rules import MajorityVote
@@ -98,7 +96,7 @@ def test_an_unknown_kind_is_refused(cohort, tmp_path: Path):
 
 
 def test_every_kind_can_be_trained_and_loaded_under_its_name():
-    assert set(KINDS) <= set(FittedBase.kinds)
+    assert set(KINDS) <= set(FittedModel.kinds)
     for kind, entry in KINDS.items():
         assert entry.model_fields["kind"].default == kind
         assert callable(entry.train)
@@ -110,12 +108,12 @@ def test_stored_parameters_come_back():
 
 def test_a_model_reads_its_own_familys_models_one_by_one_and_another_family_as_a_whole():
     reader = ModelName("fusion", "late")
-    assert source_dataset("fusion.early", reader) == "fusion.early.trained"
-    assert source_dataset("imaging.small", reader) == "imaging_models"
+    assert reader.source("fusion.early") == "fusion.early.trained"
+    assert reader.source("imaging.small") == "imaging_models"
     family = Family({"imaging.small": trained("imaging.small")})
-    assert find_trained({"imaging_models": family}, "imaging.small") is family.models["imaging.small"]
+    assert reader.find_source("imaging.small", {"imaging_models": family}) is family.models["imaging.small"]
     alone = trained("fusion.early")
-    assert find_trained({"fusion.early.trained": alone, "imaging_models": family}, "fusion.early") is alone
+    assert reader.find_source("fusion.early", {"fusion.early.trained": alone, "imaging_models": family}) is alone
 
 
 def test_a_family_joins_predictions_and_keeps_ablations_off_the_leaderboard():
