@@ -116,7 +116,7 @@ class ModelParameters(Parameters):
         return None
 
     def inputs(self, model: ModelName) -> dict[str, str]:
-        """Return the datasets that `train` reads after the first two, by argument and in the order of its signature."""
+        """Return the datasets that `train` reads after the first two, by argument."""
         raise NotImplementedError
 
     def preparations(self) -> dict[str, tuple[Callable[..., Any], list[str]]]:
