@@ -132,7 +132,6 @@ class ModelParameters(Parameters):
         raise NotImplementedError
 
 
-@dataclass
 class Trained(Protocol):
     """Result of training one model, in memory or read part by part from its folder.
 
@@ -147,17 +146,29 @@ class Trained(Protocol):
     inner_predictions: pd.DataFrame
     training_log: pd.DataFrame
     model: FittedModel
+    importance: pd.DataFrame | None
+    features: pd.DataFrame | None
+    reduced_predictions: pd.DataFrame | None
+    embeddings: np.ndarray | None
+    class_maps: np.ndarray | None
+    attention: pd.DataFrame | None
+
+
+@dataclass
+class TrainedModel:
+    """A `Trained` in memory, as a kind's `train` returns it."""
+
+    parameters: ModelParameters
+    predictions: pd.DataFrame
+    inner_predictions: pd.DataFrame
+    training_log: pd.DataFrame
+    model: FittedModel
     importance: pd.DataFrame | None = None
     features: pd.DataFrame | None = None
     reduced_predictions: pd.DataFrame | None = None
     embeddings: np.ndarray | None = None
     class_maps: np.ndarray | None = None
     attention: pd.DataFrame | None = None
-
-
-@dataclass
-class TrainedModel(Trained):
-    """A `Trained` in memory, as a kind's `train` returns it."""
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def train(
     embeddings = network.embeddings if network else None
     n_folds = folds["fold"].nunique()
     if embeddings is not None:
-        # By outer folds, and last by the training on all cases; a network may be trained in fewer repeats than folds has.
+        # By outer folds, and last by the training on all cases; a network may have fewer repeats.
         folds = folds[folds["repeat"] < (len(embeddings) - 1) // n_folds]
 
     def features(repeat: int, fold: int) -> pd.DataFrame:
@@ -247,11 +247,12 @@ class FittedClassifier(FittedModel):
     @classmethod
     def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
         """Return the classifier that `store` wrote."""
-        seen = {name: ImageInput(**values[name]) if values[name] else None for name in ("image_input", "pixel_input")}
+        parts: dict[str, Any] = {name: tuple(values[name]) for name in _LISTS}
+        for name in ("image_input", "pixel_input"):
+            parts[name] = ImageInput(**values[name]) if values[name] else None
         return cls(
             **common,
-            **{name: tuple(values[name]) for name in _LISTS},
-            **seen,
+            **parts,
             calibration=Calibration.from_json(values["calibration"]),
             estimator=load_estimator(folder / ESTIMATOR),
             network=load_network(folder / NETWORK) if (folder / NETWORK).exists() else None,
