@@ -73,4 +73,7 @@ def read_bus_bra(table: pd.DataFrame) -> pd.DataFrame:
     return cases
 
 
-READERS: Mapping[str, Reader] = {"breast_lesions_usg": read_breast_lesions_usg, "bus_bra": read_bus_bra}
+READERS: Mapping[str, Reader] = {
+    "breast_lesions_usg": read_breast_lesions_usg,
+    "bus_bra": read_bus_bra,
+}
