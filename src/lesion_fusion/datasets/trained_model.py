@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -56,9 +57,13 @@ def _write(part: Any, path: Path) -> None:
         part.to_parquet(path)
 
 
-def _table(name: str) -> Any:
+def _part(read: Callable[[StoredModel], Any]) -> Any:
     """Return the property of a part that is read once, when it is first used."""
-    return cached_property(lambda stored: _read(stored.folder / _PARTS[name]))
+    return cached_property(read)
+
+
+def _table(name: str) -> Any:
+    return _part(lambda stored: _read(stored.folder / _PARTS[name]))
 
 
 def _array(name: str) -> Any:
@@ -72,9 +77,16 @@ def _fitted_model(stored: StoredModel) -> FittedModel:
     return load_model(stored.folder / MODEL)
 
 
+def _parameters(stored: StoredModel) -> ModelParameters:
+    from lesion_fusion.models import stored_parameters
+
+    return stored_parameters(json.loads((stored.folder / PARAMETERS).read_text()))
+
+
 class StoredModel:
     """A trained model (`models.base.Trained`) in its folder; each part is read when it is first used."""
 
+    parameters: ModelParameters = _part(_parameters)
     predictions: pd.DataFrame = _table("predictions")
     inner_predictions: pd.DataFrame = _table("inner_predictions")
     training_log: pd.DataFrame = _table("training_log")
@@ -89,13 +101,6 @@ class StoredModel:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-
-    @cached_property
-    def parameters(self) -> ModelParameters:
-        """The model's entry in the configuration, as it was trained."""
-        from lesion_fusion.models import stored_parameters
-
-        return stored_parameters(json.loads((self.folder / PARAMETERS).read_text()))
 
 
 class _FolderDataset(AbstractDataset[Saved, Loaded]):
@@ -153,7 +158,7 @@ class FamilyDataset(AbstractDataset["Family", "Family"]):
         from lesion_fusion.models.base import Family
 
         names = json.loads((self._path / NAMES).read_text())
-        return Family({name: StoredModel(self._models / name) for name in names})
+        return Family({name: cast("Trained", StoredModel(self._models / name)) for name in names})
 
     def save(self, data: Family) -> None:
         """Write names and predictions."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -132,9 +132,9 @@ class ModelParameters(Parameters):
         raise NotImplementedError
 
 
-@dataclass
-class Trained(Protocol):
-    """Result of training one model, in memory or read part by part from its folder.
+@dataclass(frozen=True)
+class TrainedModel:
+    """Result of training one model. `datasets.trained_model.StoredModel` has the same parts and reads them when used.
 
     `predictions`, `inner_predictions`, `training_log`: see `tabular.out_of_fold`. Parts that a kind does not have are
     None: `importance` (repeat, fold, column, drop), `features` (feature table of the model refitted on all cases),
@@ -155,9 +155,8 @@ class Trained(Protocol):
     attention: pd.DataFrame | None = None
 
 
-@dataclass
-class TrainedModel(Trained):
-    """A `Trained` in memory, as a kind's `train` returns it."""
+# In memory, or in its folder.
+Trained = TrainedModel
 
 
 @dataclass(frozen=True)

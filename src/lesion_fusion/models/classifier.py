@@ -135,9 +135,8 @@ def train(
 ) -> TrainedModel:
     """Evaluate a classifier on every outer fold and refit it on all cases.
 
-    `lesion_images` (n, height, width, channels), row i = case i, and `image_input`, how they were made, are given to a
-    model that reads pixels. `sources` holds the network whose embeddings it reads. Raises ForbiddenPredictorError where
-    a column may not predict.
+    `lesion_images` (n, height, width, channels), row i = case i, made as `image_input` says, are given to a model that
+    reads pixels, in `sources` the network whose embeddings it reads. Raises ForbiddenPredictorError.
     """
     columns = study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
     pixels = None if lesion_images is None else reduced_pixels(lesion_images, parameters.pixel_edge)
@@ -145,7 +144,7 @@ def train(
     embeddings = network.embeddings if network else None
     n_folds = folds["fold"].nunique()
     if embeddings is not None:
-        # By outer folds, and last by the training on all cases; a network may be trained in fewer repeats than folds has.
+        # By outer folds, and last by the training on all cases; a network may have fewer repeats.
         folds = folds[folds["repeat"] < (len(embeddings) - 1) // n_folds]
 
     def features(repeat: int, fold: int) -> pd.DataFrame:
@@ -159,7 +158,7 @@ def train(
     by_fold = features if embeddings is not None else lambda *_: whole
     choice = (study.classes, parameters, tuning, study.seed)
     result = evaluate_nested(by_fold, cases, folds, *choice, IMPORTANCE_GROUPS, journal)
-    encoder_network: Any = network.model if network else None
+    embedder: Any = network.model if network else None
     return TrainedModel(
         parameters=parameters,
         predictions=model.identify(result.predictions, study.protocol),
@@ -172,8 +171,8 @@ def train(
             descriptor_names=tuple(default_names()) if "image_descriptors" in parameters.views else (),
             estimator=result.refit.estimator,
             calibration=result.refit.calibration,
-            network=encoder_network.network if encoder_network else None,
-            image_input=encoder_network.image_input if encoder_network else None,
+            network=embedder.network if embedder else None,
+            image_input=embedder.image_input if embedder else None,
             pixel_input=image_input,
             pixel_edge=parameters.pixel_edge if image_input else None,
         ),
@@ -247,11 +246,11 @@ class FittedClassifier(FittedModel):
     @classmethod
     def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
         """Return the classifier that `store` wrote."""
-        seen = {name: ImageInput(**values[name]) if values[name] else None for name in ("image_input", "pixel_input")}
+        known: dict[str, Any] = {name: tuple(values[name]) for name in _LISTS}
+        known |= {name: values[name] and ImageInput(**values[name]) for name in ("image_input", "pixel_input")}
         return cls(
             **common,
-            **{name: tuple(values[name]) for name in _LISTS},
-            **seen,
+            **known,
             calibration=Calibration.from_json(values["calibration"]),
             estimator=load_estimator(folder / ESTIMATOR),
             network=load_network(folder / NETWORK) if (folder / NETWORK).exists() else None,

@@ -33,7 +33,7 @@ class OverImages(ModelParameters):
     network: NetworkParameters
     image_input: str
 
-    sees_image: ClassVar[bool] = True  # type: ignore[misc]
+    sees_image: ClassVar[bool] = True
 
     @property
     def image_inputs_read(self) -> tuple[str, ...]:
