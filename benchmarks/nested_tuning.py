@@ -25,7 +25,6 @@ from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.study import CLASSES, study_cases
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
-from lesion_fusion.cohort.study import CLASSES, study_cases
 from lesion_fusion.config.reading import configuration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import feature_table, make_encoder

@@ -27,25 +27,25 @@ from types import SimpleNamespace
 import mlflow
 import numpy as np
 import pandas as pd
+from lesion_fusion.fusion.fitting import FittedFusion
+from lesion_fusion.fusion.rules import Mean
+from lesion_fusion.models.bundle import save_bundle
+from lesion_fusion.models.inputs import FittedModel
+from lesion_fusion.models.run_record import RunRecord
+from lesion_fusion.models.tabular import FittedTabular
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.datasets.mlflow_runs import MlflowChildRunDataset
-from lesion_fusion.fusion.fitting import FittedFusion
-from lesion_fusion.fusion.rules import Mean
 from lesion_fusion.imaging.descriptors import default_names, describe
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.networks import build_network
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import decode_image, decode_mask
-from lesion_fusion.models.bundle import save_bundle
 from lesion_fusion.models.domain import Domain, ServingRules
-from lesion_fusion.models.inputs import FittedModel
 from lesion_fusion.models.late import FittedLateFusion
 from lesion_fusion.models.network import FittedNetwork
-from lesion_fusion.models.run_record import RunRecord
-from lesion_fusion.models.tabular import FittedTabular
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
 from lesion_fusion.serving.schema import IMAGE, MASK

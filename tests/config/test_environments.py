@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from kedro.io import DataCatalog
 
+from lesion_fusion.config import reading
 from lesion_fusion.config.reading import read_configuration
+from lesion_fusion.pipeline_registry import register_pipelines
 from tests.config.resolved import configured, loader
 from tests.conftest import ROOT
 
@@ -26,6 +29,14 @@ def test_nodes_read_what_was_checked(environment: str):
     again = loader(environment)
     again["parameters"] = {k: v for k, v in configuration.for_nodes().items() if k != "combinations"}
     assert read_configuration(again) == configuration
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_results_are_in_the_catalog_but_for_what_one_run_alone_needs(environment: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading, "_in_use", [configured(environment)])
+    catalog = DataCatalog.from_config(loader(environment)["catalog"])
+    made = {name for pipeline in register_pipelines().values() for name in pipeline.all_outputs()}
+    assert {name for name in made if name not in catalog} == {"judge", "nominations", "expected_answers", "leaks_found"}
 
 
 def test_models_of_other_cohorts_are_left_out_unless_asked_for():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.evaluation.judge import Judge
-from lesion_fusion.hooks.fingerprints import fingerprints
+from lesion_fusion.hooks.reuse import fingerprints
 from lesion_fusion.imaging.attention import attention_table
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import Family, TrainedModel

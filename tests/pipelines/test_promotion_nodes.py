@@ -10,8 +10,8 @@ import pytest
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.served_answers import Answered
+from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.evaluation.promotion import Decision
-from lesion_fusion.families import FAMILIES
 from lesion_fusion.models.base import Family, FittedModel, TrainedModel
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.pipelines.fusion.promotion_nodes import Nomination, make_smoke_test, promote

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -158,7 +158,7 @@ class FamilyDataset(AbstractDataset["Family", "Family"]):
         from lesion_fusion.models.base import Family
 
         names = json.loads((self._path / NAMES).read_text())
-        return Family({name: cast("Trained", StoredModel(self._models / name)) for name in names})
+        return Family({name: StoredModel(self._models / name) for name in names})
 
     def save(self, data: Family) -> None:
         """Write names and predictions."""

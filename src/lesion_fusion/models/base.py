@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -116,7 +116,7 @@ class ModelParameters(Parameters):
         return None
 
     def inputs(self, model: ModelName) -> dict[str, str]:
-        """Return the datasets that `train` reads after the first two, by argument and in the order of its signature."""
+        """Return the datasets that `train` reads after the first two, by argument."""
         raise NotImplementedError
 
     def preparations(self) -> dict[str, tuple[Callable[..., Any], list[str]]]:
@@ -132,9 +132,8 @@ class ModelParameters(Parameters):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class TrainedModel:
-    """Result of training one model. `datasets.trained_model.StoredModel` has the same parts and reads them when used.
+class Trained(Protocol):
+    """Result of training one model, in memory or read part by part from its folder.
 
     `predictions`, `inner_predictions`, `training_log`: see `tabular.out_of_fold`. Parts that a kind does not have are
     None: `importance` (repeat, fold, column, drop), `features` (feature table of the model refitted on all cases),
@@ -147,16 +146,29 @@ class TrainedModel:
     inner_predictions: pd.DataFrame
     training_log: pd.DataFrame
     model: FittedModel
+    importance: pd.DataFrame | None
+    features: pd.DataFrame | None
+    reduced_predictions: pd.DataFrame | None
+    embeddings: np.ndarray | None
+    class_maps: np.ndarray | None
+    attention: pd.DataFrame | None
+
+
+@dataclass
+class TrainedModel:
+    """A `Trained` in memory, as a kind's `train` returns it."""
+
+    parameters: ModelParameters
+    predictions: pd.DataFrame
+    inner_predictions: pd.DataFrame
+    training_log: pd.DataFrame
+    model: FittedModel
     importance: pd.DataFrame | None = None
     features: pd.DataFrame | None = None
     reduced_predictions: pd.DataFrame | None = None
     embeddings: np.ndarray | None = None
     class_maps: np.ndarray | None = None
     attention: pd.DataFrame | None = None
-
-
-# In memory, or in its folder.
-Trained = TrainedModel
 
 
 @dataclass(frozen=True)

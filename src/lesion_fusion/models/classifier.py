@@ -246,11 +246,12 @@ class FittedClassifier(FittedModel):
     @classmethod
     def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
         """Return the classifier that `store` wrote."""
-        known: dict[str, Any] = {name: tuple(values[name]) for name in _LISTS}
-        known |= {name: values[name] and ImageInput(**values[name]) for name in ("image_input", "pixel_input")}
+        parts: dict[str, Any] = {name: tuple(values[name]) for name in _LISTS}
+        for name in ("image_input", "pixel_input"):
+            parts[name] = ImageInput(**values[name]) if values[name] else None
         return cls(
             **common,
-            **known,
+            **parts,
             calibration=Calibration.from_json(values["calibration"]),
             estimator=load_estimator(folder / ESTIMATOR),
             network=load_network(folder / NETWORK) if (folder / NETWORK).exists() else None,

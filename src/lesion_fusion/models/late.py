@@ -94,14 +94,14 @@ class Late(ModelParameters):
 
     def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:
         """Yield the faults of this entry: members that do not exist, or that learn where the fusion must not."""
-        others = [other for other, entry in entries.items() if entry is not self]
-        unfitted = [other for other in others if not getattr(entries[other], "calibrated", True)]
         learns = "learns from this cohort, so that it can't be averaged with `calibrated: false`"
+        others = [other for other, entry in entries.items() if entry is not self]
+        uncalibrated = [other for other in others if not getattr(entries[other], "calibrated", True)]
         for name in self.members:
             if name not in entries:
                 yield "members", f"{name} is no model. {did_you_mean(name, entries)}"
             elif not self.calibrated and getattr(entries[name], "calibrated", True):
-                yield "members", f"{name} {learns}. {did_you_mean(name, unfitted)}"
+                yield "members", f"{name} {learns}. {did_you_mean(name, uncalibrated)}"
 
     def describe(self) -> Description:
         """Return the fusion in words."""

@@ -116,7 +116,7 @@ class Calibration:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Calibration:
         """Return the map that `to_json` wrote."""
-        arrays: dict[str, Any] = {name: None if rows is None else np.asarray(rows) for name, rows in values.items()}
+        arrays: dict[str, Any] = {name: None if array is None else np.asarray(array) for name, array in values.items()}
         return cls(**arrays)
 
     def _measured(self, scores: np.ndarray, share: float) -> Calibration:

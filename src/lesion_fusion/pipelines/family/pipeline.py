@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
@@ -38,6 +39,9 @@ def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParamete
 def _training_node(model: ModelName, entry: ModelParameters) -> Node:
     inputs = {"parameters": f"params:{model.full}", "study": "params:study", **entry.inputs(model)}
     train = for_model(type(entry).train, model, entry.reads)
+    # Kedro types parameters by the position of a node's inputs, not by their names.
+    position = {name: index for index, name in enumerate(signature(train).parameters)}
+    inputs = dict(sorted(inputs.items(), key=lambda named: position.get(named[0], len(position))))
     return Node(train, inputs, f"{model.full}.trained", name="train", namespace=model.full)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
-from lesion_fusion.families import FAMILIES
 
+from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.pipelines.paper_reproduction import nodes
 from lesion_fusion.pipelines.stage import FILES, step
 from lesion_fusion.published_study import comparison

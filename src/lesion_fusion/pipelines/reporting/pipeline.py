@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
-from lesion_fusion.families import FAMILIES
 
+from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.pipelines.reporting import table_nodes as tables
 from lesion_fusion.pipelines.reporting.explanation_nodes import draw_contributions, explain_best
 from lesion_fusion.pipelines.reporting.plot_nodes import draw_examples, draw_report

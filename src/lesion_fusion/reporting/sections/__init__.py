@@ -1,6 +1,6 @@
 """The report: its sections, a module and a template of its name each and one line here, and the page that joins them.
 
-A section's module has a `TITLE` and `write`, which takes datasets and parameters by their names and returns HTML.
+A section's module has a function `write`, which takes datasets and parameters by their names and returns HTML.
 """
 
 from __future__ import annotations
@@ -21,10 +21,24 @@ from lesion_fusion.reporting.parameters import ReportParameters
 
 PARAMETERS = ("comparisons", "evaluation", "report", "study", "tuning")
 # In the order of the page; the first is the answer, which stands above the contents.
-NAMES = (
-    *("answer", "participants", "audit", "models", "leaderboard", "families", "steps", "missing", "reader", "curves"),
-    *("explanations", "networks", "registration", "limitations", "each_model", "reproduce"),
-)
+TITLES = {
+    "answer": "The answer",
+    "participants": "Participants",
+    "audit": "Audit of the cohort",
+    "models": "Models and how they were tuned",
+    "leaderboard": "Leaderboard",
+    "families": "What each family adds",
+    "steps": "What each step adds",
+    "missing": "Without image or record",
+    "reader": "Against the radiologist",
+    "curves": "Discrimination, calibration, benefit",
+    "explanations": "What the best classifiers lean on",
+    "networks": "Images, networks and cases",
+    "registration": "Registration",
+    "limitations": "Limitations",
+    "each_model": "Each model",
+    "reproduce": "How to reproduce",
+}
 
 
 @dataclass(frozen=True)
@@ -41,10 +55,10 @@ def _section(name: str) -> Section:
     module = import_module(f"{__name__}.{name}")
     arguments = signature(module.write).parameters
     datasets = {argument: f"params:{argument}" if argument in PARAMETERS else argument for argument in arguments}
-    return Section(name, module.TITLE, datasets, module.write)
+    return Section(name, TITLES[name], datasets, module.write)
 
 
-SECTIONS = tuple(_section(name) for name in NAMES)
+SECTIONS = tuple(_section(name) for name in TITLES)
 
 
 def write_report(

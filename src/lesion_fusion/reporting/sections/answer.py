@@ -14,8 +14,6 @@ from lesion_fusion.reporting.page import Statement, fill
 from lesion_fusion.reporting.sections.steps import StepGroup, step_groups
 from lesion_fusion.reporting.standing import Comparison, Place, Verdict, best_of_families, compared_pairs, places
 
-TITLE = "The answer"
-
 
 def write(
     leaderboard: pd.DataFrame,

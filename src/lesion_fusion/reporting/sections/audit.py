@@ -9,8 +9,6 @@ from markupsafe import Markup
 
 from lesion_fusion.reporting.page import fill
 
-TITLE = "Audit of the cohort"
-
 
 def write(cohort_audit: Mapping[str, Any], cohort_plots: Mapping[str, bytes]) -> Markup:
     """Return the section as HTML."""

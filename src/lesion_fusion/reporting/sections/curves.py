@@ -13,8 +13,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import places
 from lesion_fusion.tabular.parameters import Tuning
 
-TITLE = "Discrimination, calibration, benefit"
-
 
 def write(
     leaderboard: pd.DataFrame,

@@ -17,8 +17,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import models_on_board, places
 from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
 
-TITLE = "Each model"
-
 
 @dataclass(frozen=True)
 class FoldRow:

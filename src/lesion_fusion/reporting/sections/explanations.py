@@ -14,8 +14,6 @@ from lesion_fusion.notation import signed, words
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.tabular.encoding import MIXED
 
-TITLE = "What the best classifiers lean on"
-
 # Contributions named of each case, and the smallest that is, in log-odds.
 _NAMED, _SMALLEST = 4, 0.05
 

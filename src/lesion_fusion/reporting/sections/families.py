@@ -11,8 +11,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import compared_pairs, places
 from lesion_fusion.statistics.metrics import tabulated_metrics
 
-TITLE = "What each family adds"
-
 
 def write(leaderboard: pd.DataFrame, family_comparisons: pd.DataFrame, evaluation: Evaluation) -> Markup:
     """Return the section as HTML."""

@@ -11,8 +11,6 @@ from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import compared_pairs, places
 
-TITLE = "Leaderboard"
-
 
 def write(
     leaderboard: pd.DataFrame,

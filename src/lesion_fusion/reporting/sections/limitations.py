@@ -16,8 +16,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.standing import Place, models_on_board, places
 
-TITLE = "Limitations"
-
 
 def write(
     cohort_audit: Mapping[str, Any],

@@ -12,8 +12,6 @@ from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import comparison, estimate
 
-TITLE = "Without image or record"
-
 
 def write(missing_modality: pd.DataFrame, evaluation: Evaluation) -> Markup:
     """Return the section as HTML."""

@@ -12,8 +12,6 @@ from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import models_on_board, places
 from lesion_fusion.tabular.parameters import Tuning
 
-TITLE = "Models and how they were tuned"
-
 
 def write(
     leaderboard: pd.DataFrame,

@@ -12,8 +12,6 @@ from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import places
 
-TITLE = "Images, networks and cases"
-
 
 def write(
     leaderboard: pd.DataFrame,

@@ -14,8 +14,6 @@ from lesion_fusion.notation import percent, words
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
 
-TITLE = "Participants"
-
 Groups = Sequence[pd.DataFrame]
 
 

@@ -13,8 +13,6 @@ from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import compared_pairs, estimate, places
 
-TITLE = "Against the radiologist"
-
 
 def write(
     leaderboard: pd.DataFrame,

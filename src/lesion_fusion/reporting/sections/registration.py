@@ -9,8 +9,6 @@ from markupsafe import Markup
 
 from lesion_fusion.reporting.page import fill
 
-TITLE = "Registration"
-
 
 def write(promotion: Sequence[Mapping[str, Any]]) -> Markup:
     """Return the section as HTML."""

@@ -9,8 +9,6 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.parameters import ReportParameters
 
-TITLE = "How to reproduce"
-
 
 def write(report: ReportParameters, study: Study) -> Markup:
     """Return the section as HTML."""

@@ -18,8 +18,6 @@ from lesion_fusion.notation import Estimate, listing, number
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import Comparison, Verdict, comparison
 
-TITLE = "What each step adds"
-
 
 @dataclass(frozen=True)
 class Step:
