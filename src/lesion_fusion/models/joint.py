@@ -20,7 +20,7 @@ from lesion_fusion.models.base import CaseInputs, Description, ModelName, Traine
 from lesion_fusion.models.network import FittedNetwork, Network, evaluate_repeats, train_repeats, with_weights
 from lesion_fusion.tabular.calibration import log_odds
 from lesion_fusion.tabular.encoding import CategoryIndicators
-from lesion_fusion.tabular.parameters import Tuning
+from lesion_fusion.tabular.parameters import Roles, Tuning
 
 JOINTS = {"gated": "gates", "attention": "attention", "concatenation": "a dense layer"}
 
@@ -36,7 +36,7 @@ class Joint(Network):
 
     fusion: Literal["gated", "attention", "concatenation"]
     record_units: tuple[PositiveInt, ...] = Field(default=(32, 16), min_length=1)
-    predictors: tuple[str, ...] | None = Field(default=None, min_length=1)
+    predictors: Roles | None = None
 
     @field_validator("network")
     @classmethod
@@ -44,12 +44,6 @@ class Joint(Network):
         if network.regime == "frozen":
             raise ValueError("a joint network is trained end to end: take regime scratch, or fine_tune from weights")
         return network
-
-    @field_validator("predictors")
-    @classmethod
-    def _may_predict(cls, roles: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        predictor_columns(roles or ())
-        return roles
 
     @property
     def network_settings(self) -> dict[str, Any] | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.notation import value_text
@@ -14,6 +14,14 @@ from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, check_hyperparameters, takes_weights
 from lesion_fusion.tabular.training_rows import Training
 
+
+def _may_predict(roles: tuple[str, ...]) -> tuple[str, ...]:
+    predictor_columns(roles)
+    return roles
+
+
+# Roles of the record's columns that a model sees.
+Roles = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_may_predict)]
 View = Literal["record", "record_representation", "image_descriptors", "embeddings", "pixels"]
 IMAGE_VIEWS = frozenset({"image_descriptors", "embeddings", "pixels"})
 
@@ -84,7 +92,7 @@ class ClassifierParameters(Parameters):
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     search: Search | None = None
     network: str | None = None
-    predictors: tuple[str, ...] | None = Field(default=None, min_length=1)
+    predictors: Roles | None = None
     embedding_components: int = Field(default=16, ge=1)
     image_input: str | None = None
     pixel_edge: int = Field(default=16, ge=2, le=64)
@@ -97,12 +105,6 @@ class ClassifierParameters(Parameters):
         if name not in CLASSIFIERS:
             raise ValueError(f"no classifier is called {name!r}; there are: {', '.join(sorted(CLASSIFIERS))}")
         return name
-
-    @field_validator("predictors")
-    @classmethod
-    def _may_predict(cls, roles: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        predictor_columns(roles or ())
-        return roles
 
     @field_validator("grid")
     @classmethod
