@@ -1,4 +1,4 @@
-"""Hooks: name each node as it starts, the one that a run stopped in, and at the end where the results are."""
+"""Hooks that name each node as it starts, the node at which a run stopped, and in the end where the results are."""
 
 from __future__ import annotations
 

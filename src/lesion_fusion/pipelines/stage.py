@@ -1,4 +1,4 @@
-"""What the wiring of all stages shares: nodes named after their functions, and the fold of a stage in the lineage."""
+"""Helpers of the wiring of all stages: nodes named after their functions, and the fold of a stage in the lineage."""
 
 from __future__ import annotations
 

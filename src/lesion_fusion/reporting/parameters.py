@@ -1,4 +1,4 @@
-"""What the report says about the cohort and cannot read from its data, and which models it explains."""
+"""Words of the report about the cohort that are not in its data, and which models it explains."""
 
 from __future__ import annotations
 

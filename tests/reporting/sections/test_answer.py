@@ -89,7 +89,7 @@ def test_planned_comparisons_of_a_fused_with_a_clinical_model_are_counted() -> N
     board = [place(FUSED, 0.9, 1, 0.01, 0.5), place(BASELINE, 0.89, 1)]
     said = answer(board, [], BASELINE, 0.95, [StepGroup("Title", "", steps)])[-1]
     assert said.headline == "Planned before the run: a fused model beats one of the record in 1 of 2 comparisons."
-    assert said.detail == "A: told. Not told apart: b."
+    assert said.detail == "A: told. No difference shown: b."
     assert len(answer(board, [], BASELINE, 0.95)) == len(
         answer(board, [], BASELINE, 0.95, [StepGroup("T", "", steps[2:])])
     )

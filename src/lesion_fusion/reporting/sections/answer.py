@@ -73,7 +73,7 @@ def _planned(planned: Sequence[StepGroup]) -> list[Statement]:
     tied = [step.what for step in steps if step.verdict is Verdict.TIED]
     compared = count(len(steps), "comparison")
     headline = f"Planned before the run: a fused model beats one of the record in {gains} of {compared}."
-    return [Statement(headline, " ".join(decided) + (f" Not told apart: {'; '.join(tied)}." if tied else ""))]
+    return [Statement(headline, " ".join(decided) + (f" No difference shown: {'; '.join(tied)}." if tied else ""))]
 
 
 def _best(best: Place, board: Sequence[Place], confidence: float) -> Statement:
