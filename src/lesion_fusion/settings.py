@@ -6,12 +6,12 @@ from lesion_fusion.config.resolvers import RESOLVERS
 from lesion_fusion.hooks.checks import MissingInputs, ReadConfiguration
 from lesion_fusion.hooks.messages import ClosingMessage, Progress
 from lesion_fusion.hooks.reuse import Reuse
-from lesion_fusion.hooks.tracking import LiveCurves, Tracking
+from lesion_fusion.hooks.tracking import Tracking
 
 # `Tracking` is the plugin's own hook with additions; registered twice it would start two runs.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 
-HOOKS = (ClosingMessage(), Progress(), Tracking(), Reuse(), ReadConfiguration(), LiveCurves(), MissingInputs())
+HOOKS = (ClosingMessage(), Progress(), Tracking(), Reuse(), ReadConfiguration(), MissingInputs())
 
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",

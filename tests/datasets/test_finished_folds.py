@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lesion_fusion.datasets.training_store import TrainingStoreDataset
+from lesion_fusion.datasets.finished_folds import FinishedFolds
+from lesion_fusion.datasets.unfinished_training import UnfinishedTrainingDataset
 from lesion_fusion.imaging.folds import FoldResult
 
 
-def folds_dataset(folder: Path) -> TrainingStoreDataset:
-    return TrainingStoreDataset(
-        store="lesion_fusion.datasets.finished_folds.FinishedFolds", filepath=str(folder / "folds")
-    )
+def folds_in(folder: Path) -> FinishedFolds:
+    return UnfinishedTrainingDataset(filepath=str(folder)).load().finished_folds("folds")
 
 
 def result(fold: int) -> FoldResult:
@@ -35,11 +34,11 @@ def result(fold: int) -> FoldResult:
 
 
 def test_folds_come_back_exactly_and_for_the_same_training_alone(tmp_path: Path):
-    store = folds_dataset(tmp_path).load()
+    store = folds_in(tmp_path)
     assert store.load("a") == {}
     for fold in (1, 0):
         store.save("a", result(fold))
-    again = folds_dataset(tmp_path).load().load("a")
+    again = folds_in(tmp_path).load("a")
     assert list(again) == [0, 1]
     for fold, found in again.items():
         np.testing.assert_equal(asdict(found), asdict(result(fold)))
@@ -50,7 +49,7 @@ def test_folds_come_back_exactly_and_for_the_same_training_alone(tmp_path: Path)
 
 
 def test_a_fold_whose_writing_fails_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    store = folds_dataset(tmp_path).load()
+    store = folds_in(tmp_path)
     store.save("a", result(0))
 
     def half(file, **_):
@@ -64,7 +63,7 @@ def test_a_fold_whose_writing_fails_is_not_there(tmp_path: Path, monkeypatch: py
 
 
 def test_what_is_kept_changes_no_result_so_that_it_makes_none_stale(tmp_path: Path):
-    dataset = folds_dataset(tmp_path)
+    dataset = UnfinishedTrainingDataset(filepath=str(tmp_path))
     before = dataset.content_digest()
-    dataset.load().save("a", result(0))
+    dataset.load().finished_folds("a").save("a", result(0))
     assert dataset.content_digest() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,12 +17,12 @@ from kedro.io import DatasetError
 from tests.models.toy import Cohort, domain_of, fitted_late, request_of, small_cohort
 
 from lesion_fusion.datasets.mlflow_runs import (
-    MlflowChampionsDataset,
-    MlflowRegistryDataset,
-    MlflowRunsDataset,
-    MlflowTagsDataset,
+    ChampionsDataset,
+    FamilyResultsDataset,
+    PromotionDataset,
     RunRecord,
 )
+from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.datasets.served_answers import ServedAnswersDataset
 from lesion_fusion.evaluation.promotion import Champion
 from lesion_fusion.serving.schema import IMAGE, MASK, example_request
@@ -37,6 +38,7 @@ class Tracked:
     cohort: Cohort
     record: RunRecord
     parent: str
+    folder: Path
     reference: dict[str, str]
 
     @property
@@ -54,6 +56,23 @@ class Tracked:
             "model_uri": self.reference["model_uri"],
             "study": STUDY,
         }
+
+
+METRICS = {"fusion.late": {"metrics": {"auroc": {"estimate": 0.875}}, "attention": []}}
+
+
+def results_of(family: str, cohort: str, folder: Path) -> FamilyResultsDataset:
+    """The dataset of a family whose metrics and plots are stored in `folder`."""
+    plots, metrics = folder / "plots", folder / "metrics.json"
+    metrics.write_text(json.dumps(METRICS))
+    PlotsDataset(filepath=str(plots)).save({"fusion.late/roc_curve": b"a picture"})
+    return FamilyResultsDataset(family=family, cohort=cohort, metrics=str(metrics), plots=str(plots))
+
+
+def champions(*names: str) -> dict[str, Champion]:
+    dataset = ChampionsDataset()
+    dataset.save(list(names))
+    return dataset.load()
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +93,17 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
             model=model,
             domain=domain_of(cohort, model),
             input_example=example_request(cohort.inputs.cases, model),
+            cases=cohort.inputs.cases.assign(label="benign"),
             note="AUROC 0.875",
             histories={"fold_auroc": {0: 0.8, 1: 0.9}},
             plots={"roc_curve.png": b"a picture"},
             tables={"predictions.csv": pd.DataFrame({"case_id": ["a"]})},
         )
-        dataset = MlflowRunsDataset(family="fusion", cohort="toy")
+        dataset = results_of("fusion", "toy", folder)
         assert not dataset.exists()
         with mlflow.start_run() as parent:
-            MlflowTagsDataset().save({"protocol": "leak-free"})
             dataset.save([record])
-        yield Tracked(cohort, record, parent.info.run_id, dataset.load()["fusion.late"])
+        yield Tracked(cohort, record, parent.info.run_id, folder, dataset.load().runs["fusion.late"])
     finally:
         mlflow.set_tracking_uri(before)
         # A loaded model brings its own copy of the package along.
@@ -107,14 +126,15 @@ def test_the_child_run_shows_all_of_the_record(tracked: Tracked):
     assert [(point.step, point.value) for point in history] == [(0, 0.8), (1, 0.9)]
     files = {item.path for item in client.list_artifacts(tracked.run.info.run_id)}
     assert {"roc_curve.png", "predictions.csv"} <= files
-    assert client.get_run(tracked.parent).data.tags["protocol"] == "leak-free"
 
 
-def test_a_later_session_finds_the_last_runs_and_says_where_there_are_none(tracked: Tracked):
-    assert MlflowRunsDataset(family="fusion", cohort="toy").load() == {"fusion.late": tracked.reference}
+def test_a_later_session_finds_the_last_runs_beside_metrics_and_plots(tracked: Tracked):
+    found = results_of("fusion", "toy", tracked.folder).load()
+    assert found.runs == {"fusion.late": tracked.reference}
+    assert found.metrics == METRICS
+    assert found.plots == {"fusion.late/roc_curve": b"a picture"}
     for family, cohort in (("clinical", "toy"), ("fusion", "another")):
-        with pytest.raises(DatasetError, match=rf"{family} model on {cohort}"):
-            MlflowRunsDataset(family=family, cohort=cohort).load()
+        assert results_of(family, cohort, tracked.folder).load().runs == {}
 
 
 def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(tracked: Tracked):
@@ -151,11 +171,13 @@ def test_the_served_interface_answers_or_says_what_is_wrong(tracked: Tracked):
 
 
 def test_the_registry_gets_a_version_its_alias_and_its_reasons_and_champions_come_back(tracked: Tracked):
-    registry, client = MlflowRegistryDataset(), mlflow.MlflowClient()
-    assert MlflowChampionsDataset().load() == {}
+    registry, client = PromotionDataset(filepath=str(tracked.folder / "promotion.json")), mlflow.MlflowClient()
+    assert champions("lesion-fusion", "lesion-imaging") == {}
     registry.save([tracked.decision("lesion-fusion", "champion"), tracked.decision("lesion-imaging", "challenger")])
-    assert MlflowChampionsDataset().load() == {"lesion-fusion": Champion("toy", "c0", "f0", 0.875)}
+    assert champions("lesion-fusion", "lesion-imaging") == {"lesion-fusion": Champion("toy", "c0", "f0", 0.875)}
+    assert champions("lesion-imaging") == {}
     registry.save([tracked.decision("lesion-fusion", "challenger")])
+    assert registry.load() == [tracked.decision("lesion-fusion", "challenger")]
     assert int(client.get_model_version_by_alias("lesion-fusion", "champion").version) == 1
     challenger = client.get_model_version_by_alias("lesion-fusion", "challenger")
     assert int(challenger.version) == 2
@@ -166,7 +188,7 @@ def test_the_registry_gets_a_version_its_alias_and_its_reasons_and_champions_com
 
 
 def test_a_registered_model_says_what_it_is_unless_somebody_has_said_so(tracked: Tracked):
-    registry, client = MlflowRegistryDataset(), mlflow.MlflowClient()
+    registry, client = PromotionDataset(filepath=str(tracked.folder / "promotion.json")), mlflow.MlflowClient()
     registry.save([tracked.decision("lesion-described", "challenger")])
     assert "not a medical device" in client.get_registered_model("lesion-described").description
     client.update_registered_model("lesion-described", "Ours.")
@@ -176,27 +198,14 @@ def test_a_registered_model_says_what_it_is_unless_somebody_has_said_so(tracked:
 
 def test_a_champion_without_its_study_is_left_out(tracked: Tracked):
     nameless = tracked.decision("lesion-clinical", "champion") | {"study": {}}
-    MlflowRegistryDataset().save([nameless])
-    assert "lesion-clinical" not in MlflowChampionsDataset().load()
+    PromotionDataset(filepath=str(tracked.folder / "promotion.json")).save([nameless])
+    assert champions("lesion-clinical") == {}
 
 
 def test_a_child_run_has_the_commit_of_its_parent(tracked: Tracked):
-    dataset = MlflowRunsDataset(family="fusion", cohort="toy")
+    dataset = results_of("fusion", "toy", tracked.folder)
     with mlflow.start_run():
-        MlflowTagsDataset().save({"git_commit": "abc123"})
+        mlflow.set_tag("git_commit", "abc123")
         dataset.save([replace(tracked.record, histories={}, plots={}, tables={})])
-    run = mlflow.MlflowClient().get_run(dataset.load()["fusion.late"]["run_id"])
+    run = mlflow.MlflowClient().get_run(dataset.load().runs["fusion.late"]["run_id"])
     assert run.data.tags["git_commit"] == "abc123"
-
-
-@pytest.mark.parametrize(
-    "refused",
-    [
-        lambda: MlflowTagsDataset().load(),
-        lambda: MlflowRegistryDataset().load(),
-        lambda: MlflowChampionsDataset().save({}),
-    ],
-)
-def test_what_goes_one_way_only_refuses_the_other(refused):
-    with pytest.raises(DatasetError):
-        refused()

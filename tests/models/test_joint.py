@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.schema import COLUMN, predictor_columns
 from lesion_fusion.cohort.study import Study, study_cases
-from lesion_fusion.datasets.finished_folds import FinishedFolds
+from lesion_fusion.datasets.finished_folds import UnfinishedTraining
 from lesion_fusion.evaluation.predictions import validate_predictions
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import CaseInputs, ModelName, Need, TrainedModel, load_model, save_model
@@ -95,7 +95,7 @@ def trained(inputs: CaseInputs, tmp_path_factory: pytest.TempPathFactory) -> Ite
             make_folds(cases, 2, 1, 3),
             inputs.images(SEEN),
             SEEN,
-            FinishedFolds(tmp_path_factory.mktemp("folds")),
+            UnfinishedTraining(tmp_path_factory.mktemp("folds")),
             model=ModelName("fusion", "joint"),
         )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,20 +20,22 @@ from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import CaseInputs, ModelName, TrainedModel, load_model, save_model
 from lesion_fusion.models.network import Network, train
 from lesion_fusion.tabular.parameters import Tuning
+from tests.reporting.toy import toy_file
 
 CASES = 36
 NETWORK = NetworkParameters(
     backbone="small_cnn", optimizer="adam", learning_rate=3e-3, epochs=2, batch_size=8, augmentation=0.3, patience=None
 )
 IMAGES = np.random.default_rng(0).integers(0, 255, (CASES, 16, 16, 1), dtype="uint8")
-MASKS = np.zeros((CASES, 16, 16), dtype="uint8")
-MASKS[:, 4:12, 4:12] = 255
+MASKS = {"lesion.png": partial(toy_file, mask=True)}
 LABELS = np.arange(CASES) % 2
 TABLE = pd.DataFrame(
     {
         "case_id": [f"c{i:02d}" for i in range(CASES)],
         "patient_id": [f"p{i:02d}" for i in range(CASES)],
         "label": np.array(["benign", "malignant"])[LABELS],
+        "tumor_mask_file": "lesion.png",
+        "other_mask_files": None,
     }
 )
 SEEN = ImageInput(variant="crop", size=16)
@@ -69,7 +73,8 @@ def trained_with(store: FinishedFolds, **network: Any) -> TrainedModel:
     tuning = Tuning.model_validate({"inner_folds": 3, "decision": {"minimum_sensitivity": 0.9}, "n_jobs": 1})
     parameters = Network(network=NETWORK.model_copy(update=network), image_input="crop")
     model = ModelName("imaging", "small")
-    return train(parameters, study, tuning, TABLE, folds, IMAGES, MASKS, SEEN, store, model=model)
+    unfinished: Any = SimpleNamespace(finished_folds=lambda _name: store)
+    return train(parameters, study, tuning, TABLE, folds, IMAGES, MASKS, SEEN, unfinished, model=model)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.hooks.reuse import fingerprints
 from lesion_fusion.imaging.attention import attention_table
+from lesion_fusion.imaging.case_files import lesion_masks
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import Family, TrainedModel
 from lesion_fusion.models.classifier import Classifier
@@ -24,10 +25,9 @@ from lesion_fusion.pipelines.family.nodes import (
     evaluate_family,
     flatten,
     gallery,
-    gather_runs,
+    gather_results,
 )
 from lesion_fusion.pipelines.family.pipeline import family_pipeline
-from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_masks
 from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.out_of_fold import REFIT
@@ -71,7 +71,7 @@ def network(cohort: Cohort, cases: pd.DataFrame) -> TrainedModel:
     one = np.random.default_rng(1).normal(size=(len(cases), 3, 3)).astype("float32")
     class_maps = np.stack([-one, one], axis=-1)
     predictions = predictions_of(cases, "imaging", "network")
-    masks = np.stack(list(make_lesion_masks(cases, cohort.masks, INPUT).rows))
+    masks = list(lesion_masks(cases, cohort.masks, INPUT))
     epochs = pd.DataFrame({"epoch": [1, 2], "loss": [0.7, 0.6], "val_loss": [0.8, 0.7], "learning_rate": 1e-3})
     epochs = epochs.assign(accuracy=0.6, val_accuracy=0.5, auroc=0.7, val_auroc=0.6)
     refit = epochs.drop(columns=["val_loss", "val_accuracy", "val_auroc"]).assign(repeat=REFIT, fold=REFIT)
@@ -103,7 +103,7 @@ def classifier(cohort: Cohort, cases: pd.DataFrame) -> TrainedModel:
 
 @pytest.fixture(scope="module")
 def judge(cases: pd.DataFrame) -> Judge:
-    return Judge(cases[["case_id", "patient_id"]], 50)
+    return Judge(cases[["case_id", "patient_id"]], 50, study={"cohort": "toy"})
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_runs_show_metrics_plots_tables_and_curves_of_their_own_model(
     descriptors = cohort.inputs.image_descriptors
     assert descriptors is not None
     assert all(picture.startswith(b"\x89PNG") for picture in plots.values())
-    runs = gather_runs(family, evaluated, plots, cases, descriptors, {"cohort": "toy"}, ServingRules())
+    runs = gather_results(family, evaluated, plots, judge, cases, descriptors, ServingRules())
     classifier, network = runs
     drawn = {"roc_curve.png", "calibration_curve.png", "confusion_matrix.png"}
     assert set(classifier.plots) == drawn | {"permutation_importance.png"}
@@ -170,7 +170,7 @@ def test_nested_parameters_become_one_level():
 def test_attention_is_of_the_last_repeat_and_of_each_cases_own_map(
     network: TrainedModel, cohort: Cohort, cases: pd.DataFrame
 ):
-    masks = np.stack(list(make_lesion_masks(cases, cohort.masks, INPUT).rows))
+    masks = list(lesion_masks(cases, cohort.masks, INPUT))
     shuffled = last_repeat(network.predictions.sample(frac=1, random_state=0), cases)
     assert network.class_maps is not None
     assert network.attention is not None

@@ -16,9 +16,9 @@ from lesion_fusion.pipelines.fusion.nodes import (
     build_leaderboard,
     compare_as_planned,
     evaluate_candidates,
-    evaluate_missing_modality,
     lost_candidates,
 )
+from lesion_fusion.pipelines.reporting.table_nodes import evaluate_missing_modality
 from tests.evaluation.tables import binary_predictions, judge_of, simulated
 
 CLINICAL = Classifier(classifier="naive_bayes", views=("record",))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import TrainedModel
 from lesion_fusion.models.network import FittedNetwork
@@ -49,10 +50,11 @@ def test_the_registered_version_states_what_it_was_made_of():
     log = pd.DataFrame({"repeat": 0, "fold": [0, 0, 1, 1], "epoch": [1, 2, 1, 2]})
     trained = TrainedModel(PARAMETERS, pd.DataFrame(), pd.DataFrame(), log, fitted)
     evaluated = {"pretraining.small": {"metrics": {"auroc": {"estimate": 0.75, "low": 0.7, "high": 0.8}}}}
-    study_tags = {"cohort": "toy", "cohort_digest": "d", "target": "malignancy"}
-    tags = describe_backbone(trained, evaluated, copies("c03"), audit([]), study_tags).tags
+    study = {"cohort": "toy", "cohort_digest": "d", "target": "malignancy"}
+    judge = Judge(pd.DataFrame({"case_id": [], "patient_id": []}), study=study)
+    tags = describe_backbone(trained, evaluated, copies("c03"), audit([]), judge).tags
     assert tags["held_out_auroc"] == "0.75"
     assert tags["members"] == "2"
     assert (tags["compared_images"], tags["excluded_copies"]) == ("5", "1")
-    nothing = describe_backbone(trained, evaluated, copies(), audit([], compared=0), study_tags).tags
+    nothing = describe_backbone(trained, evaluated, copies(), audit([], compared=0), judge).tags
     assert nothing["excluded_copies"] == "nothing to compare with"

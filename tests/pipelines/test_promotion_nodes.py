@@ -10,6 +10,7 @@ import pytest
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.served_answers import Answered
+from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.evaluation.promotion import Decision
 from lesion_fusion.models.base import Family, FittedModel, TrainedModel
@@ -18,7 +19,9 @@ from lesion_fusion.pipelines.fusion.promotion_nodes import Nomination, make_smok
 from tests.models.toy import Cohort, answered, fitted_late, fitted_tabular, small_cohort
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
-TAGS = {"cohort": "toy", "cohort_digest": "c", "folds_digest": "f"}
+JUDGE = Judge(
+    pd.DataFrame({"case_id": [], "patient_id": []}), study={"cohort": "toy", "cohort_digest": "c", "folds_digest": "f"}
+)
 RUN = {"model": "fusion.late", "run_id": "r", "model_uri": "models:/m", "cohort_digest": "c", "folds_digest": "f"}
 CHAMPION = Decision("fusion", "late", "champion", 0.9, ("rule passed",))
 
@@ -43,9 +46,7 @@ def smoke_test(cohort: Cohort, cases: pd.DataFrame, model: FittedModel, run: dic
 
 
 def promoted(nominations, answers, expected, leaks) -> dict:
-    decisions, registered = promote(nominations, answers, expected, leaks, TAGS)
-    assert decisions == registered
-    return decisions[0]
+    return promote(nominations, answers, expected, leaks, JUDGE)[0]
 
 
 def test_a_model_that_is_served_as_it_was_trained_becomes_champion(cohort, cases):

@@ -16,6 +16,7 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import CSVDataset
 
+from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.evaluation.comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.judge import Judge
@@ -60,6 +61,8 @@ class Page(HTMLParser):
 
 TABLES = (
     "shap_values",
+    "models_table",
+    "missing_modality",
     "network_combinations",
     "family_comparisons",
     "reader_comparison",
@@ -95,7 +98,7 @@ def in_memory(datasets: dict) -> dict:
 
 def run_stage(toy: ToyStudy, folder: Path) -> dict:
     """The outputs of the whole stage."""
-    kept = (*TABLES, "report_plots", "example_plots", "shap_plots")
+    kept = (*TABLES, "cohort_plots", "report_plots", "example_plots", "shap_plots")
     catalog = DataCatalog(
         in_memory(toy.datasets)
         | {name: CSVDataset(filepath=str(folder / f"{name}.csv"), save_args={"index": False}) for name in TABLES}
@@ -109,6 +112,7 @@ def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
     """The page that is written of the study with some datasets changed; nothing is drawn anew."""
     sections = [f"write_{section.name}" for section in SECTIONS]
     drawn = {
+        "cohort_plots": dict.fromkeys(("ages", "birads", "missingness", "classes"), picture()),
         "report_plots": dict.fromkeys(REPORT_PLOTS, picture()),
         "example_plots": dict.fromkeys(EXAMPLES, picture()),
         "shap_plots": {CLINICAL: picture()},
@@ -192,9 +196,9 @@ def test_pictures_have_alternative_texts_and_tables_captions(html: str) -> None:
     assert html.count("<table") == html.count("<caption")
 
 
-def test_a_fusion_without_a_part_shows_its_figure_or_that_it_withholds_its_answer(toy: ToyStudy, html: str) -> None:
+def test_a_fusion_without_a_part_shows_its_figure_or_that_it_withholds_its_answer(outputs: dict, html: str) -> None:
     section = html.split('id="missing"')[1].split("</section>")[0]
-    answered = toy.datasets["missing_modality"].iloc[0]
+    answered = outputs["missing_modality"].iloc[0]
     assert f'<data value="{answered["difference"]}">{signed(answered["difference"])}</data>' in section
     assert f"Without record, no answer of {FUSION}." in section
     assert section.count('scope="row"') == 1
@@ -204,12 +208,12 @@ def test_text_from_data_and_configuration_is_escaped(toy: ToyStudy, outputs: dic
     log = toy.datasets["clinical_models"].models[CLINICAL].training_log.assign(**{EVIL: EVIL})
     audit = copy.deepcopy(toy.datasets["cohort_audit"])
     audit["findings"][0] |= {"title": EVIL, "sentence": EVIL, "explanation": EVIL}
+    audit["tables"]["exclusions"] = [{"kind": EVIL, "cases": 1}]
     cohort = {"title": EVIL, "patients": False, "description": EVIL, "source": EVIL, "limitations": (EVIL,)}
     html = page_of(
         toy,
         outputs,
         **{
-            "excluded_cases": pd.DataFrame({"case_id": ["a"], "kind": [EVIL]}),
             "promotion": [decision | {"reasons": [EVIL]} for decision in toy.datasets["promotion"]],
             "cohort_audit": audit,
             **with_model(toy, CLINICAL, training_log=log),
@@ -254,10 +258,10 @@ def test_families_are_compared_with_fusion_first(outputs: dict) -> None:
 
 @pytest.mark.parametrize(("difference", "p", "kept"), [(0.1, 0.01, True), (0.1, 0.4, False), (-0.1, 0.01, False)])
 def test_a_candidate_is_said_to_be_kept_or_not(toy: ToyStudy, outputs: dict, difference: float, p: float, kept: bool):
-    candidates = toy.datasets["candidates"].assign(difference=difference, p_holm=p)
-    board = toy.datasets["leaderboard"]
-    board = board.assign(kept=kept | (board["family"] != "fusion"))
-    page = page_of(toy, outputs, candidates=candidates, leaderboard=board)
+    board = toy.datasets["leaderboard"].copy()
+    fused = board["family"] == "fusion"
+    board.loc[fused, ["must_beat_difference", "must_beat_p"]] = difference, p
+    page = page_of(toy, outputs, leaderboard=board.assign(kept=kept | ~fused))
     cells = page.split('aria-label="Candidates"')[1].split("</table>")[0]
     assert ("<td>kept</td>" in cells) is kept
     assert ("<td>not kept</td>" in cells) is not kept
@@ -265,7 +269,9 @@ def test_a_candidate_is_said_to_be_kept_or_not(toy: ToyStudy, outputs: dict, dif
 
 
 def test_without_candidates_the_page_has_no_table_of_them(toy: ToyStudy, outputs: dict) -> None:
-    assert 'aria-label="Candidates"' not in page_of(toy, outputs, candidates=toy.datasets["candidates"].iloc[:0])
+    assert 'aria-label="Candidates"' not in page_of(
+        toy, outputs, leaderboard=toy.datasets["leaderboard"].assign(must_beat=None, must_beat_difference=None)
+    )
 
 
 def test_all_models_stand_in_one_table(outputs: dict) -> None:
@@ -294,10 +300,10 @@ def test_one_family_is_reported_alone(toy: ToyStudy, tmp_path: Path) -> None:
     nothing_planned = PlannedComparisons()
     alone.datasets |= {
         "params:comparisons": nothing_planned,
-        "planned_comparisons": planned_comparisons([], nothing_planned, toy.datasets["judge"]),
+        "planned_comparisons": planned_comparisons([], nothing_planned, toy.datasets["reporting.judge"]),
     }
     alone.datasets |= {f"{family}_models": Family({}) for family in ("imaging", "fusion")}
-    alone.datasets |= {f"{family}_{part}": {} for family in ("imaging", "fusion") for part in ("metrics", "plots")}
+    alone.datasets |= {f"{family}_results": FamilyResults() for family in ("imaging", "fusion")}
     html = run_stage(alone, tmp_path)["report"]
     assert "Only one family of models was run" in html
     assert "What fusion adds stays open" in html
@@ -316,7 +322,7 @@ def test_a_cohort_without_a_category_is_reported_without_a_reader(toy: ToyStudy,
     cases = toy.datasets["study_cases"].assign(
         birads=pd.Series(pd.NA, index=toy.datasets["study_cases"].index, dtype="str")
     )
-    judge: Judge = toy.datasets["judge"]
+    judge: Judge = toy.datasets["reporting.judge"]
     differences, points = compare_with_reader(cases, judge, toy.datasets["params:study"], *[Family({})] * 3)
     assert differences.empty
     assert points.empty

@@ -14,6 +14,8 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from lesion_fusion.cohort.audit.cohort_audit import audit
+from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.defects import assemble_cases
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.readers import READERS
@@ -21,10 +23,10 @@ from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
+from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.evaluation.comparisons import (
     PlannedComparisons,
     keep_candidates,
-    missing_modality,
     planned_comparisons,
 )
 from lesion_fusion.evaluation.judge import Evaluation, summary
@@ -42,6 +44,8 @@ from lesion_fusion.tabular.parameters import Tuning
 CLINICAL, IMAGING, FUSION = "clinical.logistic_regression", "imaging.network", "fusion.late"
 RESAMPLES = 200
 REFIT = -1
+# Defects of two cases, which were excluded for them.
+EXCLUDED = pd.DataFrame({"case_id": ["x1", "x1", "x2"], "kind": ["no image", "no age", "no image"]})
 
 # The plots of every model, and those of its kind.
 PLOTS = ("roc_curve", "calibration_curve", "confusion_matrix")
@@ -177,7 +181,8 @@ def toy_study(
     evaluation = Evaluation(resamples=RESAMPLES, baseline=CLINICAL)
     chosen = study_cases(cases, study.target)
     folds = make_folds(chosen, 3, 2, study.seed)
-    judge = evaluation.judge(chosen, study.seed)
+    identity = {"cohort_digest": "c0ffee", "folds_digest": "f01d5", "seed": "1"}
+    judge = evaluation.judge(chosen, study.seed, identity)
     toy = ToyStudy((CLINICAL, IMAGING, FUSION))
     predictions = []
     for name, signal, repeats in zip(toy.names, signals, (2, 1, 2), strict=True):
@@ -199,13 +204,15 @@ def toy_study(
                     )
                 }
             ),
-            f"{family}_metrics": {
-                name: {
-                    "metrics": summary(table, judge),
-                    "attention": toy_attention(study.classes) if name == IMAGING else [],
-                }
-            },
-            f"{family}_plots": {f"{name}/{plot}": picture() for plot in (*PLOTS, *PLOTS_OF_KIND.get(name, ()))},
+            f"{family}_results": FamilyResults(
+                {
+                    name: {
+                        "metrics": summary(table, judge),
+                        "attention": toy_attention(study.classes) if name == IMAGING else [],
+                    }
+                },
+                {f"{name}/{plot}": picture() for plot in (*PLOTS, *PLOTS_OF_KIND.get(name, ()))},
+            ),
         }
     decisions = [
         {
@@ -219,24 +226,16 @@ def toy_study(
         for name in toy.names
     ]
     toy.datasets |= {
-        "cases": cases,
-        "excluded_cases": pd.DataFrame({"case_id": ["x1", "x1", "x2"], "kind": ["no image", "no age", "no image"]}),
         "study_cases": chosen,
         "image_descriptors": pd.DataFrame({"case_id": chosen["case_id"], "feret_mm": 12.0}),
         "folds": folds,
-        "study_tags": {"cohort_digest": "c0ffee", "folds_digest": "f01d5", "seed": "1"},
-        "leaderboard": leaderboard(predictions, judge, CLINICAL),
-        "planned_comparisons": planned_comparisons(predictions, PLANNED, judge),
-        "candidates": keep_candidates(predictions, {FUSION: CLINICAL}, judge),
-        "missing_modality": missing_modality(
-            predictions[2:],
-            {FUSION: predictions[0].assign(family="fusion", model="late", without="image")},
-            ["image", "record"],
-            judge,
+        "leaderboard": leaderboard(
+            predictions, judge, CLINICAL, keep_candidates(predictions, {FUSION: CLINICAL}, judge)
         ),
+        "planned_comparisons": planned_comparisons(predictions, PLANNED, judge),
         "promotion": decisions,
-        "cohort_audit": {"cases": len(cases), "patients": n, "findings": [FINDING], "unexplained": ["LF203"]},
-        "cohort_plots": {name: picture() for name in ("ages", "birads", "missingness", "classes")},
+        "cohort_audit": audit(cases, EXCLUDED, [], [], [], study, CohortAudit())
+        | {"cohort_digest": "c0ffee", "findings": [FINDING], "unexplained": ["LF203"]},
         "raw_images": dict.fromkeys(cases["image_file"], partial(toy_file, mask=False)),
         "raw_masks": dict.fromkeys(cases["tumor_mask_file"].dropna(), partial(toy_file, mask=True))
         | {
@@ -246,7 +245,7 @@ def toy_study(
         },
         "params:preprocessing.image_inputs.crop_with_mask": ImageInput(),
         "params:study": study,
-        "judge": judge,
+        "reporting.judge": judge,
         "params:evaluation": evaluation,
         "params:tuning": Tuning(),
         "params:explanation": Explanation(cases=12, background=8),

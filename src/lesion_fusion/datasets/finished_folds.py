@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lesion_fusion.datasets.files import code_digest, path_digest, replacing
+from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.parameters import NetworkParameters
 
@@ -25,6 +27,21 @@ _TRAINING = (
     "lesion_fusion.models.joint_network",
 )
 _ROWS = 64
+
+
+@dataclass(frozen=True)
+class UnfinishedTraining:
+    """What each model's training keeps until it is over, below `folder`."""
+
+    folder: Path
+
+    def finished_folds(self, model: str) -> FinishedFolds:
+        """Return the finished folds of the network `<family>.<model>`."""
+        return FinishedFolds(self.folder / model)
+
+    def journal(self, model: str) -> StudyJournal:
+        """Return the journal of the searches of the classifier `<family>.<model>`."""
+        return StudyJournal(self.folder / f"{model}.studies.log")
 
 
 class FinishedFolds:

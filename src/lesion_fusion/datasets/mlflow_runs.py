@@ -1,7 +1,8 @@
-"""MLflow as datasets: a child run per model, the study's tags on the parent, and the registry."""
+"""MLflow as datasets: a child run per model, and the registry."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections.abc import Mapping
@@ -9,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pandas as pd
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import AbstractDataset
 from mlflow.entities import Metric
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
@@ -22,13 +23,13 @@ from mlflow.types.schema import AnyType
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 import lesion_fusion
+from lesion_fusion.datasets.files import replacing
+from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.evaluation.promotion import Champion
 
 if TYPE_CHECKING:
     from lesion_fusion.models.base import FittedModel
     from lesion_fusion.models.domain import Domain
-
-Saved = TypeVar("Saved")
 
 _TYPES = {float: DataType.double, str: DataType.string, bool: DataType.boolean}
 
@@ -63,6 +64,7 @@ class RunRecord:
     model: FittedModel
     domain: Domain
     input_example: pd.DataFrame
+    cases: pd.DataFrame
     note: str = ""
     histories: dict[str, dict[int, float]] = field(default_factory=dict)
     plots: dict[str, bytes] = field(default_factory=dict)
@@ -74,41 +76,61 @@ class RunRecord:
         return f"{self.family}.{self.name}"
 
 
-class MlflowRunsDataset(AbstractDataset[list[RunRecord], dict[str, dict[str, str]]]):
-    """Saves the runs of a family's models as children of the active run; loads references to them by model.
+@dataclass(frozen=True)
+class FamilyResults:
+    """Results of a family's models by `<family>.<model>`.
 
-    They never exist beforehand: a new parent run gets child runs of its own, of reused results too. `family` and
-    `cohort` find the last runs of an earlier session, for one that runs the stage of fusion alone.
+    `metrics`: {"metrics": …, "attention": …}; `plots`: PNG pictures, named `<family>.<model>/<plot>`; `runs`: where
+    each tracked run and its model are, with the tags by which the promotion judges it.
     """
 
-    def __init__(self, *, family: str, cohort: str, metadata: dict[str, Any] | None = None) -> None:
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    plots: Mapping[str, bytes] = field(default_factory=dict)
+    runs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
+    """Saves the runs of a family's models as children of the active run; loads them with the family's results.
+
+    The runs never exist beforehand: a new parent run gets child runs of its own, of reused results too. `family` and
+    `cohort` find the last runs of an earlier session, for one that runs a later stage alone; `metrics` and `plots` are
+    the paths of what the family's other nodes have stored.
+    """
+
+    def __init__(
+        self, *, family: str, cohort: str, metrics: str, plots: str, metadata: dict[str, Any] | None = None
+    ) -> None:
         self._family = family
         self._cohort = cohort
-        self._references: dict[str, dict[str, str]] | None = None
+        self._metrics = Path(metrics)
+        self._plots = plots
+        self._runs: dict[str, dict[str, str]] | None = None
         self.metadata = metadata
 
-    def load(self) -> dict[str, dict[str, str]]:
-        """Return the references of the runs saved in this session, or otherwise of each model's last one."""
-        if self._references is not None:
-            return self._references
+    def load(self) -> FamilyResults:
+        """Return the results, with the runs saved in this session, or otherwise with each model's last one."""
+        runs = self._last_runs() if self._runs is None else self._runs
+        return FamilyResults(json.loads(self._metrics.read_text()), PlotsDataset(filepath=self._plots).load(), runs)
+
+    def save(self, data: list[RunRecord]) -> None:
+        """Write each run: cohort, tags, parameters, metrics, histories, plots, tables and the servable model."""
+        for record in data[:1]:
+            _log_cohort(record)
+        self._runs = {record.full_name: _log_run(record) for record in data}
+
+    def _last_runs(self) -> dict[str, dict[str, str]]:
         found = mlflow.search_runs(
             filter_string=f"tags.family = '{self._family}' and tags.cohort = '{self._cohort}'",
             order_by=["attributes.start_time DESC"],
             output_format="list",
         )
-        references: dict[str, dict[str, str]] = {}
+        runs: dict[str, dict[str, str]] = {}
         for run in found:
             name = f"{self._family}.{run.data.tags['model']}"
             outputs = run.outputs.model_outputs if run.outputs else []
-            if outputs and name not in references:
-                references[name] = _reference(name, run.info.run_id, f"models:/{outputs[0].model_id}", run.data.tags)
-        if not references:
-            raise DatasetError(f"No run of a {self._family} model on {self._cohort} was tracked: run without --tags.")
-        return references
-
-    def save(self, data: list[RunRecord]) -> None:
-        """Write each run: tags, parameters, metrics, histories, plots, tables and the servable model."""
-        self._references = {record.full_name: _log_run(record) for record in data}
+            if outputs and name not in runs:
+                runs[name] = _reference(name, run.info.run_id, f"models:/{outputs[0].model_id}", run.data.tags)
+        return runs
 
     def _describe(self) -> dict[str, Any]:
         return {"family": self._family, "cohort": self._cohort}
@@ -122,6 +144,7 @@ def _log_run(record: RunRecord) -> dict[str, str]:
     with mlflow.start_run(run_name=record.full_name, nested=True) as run:
         mlflow.set_tags({"family": record.family, "model": record.name, **_package_tags(), **record.tags})
         mlflow.set_tag(MLFLOW_RUN_NOTE, record.note)
+        _log_cohort(record)
         mlflow.log_params(record.parameters)
         now = int(time.time() * 1000)
         histories = record.histories.items()
@@ -137,6 +160,12 @@ def _log_run(record: RunRecord) -> dict[str, str]:
         logged = _log_model(record)
         mlflow.log_metrics(record.metrics, model_id=logged.model_id)
     return _reference(record.full_name, run.info.run_id, logged.model_uri, record.tags)
+
+
+def _log_cohort(record: RunRecord) -> None:
+    """Name the cohort as the active run's dataset, by which MLflow groups runs."""
+    name, digest = record.tags["cohort"], record.tags["cohort_digest"]
+    mlflow.log_input(mlflow.data.from_pandas(record.cases, name=name, targets="label", digest=digest), "evaluation")
 
 
 def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> dict[str, str]:
@@ -188,46 +217,22 @@ def _package_tags() -> dict[str, str]:
     return tags
 
 
-class _WriteOnlyDataset(AbstractDataset[Saved, NoReturn]):
-    """Writes to MLflow."""
-
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
-
-    def load(self) -> NoReturn:
-        """Refuse: it is read in MLflow."""
-        raise DatasetError("Tags of a run and the registry are written here; read them in MLflow.")
-
-    def _describe(self) -> dict[str, Any]:
-        return {}
-
-    def _exists(self) -> bool:
-        return False
-
-
-class MlflowTagsDataset(_WriteOnlyDataset[dict[str, str]]):
-    """Saves a dictionary as tags of the active run."""
-
-    def save(self, data: dict[str, str]) -> None:
-        """Set the tags."""
-        mlflow.set_tags(data)
-
-
-class MlflowChampionsDataset(AbstractDataset[NoReturn, dict[str, Champion]]):
-    """Loads the present champions of the registered models, by registered name."""
+class ChampionsDataset(AbstractDataset[list[str], dict[str, Champion]]):
+    """Saves names of registered models; loads the present champion of each, by name."""
 
     ALIAS = "champion"
 
     def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self._names: list[str] = []
         self.metadata = metadata
 
     def load(self) -> dict[str, Champion]:
-        """Return the champions; a registered model without one is left out."""
+        """Return the champions; a model that is not registered, or without one, is left out."""
         client = MlflowClient()
         champions = {}
         for registered in client.search_registered_models():
             number = registered.aliases.get(self.ALIAS)
-            if number is None:
+            if number is None or registered.name not in self._names:
                 continue
             tags = client.get_model_version(registered.name, number).tags
             if {"cohort", "cohort_digest", "folds_digest", "auroc"} <= set(tags):
@@ -235,28 +240,51 @@ class MlflowChampionsDataset(AbstractDataset[NoReturn, dict[str, Champion]]):
                 champions[registered.name] = Champion(*found)
         return champions
 
-    def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
-        """Refuse: champions change through the promotion alone."""
-        raise DatasetError("Champions are set by the promotion.")
+    def save(self, data: list[str]) -> None:
+        """Note whose champions are asked for."""
+        self._names = data
 
     def _describe(self) -> dict[str, Any]:
-        return {}
+        return {"names": self._names}
+
+    def _exists(self) -> bool:
+        return False
 
 
-class MlflowRegistryDataset(_WriteOnlyDataset[list[dict[str, Any]]]):
-    """Saves promotion decisions: registers a version of each model and sets its alias and tags."""
+class PromotionDataset(AbstractDataset[list[dict[str, Any]], list[dict[str, Any]]]):
+    """Saves promotion decisions: registers a version of each model with its alias and tags; keeps the decisions."""
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> list[dict[str, Any]]:
+        """Return the decisions."""
+        return list(json.loads(self._path.read_text()))
 
     def save(self, data: list[dict[str, Any]]) -> None:
         """Register each decision's model under its name and alias, the reasons and the study as tags and in words."""
-        client = MlflowClient()
         for decision in data:
-            name = decision["registered_name"]
-            tags = {"model": f"{decision['family']}.{decision['model']}", "auroc": repr(decision["auroc"])}
-            tags |= {"decision": decision["alias"], "reasons": "; ".join(decision["reasons"]), **decision["study"]}
-            registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
-            client.set_registered_model_alias(name, decision["alias"], registered.version)
-            reasons = f"{tags['model']}, {tags['decision']}: {tags['reasons']}."
-            client.update_model_version(name, registered.version, reasons)
-            # A description that somebody wrote stays.
-            if not client.get_registered_model(name).description:
-                client.update_registered_model(name, _DESCRIPTION.format(_SEES[decision["family"]]))
+            _register(decision)
+        with replacing(self._path) as draft:
+            draft.write_text(json.dumps(data, indent=2) + "\n")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}
+
+    def _exists(self) -> bool:
+        # The registry may have changed since: it is always decided anew.
+        return False
+
+
+def _register(decision: Mapping[str, Any]) -> None:
+    client, name = MlflowClient(), decision["registered_name"]
+    tags = {"model": f"{decision['family']}.{decision['model']}", "auroc": repr(decision["auroc"])}
+    tags |= {"decision": decision["alias"], "reasons": "; ".join(decision["reasons"]), **decision["study"]}
+    registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
+    client.set_registered_model_alias(name, decision["alias"], registered.version)
+    reasons = f"{tags['model']}, {tags['decision']}: {tags['reasons']}."
+    client.update_model_version(name, registered.version, reasons)
+    # A description that somebody wrote stays.
+    if not client.get_registered_model(name).description:
+        client.update_registered_model(name, _DESCRIPTION.format(_SEES[decision["family"]]))

@@ -33,9 +33,9 @@ class Evaluation(Parameters):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     baseline: str
 
-    def judge(self, cases: pd.DataFrame, seed: int) -> Judge:
-        """Return the judge of models of `cases` (case_id, patient_id)."""
-        return Judge(cases[["case_id", "patient_id"]], self.resamples, self.confidence, seed)
+    def judge(self, cases: pd.DataFrame, seed: int, study: Mapping[str, str] | None = None) -> Judge:
+        """Return the judge of models of `cases` (case_id, patient_id) in the study that `study` identifies."""
+        return Judge(cases[["case_id", "patient_id"]], self.resamples, self.confidence, seed, study or {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +43,14 @@ class Judge:
     """Resamples of patients and what follows from them.
 
     `patients` has case_id and patient_id of every case; `confidence` is that of the percentile intervals, and
-    1 - `confidence` the level of the tests.
+    1 - `confidence` the level of the tests. `study` is what tells the study from another, as tags of a tracked run.
     """
 
     patients: pd.DataFrame
     resamples: int = 2000
     confidence: float = 0.95
     seed: int = 0
+    study: Mapping[str, str] = field(default_factory=dict)
     _weights: dict[tuple[int, bytes], NDArray[np.uint16]] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[int, tuple[pd.DataFrame, PredictionArrays]] = field(default_factory=dict, init=False, repr=False)
     _metrics: dict[PredictionArrays, dict[Metric, Floats]] = field(default_factory=dict, init=False, repr=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,18 @@ from lesion_fusion.statistics.bootstrap import difference_p_value, holm
 from lesion_fusion.statistics.metrics import METRICS
 from lesion_fusion.statistics.weighted import Floats
 
+# The columns of a candidate's comparison, and their names on the leaderboard.
+MUST_BEAT = {
+    "reference": "must_beat",
+    "difference": "must_beat_difference",
+    "low": "must_beat_difference_low",
+    "high": "must_beat_difference_high",
+    "p_holm": "must_beat_p",
+}
+
 
 def leaderboard(
-    predictions: Sequence[pd.DataFrame], judge: Judge, baseline: str, not_kept: Collection[str] = ()
+    predictions: Sequence[pd.DataFrame], judge: Judge, baseline: str, candidates: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return the models in one table, the best first; ValueError if they can't be compared.
 
@@ -25,9 +34,10 @@ def leaderboard(
     correction over the group; the next rank starts with the best of the rest, found in the same way among them.
     Ranks count models, so that after three at rank 1 comes rank 4.
 
-    `not_kept` are the candidates that `comparisons.keep_candidates` drops. Columns: protocol, family, model, n (cases),
-    n_patients, n_repeats, rank, kept; each metric of `METRICS` with `_low` and `_high`; baseline_difference (AUROC
-    minus that of `baseline`) with `_low` and `_high`, and baseline_p, Holm-corrected over the group.
+    `candidates` is the table of `comparisons.keep_candidates`. Columns: protocol, family, model, n (cases), n_patients,
+    n_repeats, rank, kept; each metric of `METRICS` with `_low` and `_high`; baseline_difference (AUROC minus that of
+    `baseline`) with `_low` and `_high`, and baseline_p, Holm-corrected over the group; of a candidate the model that it
+    `must_beat`, must_beat_difference with `_low` and `_high`, and must_beat_p, Holm-corrected over the candidates.
     """
     if not predictions:
         raise ValueError("The leaderboard needs the predictions of at least one model")
@@ -40,8 +50,12 @@ def leaderboard(
         raise ValueError(f"No predictions of the baseline {baseline!r}; there are {', '.join(names)}")
     parts = [_group_table(sorted(group, key=lambda model: model.name), judge, baseline) for group in groups.values()]
     board = pd.concat(parts, ignore_index=True)
-    board.insert(7, "kept", ~(board["family"] + "." + board["model"]).isin(list(not_kept)))
-    return board
+    if candidates is None:
+        candidates = pd.DataFrame(columns=["model", "kept", *MUST_BEAT])
+    listed = board["family"] + "." + board["model"]
+    found = candidates.set_index("model").reindex(listed).reset_index(drop=True)
+    board.insert(7, "kept", found["kept"].ne(False))
+    return board.join(found[list(MUST_BEAT)].rename(columns=MUST_BEAT))
 
 
 def best_of_each_family(board: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Share of a network's attention inside the lesion."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ def share_inside(heat: np.ndarray, mask: np.ndarray) -> float:
 
 
 def attention_table(
-    predictions: pd.DataFrame, classes: Sequence[str], class_maps: np.ndarray, lesion_masks: np.ndarray
+    predictions: pd.DataFrame, classes: Sequence[str], class_maps: np.ndarray, lesion_masks: Iterable[np.ndarray]
 ) -> pd.DataFrame:
     """Return each case's attention as `COLUMNS`, one row per case, in the order of the arrays.
 
@@ -32,7 +32,7 @@ def attention_table(
     part of its map inside the lesion: NaN where nothing speaks for the class, or where the case has no lesion.
     lesion_share_of_area is the share that evenly spread attention would have. `predictions` are the network's, one row
     per case; `class_maps` float (n, h, w, classes), from `grad_cam.maps_out_of_fold`, classes in the order of
-    `classes`; `lesion_masks` uint8 (n, size, size), 0 to 255, in the geometry of the network's input.
+    `classes`; `lesion_masks` one uint8 (size, size) a case, 0 to 255, in the geometry of the network's input.
     """
     rows = []
     for case, class_map, mask in zip(records(predictions), class_maps, lesion_masks, strict=True):

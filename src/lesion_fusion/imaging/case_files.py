@@ -10,6 +10,8 @@ import pandas as pd
 from lesion_fusion.cohort.defects import Defect
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.tables import records
+from lesion_fusion.imaging.lesion_image import lesion_mask
+from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
 
 Files = Mapping[str, Callable[[], bytes]]  # from a file's name to a function that reads its bytes
@@ -39,6 +41,14 @@ def read_masks(cases: pd.DataFrame, raw_masks: Files) -> Iterator[tuple[Mask | N
     for case in records(cases):
         tumor, others = ([decode_mask(raw_masks[n](), n) for n in split_cell(case[column])] for column in MASK_COLUMNS)
         yield tumor[0] if tumor else None, others
+
+
+def lesion_masks(cases: pd.DataFrame, raw_masks: Files, parameters: ImageInput) -> Iterator[GrayImage]:
+    """Yield where each case's lesion lies in its `lesion_image`, uint8 (size, size), 0 to 255; see `read_cases`."""
+    for tumor, others in read_masks(cases, raw_masks):
+        present = [mask for mask in (tumor, *others) if mask is not None]
+        # A mask is of its image's size; without any the image's does not matter.
+        yield lesion_mask(present[0].shape if present else (1, 1), tumor, others, parameters)
 
 
 def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspection:

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.schema import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.datasets.study_journal import StudyJournal
+from lesion_fusion.datasets.finished_folds import UnfinishedTraining
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
 from lesion_fusion.imaging.lesion_image import reduced_pixels
 from lesion_fusion.imaging.parameters import ImageInput
@@ -87,7 +87,7 @@ class Classifier(ModelParameters, ClassifierParameters):
         found = {"tuning": "params:tuning", "cases": "study_cases", "folds": "folds"}
         found["image_descriptors"] = "image_descriptors"
         if self.search is not None:
-            found["journal"] = f"{model.full}.studies"
+            found["unfinished_training"] = "unfinished_training"
         if self.image_input is not None:
             found["lesion_images"] = f"lesion_images.{self.image_input}"
             found["image_input"] = f"params:preprocessing.image_inputs.{self.image_input}"
@@ -126,7 +126,7 @@ def train(
     cases: pd.DataFrame,
     folds: pd.DataFrame,
     image_descriptors: pd.DataFrame,
-    journal: StudyJournal | None = None,
+    unfinished_training: UnfinishedTraining | None = None,
     lesion_images: np.ndarray | None = None,
     image_input: ImageInput | None = None,
     *,
@@ -156,6 +156,7 @@ def train(
     whole = features(REFIT, REFIT)
     assert_no_leak(whole.columns, study.protocol)
     by_fold = features if embeddings is not None else lambda *_: whole
+    journal = None if unfinished_training is None else unfinished_training.journal(model.full)
     choice = (study.classes, parameters, tuning, study.seed)
     result = evaluate_nested(by_fold, cases, folds, *choice, IMPORTANCE_GROUPS, journal)
     embedder: Any = network.model if network else None

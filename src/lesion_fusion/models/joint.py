@@ -14,7 +14,7 @@ from pydantic import Field, PositiveInt, field_validator
 
 from lesion_fusion.cohort.schema import COLUMN, Kind, assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.datasets.finished_folds import FinishedFolds
+from lesion_fusion.datasets.finished_folds import UnfinishedTraining
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import CaseInputs, Description, ModelName, TrainedModel
 from lesion_fusion.models.network import FittedNetwork, Network, evaluate_repeats, train_repeats, with_weights
@@ -53,7 +53,7 @@ class Joint(Network):
     def inputs(self, model: ModelName) -> dict[str, str]:
         """Return the datasets that training reads."""
         found = super().inputs(model)
-        del found["lesion_masks"]
+        del found["raw_masks"]
         return found
 
     def describe(self) -> Description:
@@ -71,7 +71,7 @@ def train(
     folds: pd.DataFrame,
     lesion_images: np.ndarray,
     image_input: ImageInput,
-    finished_folds: FinishedFolds,
+    unfinished_training: UnfinishedTraining,
     registered_weights: Path | None = None,
     *,
     model: ModelName,
@@ -88,6 +88,7 @@ def train(
     build = partial(build_joint_network, parameters.network, *shapes, parameters.record_units, parameters.fusion)
     fitted = partial(FittedJoint, image_input=image_input, record_columns=columns)
     inputs = PairedRows(lesion_images, vectors)
+    finished_folds = unfinished_training.finished_folds(model.full)
     repeats = train_repeats(inputs, cases, folds, parameters, study, finished_folds, build)
     trained, _ = evaluate_repeats(repeats, inputs, cases, parameters, tuning, study, fitted, model)
     finished_folds.clear()

@@ -15,8 +15,9 @@ from pydantic import Field
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.files import RowStream
-from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
+from lesion_fusion.datasets.finished_folds import FinishedFolds, UnfinishedTraining, training_digest
 from lesion_fusion.imaging.attention import attention_table
+from lesion_fusion.imaging.case_files import Files, lesion_masks
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, registered_backbone, weights_label
 from lesion_fusion.models.base import CaseInputs, Description, FittedModel, ModelName, ModelParameters, TrainedModel
 from lesion_fusion.notation import words
@@ -46,13 +47,13 @@ class OverImages(ModelParameters):
         name = registered_backbone(self.network.weights)
         return {} if name is None else {"registered_weights": f"registered_backbone.{name}"}
 
-    def inputs(self, model: ModelName) -> dict[str, str]:
+    def inputs(self, model: ModelName) -> dict[str, str]:  # noqa: ARG002
         """Return the datasets that the training of each such kind reads."""
         return {
             "cases": "study_cases",
             "lesion_images": f"lesion_images.{self.image_input}",
             "image_input": f"params:preprocessing.image_inputs.{self.image_input}",
-            "finished_folds": f"{model.full}.finished_folds",
+            "unfinished_training": "unfinished_training",
             **self.registered_weights,
         }
 
@@ -96,7 +97,7 @@ class Network(OverImages):
     def inputs(self, model: ModelName) -> dict[str, str]:
         """Return the datasets that training reads."""
         found = {"tuning": "params:tuning", "folds": "folds", **super().inputs(model)}
-        found["lesion_masks"] = f"lesion_masks.{self.image_input}"
+        found["raw_masks"] = "raw_masks"
         if self.backbone_label is not None:
             found["backbone_features"] = f"backbone_features.{self.backbone_label}"
             found["backbone_maps"] = f"backbone_maps.{self.backbone_label}"
@@ -120,9 +121,9 @@ def train(
     cases: pd.DataFrame,
     folds: pd.DataFrame,
     lesion_images: np.ndarray,
-    lesion_masks: np.ndarray,
+    raw_masks: Files,
     image_input: ImageInput,
-    finished_folds: FinishedFolds,
+    unfinished_training: UnfinishedTraining,
     registered_weights: Path | None = None,
     backbone_features: np.ndarray | None = None,
     backbone_maps: np.ndarray | None = None,
@@ -131,8 +132,8 @@ def train(
 ) -> TrainedModel:
     """Train a network out of fold and on all cases.
 
-    `lesion_images` uint8 (n, height, width, channels) and `lesion_masks` uint8 (n, height, width), row i = case i, were
-    made as `image_input` says. `registered_weights` is the file that weights `registered:<name>` stand for.
+    `lesion_images` uint8 (n, height, width, channels), row i = case i, were made as `image_input` says.
+    `registered_weights` is the file that weights `registered:<name>` stand for.
     `backbone_features` and `backbone_maps` are those of a frozen backbone. Class maps and attention are of the last
     repeat: each case's by the network that did not see it.
     """
@@ -140,6 +141,7 @@ def train(
     from lesion_fusion.imaging.grad_cam import maps_of_heads, maps_out_of_fold
 
     features = None if backbone_features is None else np.asarray(backbone_features)
+    finished_folds = unfinished_training.finished_folds(model.full)
     parameters = with_weights(parameters, registered_weights)
     repeats = train_repeats(lesion_images, cases, folds, parameters, study, finished_folds, features=features)
     fitted = partial(FittedNetwork, image_input=image_input)
@@ -151,7 +153,7 @@ def train(
     else:
         class_maps = maps_of_heads(backbone_maps, last.folds)
     explained = last_repeat(trained.predictions, cases)
-    attention = attention_table(explained, study.classes, class_maps, lesion_masks)
+    attention = attention_table(explained, study.classes, class_maps, lesion_masks(cases, raw_masks, image_input))
     return replace(trained, class_maps=class_maps, attention=attention)
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
+from lesion_fusion.datasets.finished_folds import UnfinishedTraining, training_digest
 from lesion_fusion.imaging.parameters import ImageInput, registered_backbone
 from lesion_fusion.models.base import Description, ModelName, TrainedModel
 from lesion_fusion.models.network import FittedNetwork, OverImages
@@ -67,14 +67,14 @@ def train(
     evaluation_copies: pd.DataFrame,
     lesion_images: np.ndarray,
     image_input: ImageInput,
-    finished_folds: FinishedFolds,
+    unfinished_training: UnfinishedTraining,
     *,
     model: ModelName,
 ) -> TrainedModel:
     """Train the members; predictions are of the patients that a member did not see.
 
     A patient with an image in `evaluation_copies` is left out altogether. Nothing is calibrated: the probabilities are
-    a member's own, under class weights, and 0.5 is the threshold. Members are kept in `finished_folds` until all are
+    a member's own, under class weights, and 0.5 is the threshold. Members are kept until all are
     there; those of an interrupted run are reused. Raises SmallCohortError where too few patients remain.
     """
     # Imported here: keras takes seconds to import.
@@ -89,6 +89,7 @@ def train(
     held_out[allowed] = held_out_folds(labels[allowed], groups[allowed], parameters.folds, seed)
     digest = training_digest(lesion_images, labels, groups, held_out, parameters.network, seed)
     settings = (len(classes), parameters.network, parameters.members, seed)
+    finished_folds = unfinished_training.finished_folds(model.full)
     completed, on_member = finished_folds.load(digest), partial(finished_folds.save, digest)
     trained = pretrain(lesion_images, labels, held_out, *settings, completed=completed, on_member=on_member)
     finished_folds.clear()

@@ -1,11 +1,16 @@
-"""Helpers of the wiring of all stages: nodes named after their functions, and the fold of a stage in the lineage."""
+"""Helpers of the wiring of all stages: nodes named after their functions, a stage's judge, its fold in the lineage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 from kedro.pipeline import Node, Pipeline
+
+from lesion_fusion.cohort.folds import folds_digest
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.judge import Evaluation, Judge
 
 FILES = ("raw_images", "raw_masks")
 
@@ -15,6 +20,41 @@ def step(
 ) -> Node:
     """Return the node of a function, named after it; `options` are further ones of `Node`."""
     return Node(function, inputs, outputs, **{"name": function.__name__, **options})
+
+
+def judge_of(stage: str) -> str:
+    """Return the dataset that holds the judge of a stage; no judge leaves its stage, their draws are the same."""
+    return f"{stage}.judge"
+
+
+def judge_step(stage: str) -> Node:
+    """Return the node that makes the judge of a stage."""
+    read = ["study_cases", "folds", "cohort_audit", "params:evaluation", "params:study"]
+    return step(make_judge, read, judge_of(stage), name="judge", namespace=stage)
+
+
+def make_judge(
+    cases: pd.DataFrame, folds: pd.DataFrame, cohort_audit: dict[str, Any], evaluation: Evaluation, study: Study
+) -> Judge:
+    """Return what all models are judged with, and which study they are judged in.
+
+    That is: protocol, cohort, target, predictors, seed, and the digests of the cohort's files and of the folds.
+    """
+    identity = {
+        "protocol": study.protocol,
+        "cohort": study.cohort,
+        "target": study.target,
+        "predictors": ", ".join(study.predictors),
+        "seed": str(study.seed),
+        "cohort_digest": str(cohort_audit["cohort_digest"]),
+        "folds_digest": folds_digest(folds),
+        "study_cases": str(len(cases)),
+    }
+    return evaluation.judge(cases, study.seed, identity)
+
+
+# Of the audit it reads the digest alone: its findings change no judgement.
+make_judge.parts_read = {"cohort_audit": ["cohort_digest"]}  # type: ignore[attr-defined]
 
 
 def as_stage(name: str, pipeline: Pipeline) -> Pipeline:

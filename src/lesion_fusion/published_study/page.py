@@ -33,7 +33,7 @@ def write_page(
     rows: pd.DataFrame,
     plots: Mapping[str, bytes],
     cohort_plots: Mapping[str, bytes],
-    cohort_digest: Mapping[str, str | int],
+    cohort_audit: Mapping[str, Any],
     parameters: PaperReproduction,
     report: ReportParameters,
     evaluation: Evaluation,
@@ -43,7 +43,7 @@ def write_page(
     classes, seen = parameters.protocol.classes, rows.loc[~rows["permuted"]]
     collected = seen.loc[seen["copy"] == 0, "label"].value_counts()
     title = f"{report.cohort.title}: the published study, reproduced"
-    identity = {"Cohort digest": str(cohort_digest["cohort_digest"]), "Seed": str(study.seed)}
+    identity = {"Cohort digest": cohort_audit["cohort_digest"], "Seed": str(study.seed)}
     return render_page(
         __name__,
         title=title,

@@ -41,7 +41,8 @@ class Comparison:
 class Place:
     """A model's row of the leaderboard.
 
-    `tied` if another shares its rank, not `kept` a candidate that failed, `against_baseline` None for the baseline.
+    `tied` if another shares its rank, not `kept` a candidate that failed, `against_baseline` None for the baseline,
+    `must_beat` a candidate's comparison.
     """
 
     family: str
@@ -54,6 +55,7 @@ class Place:
     n_repeats: int
     metrics: Mapping[str, Estimate]
     against_baseline: Comparison | None
+    must_beat: Comparison | None = None
 
     @property
     def full_name(self) -> str:
@@ -82,7 +84,10 @@ def places(leaderboard: pd.DataFrame, baseline: str, confidence: float) -> list[
     """Return the rows of a leaderboard (`evaluation.leaderboard`) that have an AUROC, in its order."""
     ranked = leaderboard.dropna(subset=["rank", "auroc"])
     shared = ranked["rank"].value_counts()
-    against = ("baseline_difference", "baseline_difference_low", "baseline_difference_high", "baseline_p")
+    against, must_beat = (
+        (f"{what}_difference", f"{what}_difference_low", f"{what}_difference_high", f"{what}_p")
+        for what in ("baseline", "must_beat")
+    )
     return [
         Place(
             row["family"],
@@ -95,6 +100,7 @@ def places(leaderboard: pd.DataFrame, baseline: str, confidence: float) -> list[
             n_repeats=int(row["n_repeats"]),
             metrics={name: estimate(row, name) for name in METRICS if pd.notna(row.get(name))},
             against_baseline=comparison(f"{row['family']}.{row['model']}", baseline, row, confidence, against),
+            must_beat=comparison(f"{row['family']}.{row['model']}", row["must_beat"], row, confidence, must_beat),
         )
         for row in ranked.to_dict("records")
     ]

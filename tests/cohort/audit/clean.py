@@ -98,7 +98,14 @@ class Cohort:
         self, parameters: CohortAudit = PARAMETERS, study: Study = STUDY, compared: Files | None = None
     ) -> dict:
         return audit_cohort(
-            self.cases, self.excluded, files(self.images), files(self.masks), compared or {}, parameters, study
+            self.cases,
+            self.excluded,
+            {"cohort_digest": "d"},
+            files(self.images),
+            files(self.masks),
+            parameters,
+            study,
+            compared or {},
         )
 
     def audited_record(self, parameters: CohortAudit = PARAMETERS, study: Study = STUDY) -> dict:

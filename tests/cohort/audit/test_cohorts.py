@@ -44,8 +44,8 @@ def configured(environment: str) -> CohortAudit:
 def audited(
     table: pd.DataFrame, images: Files, masks: Files, reader: str, parameters: CohortAudit, study: Study = STUDY
 ):
-    cases, excluded, _ = build_cases(table, images, masks, Ingestion(reader=reader))
-    return audit_cohort(cases, excluded, images, masks, {}, parameters, study)
+    cases, excluded, digest = build_cases(table, images, masks, Ingestion(reader=reader))
+    return audit_cohort(cases, excluded, digest, images, masks, parameters, study)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from lesion_fusion.pipelines.ingestion.audit_nodes import draw_audit
+from lesion_fusion.pipelines.reporting.plot_nodes import draw_audit
 from lesion_fusion.plots import cohort as plots
 
 

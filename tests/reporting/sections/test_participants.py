@@ -3,12 +3,13 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lesion_fusion.cohort.study import study_cases
+from lesion_fusion.cohort.audit.cohort_audit import audit
+from lesion_fusion.cohort.audit.findings import CohortAudit
+from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.reporting.sections.participants import characteristics, flow
 from tests.reporting.toy import toy_cases
 
 CLASSES = ("benign", "malignant")
-NOBODY = pd.DataFrame({"case_id": [], "kind": []}, dtype="str")
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,9 @@ def cases() -> pd.DataFrame:
 
 def test_every_case_is_somewhere_in_the_flow(cases: pd.DataFrame) -> None:
     excluded = pd.DataFrame({"case_id": ["a", "a", "b"], "kind": ["no image", "no age", "no image"]})
-    found = flow(cases, excluded, study_cases(cases, "malignancy"), CLASSES)
+    study = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
+    tables = audit(cases, excluded, [], [], [], study, CohortAudit())["tables"]
+    found = flow(tables, study_cases(cases, "malignancy"), CLASSES)
     assert found.read == found.n_excluded + sum(found.left_out.values()) + found.studied
     assert found.n_excluded == 2
     assert found.excluded == {"no age": 1, "no image": 2}

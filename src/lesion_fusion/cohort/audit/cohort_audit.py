@@ -30,6 +30,7 @@ def audit(
     mask_table = pd.DataFrame(mask_summaries, columns=list(masks.MaskSummary._fields))
     tables = {
         "flow": participants.flow_table(cases, excluded, study),
+        "exclusions": participants.exclusion_table(excluded),
         "classes": participants.class_table(cases),
         "ages": participants.age_table(cases),
         "age_summary": participants.age_summary(cases),

@@ -93,7 +93,8 @@ class CohortAudit(Parameters):
 
     `alpha`: level of a family of tests after Holm's correction. `rare_category`, `small_class`: fewer patients than
     this. `near_duplicate_bits`: largest difference of two perceptual hashes, of 288 bits. `tiny_mask`, `large_mask`:
-    shares of the image. `folds`, `repeats`: of the cross-validation of acquisition proxies.
+    shares of the image. `folds`, `repeats`: of the cross-validation of acquisition proxies. `compares_images`: look for
+    copies among `compared_images`, those of another cohort.
     """
 
     alpha: float = Field(default=0.05, gt=0, lt=1)
@@ -105,6 +106,7 @@ class CohortAudit(Parameters):
     large_mask: float = Field(default=0.5, ge=0, le=1)
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=5, ge=1)
+    compares_images: bool = False
     explained: dict[str, Explanation] = Field(default_factory=dict)
 
     @field_validator("explained")

@@ -29,6 +29,11 @@ def flow_table(cases: pd.DataFrame, excluded: pd.DataFrame, study: Study) -> pd.
     return pd.DataFrame(rows, columns=["step", "cases", "patients"]).astype({"patients": "Int64"})
 
 
+def exclusion_table(excluded: pd.DataFrame) -> pd.DataFrame:
+    """Return kind, cases: excluded cases by kind of defect; one with several kinds counts in each."""
+    return excluded.groupby("kind", sort=True)["case_id"].nunique().rename("cases").reset_index()
+
+
 def class_table(cases: pd.DataFrame) -> pd.DataFrame:
     """Return label, before, after: cases per class, and as the published study augments each to the largest class."""
     counts = cases["classification"].value_counts().reindex(OUTCOMES).dropna().astype("int64")

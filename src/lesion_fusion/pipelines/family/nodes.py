@@ -137,13 +137,13 @@ def _case_and_heat(
     )
 
 
-def gather_runs(
+def gather_results(
     family: Family,
     evaluated: Evaluated,
     plots: Mapping[str, bytes],
+    judge: Judge,
     cases: pd.DataFrame,
     image_descriptors: pd.DataFrame,
-    study_tags: Mapping[str, str],
     serving: ServingRules,
 ) -> list[RunRecord]:
     """Return what the tracked run of each model shows."""
@@ -155,12 +155,13 @@ def gather_runs(
             RunRecord(
                 family=model.family,
                 name=model.name,
-                tags={**study_tags, "needs": needed},
+                tags={**judge.study, "needs": needed},
                 parameters=flatten(trained.parameters.model_dump()),
                 metrics=flat_metrics(metrics),
                 model=model,
                 domain=Domain.of(model, cases, image_descriptors, serving),
                 input_example=example_request(cases, model),
+                cases=cases,
                 note=_note(metrics, trained.predictions, needed),
                 histories=_histories(trained.training_log, trained.predictions),
                 plots={f"{key.removeprefix(prefix)}.png": plots[key] for key in plots if key.startswith(prefix)},

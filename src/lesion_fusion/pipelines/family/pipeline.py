@@ -11,8 +11,8 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.models.base import ModelName, ModelParameters
-from lesion_fusion.pipelines.family.nodes import collect, draw_family, evaluate_family, gather_runs
-from lesion_fusion.pipelines.stage import FILES
+from lesion_fusion.pipelines.family.nodes import collect, draw_family, evaluate_family, gather_results
+from lesion_fusion.pipelines.stage import FILES, judge_of, judge_step
 
 
 def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParameters]) -> Pipeline:
@@ -20,18 +20,19 @@ def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParamete
 
     Every node but `train` has the same inputs whatever the models are.
     """
-    models, metrics, plots, runs = (f"{family}_{part}" for part in ("models", "metrics", "plots", "runs"))
-    trained = {f"{family}.{name}": f"{family}.{name}.trained" for name in entries}
-    tracked = [models, metrics, plots, "study_cases", "image_descriptors", "study_tags", "params:serving"]
+    models, metrics, plots, results = (f"{family}_{part}" for part in ("models", "metrics", "plots", "results"))
+    judge, trained = judge_of(family), {f"{family}.{name}": f"{family}.{name}.trained" for name in entries}
+    tracked = [models, metrics, plots, judge, "study_cases", "image_descriptors", "params:serving"]
     # What must be computed once before training; models may share it.
     shared = {dataset: made for entry in entries.values() for dataset, made in entry.preparations().items()}
     nodes = [
         *(Node(compute, read, name, name=name, namespace=family) for name, (compute, read) in shared.items()),
         *(_training_node(ModelName(family, name), entry) for name, entry in entries.items()),
         Node(collect, trained, models, name="collect", namespace=family),
-        Node(evaluate_family, [models, "judge"], metrics, name="evaluate", namespace=family),
-        Node(draw_family, [models, metrics, "judge", "study_cases", *FILES], plots, name="draw", namespace=family),
-        Node(gather_runs, tracked, runs, name="track", namespace=family),
+        judge_step(family),
+        Node(evaluate_family, [models, judge], metrics, name="evaluate", namespace=family),
+        Node(draw_family, [models, metrics, judge, "study_cases", *FILES], plots, name="draw", namespace=family),
+        Node(gather_results, tracked, results, name="track", namespace=family),
     ]
     return Pipeline(nodes, tags=stage)
 

@@ -7,12 +7,11 @@ import pandas as pd
 from lesion_fusion.evaluation.comparisons import (
     PlannedComparisons,
     keep_candidates,
-    missing_modality,
     planned_comparisons,
 )
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.leaderboard import leaderboard
-from lesion_fusion.models.base import Family, Need, Trained
+from lesion_fusion.models.base import Family, Trained
 
 
 def all_models(*families: Family) -> dict[str, Trained]:
@@ -28,9 +27,9 @@ def on_leaderboard(*families: Family) -> dict[str, Trained]:
 def build_leaderboard(
     clinical: Family, imaging: Family, fusion: Family, candidates: pd.DataFrame, judge: Judge, evaluation: Evaluation
 ) -> pd.DataFrame:
-    """Return the leaderboard, which also says of each candidate whether it is kept."""
+    """Return the leaderboard, which says of each candidate what it must beat and whether it is kept."""
     predictions = [trained.predictions for trained in on_leaderboard(clinical, imaging, fusion).values()]
-    return leaderboard(predictions, judge, evaluation.baseline, list(lost_candidates(candidates)))
+    return leaderboard(predictions, judge, evaluation.baseline, candidates)
 
 
 def compare_as_planned(
@@ -51,18 +50,6 @@ def evaluate_candidates(clinical: Family, imaging: Family, fusion: Family, judge
     }
     named = dict.fromkeys([*must_beat, *must_beat.values()])
     return keep_candidates([models[name].predictions for name in named], must_beat, judge)
-
-
-def evaluate_missing_modality(fusion: Family, judge: Judge) -> pd.DataFrame:
-    """Return what the fusions achieve without image and without record."""
-    models = fusion.on_leaderboard()
-    reduced = {
-        name: trained.reduced_predictions
-        for name, trained in models.items()
-        if trained.reduced_predictions is not None and len(trained.reduced_predictions)
-    }
-    predictions = [trained.predictions for trained in models.values()]
-    return missing_modality(predictions, reduced, [Need.IMAGE, Need.RECORD], judge)
 
 
 def lost_candidates(candidates: pd.DataFrame) -> dict[str, str]:

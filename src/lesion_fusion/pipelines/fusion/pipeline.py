@@ -9,24 +9,25 @@ from kedro.pipeline import Pipeline
 from lesion_fusion.models.base import ModelParameters
 from lesion_fusion.pipelines.family.pipeline import family_pipeline
 from lesion_fusion.pipelines.fusion import nodes
-from lesion_fusion.pipelines.fusion.promotion_nodes import make_smoke_test, nominate, promote
-from lesion_fusion.pipelines.stage import FILES, as_stage, step
+from lesion_fusion.pipelines.fusion.promotion_nodes import make_smoke_test, name_registered_models, nominate, promote
+from lesion_fusion.pipelines.stage import FILES, as_stage, judge_of, step
 
 FAMILIES = ("clinical_models", "imaging_models", "fusion_models")
-RUNS = ("clinical_runs", "imaging_runs", "fusion_runs")
+RESULTS = ("clinical_results", "imaging_results", "fusion_results")
 
 
 def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
     """Return the stage `fusion`; `entries` are the models under `fusion` in the parameters."""
-    standing = ["leaderboard", "candidates", "registered_champions", "study_tags"]
+    judge = judge_of("fusion")
+    standing = ["leaderboard", "candidates", "registered_champions", judge]
     tests = ["served_answers", "expected_answers", "leaks_found"]
     made = [
-        step(nodes.evaluate_candidates, [*FAMILIES, "judge"], "candidates"),
-        step(nodes.build_leaderboard, [*FAMILIES, "candidates", "judge", "params:evaluation"], "leaderboard"),
-        step(nodes.compare_as_planned, [*FAMILIES, "judge", "params:comparisons"], "planned_comparisons"),
-        step(nodes.evaluate_missing_modality, ["fusion_models", "judge"], "missing_modality"),
-        step(nominate, [*standing, "params:promotion", "params:evaluation", *RUNS], "nominations"),
+        step(nodes.evaluate_candidates, [*FAMILIES, judge], "candidates"),
+        step(nodes.build_leaderboard, [*FAMILIES, "candidates", judge, "params:evaluation"], "leaderboard"),
+        step(nodes.compare_as_planned, [*FAMILIES, judge, "params:comparisons"], "planned_comparisons"),
+        step(name_registered_models, list(FAMILIES), "registered_champions"),
+        step(nominate, [*standing, "params:promotion", "params:evaluation", *RESULTS], "nominations"),
         step(make_smoke_test, ["nominations", *FAMILIES, "study_cases", *FILES, "params:study"], tests),
-        step(promote, ["nominations", *tests, "study_tags"], ["promotion", "registry"]),
+        step(promote, ["nominations", *tests, judge], "promotion"),
     ]
     return family_pipeline("fusion", "fusion", entries) + as_stage("fusion", Pipeline(made, tags="fusion"))

@@ -12,11 +12,14 @@ import pandas as pd
 
 from lesion_fusion.cohort.schema import ForbiddenPredictorError, assert_no_leak
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.datasets.served_answers import Answered
-from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.errors import UserError
+from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
 from lesion_fusion.imaging.case_files import Files
-from lesion_fusion.models.base import CaseInputs, Family, FittedModel, Need
+from lesion_fusion.models.base import CaseInputs, Family, FittedModel, ModelName, Need
+from lesion_fusion.notation import listing
 from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors, make_lesion_images
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK
@@ -24,6 +27,10 @@ from lesion_fusion.serving.schema import CASE, IMAGE, MASK
 REGISTERED_NAME = "lesion-{family}"
 SMOKE_CASES_PER_CLASS = 2
 SAME_PROBABILITY = 1e-6
+
+
+class UntrackedModelError(UserError):
+    """A model whose run MLflow does not have."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +41,29 @@ class Nomination:
     run: Mapping[str, str]
 
 
+def name_registered_models(*families: Family) -> list[str]:
+    """Return the registered name of each family that has models."""
+    present = dict.fromkeys(ModelName.parse(name).family for family in families for name in family.models)
+    return [REGISTERED_NAME.format(family=name) for name in present]
+
+
 def nominate(
     board: pd.DataFrame,
     candidates: pd.DataFrame,
     champions: Mapping[str, Champion],
-    study_tags: dict[str, str],
+    judge: Judge,
     rule: PromotionRule,
     evaluation: Evaluation,
-    clinical_runs: dict[str, dict[str, str]],
-    imaging_runs: dict[str, dict[str, str]],
-    fusion_runs: dict[str, dict[str, str]],
+    *results: FamilyResults,
 ) -> list[Nomination]:
     """Return which model each family puts forward, by the metrics on the leaderboard."""
-    runs = clinical_runs | imaging_runs | fusion_runs
+    runs = {name: run for family in results for name, run in family.runs.items()}
     of_family = {name.removeprefix("lesion-"): champion for name, champion in champions.items()}
     needs = {name: [need for need in run.get("needs", "").split(", ") if need] for name, run in runs.items()}
-    decisions = decide(board, of_family, study_tags, rule, needs, evaluation.baseline, lost_candidates(candidates))
+    decisions = decide(board, of_family, judge.study, rule, needs, evaluation.baseline, lost_candidates(candidates))
+    untracked = [name for name in (f"{one.family}.{one.model}" for one in decisions) if name not in runs]
+    if untracked:
+        raise UntrackedModelError(f"No run of {listing(untracked)} on this cohort is in MLflow: run without --tags.")
     return [Nomination(decision, runs[f"{decision.family}.{decision.model}"]) for decision in decisions]
 
 
@@ -86,23 +100,23 @@ def promote(
     answers: Mapping[str, Answered],
     expected: Mapping[str, np.ndarray],
     leaks: Mapping[str, list[str]],
-    study_tags: dict[str, str],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return, to be kept and to be carried out, which model of each family is registered, as what, and why."""
+    judge: Judge,
+) -> list[dict[str, Any]]:
+    """Return `promotion`: which model of each family is registered, as what, and why."""
     decisions = []
     for nomination in nominations:
         run = nomination.run
         uri = run["model_uri"]
-        faults = [*leaks[uri], *_foreign(run, study_tags), *_smoke_faults(answers[uri], expected[uri])]
+        faults = [*leaks[uri], *_foreign(run, judge.study), *_smoke_faults(answers[uri], expected[uri])]
         decision = after_tests(nomination.decision, faults)
         reasons = {
             "reasons": list(decision.reasons),
             "passed_over": {model: list(why) for model, why in decision.passed_over.items()},
         }
-        tracked = {"run_id": run["run_id"], "model_uri": uri, "study": study_tags}
+        tracked = {"run_id": run["run_id"], "model_uri": uri, "study": dict(judge.study)}
         name = REGISTERED_NAME.format(family=decision.family)
         decisions.append({"registered_name": name, **asdict(decision), **reasons, **tracked})
-    return decisions, decisions
+    return decisions
 
 
 def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Files) -> pd.DataFrame:
@@ -130,12 +144,12 @@ def _leaks(model: FittedModel, protocol: str) -> list[str]:
     return []
 
 
-def _foreign(run: Mapping[str, str], study_tags: Mapping[str, str]) -> list[str]:
+def _foreign(run: Mapping[str, str], study: Mapping[str, str]) -> list[str]:
     """Return a fault where the tracked run is of other data or folds than this study, by their digests."""
     return [
         f"its tracked run has another {name.replace('_', ' ')} than this study"
         for name in ("cohort_digest", "folds_digest")
-        if run.get(name) != study_tags[name]
+        if run.get(name) != study[name]
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -14,23 +15,22 @@ from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.png import decode_image, decode_mask
-from lesion_fusion.plots.cohort import ages_plot, birads_plot, classes_plot, missingness_plot
-from lesion_fusion.plots.style import as_png
 
 
 def audit_cohort(
     cases: pd.DataFrame,
     excluded_cases: pd.DataFrame,
+    cohort_digest: dict[str, str | int],
     raw_images: Files,
     raw_masks: Files,
-    compared_images: Files,
     parameters: CohortAudit,
     study: Study,
+    compared_images: Files = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return `cohort_audit`: the findings and the tables behind them, as plain JSON.
+    """Return `cohort_audit`: the findings and the tables behind them, as plain JSON, with the cohort's digest.
 
     Each file is decoded once and let go; what is kept of it are hashes and a few numbers. `compared_images` are
-    another cohort's images, to be compared with these; none where there is no such cohort.
+    another cohort's images, to be compared with these.
     """
     pictures: list[ImageSummary] = []
     outlines: list[MaskSummary] = []
@@ -46,29 +46,8 @@ def audit_cohort(
             for name in split_cell(case.other_mask_files)
         ]
     compared = [_picture(name, name, compared_images) for name in sorted(compared_images)]
-    return audit(cases, excluded_cases, pictures, outlines, compared, study, parameters)
-
-
-def draw_audit(cohort_audit: dict[str, Any]) -> dict[str, bytes]:
-    """Return the plots of the audit as PNG pictures by name."""
-    tables = cohort_audit["tables"]
-    drawn = {
-        "classes": classes_plot(tables["classes"]),
-        "ages": ages_plot(tables["ages"], tables["age_summary"]),
-        "birads": birads_plot(tables["birads"]),
-        "missingness": missingness_plot(tables["missingness"], cohort_audit["alpha"]),
-    }
-    return {name: as_png(figure) for name, figure in drawn.items()}
-
-
-def tag_audit(cohort_audit: dict[str, Any]) -> dict[str, str]:
-    """Return the audit as tags of the tracked run: how many findings, and which want an explanation."""
-    severities = [found["severity"] for found in cohort_audit["findings"]]
-    return {
-        "audit_errors": str(severities.count("error")),
-        "audit_warnings": str(severities.count("warning")),
-        "audit_unexplained": ", ".join(sorted(set(cohort_audit["unexplained"]))) or "none",
-    }
+    found = audit(cases, excluded_cases, pictures, outlines, compared, study, parameters)
+    return {"cohort_digest": str(cohort_digest["cohort_digest"]), **found}
 
 
 def _picture(case_id: str, file: str, images: Files) -> ImageSummary:

@@ -10,6 +10,7 @@ from pydantic import field_validator
 from lesion_fusion.cohort.defects import OnDefect, assemble_cases, defects_table
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
+from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.imaging.case_files import Files, inspect_files
 from lesion_fusion.parameters import Parameters
 
@@ -41,3 +42,8 @@ def build_cases(
     cases = assemble_cases(record, inspection.sizes, defects, ingestion.on_defect)
     content = hashlib.sha256(cases.to_csv(index=False).encode() + inspection.digest.encode()).hexdigest()[:16]
     return cases, defects_table(defects), {"cohort_digest": content, "cases": len(cases)}
+
+
+def select_study_cases(cases: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Return the cases the study's target is asked of, with their class in `label`."""
+    return study_cases(cases, study.target)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline
 
-from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort, draw_audit, tag_audit
-from lesion_fusion.pipelines.ingestion.nodes import build_cases
+from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort
+from lesion_fusion.pipelines.ingestion.nodes import build_cases, select_study_cases
 from lesion_fusion.pipelines.stage import FILES, step
 
 
-def create_pipeline() -> Pipeline:
-    """Return the stage `ingestion`: published files to `cases` and their audit."""
+def create_pipeline(compares_images: bool) -> Pipeline:
+    """Return the stage `ingestion`: published files to `cases`, their audit, and those that are studied.
+
+    The audit looks for copies in `compared_images`, another cohort's, where it `compares_images`.
+    """
     made = ["cases", "excluded_cases", "cohort_digest"]
-    audited = ["cases", "excluded_cases", *FILES, "compared_images", "params:audit", "params:study"]
+    audited = [*made, *FILES, "params:audit", "params:study", *(["compared_images"] if compares_images else [])]
     nodes = [
         step(build_cases, ["raw_clinical_table", *FILES, "params:ingestion"], made),
         step(audit_cohort, audited, "cohort_audit"),
-        step(draw_audit, "cohort_audit", "cohort_plots"),
-        step(tag_audit, "cohort_audit", "tracked_audit"),
+        step(select_study_cases, ["cases", "params:study"], "study_cases"),
     ]
     return Pipeline(nodes, tags="ingestion")

@@ -6,6 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.pipelines.paper_reproduction import nodes
+from lesion_fusion.pipelines.reporting.plot_nodes import draw_audit
 from lesion_fusion.pipelines.stage import FILES, step
 from lesion_fusion.published_study import comparison
 from lesion_fusion.published_study.page import write_page
@@ -22,9 +23,10 @@ def create_pipeline() -> Pipeline:
     made = {"embeddings": "paper_embeddings", "training_log": "paper_training_log"}
     read = {f"{family}.{part}": f"paper_{family}_{part}" for family in ("clinical", "imaging") for part in _PARTS}
     drawn = ["paper_rows", "paper_images", *FILES, "paper_predictions", *_TABLES, "paper_training_log", "paper_judge"]
-    shown = [*_TABLES, "paper_rows", "paper_plots", "cohort_plots", "cohort_digest"]
+    shown = [*_TABLES, "paper_rows", "paper_plots", "cohort_plots", "cohort_audit"]
     report = [_PARAMETERS, "params:report", "params:evaluation", _STUDY]
     steps = [
+        step(draw_audit, "cohort_audit", "cohort_plots"),
         step(study_rows, ["cases", _PARAMETERS, _STUDY], "paper_rows"),
         step(row_images, ["paper_rows", *FILES, _PARAMETERS, _STUDY], ["paper_images", "paper_descriptors"]),
         _reproduction("clinical", {}, {}),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.models.base import Trained
 from lesion_fusion.models.pretraining import PretrainedBackbone
 
@@ -24,16 +25,16 @@ def describe_backbone(
     evaluated: dict[str, dict[str, Any]],
     evaluation_copies: pd.DataFrame,
     cohort_audit: dict[str, Any],
-    study_tags: dict[str, str],
+    judge: Judge,
 ) -> PretrainedBackbone:
     """Return the network with what its registered version must state."""
     compared = int(cohort_audit["compared_images"])
     fitted: Any = trained.model
     auroc = evaluated[fitted.full_name]["metrics"]["auroc"]
     tags = {
-        "cohort": study_tags["cohort"],
-        "cohort_digest": study_tags["cohort_digest"],
-        "target": study_tags["target"],
+        "cohort": judge.study["cohort"],
+        "cohort_digest": judge.study["cohort_digest"],
+        "target": judge.study["target"],
         "held_out_auroc": repr(auroc["estimate"]),
         "held_out_auroc_interval": f"{auroc['low']:.3f} to {auroc['high']:.3f}",
         "members": str(trained.training_log["fold"].nunique()),

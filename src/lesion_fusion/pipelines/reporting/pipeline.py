@@ -7,32 +7,36 @@ from kedro.pipeline import Node, Pipeline
 from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.pipelines.reporting import table_nodes as tables
 from lesion_fusion.pipelines.reporting.explanation_nodes import draw_contributions, explain_best
-from lesion_fusion.pipelines.reporting.plot_nodes import draw_examples, draw_report
-from lesion_fusion.pipelines.stage import FILES, step
+from lesion_fusion.pipelines.reporting.plot_nodes import draw_audit, draw_examples, draw_report
+from lesion_fusion.pipelines.stage import FILES, judge_of, judge_step, step
 from lesion_fusion.reporting.sections import SECTIONS, write_report
 from lesion_fusion.reporting.standing import MODELS
 
-_JUDGED = ("judge", "params:study")
+_JUDGE = judge_of("reporting")
+_JUDGED = (_JUDGE, "params:study")
 _CASES = ("study_cases", "image_descriptors")
 _READER = ["reader_comparison", "reader_operating_points"]
 
 
 def create_pipeline(image_input: str) -> Pipeline:
     """Return the stage `reporting`; examples of images are drawn as the image input of this name shows them."""
-    plots = [f"{family}_plots" for family in FAMILIES]
+    results = [f"{family}_results" for family in FAMILIES]
     found = ["leaderboard", "planned_comparisons", "promotion", "reader_operating_points"]
     parameters = ["params:comparisons", "params:evaluation", "params:study"]
     explained = ["study_cases", "params:explanation", "params:study"]
     examples = f"params:preprocessing.image_inputs.{image_input}"
     nodes = [
+        judge_step("reporting"),
+        step(draw_audit, "cohort_audit", "cohort_plots"),
         step(tables.tabulate_models, ["leaderboard", "params:evaluation"], "models_table"),
-        step(tables.compare_families, ["leaderboard", "judge", *MODELS], "family_comparisons"),
+        step(tables.compare_families, ["leaderboard", _JUDGE, *MODELS], "family_comparisons"),
         step(tables.compare_with_reader, ["study_cases", *_JUDGED, *MODELS], _READER),
         step(tables.tabulate_subgroups, [*_CASES, "leaderboard", *_JUDGED, *MODELS], "subgroups"),
         step(tables.compare_in_subgroups, [*_CASES, "params:comparisons", *_JUDGED, *MODELS], "subgroup_differences"),
-        step(tables.tabulate_networks, ["imaging_models", "imaging_metrics"], "network_combinations"),
+        step(tables.evaluate_missing_modality, ["fusion_models", _JUDGE], "missing_modality"),
+        step(tables.tabulate_networks, ["imaging_models", "imaging_results"], "network_combinations"),
         step(explain_best, ["leaderboard", *explained, *MODELS], "shap_values"),
-        step(draw_report, ["study_cases", *MODELS, *plots, *found, "judge", *parameters], "report_plots"),
+        step(draw_report, ["study_cases", *MODELS, *results, *found, _JUDGE, *parameters], "report_plots"),
         step(draw_examples, ["study_cases", *FILES, examples, "params:study"], "example_plots"),
         step(draw_contributions, "shap_values", "shap_plots"),
         *_page(),
@@ -44,5 +48,5 @@ def _page() -> list[Node]:
     """Return a node per section and the node that joins them."""
     made = {f"report_sections.{section.name}": section for section in SECTIONS}
     sections = [step(one.write, one.datasets, dataset, name=f"write_{one.name}") for dataset, one in made.items()]
-    joined = ["study_cases", "study_tags", "params:report", "params:study", *made]
+    joined = ["study_cases", _JUDGE, "params:report", "params:study", *made]
     return [*sections, step(write_report, joined, "report")]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
+from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.curves import (
     calibration_curve,
@@ -31,6 +32,7 @@ from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.notation import percent
 from lesion_fusion.pipelines.reporting.table_nodes import READING, has_reader
 from lesion_fusion.plots import curves as plots
+from lesion_fusion.plots.cohort import ages_plot, birads_plot, classes_plot, missingness_plot
 from lesion_fusion.plots.forest import comparisons_plot, leaderboard_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
 from lesion_fusion.plots.style import as_png
@@ -51,14 +53,26 @@ INPUTS: dict[str, ImageVariant] = {
 }
 
 
+def draw_audit(cohort_audit: dict[str, Any]) -> dict[str, bytes]:
+    """Return the plots of the audit as PNG pictures by name."""
+    tables = cohort_audit["tables"]
+    drawn = {
+        "classes": classes_plot(tables["classes"]),
+        "ages": ages_plot(tables["ages"], tables["age_summary"]),
+        "birads": birads_plot(tables["birads"]),
+        "missingness": missingness_plot(tables["missingness"], cohort_audit["alpha"]),
+    }
+    return {name: as_png(figure) for name, figure in drawn.items()}
+
+
 def draw_report(
     cases: pd.DataFrame,
     clinical: Family,
     imaging: Family,
     fusion: Family,
-    clinical_plots: Mapping[str, bytes],
-    imaging_plots: Mapping[str, bytes],
-    fusion_plots: Mapping[str, bytes],
+    clinical_results: FamilyResults,
+    imaging_results: FamilyResults,
+    fusion_results: FamilyResults,
     leaderboard: pd.DataFrame,
     planned_comparisons: pd.DataFrame,
     promotion: Sequence[Mapping[str, Any]],
@@ -72,7 +86,7 @@ def draw_report(
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     models = models_on_board(board, clinical, imaging, fusion)
     best = {place.full_name: models[place.full_name].predictions for place in best_of_families(board).values()}
-    one_by_one = {**clinical_plots, **imaging_plots, **fusion_plots}
+    one_by_one = {**clinical_results.plots, **imaging_results.plots, **fusion_results.plots}
     reader = reader_decision_curves(cases[READING], study.classes[-1]) if has_reader(cases, study) else None
     put_forward = [f"{decision['family']}.{decision['model']}" for decision in promotion]
     risks = {name: risk_distribution(models[name].predictions, judge) for name in put_forward}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
 import pandas as pd
 
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.evaluation.comparisons import PlannedComparisons, compare_pairs
+from lesion_fusion.datasets.mlflow_runs import FamilyResults
+from lesion_fusion.evaluation.comparisons import PlannedComparisons, compare_pairs, missing_modality
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.leaderboard import best_of_each_family
 from lesion_fusion.evaluation.reader import compare_to_reader, operating_points, reader_auroc
 from lesion_fusion.evaluation.subgroups import subgroup_differences, subgroup_levels, subgroup_table
-from lesion_fusion.models.base import Family
+from lesion_fusion.models.base import Family, Need
 from lesion_fusion.notation import difference, p_value, with_interval
 from lesion_fusion.pipelines.fusion.nodes import all_models, on_leaderboard
 from lesion_fusion.reporting.standing import Place, places
@@ -62,6 +61,18 @@ def compare_families(leaderboard: pd.DataFrame, judge: Judge, *families: Family)
         return pd.DataFrame(columns=["model", "reference", "difference"])
     models = all_models(*families)
     return compare_pairs([models[name].predictions for name in names], list(combinations(names, 2)), judge)
+
+
+def evaluate_missing_modality(fusion: Family, judge: Judge) -> pd.DataFrame:
+    """Return what the fusions achieve without image and without record."""
+    models = fusion.on_leaderboard()
+    reduced = {
+        name: trained.reduced_predictions
+        for name, trained in models.items()
+        if trained.reduced_predictions is not None and len(trained.reduced_predictions)
+    }
+    predictions = [trained.predictions for trained in models.values()]
+    return missing_modality(predictions, reduced, [Need.IMAGE, Need.RECORD], judge)
 
 
 def has_reader(cases: pd.DataFrame, study: Study) -> bool:
@@ -137,14 +148,14 @@ def _levels(cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> pd.DataFram
     return subgroup_levels(described[["case_id", "age", "tissue_composition", "lesion_size", "verification"]])
 
 
-def tabulate_networks(imaging: Family, evaluated: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def tabulate_networks(imaging: Family, results: FamilyResults) -> pd.DataFrame:
     """Return one row per network over images alone, by falling AUROC.
 
     Columns: `NETWORK_COLUMNS`, and each of `NETWORK_METRICS` with _low and _high.
     """
     rows = []
     for name, trained in imaging.on_leaderboard().items():
-        settings, metrics = trained.parameters.network_settings, evaluated[name]["metrics"]
+        settings, metrics = trained.parameters.network_settings, results.metrics[name]["metrics"]
         if settings is not None:
             present = [metric for metric in NETWORK_METRICS if metric in metrics]
             found = {f"{metric}{end}": metrics[metric][bound] for metric in present for end, bound in ENDS.items()}

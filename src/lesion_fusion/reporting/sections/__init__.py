@@ -5,7 +5,7 @@ A section's module has a function `write`, which takes datasets and parameters b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 import lesion_fusion
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.notation import listing, words
 from lesion_fusion.reporting.page import render_page
 from lesion_fusion.reporting.parameters import ReportParameters
@@ -61,13 +62,11 @@ def _section(name: str) -> Section:
 SECTIONS = tuple(_section(name) for name in TITLES)
 
 
-def write_report(
-    cases: pd.DataFrame, study_tags: Mapping[str, str], report: ReportParameters, study: Study, *sections: str
-) -> str:
+def write_report(cases: pd.DataFrame, judge: Judge, report: ReportParameters, study: Study, *sections: str) -> str:
     """Return the report, one HTML file; `sections` are the HTML of `SECTIONS`, in their order."""
     answer, *others = (Markup(section) for section in sections)
     labels = {"Cohort digest": "cohort_digest", "Folds digest": "folds_digest", "Seed": "seed"}
-    identity = {label: study_tags[tag] for label, tag in labels.items()}
+    identity = {label: judge.study[tag] for label, tag in labels.items()}
     return render_page(
         title=f"{report.cohort.title}: {words(study.target)}, {study.protocol} protocol",
         heading=f"{report.cohort.title}: telling {listing(study.classes)} apart",

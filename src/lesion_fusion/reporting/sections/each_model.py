@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.evaluation.judge import Evaluation, per_fold
 from lesion_fusion.models.base import Family
 from lesion_fusion.notation import Estimate, number, value_text
@@ -46,20 +45,18 @@ def write(
     clinical_models: Family,
     imaging_models: Family,
     fusion_models: Family,
-    clinical_metrics: Mapping[str, Any],
-    imaging_metrics: Mapping[str, Any],
-    fusion_metrics: Mapping[str, Any],
-    clinical_plots: Mapping[str, bytes],
-    imaging_plots: Mapping[str, bytes],
-    fusion_plots: Mapping[str, bytes],
+    clinical_results: FamilyResults,
+    imaging_results: FamilyResults,
+    fusion_results: FamilyResults,
     evaluation: Evaluation,
     study: Study,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     models = models_on_board(board, clinical_models, imaging_models, fusion_models)
-    evaluated = {**clinical_metrics, **imaging_metrics, **fusion_metrics}
-    plots = {**clinical_plots, **imaging_plots, **fusion_plots}
+    results = (clinical_results, imaging_results, fusion_results)
+    evaluated = {name: found for family in results for name, found in family.metrics.items()}
+    plots = {name: plot for family in results for name, plot in family.plots.items()}
     details = []
     for place in board:
         name, trained = place.full_name, models[place.full_name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -40,8 +41,7 @@ class Characteristic:
 
 
 def write(
-    cases: pd.DataFrame,
-    excluded_cases: pd.DataFrame,
+    cohort_audit: Mapping[str, Any],
     study_cases: pd.DataFrame,
     folds: pd.DataFrame,
     report_plots: Mapping[str, bytes],
@@ -52,7 +52,7 @@ def write(
     shown = list(dict.fromkeys([*study.columns, "birads", "verification"]))
     return fill(
         __name__,
-        flow=flow(cases, excluded_cases, study_cases, study.classes),
+        flow=flow(cohort_audit["tables"], study_cases, study.classes),
         characteristics=characteristics(study_cases, shown, study.classes),
         n_folds=folds["fold"].nunique(),
         n_repeats=folds["repeat"].nunique(),
@@ -62,19 +62,17 @@ def write(
     )
 
 
-def flow(cases: pd.DataFrame, excluded_cases: pd.DataFrame, study_cases: pd.DataFrame, classes: Sequence[str]) -> Flow:
+def flow(tables: Mapping[str, Any], study_cases: pd.DataFrame, classes: Sequence[str]) -> Flow:
     """Return how many cases were read, excluded for a defect, left out by the target, and studied.
 
-    `excluded_cases` has a row a defect (case_id, kind); a case with several counts once in all and once a kind.
+    `tables` are those of the audit; a case with several defects counts once in all and once a kind.
     """
-    outside = cases.loc[~cases["case_id"].isin(study_cases["case_id"]), "classification"]
-    n_excluded = int(excluded_cases["case_id"].nunique())
-    kinds = excluded_cases.groupby("kind", sort=True)["case_id"].nunique()
+    steps = {row["step"]: row["cases"] for row in tables["flow"]}
     return Flow(
-        read=len(cases) + n_excluded,
-        excluded={str(kind): int(n) for kind, n in kinds.items()},
-        n_excluded=n_excluded,
-        left_out={str(name): int(n) for name, n in outside.value_counts().items()},
+        read=steps["rows of the table"],
+        excluded={row["kind"]: row["cases"] for row in tables["exclusions"]},
+        n_excluded=steps["excluded for defects"],
+        left_out={row["label"]: row["before"] for row in tables["classes"] if row["label"] not in classes},
         studied=len(study_cases),
         patients=int(study_cases["patient_id"].nunique()),
         classes={name: int((study_cases["label"] == name).sum()) for name in classes},
