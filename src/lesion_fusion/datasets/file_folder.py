@@ -27,13 +27,11 @@ class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
         suffix: str = "",
         pattern: str = "*",
         optional: bool = False,
-        metadata: dict[str, Any] | None = None,
     ) -> None:
         self._path = Path(filepath)
         self._suffix = suffix
         self._pattern = pattern
         self._optional = optional
-        self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], bytes]]:
         """Return the files by name; raises DatasetError where the folder is missing or holds no such file."""

@@ -97,15 +97,12 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
     the paths of what the family's other nodes have stored.
     """
 
-    def __init__(
-        self, *, family: str, cohort: str, metrics: str, plots: str, metadata: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, *, family: str, cohort: str, metrics: str, plots: str) -> None:
         self._family = family
         self._cohort = cohort
         self._metrics = Path(metrics)
         self._plots = plots
         self._runs: dict[str, dict[str, str]] | None = None
-        self.metadata = metadata
 
     def load(self) -> FamilyResults:
         """Return the results, with the runs saved in this session, or otherwise with each model's last one."""
@@ -222,9 +219,8 @@ class ChampionsDataset(AbstractDataset[list[str], dict[str, Champion]]):
 
     ALIAS = "champion"
 
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self) -> None:
         self._names: list[str] = []
-        self.metadata = metadata
 
     def load(self) -> dict[str, Champion]:
         """Return the champions; a model that is not registered, or without one, is left out."""
@@ -254,9 +250,8 @@ class ChampionsDataset(AbstractDataset[list[str], dict[str, Champion]]):
 class PromotionDataset(AbstractDataset[list[dict[str, Any]], list[dict[str, Any]]]):
     """Saves promotion decisions: registers a version of each model with its alias and tags; keeps the decisions."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str) -> None:
         self._path = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> list[dict[str, Any]]:
         """Return the decisions."""

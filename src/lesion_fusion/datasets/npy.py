@@ -14,9 +14,8 @@ from lesion_fusion.datasets.files import RowStream, replacing
 class NpyDataset(AbstractDataset[RowStream | np.ndarray, np.ndarray]):
     """Saves an array or a `RowStream`; loads a read-only memory map, of which only the slices used are read."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str) -> None:
         self._path = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> np.ndarray:
         """Return the array as a read-only memory map."""

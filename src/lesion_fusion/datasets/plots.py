@@ -25,10 +25,9 @@ def _preview(picture: bytes) -> ImagePreview:
 class PlotDataset(AbstractDataset["Figure", bytes]):
     """Saves a matplotlib figure as PNG and loads the file's bytes; previewed in Kedro-Viz."""
 
-    def __init__(self, *, filepath: str, dpi: int = 150, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str, dpi: int = 150) -> None:
         self._path = Path(filepath)
         self._dpi = dpi
-        self.metadata = metadata
 
     def load(self) -> bytes:
         """Return the PNG file's bytes."""
@@ -53,9 +52,8 @@ class PlotDataset(AbstractDataset["Figure", bytes]):
 class PlotsDataset(AbstractDataset[Mapping[str, bytes], dict[str, bytes]]):
     """Saves PNG pictures by name as a folder, whole or not at all; a name may hold folders (`<model>/roc_curve`)."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str) -> None:
         self._path = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> dict[str, bytes]:
         """Return the pictures by name."""

@@ -28,10 +28,9 @@ class RegisteredBackboneDataset(AbstractDataset["PretrainedBackbone", Path]):
     Saving logs the file to the active run. Loading raises `WeightsUnavailableError` where nothing is registered.
     """
 
-    def __init__(self, *, name: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, name: str) -> None:
         self._name = name
         self.registered_name = f"{REGISTERED_PREFIX}{name}"
-        self.metadata = metadata
 
     def load(self) -> Path:
         """Return the file of the last version."""

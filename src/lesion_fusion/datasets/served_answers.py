@@ -27,9 +27,8 @@ class ServedAnswersDataset(AbstractDataset[dict[str, pd.DataFrame], dict[str, An
     They are loaded in a process of their own: a logged model's copy of the package must not replace the running one.
     """
 
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self) -> None:
         self._answers: dict[str, Answered] | None = None
-        self.metadata = metadata
 
     def load(self) -> dict[str, Answered]:
         """Return the answers to the requests saved in this session."""

@@ -27,13 +27,12 @@ Made = TypeVar("Made")
 class _SyntheticDataset(AbstractDataset[NoReturn, Made]):
     """A part of the synthetic cohort; `cohort` holds parameters of `SyntheticCohort`, DatasetError lists wrong ones."""
 
-    def __init__(self, kind: str, cohort: dict[str, Any] | None, metadata: dict[str, Any] | None) -> None:
+    def __init__(self, kind: str, cohort: dict[str, Any] | None) -> None:
         self._kind = kind
         try:
             self._cohort = parse_cohort(cohort or {})
         except ValueError as error:
             raise DatasetError(str(error)) from None
-        self.metadata = metadata
 
     def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
         """Refuse: the cohort is made from its parameters."""
@@ -51,8 +50,8 @@ class _SyntheticDataset(AbstractDataset[NoReturn, Made]):
 class SyntheticTableDataset(_SyntheticDataset[pd.DataFrame]):
     """The synthetic record, as reading the published Excel sheet as text gives it."""
 
-    def __init__(self, *, cohort: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None) -> None:
-        super().__init__("table", cohort, metadata)
+    def __init__(self, *, cohort: dict[str, Any] | None = None) -> None:
+        super().__init__("table", cohort)
 
     def load(self) -> pd.DataFrame:
         """Return the published table, one row per image, text or NaN."""
@@ -62,12 +61,10 @@ class SyntheticTableDataset(_SyntheticDataset[pd.DataFrame]):
 class SyntheticFilesDataset(_SyntheticDataset[Files]):
     """The synthetic PNG files of a `kind`, "images" or "masks", by name, each a function that returns its bytes."""
 
-    def __init__(
-        self, *, kind: str, cohort: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, *, kind: str, cohort: dict[str, Any] | None = None) -> None:
         if kind not in RENDERERS:
             raise DatasetError(f"kind = {kind!r}: it must be one of {', '.join(RENDERERS)}")
-        super().__init__(kind, cohort, metadata)
+        super().__init__(kind, cohort)
 
     def load(self) -> Files:
         """Return the files by name; nothing is rendered until a function is called."""

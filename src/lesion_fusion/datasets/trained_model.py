@@ -106,9 +106,8 @@ class StoredModel:
 class _FolderDataset(AbstractDataset[Saved, Loaded]):
     """A dataset that is kept in a folder."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str) -> None:
         self._path = Path(filepath)
-        self.metadata = metadata
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}
@@ -148,10 +147,9 @@ class FamilyDataset(AbstractDataset["Family", "Family"]):
     `models` is the folder in which each model has a folder of its name.
     """
 
-    def __init__(self, *, filepath: str, models: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str, models: str) -> None:
         self._path = Path(filepath)
         self._models = Path(models)
-        self.metadata = metadata
 
     def load(self) -> Family:
         """Return the family."""

@@ -16,9 +16,8 @@ class UnfinishedTrainingDataset(AbstractDataset[NoReturn, UnfinishedTraining]):
     What it holds is no part of what a model depends on: a training that resumes gives what an uninterrupted one gives.
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str) -> None:
         self._path = Path(filepath)
-        self.metadata = metadata
 
     def load(self) -> UnfinishedTraining:
         """Return the store."""
