@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import lesion_fusion.pipeline_registry  # noqa: F401 - every group of parameters
 from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.settings import CONFIG_LOADER_ARGS
+from lesion_fusion.statistics.metrics import METRICS
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf" / "base"
@@ -25,6 +27,8 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 FAMILIES = ("clinical", "imaging", "fusion")
 # Below these a parameter's value is free: hyperparameters by the classifier's names, findings by their numbers.
+# The script that fills the columns of the reference that the code knows.
+GENERATE = runpy.run_path(str(DOCS / "reference" / "generate.py"))
 OPEN = ("grid", "left_out", "space", "explained", "groups", "figures", "params", "grids")
 
 
@@ -60,7 +64,7 @@ def parameters(values: dict, path: tuple[str, ...] = ()) -> Iterator[str]:
             here = ("preprocessing", "image_inputs", "<name>")
         if len(here) == 2 and here[0] == "pretraining":
             here = ("pretraining", "<name>")
-        if here in {("pretraining", "<name>", "network"), ("network_comparison", "network")}:
+        if key == "network":
             yield ".".join(here)
             continue
         if isinstance(value, dict) and key not in OPEN:
@@ -101,7 +105,8 @@ def test_every_parameter_is_described(file: str):
 def test_every_field_of_the_parameters_is_described():
     kinds = list(subclasses(Parameters))
     # As a name, or in the braces that say what a group holds.
-    described = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`|\{[^|\n]+\}", page("parameters.md")))))
+    pages = page("parameters.md") + page("networks.md")
+    described = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`|\{[^|\n]+\}", pages))))
     assert NetworkParameters in kinds
     for kind in kinds:
         assert sorted(set(kind.model_fields) - described) == [], kind
@@ -125,6 +130,20 @@ def test_every_dataset_is_described(file: str):
     datasets = {re.sub(r"\{(\w+)\}", r"<\1>", name) for name in entries if not name.startswith("_")}
     assert datasets
     assert sorted(datasets - names_in(page("datasets.md"))) == []
+
+
+@pytest.mark.parametrize("name", GENERATE["PAGES"])
+def test_the_columns_that_the_code_knows_are_filled(name: str):
+    assert GENERATE["filled"](page(name), *GENERATE["PAGES"][name]) == page(name), "run docs/reference/generate.py"
+
+
+def test_what_a_row_describes_must_exist():
+    with pytest.raises(KeyError):
+        GENERATE["parameter"]("tuning.inner_fold", "classifier")
+
+
+def test_every_metric_is_defined():
+    assert set(METRICS) <= names_in(page("metrics.md"))
 
 
 def test_every_dataset_is_read_or_written(monkeypatch: pytest.MonkeyPatch):
