@@ -138,8 +138,9 @@ def test_the_columns_that_the_code_knows_are_filled(name: str):
 
 
 def test_what_a_row_describes_must_exist():
-    with pytest.raises(KeyError):
-        GENERATE["parameter"]("tuning.inner_fold", "classifier")
+    for facts, name in (("parameter", "tuning.inner_fold"), ("dataset", "case"), ("metric", "auc")):
+        with pytest.raises(KeyError):
+            GENERATE[facts](name, "classifier")
 
 
 def test_every_metric_is_defined():

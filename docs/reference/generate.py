@@ -20,9 +20,10 @@ from lesion_fusion.statistics.metrics import METRICS
 
 REFERENCE = Path(__file__).resolve().parent
 CONF = REFERENCE.parents[1] / "conf" / "base"
-CATALOG = {
-    name: entry for file in CONF.rglob("catalog.yml") for name, entry in yaml.safe_load(file.read_text()).items()
-}
+# Entries of the catalog by name, and what is handed on in memory without an entry.
+CATALOG: dict[str, Any] = {"judge": {"type": "kedro.io.MemoryDataset"}}
+for file in CONF.rglob("catalog.yml"):
+    CATALOG |= yaml.safe_load(file.read_text())
 SCHEMA = Configuration.model_json_schema()
 
 Facts = Callable[[str, str], dict[str, str]]
@@ -56,6 +57,8 @@ def _entry(group: Mapping[str, Any], name: str, kind: str) -> Mapping[str, Any]:
         return dict(properties[name])
     if name == "<family>":
         return dict(properties["fusion"])
+    if not found.get("additionalProperties"):
+        raise KeyError(name)
     return dict(found["additionalProperties"])
 
 
@@ -115,8 +118,8 @@ def _bounds(node: Mapping[str, Any]) -> list[str]:
 
 
 def dataset(name: str, _kind: str) -> dict[str, str]:
-    """Return type and place of a dataset of conf/base; one without an entry is kept in memory."""
-    entry = CATALOG.get(re.sub(r"<(\w+)>", r"{\1}", name), {"type": "MemoryDataset"})
+    """Return type and place of a dataset of conf/base; KeyError for one without an entry."""
+    entry = CATALOG[re.sub(r"<(\w+)>", r"{\1}", name)]
     stored = entry.get("dataset", entry)
     kind = stored["type"].rpartition(".")[2] + ("" if stored is entry else " in MLflow")
     place = re.sub(r"\$?\{(?:globals:)?(\w+)\}", r"<\1>", stored.get("filepath", "")).removeprefix("data/")
