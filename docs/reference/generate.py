@@ -1,4 +1,4 @@
-"""Fill the columns of the reference's tables that the code knows; `--check` only says whether they are up to date.
+"""Fill the columns of the reference's tables that the code knows; `make docs` runs it.
 
 Pages are written by hand but for these columns: type and default of a parameter, type and place of a dataset, label,
 ideal and classes of a metric. A row's first cell names what it describes.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,8 @@ def _entry(group: Mapping[str, Any], name: str, kind: str) -> Mapping[str, Any]:
         found = _resolved({"$ref": found["discriminator"]["mapping"][kind]})
     properties = found.get("properties", {})
     if name in properties:
-        return dict(properties[name])
+        optional = {} if name in found.get("required", ()) else {"default": {}}
+        return {**optional, **properties[name]}
     if name == "<family>":
         return dict(properties["fusion"])
     if not found.get("additionalProperties"):
@@ -161,20 +161,7 @@ def filled(text: str, facts: Facts, columns: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def outdated() -> dict[Path, str]:
-    """Return the pages whose filled text differs from their own, with that text."""
-    pages = {REFERENCE / name: filled((REFERENCE / name).read_text(), *PAGES[name]) for name in PAGES}
-    return {path: text for path, text in pages.items() if text != path.read_text()}
-
-
-def main() -> None:
-    """Write the pages anew; with `--check` leave them alone and fail if any would change."""
-    pages = outdated()
-    if "--check" in sys.argv and pages:
-        sys.exit(f"Run docs/reference/generate.py: {', '.join(path.name for path in pages)} must be filled anew.")
-    for path, text in pages.items():
-        path.write_text(text)
-
-
 if __name__ == "__main__":
-    main()
+    for page, filling in PAGES.items():
+        path = REFERENCE / page
+        path.write_text(filled(path.read_text(), *filling))
