@@ -53,7 +53,7 @@ def _entry(group: Mapping[str, Any], name: str, kind: str) -> Mapping[str, Any]:
         found = _resolved({"$ref": found["discriminator"]["mapping"][kind]})
     properties = found.get("properties", {})
     if name in properties:
-        optional = {} if name in found.get("required", ()) else {"default": {}}
+        optional: dict[str, Any] = {} if name in found.get("required", ()) else {"default": {}}
         return {**optional, **properties[name]}
     if name == "<family>":
         return dict(properties["fusion"])
