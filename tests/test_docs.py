@@ -19,7 +19,6 @@ import lesion_fusion.pipeline_registry  # noqa: F401 - every group of parameters
 from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.settings import CONFIG_LOADER_ARGS
-from lesion_fusion.statistics.metrics import METRICS
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf" / "base"
@@ -141,10 +140,6 @@ def test_what_a_row_describes_must_exist():
     for facts, name in (("parameter", "tuning.inner_fold"), ("dataset", "case"), ("metric", "auc")):
         with pytest.raises(KeyError):
             GENERATE[facts](name, "classifier")
-
-
-def test_every_metric_is_defined():
-    assert set(METRICS) <= names_in(page("metrics.md"))
 
 
 def test_every_dataset_is_read_or_written(monkeypatch: pytest.MonkeyPatch):
