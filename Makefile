@@ -1,6 +1,6 @@
 # Set up, run, test. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint viz mlflow lock clean
+.PHONY: help install run test lint docs viz mlflow lock clean
 
 export DO_NOT_TRACK := true
 
@@ -11,6 +11,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ENV ?= base
 STAMP := $(VENV)/.installed
+DOCS := $(VENV)/.installed-docs
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +20,11 @@ help: ## list the targets
 $(STAMP): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "lesion-fusion needs Python 3.11, 3.12 or 3.13; name one with PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[viz,dev]'
+	$(PIP) '.[viz,dev]'
+	@touch $@
+
+$(DOCS): $(STAMP)
+	$(PIP) '.[docs]'
 	@touch $@
 
 install: $(STAMP) ## make the virtual environment with the locked dependencies
@@ -36,6 +42,11 @@ lint: $(STAMP) ## linter and type checker alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(DOCS) ## the documentation as a site in build/docs, which needs no network to read
+	$(BIN)/python docs/reference/generate.py
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . build/docs
+	! grep -rE --include='*.html' '<(script|link|img|iframe)[^>]+(src|href)="https?:' build/docs
 
 viz: $(STAMP) ## the lineage in a browser
 	$(BIN)/kedro viz run --env $(ENV)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from tests.conftest import ROOT
 
 CONF = ROOT / "conf" / "base"
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 FAMILIES = ("clinical", "imaging", "fusion")
 # Below these a parameter's value is free: hyperparameters by the classifier's names, findings by their numbers.
+# The script that fills the columns of the reference that the code knows.
+GENERATE = runpy.run_path(str(DOCS / "reference" / "generate.py"))
 OPEN = ("grid", "left_out", "space", "explained", "groups", "figures", "params", "grids")
 
 
@@ -60,7 +63,7 @@ def parameters(values: dict, path: tuple[str, ...] = ()) -> Iterator[str]:
             here = ("preprocessing", "image_inputs", "<name>")
         if len(here) == 2 and here[0] == "pretraining":
             here = ("pretraining", "<name>")
-        if here in {("pretraining", "<name>", "network"), ("network_comparison", "network")}:
+        if key == "network":
             yield ".".join(here)
             continue
         if isinstance(value, dict) and key not in OPEN:
@@ -88,8 +91,8 @@ def test_links_lead_somewhere(path: Path):
 
 
 def test_the_map_names_every_page():
-    linked = set(re.findall(r"\]\(([^)#\s]+\.md)\)", (DOCS / "README.md").read_text()))
-    assert linked == {str(path.relative_to(DOCS)) for path in PAGES if path.parent not in (ROOT, DOCS)}
+    linked = re.findall(r"\]\(([^)#\s]+\.md)\)", (DOCS / "README.md").read_text())
+    assert {(DOCS / link).resolve() for link in linked} == {*PAGES} - {DOCS / "README.md"}
 
 
 @pytest.mark.parametrize("file", ["globals.yml", *files("parameters.yml")])
@@ -101,7 +104,8 @@ def test_every_parameter_is_described(file: str):
 def test_every_field_of_the_parameters_is_described():
     kinds = list(subclasses(Parameters))
     # As a name, or in the braces that say what a group holds.
-    described = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`|\{[^|\n]+\}", page("parameters.md")))))
+    pages = page("parameters.md") + page("networks.md")
+    described = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`|\{[^|\n]+\}", pages))))
     assert NetworkParameters in kinds
     for kind in kinds:
         assert sorted(set(kind.model_fields) - described) == [], kind
@@ -125,6 +129,17 @@ def test_every_dataset_is_described(file: str):
     datasets = {re.sub(r"\{(\w+)\}", r"<\1>", name) for name in entries if not name.startswith("_")}
     assert datasets
     assert sorted(datasets - names_in(page("datasets.md"))) == []
+
+
+@pytest.mark.parametrize("name", GENERATE["PAGES"])
+def test_the_columns_that_the_code_knows_are_filled(name: str):
+    assert GENERATE["filled"](page(name), *GENERATE["PAGES"][name]) == page(name), "run docs/reference/generate.py"
+
+
+def test_what_a_row_describes_must_exist():
+    for facts, name in (("parameter", "tuning.inner_fold"), ("dataset", "case"), ("metric", "auc")):
+        with pytest.raises(KeyError):
+            GENERATE[facts](name, "classifier")
 
 
 def test_every_dataset_is_read_or_written(monkeypatch: pytest.MonkeyPatch):

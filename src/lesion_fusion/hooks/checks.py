@@ -40,7 +40,9 @@ class MissingInputs:
     """Ends a run at its start, not after an hour, where something that it will read is missing."""
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
         """Raise `MissingInputError` for all that is missing, in the words of what would have read it.
 
         With --only-missing-outputs nothing is checked: results may all be there without what they were made of.
@@ -52,7 +54,7 @@ class MissingInputs:
             raise MissingInputError("\n".join(dict.fromkeys(user_message(*causes).splitlines())))
 
 
-def _missing(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[BaseException]:
+def _missing(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> Iterator[BaseException]:
     for name in sorted(pipeline.inputs()):
         dataset = catalog.get(name) if name in catalog else None
         # What is handed on in memory is Kedro's own concern.

@@ -38,7 +38,9 @@ class ClosingMessage:
     """Logs the places of the report, the MLflow page and the lineage after a successful run."""
 
     @hook_impl(trylast=True)
-    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
         """Log what the run made and the commands that show it."""
         env = f" --env {run_params['env']}" if run_params.get("env") not in (None, "local", "base") else ""
         lines = ["Done. Next:"]

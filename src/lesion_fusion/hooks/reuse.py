@@ -34,7 +34,9 @@ class Reuse:
         self._stored: dict[str, Path] = {}
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
         """Work out what every result should be made of; hide those that are made of something else."""
         parameters = {name: catalog.load(name) for name in pipeline.inputs() if _is_parameter(name)}
         places = {name: _stored_path(catalog, name) for name in pipeline.all_outputs()}
@@ -119,14 +121,14 @@ def _parameter_digest(parameters: Mapping[str, Any], name: str) -> str:
     return text_digest(value.model_dump_json() if isinstance(value, BaseModel) else repr(value))
 
 
-def _stored_path(catalog: CatalogProtocol, name: str) -> Path | None:
+def _stored_path(catalog: CatalogProtocol[Any, Any], name: str) -> Path | None:
     """Return where a dataset's file or folder lies; None for one that is not kept on disk."""
     dataset = catalog.get(name) if name in catalog else None
     path = dataset._describe().get("filepath") if isinstance(dataset, AbstractDataset) else None
     return None if path is None else Path(str(path))
 
 
-def _input_digest(catalog: CatalogProtocol, name: str) -> str:
+def _input_digest(catalog: CatalogProtocol[Any, Any], name: str) -> str:
     """Return the digest of a dataset that no node makes: of its content, otherwise of its file, or of its settings."""
     dataset = catalog.get(name)
     own = getattr(dataset, "content_digest", None)
