@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.evaluation.comparisons import keep_candidates
-from lesion_fusion.evaluation.leaderboard import best_of_each_family, leaderboard
+from lesion_fusion.evaluation.leaderboard import MUST_BEAT, best_of_each_family, leaderboard
 from lesion_fusion.evaluation.promotion import PromotionRule, decide
 
 from .tables import binary_predictions, judge_of
@@ -56,15 +56,20 @@ def test_no_candidate_gives_a_table_without_rows(predictions: list[pd.DataFrame]
     assert list(kept(predictions, {}).columns) == list(kept(predictions, {SAME: PLAIN}).columns)
 
 
+def lost(*models: str) -> pd.DataFrame:
+    """The table of candidates, all of them not kept."""
+    return pd.DataFrame({"model": models, "kept": False}).reindex(columns=["model", "kept", *MUST_BEAT])
+
+
 def promoted(predictions: list[pd.DataFrame], not_kept: dict[str, str]) -> tuple[str, str, tuple[str, ...]]:
-    board = leaderboard(predictions, judge_of(predictions[0], 300), PLAIN, not_kept=list(not_kept))
+    board = leaderboard(predictions, judge_of(predictions[0], 300), PLAIN, lost(*not_kept))
     (decision,) = decide(board, {}, TAGS, RULE, {}, PLAIN, not_kept)
     return decision.model, decision.alias, decision.reasons
 
 
 def test_the_best_of_a_family_is_one_that_is_kept(predictions: list[pd.DataFrame]) -> None:
     def best(not_kept: list[str]) -> str:
-        board = leaderboard(predictions, judge_of(predictions[0], 300), PLAIN, not_kept=not_kept)
+        board = leaderboard(predictions, judge_of(predictions[0], 300), PLAIN, lost(*not_kept))
         assert board.set_index("model")["kept"].eq(False).sum() == len(not_kept)
         return best_of_each_family(board)["model"].item()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from pathlib import Path
@@ -12,14 +11,15 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
-from matplotlib.figure import Figure
 
+from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.predictions import validate_predictions
+from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
 from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline
 from lesion_fusion.published_study.evaluation import of_cell
@@ -78,15 +78,14 @@ class Kept(MemoryDataset):
 @pytest.fixture(scope="module")
 def reproduced() -> dict:
     images, masks = render_images(COHORT), render_masks(COHORT)
-    cases, *_ = build_cases(published_table(COHORT), images, masks, Ingestion(reader="breast_lesions_usg"))
-    buffer = io.BytesIO()
-    Figure(figsize=(1, 1)).savefig(buffer, format="png", dpi=40)
+    cases, excluded, digest = build_cases(
+        published_table(COHORT), images, masks, Ingestion(reader="breast_lesions_usg")
+    )
     given = {
         "cases": cases,
         "raw_images": images,
         "raw_masks": masks,
-        "cohort_digest": {"cohort_digest": "abc"},
-        "cohort_plots": dict.fromkeys(("ages", "birads"), buffer.getvalue()),
+        "cohort_audit": audit_cohort(cases, excluded, digest, images, masks, CohortAudit(folds=2, repeats=1), STUDY),
         "params:paper_reproduction": PARAMETERS,
         "params:tuning": TUNING,
         "params:study": STUDY,
@@ -134,9 +133,9 @@ def test_the_report_says_what_the_tables_hold_and_that_no_published_figure_is_at
     assert set(shown[np.isfinite(shown)]) <= numbers
 
 
-def test_the_pipeline_asks_for_nothing_but_the_cohort_its_plots_and_parameters():
+def test_the_pipeline_asks_for_nothing_but_the_cohort_its_audit_and_parameters():
     free = {name for name in create_pipeline().inputs() if not name.startswith("params:")}
-    assert free == {"cases", "raw_images", "raw_masks", "cohort_digest", "cohort_plots"}
+    assert free == {"cases", "raw_images", "raw_masks", "cohort_audit"}
 
 
 @pytest.mark.real_data

@@ -16,6 +16,7 @@ from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import CSVDataset
 
+from lesion_fusion.cohort.folds import folds_digest
 from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.evaluation.comparisons import PlannedComparisons, planned_comparisons
@@ -238,8 +239,8 @@ def test_a_step_shows_what_it_is_worth_in_decisions(html: str) -> None:
     assert "Net benefit is that of" in html
 
 
-def test_the_page_says_what_identifies_the_study_and_nothing_of_the_day(html: str) -> None:
-    for text in ("c0ffee", "f01d5", "kedro run --params seed=1"):
+def test_the_page_says_what_identifies_the_study_and_nothing_of_the_day(toy: ToyStudy, html: str) -> None:
+    for text in ("c0ffee", folds_digest(toy.datasets["folds"]), "kedro run --params seed=1"):
         assert text in html
 
 

@@ -53,6 +53,6 @@ def test_a_candidate_that_is_not_kept_stands_for_its_family_only_where_there_is_
     board: pd.DataFrame,
 ) -> None:
     better = board.assign(model="better", auroc=board["auroc"] + 0.01, kept=False)
-    best = best_of_families(places(pd.concat([board, better], ignore_index=True), CLINICAL, 0.95))
+    best = best_of_families(places(pd.concat([board.assign(kept=True), better], ignore_index=True), CLINICAL, 0.95))
     assert {place.full_name for place in best.values()} == {CLINICAL, IMAGING, FUSION}
     assert {place.model for place in best_of_families(places(better, CLINICAL, 0.95)).values()} == {"better"}

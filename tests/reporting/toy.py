@@ -146,6 +146,11 @@ def toy_model(cases: pd.DataFrame, table: pd.DataFrame, study: Study) -> FittedC
     )
 
 
+def without_image(predictions: pd.DataFrame) -> pd.DataFrame:
+    """What the fusion predicts without the image: as the clinical model."""
+    return predictions.assign(family="fusion", model="late", without="image")
+
+
 def toy_attention(classes: tuple[str, ...]) -> list[dict[str, Any]]:
     """The medians of a network's attention by class."""
     medians = ("share_inside", "lesion_share_of_area", "ratio")
@@ -201,6 +206,7 @@ def toy_study(
                         training_log=toy_log(name, [*places, (REFIT, REFIT)]),
                         model=toy_model(chosen, features, study) if features is not None else cast("Any", None),
                         features=features,
+                        reduced_predictions=without_image(predictions[0]) if name == FUSION else None,
                     )
                 }
             ),

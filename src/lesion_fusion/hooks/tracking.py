@@ -105,7 +105,7 @@ def asked(run_params: Mapping[str, Any]) -> str:
     return " ".join(["+".join(said), *narrowed, *([f"({environment})"] if environment not in (None, "local") else [])])
 
 
-def _note_parameters(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+def _note_parameters(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
     """Log all parameters as one artifact, and the short ones that are of no single model as parameters."""
     # Imported here: Kedro imports this module for every command, and the models take seconds.
     from lesion_fusion.models.base import ModelParameters
@@ -161,7 +161,7 @@ def _alive(process: str) -> bool:
     return True
 
 
-def _sum_up(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+def _sum_up(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
     """Log the run's metrics, tags, description, cohort and main files."""
     # Imported here: Kedro imports this module for every command, and these take seconds.
     from lesion_fusion.reporting.run_summary import summarise

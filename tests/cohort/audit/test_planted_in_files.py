@@ -163,5 +163,6 @@ def test_each_file_is_read_once():
     def watched(contents):
         return {name: lambda name=name: (reads.append(name), contents[name])[1] for name in contents}
 
-    audit_cohort(small.cases, NO_EXCLUSION, watched(small.images), watched(small.masks), {}, PARAMETERS, STUDY)
+    files = watched(small.images), watched(small.masks)
+    audit_cohort(small.cases, NO_EXCLUSION, {"cohort_digest": "d"}, *files, PARAMETERS, STUDY)
     assert sorted(reads) == sorted([*small.images, *small.masks])

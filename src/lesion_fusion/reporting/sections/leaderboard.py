@@ -24,7 +24,7 @@ def write(
     return fill(
         __name__,
         board=board,
-        every_metric=models_table.fillna(""),
+        every_metric=models_table.astype("object").fillna(""),
         candidates=[place.must_beat for place in board if place.must_beat],
         n_repeats=folds["repeat"].nunique(),
         plots=report_plots,
