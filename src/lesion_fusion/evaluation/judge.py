@@ -1,12 +1,14 @@
-"""The judge of all models, made once: all draws are shared, and each metric of a model is resampled once.
+"""The judge of all models, one a study: all draws are shared, and each metric of a model is resampled once.
 
 With several repeats a metric is computed in each repeat over all its folds pooled, then averaged.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -35,7 +37,8 @@ class Evaluation(Parameters):
 
     def judge(self, cases: pd.DataFrame, seed: int, study: Mapping[str, str] | None = None) -> Judge:
         """Return the judge of models of `cases` (case_id, patient_id) in the study that `study` identifies."""
-        return Judge(cases[["case_id", "patient_id"]], self.resamples, self.confidence, seed, study or {})
+        patients = tuple(cases[["case_id", "patient_id"]].itertuples(index=False, name=None))
+        return _judge(patients, self.resamples, self.confidence, seed, tuple(sorted((study or {}).items())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,7 @@ class Judge:
     seed: int = 0
     study: Mapping[str, str] = field(default_factory=dict)
     _weights: dict[tuple[int, bytes], NDArray[np.uint16]] = field(default_factory=dict, init=False, repr=False)
-    _tables: dict[int, tuple[pd.DataFrame, PredictionArrays]] = field(default_factory=dict, init=False, repr=False)
+    _tables: dict[bytes, PredictionArrays] = field(default_factory=dict, init=False, repr=False)
     _metrics: dict[PredictionArrays, dict[Metric, Floats]] = field(default_factory=dict, init=False, repr=False)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Judge:
@@ -65,10 +68,12 @@ class Judge:
 
     def arrays(self, predictions: pd.DataFrame) -> PredictionArrays:
         """Return a predictions table as arrays, checked once, as `predictions.as_arrays`."""
-        if id(predictions) not in self._tables:
-            # The table is kept beside its arrays, so that no other takes its identity.
-            self._tables[id(predictions)] = (predictions, as_arrays(predictions))
-        return self._tables[id(predictions)][1]
+        # By content: what one node has drawn of a model, another that reads the model anew need not draw again.
+        rows = pd.util.hash_pandas_object(predictions, index=False).to_numpy()
+        key = hashlib.sha256(rows.tobytes() + repr(list(predictions)).encode()).digest()
+        if key not in self._tables:
+            self._tables[key] = as_arrays(predictions)
+        return self._tables[key]
 
     def weights(self, case_ids: NDArray[np.str_]) -> NDArray[np.uint16]:
         """Return how often each case (n,) is drawn in each resample, (n, resamples)."""
@@ -127,6 +132,18 @@ class Judge:
             found = self.draws(lambda weights: weighted_metrics(arrays, weights, missing), arrays.case_ids)
             known |= zip(missing, found, strict=True)
         return known
+
+
+@lru_cache(maxsize=2)
+def _judge(
+    patients: tuple[tuple[str, str], ...],
+    resamples: int,
+    confidence: float,
+    seed: int,
+    study: tuple[tuple[str, str], ...],
+) -> Judge:
+    """Return the one judge of these patients: stages that each ask for it share its draws."""
+    return Judge(pd.DataFrame(patients, columns=["case_id", "patient_id"]), resamples, confidence, seed, dict(study))
 
 
 def weighted_metrics(arrays: PredictionArrays, weights: Floats | None, metrics: Iterable[Metric]) -> Floats:
