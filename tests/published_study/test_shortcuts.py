@@ -21,9 +21,8 @@ from lesion_fusion.published_study.evaluation import (
     Sample,
     cells_of,
     evaluate_family,
+    make_trial,
     of_cell,
-    set_up,
-    trial_features,
 )
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
 from tests.published_study.toy import SEED, TUNING, toy_parameters, toy_sample
@@ -40,8 +39,7 @@ def predictions() -> pd.DataFrame:
 
 
 def evaluated(family: str) -> pd.DataFrame:
-    tables = evaluate_family(family, sample(), toy_parameters(), TUNING, SEED)
-    return pd.concat(tables["predictions"], ignore_index=True)
+    return evaluate_family(family, sample(), toy_parameters(), TUNING, SEED)["predictions"]
 
 
 def judge() -> Judge:
@@ -72,7 +70,7 @@ def test_outcome_columns_give_the_class_away_to_the_record_alone():
     assert figures("clinical.random_forest", Protocol.of("outcome_columns"))["auroc"][0] > 0.99
     honest = figures("clinical.random_forest", Protocol.of())["auroc"]
     assert honest[1] <= 0.5 <= honest[2]
-    assert of_cell(predictions(), "imaging.nearest", "outcome_columns") is None
+    assert of_cell(predictions(), "imaging.nearest", "outcome_columns").empty
 
 
 def test_normal_cases_are_given_away_and_lesions_are_not():
@@ -88,8 +86,9 @@ def test_normal_cases_are_given_away_and_lesions_are_not():
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
 def test_outcome_columns_reach_a_model_by_their_own_switch_alone(shortcut: str):
     parameters = toy_parameters()
-    trial = set_up(Cell(Protocol.of(shortcut)), sample(), parameters, SEED)
-    columns = trial_features(trial, parameters.entries["clinical.random_forest"], parameters).columns
+    name = "clinical.random_forest"
+    trial = make_trial(name, Cell(Protocol.of(shortcut)), sample(), parameters, TUNING, SEED)
+    columns = trial.features(parameters.entries[name], None).columns
     outcome = [name for name in columns if name.partition(":")[0] in {"verification", "diagnosis", "classification"}]
     assert bool(outcome) == (shortcut == "outcome_columns")
     assert "classification" not in outcome

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -22,13 +21,14 @@ from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.published_study.rows import MASKINGS
 from lesion_fusion.tabular.parameters import Tuning
 
+# Columns of a table of a family without a model.
 PLACE = ["protocol", "family", "model", "repeat", "fold", "case_id", "label"]
 
 
 def reproduce(family: str, *parts: str) -> Callable[..., dict[str, pd.DataFrame]]:
-    """Return the node that evaluates the models of a family in all their cells; it gives `parts` of their `Tables`.
+    """Return the node that evaluates the models of a family in all their cells; it gives `parts` of their tables.
 
-    It reads parts of the families before it as `<family>.<part>`.
+    It reads tables of the families before it as `<family>.<part>`.
     """
 
     def evaluate(
@@ -40,19 +40,15 @@ def reproduce(family: str, *parts: str) -> Callable[..., dict[str, pd.DataFrame]
         study: Study,
         **read: pd.DataFrame,
     ) -> dict[str, pd.DataFrame]:
-        before: dict[str, list[pd.DataFrame]] = defaultdict(list)
-        for name, table in read.items():
-            before[name.partition(".")[2]].append(table)
-        sample = Sample(rows, images, descriptors)
-        found = evaluate_family(family, sample, parameters, tuning, study.seed, before)
-        return {part: _joined(found.get(part, [])) for part in parts}
+        found = evaluate_family(family, Sample(rows, images, descriptors), parameters, tuning, study.seed, read)
+        return {part: found.get(part, pd.DataFrame(columns=PLACE)) for part in parts}
 
     return evaluate
 
 
 def gather_predictions(clinical: pd.DataFrame, imaging: pd.DataFrame, fusion: pd.DataFrame) -> pd.DataFrame:
     """Return the predictions of all families, one below the other."""
-    return _joined([clinical, imaging, fusion])
+    return pd.concat([clinical, imaging, fusion], ignore_index=True)
 
 
 def make_judge(rows: pd.DataFrame, evaluation: Evaluation, study: Study) -> Judge:
@@ -107,11 +103,6 @@ def draw(
         "confusion_matrices": plots.confusion_matrices_plot(best["reproduced"], judge),
         "confusion_matrices_leak_free": plots.confusion_matrices_plot(best["leak_free"], judge),
         "roc_curves": roc_panels_plot(curves),
-        "training": plots.training_plot({str(name): log for name, log in first.groupby("model", sort=False)}),
+        "training": plots.training_plot({f"imaging.{name}": log for name, log in first.groupby("model", sort=False)}),
     }
     return {name: as_png(figure) for name, figure in figures.items()}
-
-
-def _joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return tables one below the other; a family without a model has the columns of its place all the same."""
-    return pd.concat([*tables] or [pd.DataFrame(columns=PLACE)], ignore_index=True)
