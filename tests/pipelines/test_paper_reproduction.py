@@ -86,7 +86,7 @@ def reproduced() -> dict:
         "raw_images": images,
         "raw_masks": masks,
         "cohort_digest": {"cohort_digest": "abc"},
-        "cohort_plots": dict.fromkeys(("ages", "birads"), buffer.getvalue()),
+        "cohort_plots": dict.fromkeys(("ages", "birads", "classes"), buffer.getvalue()),
         "params:paper_reproduction": PARAMETERS,
         "params:tuning": TUNING,
         "params:study": STUDY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial, wraps
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -118,8 +118,9 @@ class Network(OverImages):
         if self.backbone_label is None:
             return {}
         read = [f"lesion_images.{self.image_input}", *self.registered_weights.values()]
+        settings = {"backbone": self.network.backbone, "weights": self.network.weights}
         return {
-            f"{compute.__name__}.{self.backbone_label}": (with_backbone(compute, self.network), read)
+            f"{compute.__name__}.{self.backbone_label}": (update_wrapper(partial(compute, **settings), compute), read)
             for compute in (backbone_features, backbone_maps)
         }
 
@@ -226,16 +227,6 @@ def backbone_maps(
     network = build_network(backbone, lesion_images.shape[1:], 2, str(registered_weights or weights))
     shape, rows = feature_maps(network, lesion_images)
     return RowStream(shape=(len(lesion_images), *shape), dtype="float16", rows=rows)
-
-
-def with_backbone(function: Callable[..., Any], network: NetworkParameters) -> Callable[..., Any]:
-    """Return `function` with the keyword arguments `backbone` and `weights` filled in."""
-
-    @wraps(function)
-    def compute(*args: Any) -> Any:
-        return function(*args, backbone=network.backbone, weights=network.weights)
-
-    return compute
 
 
 Entry = TypeVar("Entry", bound=Network)

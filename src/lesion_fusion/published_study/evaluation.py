@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -25,17 +24,6 @@ from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 logger = logging.getLogger(__name__)
 
-Tables = Mapping[str, pd.DataFrame]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """All rows (see `rows.study_rows`), their images and descriptors (see `rows.row_images`), row i = row i."""
-
-    rows: pd.DataFrame
-    images: np.ndarray
-    descriptors: pd.DataFrame
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -51,29 +39,57 @@ class Cell:
         return f"{self.protocol.name}, labels permuted" if self.permuted else self.protocol.name
 
 
-def evaluate_family(
-    family: str,
-    sample: Sample,
-    parameters: PaperReproduction,
-    tuning: Tuning,
-    seed: int,
-    read: Tables = MappingProxyType({}),
-) -> dict[str, pd.DataFrame]:
-    """Return the tables of a family's models in all their cells, by part (see `ModelParameters.evaluate`).
+@dataclass(frozen=True)
+class Reproduction:
+    """All rows (see `rows.study_rows`), their images and descriptors (see `rows.row_images`), and how models see them.
 
-    `read` holds those of other families, by `<family>.<part>`.
+    Row i of each is row i. `read` holds the tables of families evaluated before, by `<family>.<part>`.
     """
-    found: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    for name, entry in parameters.families[family].items():
-        model = ModelName(family, name)
-        for cell in cells_of(model.full, parameters):
-            if cell.protocol == Protocol.of("outcome_columns") and not entry.sees_record:
-                continue
-            trial = make_trial(model.full, cell, sample, parameters, tuning, seed, read)
-            logger.info("%s: %d splits of %d rows", trial.name, len(trial.splits), len(trial.rows))
-            for part, table in entry.evaluate(trial).items():
-                found[part].append(model.identify(table, cell.name))
-    return {part: pd.concat(tables, ignore_index=True) for part, tables in found.items()}
+
+    rows: pd.DataFrame
+    images: np.ndarray
+    descriptors: pd.DataFrame
+    parameters: PaperReproduction
+    tuning: Tuning
+    seed: int
+    read: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    def evaluate(self, family: str) -> dict[str, pd.DataFrame]:
+        """Return the tables of a family's models in all their cells, by part (see `ModelParameters.evaluate`)."""
+        found: dict[str, list[pd.DataFrame]] = defaultdict(list)
+        for name, entry in self.parameters.families[family].items():
+            model = ModelName(family, name)
+            for cell in cells_of(model.full, self.parameters):
+                if cell.protocol == Protocol.of("outcome_columns") and not entry.sees_record:
+                    continue
+                trial = self.trial(model.full, cell)
+                logger.info("%s: %d splits of %d rows", trial.name, len(trial.splits), len(trial.rows))
+                for part, table in entry.evaluate(trial).items():
+                    found[part].append(model.identify(table, cell.name))
+        return {part: pd.concat(tables, ignore_index=True) for part, tables in found.items()}
+
+    def trial(self, full_name: str, cell: Cell) -> Trial:
+        """Return the trial of a model in a cell: the rows of the classes that its protocol distinguishes.
+
+        Images are black outside the protocol's masks.
+        """
+        protocol, parameters = cell.protocol, self.parameters
+        kept = np.flatnonzero((self.rows["permuted"] == cell.permuted) & self.rows["label"].isin(protocol.classes))
+        rows = self.rows.iloc[kept].reset_index(drop=True)
+        channel = MASKINGS.index(protocol.masks)
+        images, descriptors = self.images[kept][..., channel : channel + 1], self.descriptors.iloc[kept]
+        return Trial(
+            name=f"{full_name}, {cell.name}",
+            rows=rows,
+            classes=protocol.classes,
+            groups=tuning_groups(rows, protocol),
+            splits=make_splits(rows, protocol, parameters.splitting, self.seed, cell.random_splits),
+            images=images,
+            tuning=self.tuning,
+            seed=self.seed,
+            features=partial(row_features, rows, images, descriptors, protocol, parameters),
+            read=lambda part, other: in_cell(self.read[f"{ModelName.parse(other).family}.{part}"], other, cell.name),
+        )
 
 
 def cells_of(full_name: str, parameters: PaperReproduction) -> list[Cell]:
@@ -89,42 +105,6 @@ def cells_of(full_name: str, parameters: PaperReproduction) -> list[Cell]:
         cells += [Cell(protocol, random_splits=draws if protocol.single_test_set else 1) for protocol in alone]
         cells.append(Cell(leak_free, permuted=True))
     return list({cell.name: cell for cell in cells}.values())
-
-
-def make_trial(
-    full_name: str,
-    cell: Cell,
-    sample: Sample,
-    parameters: PaperReproduction,
-    tuning: Tuning,
-    seed: int,
-    read: Tables = MappingProxyType({}),
-) -> Trial:
-    """Return the trial of a model in a cell: the rows of the classes that its protocol distinguishes.
-
-    Images are black outside the protocol's masks. `read` as in `evaluate_family`.
-    """
-    protocol = cell.protocol
-    kept = np.flatnonzero((sample.rows["permuted"] == cell.permuted) & sample.rows["label"].isin(protocol.classes))
-    rows = sample.rows.iloc[kept].reset_index(drop=True)
-    channel = MASKINGS.index(protocol.masks)
-    images, descriptors = sample.images[kept][..., channel : channel + 1], sample.descriptors.iloc[kept]
-
-    def read_in_cell(part: str, other: str) -> pd.DataFrame:
-        return in_cell(read[f"{ModelName.parse(other).family}.{part}"], other, cell.name)
-
-    return Trial(
-        name=f"{full_name}, {cell.name}",
-        rows=rows,
-        classes=protocol.classes,
-        groups=tuning_groups(rows, protocol),
-        splits=make_splits(rows, protocol, parameters.splitting, seed, cell.random_splits),
-        images=images,
-        tuning=tuning,
-        seed=seed,
-        features=partial(row_features, rows, images, descriptors, protocol, parameters),
-        read=read_in_cell,
-    )
 
 
 def row_features(

@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, counted, finding, named, p_clause, percent
+from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, counted, finding, named
 from lesion_fusion.cohort.audit.record import associate, one_case_per_patient
+from lesion_fusion.notation import p_clause, percent
 
 Mask = NDArray[np.bool_]
 Kind = Literal["tumor", "other"]

@@ -8,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest, fisher_exact
 
-from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, counted, finding, named, p_clause, percent
+from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, counted, finding, named
 from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_with_role, split_cell
 from lesion_fusion.cohort.tables import records
+from lesion_fusion.notation import p_clause, percent
 from lesion_fusion.statistics.bootstrap import holm
 
 Bools = NDArray[np.bool_]

@@ -13,9 +13,10 @@ from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.plots import published_study as plots
 from lesion_fusion.plots.curves import roc_panels_plot
+from lesion_fusion.plots.networks import training_plot
 from lesion_fusion.plots.style import as_png
 from lesion_fusion.published_study.comparison import best_of_families, comparison_columns
-from lesion_fusion.published_study.evaluation import Sample, evaluate_family
+from lesion_fusion.published_study.evaluation import Reproduction
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.published_study.rows import MASKINGS
@@ -40,7 +41,7 @@ def reproduce(family: str, *parts: str) -> Callable[..., dict[str, pd.DataFrame]
         study: Study,
         **read: pd.DataFrame,
     ) -> dict[str, pd.DataFrame]:
-        found = evaluate_family(family, Sample(rows, images, descriptors), parameters, tuning, study.seed, read)
+        found = Reproduction(rows, images, descriptors, parameters, tuning, study.seed, read).evaluate(family)
         return {part: found.get(part, pd.DataFrame(columns=PLACE)) for part in parts}
 
     return evaluate
@@ -91,10 +92,8 @@ def draw(
         protocol.replace("_", "-"): {name: roc_curve(table, judge) for name, table in tables.items()}
         for protocol, tables in best.items()
     }
-    first = training_log[(training_log["repeat"] == 0) & (training_log["fold"] == 0)]
-    first = first[first["protocol"] == cells["reproduced"].name]
+    logs = training_log[training_log["protocol"] == cells["reproduced"].name].groupby("model", sort=False)
     figures = {
-        "classes": plots.balancing_plot(originals["label"], rows["label"][seen], Protocol().classes),
         "masking": plots.masking_plot(shown, files, parameters.image_size),
         "copies": plots.copies_plot(rows[seen], masked),
         "accuracies": plots.accuracies_plot(comparison),
@@ -103,6 +102,6 @@ def draw(
         "confusion_matrices": plots.confusion_matrices_plot(best["reproduced"], judge),
         "confusion_matrices_leak_free": plots.confusion_matrices_plot(best["leak_free"], judge),
         "roc_curves": roc_panels_plot(curves),
-        "training": plots.training_plot({f"imaging.{name}": log for name, log in first.groupby("model", sort=False)}),
     }
+    figures |= {f"training/{name}": training_plot(log, f"Training, imaging.{name}") for name, log in logs}
     return {name: as_png(figure) for name, figure in figures.items()}
