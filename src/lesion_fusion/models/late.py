@@ -106,9 +106,9 @@ class Late(ModelParameters):
 
     def evaluate(self, trial: Trial) -> dict[str, pd.DataFrame]:
         """Return the tables of the fusion of those members that were evaluated in the trial."""
-        parts = ("predictions", "inner_predictions")
-        members = {name: Member(*(trial.read(part, name) for part in parts)) for name in self.members}
-        members = {name: member for name, member in members.items() if len(member.predictions)}
+        read = trial.read
+        found = {name: Member(read("predictions", name), read("inner_predictions", name)) for name in self.members}
+        members = {name: member for name, member in found.items() if len(member.predictions)}
         seeds = {(split.repeat, split.fold): split.seed for split in trial.seeded_splits(6)}
         patients = trial.rows.assign(patient_id=trial.groups)
         result = fuse(members, patients, trial.classes, self, trial.tuning, seeds)

@@ -118,7 +118,7 @@ class Network(OverImages):
         if self.backbone_label is None:
             return {}
         read = [f"lesion_images.{self.image_input}", *self.registered_weights.values()]
-        settings = {"backbone": self.network.backbone, "weights": self.network.weights}
+        settings: dict[str, Any] = {"backbone": self.network.backbone, "weights": self.network.weights}
         return {
             f"{compute.__name__}.{self.backbone_label}": (update_wrapper(partial(compute, **settings), compute), read)
             for compute in (backbone_features, backbone_maps)

@@ -103,7 +103,7 @@ def statements(
 
 def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> Statement:
     accuracies, areas = _by_model(comparison, "accuracy"), _by_model(comparison, "lesion_auroc")
-    name = accuracies["reproduced"].idxmax()
+    name: Any = accuracies["reproduced"].idxmax()
     best, area = accuracies.loc[name], areas.loc[name]
     tied = [other for other in accuracies.index[accuracies["reproduced"] == best["reproduced"]] if other != name]
     which = "one of the most accurate models" if tied else "the most accurate model"
@@ -123,7 +123,7 @@ def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> Stat
 def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> Statement:
     accuracies, areas = _by_model(comparison, "accuracy"), _by_model(comparison, "auroc")
     shown = accuracies["no_signal"]
-    name = shown.idxmax()
+    name: Any = shown.idxmax()
     text = (
         f"The classes were dealt out anew over the patients, which leaves nothing to learn. {name}, the most accurate, "
         f"then has an accuracy of {_text(accuracies.loc[name], 'no_signal')} and an AUROC of "

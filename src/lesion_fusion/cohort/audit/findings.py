@@ -139,8 +139,3 @@ def named(names: Sequence[str]) -> str:
     """Return names as a list, shortened to a readable length."""
     shown = ", ".join(names[:_NAMED_AT_MOST])
     return shown if len(names) <= _NAMED_AT_MOST else f"{shown} and {len(names) - _NAMED_AT_MOST} more"
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return `number` with its noun, in the plural unless there is exactly one."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

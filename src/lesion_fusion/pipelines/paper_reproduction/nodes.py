@@ -82,8 +82,7 @@ def draw(
 ) -> dict[str, bytes]:
     """Return the plots by name as PNG pictures; matrices and curves are of the best model of each family."""
     seen = ~rows["permuted"].to_numpy()
-    originals = rows[seen & (rows["copy"] == 0)]
-    shown = originals.sort_values("case_id").drop_duplicates("label")
+    shown = rows[seen & (rows["copy"] == 0)].sort_values("case_id").drop_duplicates("label")
     files = read_cases(shown, raw_images, raw_masks)
     masked = images[seen][..., MASKINGS.index(Protocol().masks)]
     cells = comparison_columns(parameters)
