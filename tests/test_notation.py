@@ -71,7 +71,8 @@ def test_estimates_stand_with_their_intervals() -> None:
 
 
 def test_words_for_numbers_and_lists() -> None:
-    assert (count(1, "case"), count(0, "case"), count(3, "case")) == ("1 case", "0 cases", "3 cases")
+    assert (count(1, "case"), count(0, "case"), count(1200, "case")) == ("1 case", "0 cases", "1,200 cases")
+    assert count(2, "category", "categories") == "2 categories"
     assert (listing(["a"]), listing(["a", "b"]), listing(["a", "b", "c"])) == ("a", "a and b", "a, b and c")
 
 

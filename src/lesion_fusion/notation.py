@@ -84,8 +84,8 @@ def sentence(text: str) -> str:
 
 
 def count(n: int, singular: str, plural: str | None = None) -> str:
-    """Return "1 case" or "3 cases"."""
-    return f"{n} {singular if n == 1 else plural or singular + 's'}"
+    """Return "1 case" or "1,200 cases"."""
+    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
 def listing(names: Sequence[str]) -> str:

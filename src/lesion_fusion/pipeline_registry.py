@@ -7,9 +7,8 @@ import warnings
 from kedro.pipeline import Pipeline
 
 from lesion_fusion.config.reading import configuration
-from lesion_fusion.pipelines.clinical_models.pipeline import create_pipeline as clinical_models
+from lesion_fusion.pipelines.family.pipeline import family_pipeline
 from lesion_fusion.pipelines.fusion.pipeline import create_pipeline as fusion
-from lesion_fusion.pipelines.imaging_models.pipeline import create_pipeline as imaging_models
 from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
 from lesion_fusion.pipelines.network_comparison.pipeline import create_pipeline as network_comparison
 from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline as paper_reproduction
@@ -27,8 +26,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     image_inputs = list(configured.preprocessing.image_inputs)
     ingested = as_stage("ingestion", ingestion(configured.audit.compares_images))
     prepared = ingested + as_stage("preprocessing", preprocessing(image_inputs))
-    clinical = clinical_models(configured.clinical)
-    imaging = imaging_models(configured.imaging)
+    clinical = family_pipeline("clinical", "clinical_models", configured.clinical)
+    imaging = family_pipeline("imaging", "imaging_models", configured.imaging)
     joined = prepared + clinical + imaging + fusion(configured.fusion)
     everything = joined + as_stage("reporting", reporting(image_inputs[0]))
     return {

@@ -43,7 +43,8 @@ labels = np.repeat([0, 1], 24)
 images = (60 * np.random.default_rng(0).random((48, 32, 32, 1)) + 60 * labels[:, None, None, None]).astype("uint8")
 parameters = NetworkParameters(backbone="small_cnn", optimizer="adam", epochs=2, batch_size=15, patience=None)
 trained = train_out_of_fold(images, labels, np.arange(48), np.arange(48) % 2, 2, parameters, 0)
-print(sharing_devices(), len(trained.network.weights[0].value.devices()), *trained.probabilities[:, 1])
+tested = [probability for fold in trained.folds for probability in fold.test_probabilities[:, 1]]
+print(sharing_devices(), len(trained.network.weights[0].value.devices()), *tested)
 """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+from tests.imaging.folds import embeddings_of, probabilities_of
 
 from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.imaging.batches import TrainingBatches
@@ -103,12 +104,12 @@ def test_every_case_is_tested_once_and_held_out_parts_are_disjoint_by_patient(re
     data = toy()
     tested = np.concatenate([fold.test for fold in result.folds])
     assert sorted(tested) == list(range(CASES))
-    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(probabilities_of(result).sum(axis=1), 1, atol=1e-5)
     for fold in result.folds:
         assert not set(data["groups"][fold.test]) & set(data["groups"][fold.validation])
         assert set(data["labels"][fold.validation]) == {0, 1}
-        np.testing.assert_array_equal(fold.test_probabilities, result.probabilities[fold.test])
-    assert result.embeddings.shape == (FOLDS, CASES, 16)
+        np.testing.assert_array_equal(fold.test_probabilities, probabilities_of(result)[fold.test])
+    assert embeddings_of(result).shape == (FOLDS, CASES, 16)
 
 
 def test_history_has_a_record_per_epoch(result: OutOfFold) -> None:
@@ -135,8 +136,8 @@ def test_same_seed_same_predictions_whatever_was_done_before(result: OutOfFold) 
     done: list[int] = []
     again = train_out_of_fold(**toy(), parameters=QUICK, completed=kept, on_fold=lambda fold: done.append(fold.fold))
     assert done == [2]
-    np.testing.assert_array_equal(again.probabilities, result.probabilities)
-    np.testing.assert_array_equal(again.embeddings, result.embeddings)
+    np.testing.assert_array_equal(probabilities_of(again), probabilities_of(result))
+    np.testing.assert_array_equal(embeddings_of(again), embeddings_of(result))
     images = toy()["images"].astype("float32")
     ours, theirs = (outcome.network.predict_on_batch(images) for outcome in (again, result))
     np.testing.assert_array_equal(ours, theirs)
@@ -183,7 +184,7 @@ def test_regimes_from_weights(regime: str, tmp_path: Path) -> None:
         outcome.network.predict_on_batch(images[fold.test]), fold.test_probabilities, rtol=1e-3, atol=1e-4
     )
     if regime == "frozen":
-        np.testing.assert_array_equal(outcome.embeddings[0], outcome.embeddings[1])
+        np.testing.assert_array_equal(embeddings_of(outcome)[0], embeddings_of(outcome)[1])
         assert len(fold.weights) == 2
 
 
@@ -191,8 +192,8 @@ def test_regimes_from_weights(regime: str, tmp_path: Path) -> None:
 def test_planted_signal_is_found_and_none_where_there_is_none() -> None:
     longer = QUICK.model_copy(update={"epochs": 15})
     data, null = toy(), toy(signal=False)
-    found = train_out_of_fold(**data, parameters=longer, refit=False).probabilities[:, 1]
-    nothing = train_out_of_fold(**null, parameters=longer, refit=False).probabilities[:, 1]
+    found = probabilities_of(train_out_of_fold(**data, parameters=longer, refit=False))[:, 1]
+    nothing = probabilities_of(train_out_of_fold(**null, parameters=longer, refit=False))[:, 1]
     assert roc_auc_score(data["labels"], found) > 0.9
     assert 0.25 < roc_auc_score(null["labels"], nothing) < 0.75
 
@@ -218,10 +219,10 @@ def test_features_computed_before_give_what_features_computed_on_the_way_give() 
     frozen = QUICK.model_copy(update={"regime": "frozen", "weights": "random"})
     found = features_of("small_cnn", "random", data["images"])
     given, computed = (train_out_of_fold(**data, parameters=frozen, features=features) for features in (found, None))
-    np.testing.assert_allclose(given.probabilities, computed.probabilities, atol=1e-4)
-    np.testing.assert_allclose(given.embeddings[0], found)
+    np.testing.assert_allclose(probabilities_of(given), probabilities_of(computed), atol=1e-4)
+    np.testing.assert_allclose(embeddings_of(given)[0], found)
     images = data["images"].astype("float32")
     one, other = (outcome.network.predict_on_batch(images) for outcome in (given, computed))
     np.testing.assert_allclose(one, other, atol=1e-4)
     seeded = train_out_of_fold(**{**data, "seed": 8}, parameters=frozen, features=found, refit=False)
-    assert np.abs(seeded.probabilities - given.probabilities).max() > 1e-3
+    assert np.abs(probabilities_of(seeded) - probabilities_of(given)).max() > 1e-3

@@ -17,6 +17,7 @@ from lesion_fusion.imaging.regimes import OnImages
 from lesion_fusion.imaging.training import Task
 from lesion_fusion.models.joint import PairedRows
 from lesion_fusion.models.joint_network import FUSIONS, build_joint_network
+from tests.imaging.folds import embeddings_of, probabilities_of
 
 CASES, SIZE, WIDTH, UNITS = 64, 16, 5, (16, 8)
 QUICK = NetworkParameters(
@@ -63,8 +64,8 @@ def auroc(fusion: str, pairs: PairedRows, labels: np.ndarray, parameters: Networ
         refit=False,
         build=lambda: joint(fusion),
     )
-    assert result.embeddings.shape == (2, CASES, UNITS[-1])
-    return float(roc_auc_score(labels, result.probabilities[:, 1]))
+    assert embeddings_of(result).shape == (2, CASES, UNITS[-1])
+    return float(roc_auc_score(labels, probabilities_of(result)[:, 1]))
 
 
 def outputs(network: keras.Model, names: list[str], pairs: PairedRows) -> list[np.ndarray]:

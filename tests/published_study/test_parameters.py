@@ -25,12 +25,12 @@ def test_entries_are_told_apart_by_their_kind():
         },
         compared=["clinical.random_forest"],
     )
-    kinds = {name: type(entry).__name__ for name, entry in parameters.entries.items()}
+    kinds = {name: entry.kind for name, entry in parameters.entries.items()}
     assert kinds == {
-        "clinical.random_forest": "Classifier",
-        "imaging.net": "Network",
-        "fusion.late": "Late",
-        "fusion.intermediate": "Classifier",
+        "clinical.random_forest": "classifier",
+        "imaging.net": "network",
+        "fusion.late": "late",
+        "fusion.intermediate": "classifier",
     }
     assert parameters.imaging["net"].image_inputs_read == ("masked_full",)
 
@@ -52,10 +52,18 @@ def test_entries_are_told_apart_by_their_kind():
             {"fusion": {"raw": {**FOREST, "views": ["record", "pixels"], "image_input": "crop"}}},
             ["image_input", "masked_full"],
         ),
+        ({"fusion": {"net": NETWORK}}, ["fusion.net", "under imaging"]),
+        (
+            {"imaging": {"net": NETWORK, "late": EMBEDDED}, "compared": ["imaging.net"]},
+            ["imaging.late", "imaging.net", "under fusion"],
+        ),
         ({"clinical": {"forest": "random_forest"}}, ["forest", "parameters"]),
         ({"predictors": ["metadata", "outcome"]}, ["outcome", "may not predict"]),
-        ({"published": {"source": "x", "figures": {"clinical.random_forest": {"acuracy": 0.9}}}}, ["acuracy"]),
-        ({"published": {"source": "x", "figures": {"clinical.random_forest": {"accuracy": 96}}}}, ["0 to 1"]),
+        (
+            {"published": {"source": "x", "figures": {"clinical.random_forest": {"acuracy": 0.9}}}},
+            ["acuracy", "accuracy"],
+        ),
+        ({"published": {"source": "x", "figures": {"clinical.random_forest": {"accuracy": 96}}}}, ["equal to 1"]),
         ({"published": {"source": "x", "figures": {"clinical.vote": {"accuracy": 0.9}}}}, ["clinical.vote"]),
     ],
 )

@@ -18,20 +18,17 @@ from lesion_fusion.published_study.comparison import (
 )
 from lesion_fusion.published_study.evaluation import (
     Cell,
-    Sample,
+    Reproduction,
     cells_of,
-    evaluate_family,
     of_cell,
-    set_up,
-    trial_features,
 )
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
-from tests.published_study.toy import SEED, TUNING, toy_parameters, toy_sample
+from tests.published_study.toy import toy_parameters, toy_reproduction
 
 
 @cache
-def sample() -> Sample:
-    return toy_sample()
+def reproduction() -> Reproduction:
+    return toy_reproduction()
 
 
 @cache
@@ -40,12 +37,11 @@ def predictions() -> pd.DataFrame:
 
 
 def evaluated(family: str) -> pd.DataFrame:
-    tables = evaluate_family(family, sample(), toy_parameters(), TUNING, SEED)
-    return pd.concat(tables["predictions"], ignore_index=True)
+    return reproduction().evaluate(family)["predictions"]
 
 
 def judge() -> Judge:
-    return Judge(sample().rows.drop_duplicates("case_id"), 200)
+    return Judge(reproduction().rows.drop_duplicates("case_id"), 200)
 
 
 def figures(model: str, protocol: Protocol, permuted: bool = False) -> dict[str, tuple[float, float, float]]:
@@ -72,7 +68,7 @@ def test_outcome_columns_give_the_class_away_to_the_record_alone():
     assert figures("clinical.random_forest", Protocol.of("outcome_columns"))["auroc"][0] > 0.99
     honest = figures("clinical.random_forest", Protocol.of())["auroc"]
     assert honest[1] <= 0.5 <= honest[2]
-    assert of_cell(predictions(), "imaging.nearest", "outcome_columns") is None
+    assert of_cell(predictions(), "imaging.nearest", "outcome_columns").empty
 
 
 def test_normal_cases_are_given_away_and_lesions_are_not():
@@ -87,9 +83,9 @@ def test_normal_cases_are_given_away_and_lesions_are_not():
 
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
 def test_outcome_columns_reach_a_model_by_their_own_switch_alone(shortcut: str):
-    parameters = toy_parameters()
-    trial = set_up(Cell(Protocol.of(shortcut)), sample(), parameters, SEED)
-    columns = trial_features(trial, parameters.entries["clinical.random_forest"], parameters).columns
+    name = "clinical.random_forest"
+    trial = reproduction().trial(name, Cell(Protocol.of(shortcut)))
+    columns = trial.features(toy_parameters().entries[name], None).columns
     outcome = [name for name in columns if name.partition(":")[0] in {"verification", "diagnosis", "classification"}]
     assert bool(outcome) == (shortcut == "outcome_columns")
     assert "classification" not in outcome

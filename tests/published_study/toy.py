@@ -7,7 +7,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.schema import COLUMNS, NOT_APPLICABLE, Kind, Role
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.published_study.evaluation import Sample
+from lesion_fusion.published_study.evaluation import Reproduction
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.rows import balanced_rows, permute_labels
 from lesion_fusion.tabular.parameters import Tuning
@@ -51,13 +51,14 @@ def toy_cases(counts: dict[str, int] = COUNTS, images_per_patient: int = 1, seed
     return frame.astype(dict.fromkeys(texts, "str"))
 
 
-def toy_sample(seed: int = SEED, closeness: float = 0.05) -> Sample:
+def toy_reproduction(seed: int = SEED, closeness: float = 0.05) -> Reproduction:
     """Rows with descriptors that tell who a row is or is a copy of, to within `closeness`, and nothing of its class."""
     cases = toy_cases()
     parts = [_rows_and_descriptors(part, seed, closeness) for part in (cases, permute_labels(cases, seed))]
     rows = pd.concat([rows.assign(permuted=part == 1) for part, (rows, _) in enumerate(parts)], ignore_index=True)
     descriptors = pd.concat([descriptors for _, descriptors in parts], ignore_index=True)
-    return Sample(rows, np.zeros((len(rows), 4, 4, 2), dtype="uint8"), descriptors)
+    images = np.zeros((len(rows), 4, 4, 2), dtype="uint8")
+    return Reproduction(rows, images, descriptors, toy_parameters(), TUNING, seed)
 
 
 def _rows_and_descriptors(cases: pd.DataFrame, seed: int, closeness: float) -> tuple[pd.DataFrame, pd.DataFrame]:

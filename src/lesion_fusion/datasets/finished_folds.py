@@ -22,10 +22,7 @@ from lesion_fusion.imaging.parameters import NetworkParameters
 _ARRAYS = ("test", "test_probabilities", "validation", "validation_probabilities", "embeddings")
 _REST = ("fold", "best_epoch", "seconds", "history")
 # Modules whose code a finished fold depends on.
-_TRAINING = (
-    "lesion_fusion.imaging.out_of_fold",
-    "lesion_fusion.models.joint_network",
-)
+_TRAINING = ("lesion_fusion.imaging.out_of_fold", "lesion_fusion.models.joint_network")
 _ROWS = 64
 
 

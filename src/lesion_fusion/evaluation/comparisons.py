@@ -197,9 +197,9 @@ def _compare(pair: Pair, judge: Judge) -> dict[str, object]:
 
 
 def _delong_p(pair: Pair, judge: Judge) -> float:
-    positive, scores = pair[0].of_class()
+    positive, scores = pair[0].of_positive()
     patients = judge.patient_ids(pair[0].case_ids)
-    return delong.difference_p_value(*delong.auroc_covariance(positive, [scores, pair[1].of_class()[1]], patients))
+    return delong.difference_p_value(*delong.auroc_covariance(positive, [scores, pair[1].of_positive()[1]], patients))
 
 
 def _reason(row: Mapping[Any, Any], supported: bool) -> str:
@@ -248,6 +248,6 @@ def _benefit_difference(pair: Pair, threshold: float, judge: Judge) -> dict[str,
 
 def _net_benefit(arrays: PredictionArrays, threshold: float, weights: Floats) -> Floats:
     """Return the net benefit (b,) of treating from the threshold on, averaged over the repeats."""
-    positive, probabilities = arrays.of_class()
+    positive, probabilities = arrays.of_positive()
     thresholds = np.array([threshold])
     return np.mean([net_benefit(positive, p, thresholds, weights)[0] for p in probabilities], axis=0)

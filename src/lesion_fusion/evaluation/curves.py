@@ -1,6 +1,6 @@
 """Curves, confusion matrix and class counts of a model as tables, averaged over repeats, with intervals over patients.
 
-A curve is that of the class `positive`, by default the last, against all others. `low` and `high` bound the pointwise
+A curve is that of the last class against all others. `low` and `high` bound the pointwise
 percentile interval; they are missing where too few resamples define the curve.
 """
 
@@ -16,51 +16,41 @@ from lesion_fusion.statistics.curves import GRID, RISK_BINS, SMOOTHING_POINTS, T
 from lesion_fusion.statistics.weighted import Floats
 
 
-def roc_curve(predictions: pd.DataFrame, judge: Judge, positive: str | None = None) -> pd.DataFrame:
+def roc_curve(predictions: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """Return the ROC curve: false_positive_rate (0 to 1), sensitivity, low, high.
 
     Sensitivity is averaged vertically, at equal false-positive rates (Fawcett 2006, doi:10.1016/j.patrec.2005.10.010).
     """
-    table = _curve(predictions, judge, curves.sensitivities, positive, false_positive_rate=GRID)
+    table = _curve(predictions, judge, curves.sensitivities, false_positive_rate=GRID)
     start = pd.DataFrame(0.0, index=[0], columns=table.columns)
     return pd.concat([start, table], ignore_index=True).rename(columns={"estimate": "sensitivity"})
 
 
-def precision_recall_curve(predictions: pd.DataFrame, judge: Judge, positive: str | None = None) -> pd.DataFrame:
-    """Return the precision-recall curve: recall (0 to 1), precision, low, high, prevalence (of a model without skill).
-
-    Precision is that of the highest threshold that reaches the recall; nothing is interpolated.
-    """
-    table = _curve(predictions, judge, curves.precisions, positive, recall=GRID)
-    table["prevalence"] = judge.arrays(predictions).of_class(positive)[0].mean()
-    return table.rename(columns={"estimate": "precision"})
-
-
-def calibration_curve(predictions: pd.DataFrame, judge: Judge, positive: str | None = None) -> pd.DataFrame:
+def calibration_curve(predictions: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """Return the smoothed calibration curve: predicted (probability), observed (share of positives, 0 to 1), low, high.
 
     Local linear regression (`statistics.curves.smoother`), from the 1st to the 99th percentile of the predicted
     probabilities.
     """
-    _, probabilities = judge.arrays(predictions).of_class(positive)
+    _, probabilities = judge.arrays(predictions).of_positive()
     grid = np.linspace(np.quantile(probabilities, 0.01), np.quantile(probabilities, 0.99), SMOOTHING_POINTS)
-    table = _curve(predictions, judge, curves.smoother(grid), positive, predicted=grid)
+    table = _curve(predictions, judge, curves.smoother(grid), predicted=grid)
     return table.rename(columns={"estimate": "observed"})
 
 
-def decision_curve(predictions: pd.DataFrame, judge: Judge, positive: str | None = None) -> pd.DataFrame:
+def decision_curve(predictions: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """Return the decision curve: threshold (0.01 to 0.99), net_benefit, low, high, treat_all, treat_none.
 
     Cases of probability from the threshold on are treated (`statistics.weighted.net_benefit`).
     """
-    table = _curve(predictions, judge, curves.net_benefits, positive, threshold=THRESHOLDS)
-    prevalence = judge.arrays(predictions).of_class(positive)[0].mean()
+    table = _curve(predictions, judge, curves.net_benefits, threshold=THRESHOLDS)
+    prevalence = judge.arrays(predictions).of_positive()[0].mean()
     table["treat_all"] = prevalence - (1 - prevalence) * THRESHOLDS / (1 - THRESHOLDS)
     table["treat_none"] = 0.0
     return table.rename(columns={"estimate": "net_benefit"})
 
 
-def risk_distribution(predictions: pd.DataFrame, judge: Judge, positive: str | None = None) -> pd.DataFrame:
+def risk_distribution(predictions: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """Return the distribution of the predicted risk by label: label, risk_from, risk_to, share, low, high.
 
     `share` is the part of the label's cases whose risk lies in [risk_from, risk_to), the last bin with its upper end.
@@ -70,7 +60,7 @@ def risk_distribution(predictions: pd.DataFrame, judge: Judge, positive: str | N
     parts = []
     for index, label in enumerate(arrays.classes):
         bins: dict[str, str | Floats] = {"label": label, "risk_from": edges[:-1], "risk_to": edges[1:]}
-        parts.append(_curve(predictions, judge, curves.risk_shares(arrays.labels == index), positive, **bins))
+        parts.append(_curve(predictions, judge, curves.risk_shares(arrays.labels == index), **bins))
     return pd.concat(parts, ignore_index=True).rename(columns={"estimate": "share"})
 
 
@@ -93,21 +83,16 @@ def confusion_table(predictions: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     return table.assign(low=[low for low, _ in bounds], high=[high for _, high in bounds])
 
 
-def class_distribution(labels: pd.Series, classes: tuple[str, ...], group: str = "cohort") -> pd.DataFrame:
-    """Return how many cases each class has: group, label, n, share; in the order of `classes`, those without one too.
-
-    `group` says what the labels are of ("cohort", "after balancing"); tables of several groups concatenate.
-    """
+def class_distribution(labels: pd.Series, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Return how many cases each class has: label, n, share; in the order of `classes`, those without one too."""
     n = labels.value_counts().reindex(list(classes), fill_value=0).to_numpy()
-    return pd.DataFrame({"group": group, "label": list(classes), "n": n, "share": n / max(len(labels), 1)})
+    return pd.DataFrame({"label": list(classes), "n": n, "share": n / max(len(labels), 1)})
 
 
-def _curve(
-    predictions: pd.DataFrame, judge: Judge, curve: Curve, positive: str | None, **grid: str | Floats
-) -> pd.DataFrame:
+def _curve(predictions: pd.DataFrame, judge: Judge, curve: Curve, **grid: str | Floats) -> pd.DataFrame:
     """Return the `grid` of a curve (columns by name), and its estimate, low and high at the grid's points."""
     arrays = judge.arrays(predictions)
-    truth, probabilities = arrays.of_class(positive)
+    truth, probabilities = arrays.of_positive()
 
     def averaged(weights: Floats) -> Floats:
         return np.mean([curve(truth, p, weights) for p in probabilities], axis=0)

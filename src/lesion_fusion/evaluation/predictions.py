@@ -157,12 +157,9 @@ class PredictionArrays:
             decisions=self.decisions[chosen],
         )
 
-    def of_class(self, name: str | None = None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return who is of class `name` (n,) and its probability (r, n), by default the last; ValueError if unknown."""
-        if name is not None and name not in self.classes:
-            raise ValueError(f"{self.name} knows no class {name!r}; its classes are {', '.join(self.classes)}")
-        index = len(self.classes) - 1 if name is None else self.classes.index(name)
-        return self.labels == index, self.probabilities[:, :, index]
+    def of_positive(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return who is of the last class (n,) and its probability (r, n)."""
+        return self.labels == len(self.classes) - 1, self.probabilities[:, :, -1]
 
 
 def as_arrays(predictions: pd.DataFrame) -> PredictionArrays:

@@ -96,7 +96,7 @@ def _compare(arrays: PredictionArrays, readings: pd.DataFrame, judge: Judge) -> 
         raise ValueError(f"{arrays.name} tells {len(arrays.classes)} classes apart; a reader's score orders two")
     given = suspicion(readings.set_index("case_id")["birads"]).reindex(arrays.case_ids).to_numpy()
     model, score = arrays.subset(np.isfinite(given)), given[np.isfinite(given)]
-    positive, scores = model.of_class()
+    positive, scores = model.of_positive()
 
     def both(weights: Floats) -> Floats:
         model_auroc = weighted_metrics(model, weights, [METRICS["auroc"]])[0]

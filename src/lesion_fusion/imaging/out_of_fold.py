@@ -27,17 +27,6 @@ class OutOfFold:
     network: keras.Model | None
     network_history: History
 
-    @property
-    def probabilities(self) -> np.ndarray:
-        """float32 (n, k): row i from the network that did not see case i."""
-        order = np.argsort(np.concatenate([result.test for result in self.folds]))
-        return np.concatenate([result.test_probabilities for result in self.folds])[order]
-
-    @property
-    def embeddings(self) -> np.ndarray:
-        """float32 (folds, n, d): of all cases under each fold's network."""
-        return np.stack([result.embeddings for result in self.folds])
-
 
 @dataclass(frozen=True)
 class Pretrained:

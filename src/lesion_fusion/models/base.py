@@ -10,7 +10,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.calibration import Calibration, log_odds
 from lesion_fusion.tabular.classifiers import UntrustedModelError
+from lesion_fusion.tabular.out_of_fold import Split
+from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 DESCRIPTION = "model.json"
 
@@ -78,6 +81,31 @@ class Description:
     settled: str = ""
 
 
+@dataclass(frozen=True)
+class Trial:
+    """Rows (case_id, label) and the splits in which a model is evaluated on them, whatever the protocol.
+
+    Rows of one of `groups` (n,) are tuned together; `images` are uint8 (n, height, width, channels). `features` gives
+    the feature table of all rows for a classifier and the embeddings (n, d) that it reads, if any; `read` one of the
+    tables, such as `predictions`, of another model in the same splits. `name` stands in messages.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    classes: tuple[str, ...]
+    groups: np.ndarray
+    splits: Sequence[Split]
+    images: np.ndarray
+    tuning: Tuning
+    seed: int
+    features: Callable[[ClassifierParameters, np.ndarray | None], pd.DataFrame]
+    read: Callable[[str, str], pd.DataFrame]
+
+    def seeded_splits(self, step: int) -> list[Split]:
+        """Return the splits, each with its seed of one step of the evaluation."""
+        return [replace(split, seed=derived_seed(self.seed, step, n)) for n, split in enumerate(self.splits)]
+
+
 class ModelParameters(Parameters):
     """Base of every model's entry in `conf/`.
 
@@ -111,6 +139,11 @@ class ModelParameters(Parameters):
         return False
 
     @property
+    def sees_record(self) -> bool:
+        """Whether it reads the record, itself or through the models that it reads."""
+        return True
+
+    @property
     def network_settings(self) -> dict[str, Any] | None:
         """Settings of a network over images alone, whose embeddings classifiers may read; None for other kinds."""
         return None
@@ -126,6 +159,13 @@ class ModelParameters(Parameters):
     def faults(self, entries: Mapping[str, ModelParameters]) -> Iterator[tuple[str, str]]:  # noqa: ARG002
         """Yield faults of this entry beside the others, `entries` by `<family>.<model>`: field and message."""
         yield from ()
+
+    def evaluate(self, trial: Trial) -> dict[str, pd.DataFrame]:
+        """Return the tables of a model trained in each split of a trial, by part, as of `Trained`, without thresholds.
+
+        All have `predictions` and `inner_predictions`; networks also `training_log` and the `embeddings` of all rows.
+        """
+        raise NotImplementedError
 
     def describe(self) -> Description:
         """Return the model in words."""

@@ -25,14 +25,15 @@ from lesion_fusion.models.base import (
     ModelName,
     ModelParameters,
     TrainedModel,
+    Trial,
 )
 from lesion_fusion.models.network import load_network
 from lesion_fusion.notation import listing, value_text, words
 from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, class_scores
 from lesion_fusion.tabular.classifiers import dump_estimator, load_estimator
-from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, encode, feature_table
-from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested
+from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, EMBEDDING_PREFIX, encode, feature_table
+from lesion_fusion.tabular.out_of_fold import REFIT, evaluate_nested, evaluate_splits
 from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 ESTIMATOR = "estimator.skops"
@@ -66,6 +67,7 @@ class Classifier(ModelParameters, ClassifierParameters):
 
     kind: Literal["classifier"] = "classifier"
     explainable: ClassVar[bool] = True
+    sees_record = ClassifierParameters.sees_record
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -101,6 +103,23 @@ class Classifier(ModelParameters, ClassifierParameters):
         networks = [name for name, entry in entries.items() if entry.network_settings is not None]
         if self.network is not None and self.network not in networks:
             yield "network", f"{self.network} is no network of images alone. {did_you_mean(self.network, networks)}"
+
+    def evaluate(self, trial: Trial) -> dict[str, pd.DataFrame]:
+        """Return the tables of the classifier; the embeddings that it reads are those of the same split."""
+        whole = None if self.network else trial.features(self, None)
+        embeddings = trial.read("embeddings", self.network) if self.network else pd.DataFrame()
+
+        def features(repeat: int, fold: int) -> pd.DataFrame:
+            if whole is not None:
+                return whole
+            chosen = embeddings[(embeddings["repeat"] == repeat) & (embeddings["fold"] == fold)].set_index("case_id")
+            vectors = chosen.filter(regex=f"^{EMBEDDING_PREFIX}").loc[trial.rows["case_id"]].dropna(axis="columns")
+            return trial.features(self, vectors.to_numpy())
+
+        splits = trial.seeded_splits(4)
+        result = evaluate_splits(features, trial.rows, trial.groups, splits, trial.classes, self, trial.tuning)
+        predictions = result.predictions.drop(columns="threshold")
+        return {"predictions": predictions, "inner_predictions": result.inner_predictions}
 
     def describe(self) -> Description:
         """Return the classifier in words."""

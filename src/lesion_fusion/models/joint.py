@@ -16,7 +16,7 @@ from lesion_fusion.cohort.schema import COLUMN, Kind, assert_no_leak, predictor_
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import UnfinishedTraining
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
-from lesion_fusion.models.base import CaseInputs, Description, ModelName, TrainedModel
+from lesion_fusion.models.base import CaseInputs, Description, ModelName, ModelParameters, TrainedModel
 from lesion_fusion.models.network import FittedNetwork, Network, evaluate_repeats, train_repeats, with_weights
 from lesion_fusion.tabular.calibration import log_odds
 from lesion_fusion.tabular.encoding import CategoryIndicators
@@ -37,6 +37,10 @@ class Joint(Network):
     fusion: Literal["gated", "attention", "concatenation"]
     record_units: tuple[PositiveInt, ...] = Field(default=(32, 16), min_length=1)
     predictors: Roles | None = None
+
+    sees_record: ClassVar[bool] = True
+    # That of `Network` is of images alone.
+    evaluate = ModelParameters.evaluate
 
     @field_validator("network")
     @classmethod

@@ -26,6 +26,7 @@ from lesion_fusion.models.base import (
     ModelParameters,
     Need,
     TrainedModel,
+    Trial,
     load_model,
     number_from_json,
     number_to_json,
@@ -102,6 +103,17 @@ class Late(ModelParameters):
                 yield "members", f"{name} is no model. {did_you_mean(name, entries)}"
             elif not self.calibrated and getattr(entries[name], "calibrated", True):
                 yield "members", f"{name} {learns}. {did_you_mean(name, uncalibrated)}"
+
+    def evaluate(self, trial: Trial) -> dict[str, pd.DataFrame]:
+        """Return the tables of the fusion of those members that were evaluated in the trial."""
+        read = trial.read
+        found = {name: Member(read("predictions", name), read("inner_predictions", name)) for name in self.members}
+        members = {name: member for name, member in found.items() if len(member.predictions)}
+        seeds = {(split.repeat, split.fold): split.seed for split in trial.seeded_splits(6)}
+        patients = trial.rows.assign(patient_id=trial.groups)
+        result = fuse(members, patients, trial.classes, self, trial.tuning, seeds)
+        predictions = result.predictions.drop(columns="threshold")
+        return {"predictions": predictions, "inner_predictions": result.inner_predictions}
 
     def describe(self) -> Description:
         """Return the fusion in words."""
@@ -188,7 +200,7 @@ class LateResult:
     """Result of a late fusion out of fold.
 
     `predictions` and `inner_predictions` as of any model; `settled`: repeat, fold, and the number that the rule found
-    for each member, in a column of its name; `fitted`: the fusion of the members refitted on all cases.
+    for each member, in a column of its name; `fitted`: the fusion of the last training, that of all cases.
     """
 
     predictions: pd.DataFrame
@@ -211,11 +223,25 @@ def fuse_out_of_fold(
     seed: int,
     trainings: Sequence[Training] | None = None,
 ) -> LateResult:
-    """Fuse members fold by fold, in `trainings` or otherwise in all that they share.
+    """Fuse members fold by fold, in `trainings` or otherwise in all that they share, and on all cases; see `fuse`."""
+    trainings = common_trainings(members) if trainings is None else trainings
+    seeds = {key: derived_seed(seed, key[0] + 1, key[1] + 1) for key in [*trainings, (REFIT, REFIT)]}
+    return fuse(members, patients, classes, parameters, tuning, seeds)
 
-    The order of rows and of members does not matter. In each outer fold the fusion is fitted on the cases for which
-    every member has an inner prediction, and applied to the members' predictions of the fold's test cases; one that is
-    not calibrated learns nothing. `patients` gives the patient_id of each case_id.
+
+def fuse(
+    members: Mapping[str, Member],
+    patients: pd.DataFrame,
+    classes: tuple[str, ...],
+    parameters: Late,
+    tuning: Tuning,
+    seeds: Mapping[Training, int],
+) -> LateResult:
+    """Fuse members in each of the trainings whose seeds are given.
+
+    The order of rows and of members does not matter. In each training the fusion is fitted on the cases for which
+    every member has an inner prediction, and applied to the members' predictions of the test cases; one that is not
+    calibrated learns nothing. `patients` gives the patient_id of each case_id.
     """
     names = sorted(members)
     columns = [f"p_{name}" for name in classes]
@@ -224,13 +250,12 @@ def fuse_out_of_fold(
     tested = [_by_training(members[name].predictions) for name in names]
     inside = [_by_training(members[name].inner_predictions) for name in names]
     outputs, inner_outputs, settled = [], [], []
-    for key in [*(common_trainings(members) if trainings is None else trainings), (REFIT, REFIT)]:
+    for key, seed in seeds.items():
         inner, cases = _aligned([tables[key] for tables in inside], columns)
         if parameters.calibrated:
             labels = cases["label"].map(positions).to_numpy()
             groups = patient_by_case.loc[cases["case_id"]].to_numpy()
-            training_seed = derived_seed(seed, key[0] + 1, key[1] + 1)
-            fitted, calibrated = fit_fusion(parameters, inner, labels, groups, tuning, training_seed)
+            fitted, calibrated = fit_fusion(parameters, inner, labels, groups, tuning, seed)
         else:
             threshold = np.array([members[name].threshold for name in names]).mean()
             fitted = FittedFusion(Mean(), Calibration.identity(len(classes)), float(threshold))

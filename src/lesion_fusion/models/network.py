@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial, wraps
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -19,9 +20,18 @@ from lesion_fusion.datasets.finished_folds import FinishedFolds, UnfinishedTrain
 from lesion_fusion.imaging.attention import attention_table
 from lesion_fusion.imaging.case_files import Files, lesion_masks
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, registered_backbone, weights_label
-from lesion_fusion.models.base import CaseInputs, Description, FittedModel, ModelName, ModelParameters, TrainedModel
+from lesion_fusion.models.base import (
+    CaseInputs,
+    Description,
+    FittedModel,
+    ModelName,
+    ModelParameters,
+    TrainedModel,
+    Trial,
+)
 from lesion_fusion.notation import words
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
+from lesion_fusion.tabular.encoding import EMBEDDING_PREFIX
 from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table
 from lesion_fusion.tabular.parameters import Tuning
 
@@ -35,6 +45,7 @@ class OverImages(ModelParameters):
     image_input: str
 
     sees_image: ClassVar[bool] = True
+    sees_record: ClassVar[bool] = False
 
     @property
     def image_inputs_read(self) -> tuple[str, ...]:
@@ -108,10 +119,49 @@ class Network(OverImages):
         if self.backbone_label is None:
             return {}
         read = [f"lesion_images.{self.image_input}", *self.registered_weights.values()]
+        settings: dict[str, Any] = {"backbone": self.network.backbone, "weights": self.network.weights}
         return {
-            f"{compute.__name__}.{self.backbone_label}": (with_backbone(compute, self.network), read)
+            f"{compute.__name__}.{self.backbone_label}": (update_wrapper(partial(compute, **settings), compute), read)
             for compute in (backbone_features, backbone_maps)
         }
+
+    def evaluate(self, trial: Trial) -> dict[str, pd.DataFrame]:
+        """Return the tables of the network; it stops on a part of the training part, whose predictions are the inner.
+
+        The probabilities are not calibrated.
+        """
+        # Imported here: keras takes seconds to import, and the other models do without it.
+        from lesion_fusion.imaging.folds import inner_split
+        from lesion_fusion.imaging.keras_backend import keras
+        from lesion_fusion.imaging.networks import build_network
+        from lesion_fusion.imaging.out_of_fold import train_and_predict
+        from lesion_fusion.imaging.regimes import make_regime
+        from lesion_fusion.imaging.training import Task
+
+        network, shape, classes = self.network, trial.images.shape[1:], trial.classes
+        labels = trial.rows["label"].map(classes.index).to_numpy()
+        keras.utils.set_random_seed(derived_seed(trial.seed, 5))
+        start = build_network(network.backbone, shape, len(classes), network.weights, network.dropout)
+        regime = make_regime(start, trial.images, network)
+        found: dict[str, list[pd.DataFrame]] = defaultdict(list)
+        for number, split in enumerate(trial.seeded_splits(5)):
+            groups = trial.groups[split.train]
+            parts = inner_split(labels[split.train], groups, network.validation_share, split.seed)
+            training, validation = (split.train[part] for part in parts)
+            name = f"{trial.name}, split {number + 1} of {len(trial.splits)}"
+            one = train_and_predict(regime, labels, number, split.test, Task(name, training, validation, split.seed))
+            for part, rows, probabilities in (
+                ("predictions", one.test, one.test_probabilities),
+                ("inner_predictions", one.validation, one.validation_probabilities),
+            ):
+                exact = probabilities.astype("float64") / probabilities.sum(axis=1, keepdims=True)
+                table = predictions_table(trial.rows.iloc[rows], split.repeat, split.fold, classes, exact)
+                found[part].append(table)
+            vectors = pd.DataFrame(one.embeddings).add_prefix(EMBEDDING_PREFIX)
+            vectors.insert(0, "case_id", trial.rows["case_id"].to_numpy())
+            for part, table in (("embeddings", vectors), ("training_log", pd.DataFrame(one.history))):
+                found[part].append(table.assign(repeat=split.repeat, fold=split.fold))
+        return {part: pd.concat(tables, ignore_index=True) for part, tables in found.items()}
 
 
 def train(
@@ -179,16 +229,6 @@ def backbone_maps(
     network = build_network(backbone, lesion_images.shape[1:], 2, str(registered_weights or weights))
     shape, rows = feature_maps(network, lesion_images)
     return RowStream(shape=(len(lesion_images), *shape), dtype="float16", rows=rows)
-
-
-def with_backbone(function: Callable[..., Any], network: NetworkParameters) -> Callable[..., Any]:
-    """Return `function` with the keyword arguments `backbone` and `weights` filled in."""
-
-    @wraps(function)
-    def compute(*args: Any) -> Any:
-        return function(*args, backbone=network.backbone, weights=network.weights)
-
-    return compute
 
 
 Entry = TypeVar("Entry", bound=Network)

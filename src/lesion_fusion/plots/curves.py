@@ -97,22 +97,13 @@ def risk_distribution_plot(distribution: pd.DataFrame, title: str = "Predicted r
 
 @styled
 def class_distribution_plot(counts: pd.DataFrame, title: str = "Cases per class") -> Figure:
-    """Draw the number of cases per class, groups side by side: table of `class_distribution`, or several joined."""
-    labels = list(dict.fromkeys(counts["label"]))
-    groups = list(dict.fromkeys(counts["group"]))
-    figure, axes = new_axes(2.4 + 1.1 * len(labels) * max(1.0, 0.6 * len(groups)), 4.2, title)
-    width = 0.8 / len(groups)
-    for index, (group, colour) in enumerate(zip(groups, COLOURS, strict=False)):
-        heights = counts[counts["group"] == group].set_index("label")["n"].reindex(labels, fill_value=0)
-        x = np.arange(len(labels)) + (index - (len(groups) - 1) / 2) * width
-        axes.bar_label(axes.bar(x, heights, width * 0.92, color=colour, label=group), padding=2, fontsize=10)
-    axes.set_xticks(range(len(labels)), labels)
+    """Draw the number of cases per class: table of `class_distribution`."""
+    figure, axes = new_axes(2.4 + 1.1 * len(counts), 4.2, title)
+    bars = axes.bar(counts["label"], counts["n"], 0.8 * 0.92, color=COLOURS[0])
+    axes.bar_label(bars, padding=2, fontsize=10)
     axes.set_ylabel("Cases")
-    # A legend needs room above the bars.
-    axes.margins(y=0.12 if len(groups) == 1 else 0.25)
+    axes.margins(y=0.12)
     axes.grid(visible=False, axis="x")
-    if len(groups) > 1:
-        axes.legend(loc="upper center", ncols=len(groups))
     return figure
 
 

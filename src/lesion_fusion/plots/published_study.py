@@ -1,4 +1,4 @@
-"""Plots of the published study: accuracy by protocol, gain by each shortcut, chance of one test set, training."""
+"""Plots of the published study: accuracy by protocol, gain by each shortcut, chance of one test set."""
 
 from __future__ import annotations
 
@@ -10,23 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lesion_fusion.evaluation.curves import class_distribution, confusion_table
+from lesion_fusion.evaluation.curves import confusion_table
 from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.imaging.lesion_image import masked_full, merge_masks
 from lesion_fusion.imaging.png import GrayImage, Mask
-from lesion_fusion.plots.curves import class_distribution_plot, confusion_matrix_plot
+from lesion_fusion.plots.curves import confusion_matrix_plot
 from lesion_fusion.plots.forest import draw_intervals, set_rows
 from lesion_fusion.plots.pictures import Picture, picture_grid, side_by_side
-from lesion_fusion.plots.style import (
-    COLOURS,
-    REFERENCE,
-    as_png,
-    new_axes,
-    new_panels,
-    set_legend_outside,
-    styled,
-    write_instead,
-)
+from lesion_fusion.plots.style import COLOURS, REFERENCE, as_png, new_axes, new_panels, set_legend_outside, styled
 
 # Label, colour and marker of each column of the comparison.
 COLUMNS: Mapping[str, tuple[str, str, str]] = {
@@ -38,13 +29,6 @@ CHANCE = 1 / 3
 # The metrics of which the gain by a shortcut is drawn.
 SHORTCUT_METRICS = {"accuracy": "Accuracy", "auroc": "AUROC"}
 COPIES_SHOWN = 5
-
-
-def balancing_plot(collected: pd.Series, balanced: pd.Series, classes: tuple[str, ...]) -> Figure:
-    """Draw how many rows each class has before and after the balancing, of the classes of all rows."""
-    groups = {"as collected": collected, "with altered copies": balanced}
-    counts = [class_distribution(labels, classes, group) for group, labels in groups.items()]
-    return class_distribution_plot(pd.concat(counts), title="Rows per class")
 
 
 def masking_plot(cases: pd.DataFrame, files: Iterable[tuple[GrayImage, Mask | None, list[Mask]]], size: int) -> Figure:
@@ -131,22 +115,6 @@ def luck_plot(luck: pd.DataFrame, comparison: pd.DataFrame) -> Figure:
         axes.plot([pooled.loc[model]] * 2, [y - 0.3, y + 0.3], color="black", linewidth=2, label=label)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     set_legend_outside(axes)
-    return figure
-
-
-@styled
-def training_plot(histories: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw loss and accuracy over the epochs, of training and validation part, one row per network."""
-    if not histories:
-        return write_instead(*new_axes(9.0, 3.3, ""), "No network was trained.")
-    figure, panels = new_panels(9.0, 0.4 + 2.9 * len(histories), len(histories), 2)
-    for index, (name, history) in enumerate(histories.items()):
-        for axes, metric in zip(panels[2 * index :], ("loss", "accuracy"), strict=False):
-            axes.plot(history["epoch"], history[metric], color=COLOURS[0], label="training")
-            axes.plot(history["epoch"], history[f"val_{metric}"], "--", color=COLOURS[1], label="validation")
-            axes.set(title=f"{name}, {metric}", xlabel="Epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panels[2 * index].legend()
     return figure
 
 

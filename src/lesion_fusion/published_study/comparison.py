@@ -42,10 +42,10 @@ def compare_protocols(predictions: pd.DataFrame, judge: Judge, parameters: Paper
     rows: list[dict[str, Any]] = []
     for name in parameters.entries:
         published = parameters.published.figures.get(name, {})
-        found = {}
-        for column, cell in comparison_columns(parameters).items():
-            table = of_cell(predictions, name, cell.name)
-            found[column] = {} if table is None else metrics_with_intervals(table, judge)
+        tables = {
+            column: of_cell(predictions, name, cell.name) for column, cell in comparison_columns(parameters).items()
+        }
+        found = {column: metrics_with_intervals(table, judge) for column, table in tables.items()}
         for metric in METRICS:
             row = {**_named(name), "metric": metric, "published": published.get(metric, np.nan)}
             for column, metrics in found.items():
@@ -63,11 +63,11 @@ def gain_by_shortcuts(predictions: pd.DataFrame, judge: Judge, parameters: Paper
     cells = {shortcut: Cell(Protocol.of(shortcut)) for shortcut in SHORTCUTS} | {ALL: Cell(parameters.protocol)}
     rows = []
     for name in parameters.compared:
-        reference = _predicted(predictions, name, Cell(Protocol.of()))
+        reference = of_cell(predictions, name, Cell(Protocol.of()).name)
         baseline = study_metrics(reference)
         for shortcut, cell in cells.items():
             table = of_cell(predictions, name, cell.name)
-            if table is None:
+            if table.empty:
                 continue
             values, gains = metrics_with_intervals(table, judge), differences_with_intervals(table, reference, judge)
             rows += [
@@ -82,11 +82,10 @@ def gain_by_shortcuts(predictions: pd.DataFrame, judge: Judge, parameters: Paper
 def luck_of_one_test_set(predictions: pd.DataFrame, parameters: PaperReproduction) -> pd.DataFrame:
     """Return the metrics on every single test set drawn, without a leak: family, model, test_set, metric, value."""
     cell = Cell(Protocol.of("single_test_set")).name
-    drawn = product(parameters.compared, range(parameters.splitting.random_splits))
     rows = [
         {**_named(name), "test_set": number + 1, "metric": metric, "value": value}
-        for name, number in drawn
-        if (table := of_cell(predictions, name, cell, repeat=number)) is not None
+        for name, number in product(parameters.compared, range(parameters.splitting.random_splits))
+        if len(table := of_cell(predictions, name, cell, repeat=number))
         for metric, value in study_metrics(table).items()
     ]
     return pd.DataFrame(rows, columns=["family", "model", "test_set", "metric", "value"])
@@ -97,20 +96,20 @@ def best_of_families(predictions: pd.DataFrame, comparison: pd.DataFrame, cell: 
     accuracies = comparison[comparison["metric"] == "accuracy"]
     ranked = accuracies.sort_values("reproduced", ascending=False, kind="stable")
     best = ranked.drop_duplicates("family").sort_index()
-    return {name: _predicted(predictions, name, cell) for name in best["family"] + "." + best["model"]}
+    return {name: of_cell(predictions, name, cell.name) for name in best["family"] + "." + best["model"]}
 
 
 def study_metrics(predictions: pd.DataFrame) -> dict[str, float]:
-    """Return each of `METRICS` that is defined for one model's predictions table, first repeat."""
-    return point_metrics(as_arrays(predictions).in_repeat(0), METRICS)
+    """Return each of `METRICS` that is defined for one model's predictions table."""
+    return point_metrics(as_arrays(predictions), METRICS)
 
 
 def metrics_with_intervals(predictions: pd.DataFrame, judge: Judge) -> dict[str, Interval]:
-    """Return each metric of the first repeat with its interval; the bootstrap draws patients, with all their rows.
+    """Return each metric with its interval, none of no rows; the bootstrap draws patients, with all their rows.
 
     Under a protocol that leaks, the interval covers other patients, not the distance from the truth.
     """
-    found = judge.estimates(as_arrays(predictions).in_repeat(0), METRICS)
+    found = {} if predictions.empty else judge.estimates(as_arrays(predictions), METRICS)
     return {name: (metric["estimate"], metric["low"], metric["high"]) for name, metric in found.items()}
 
 
@@ -119,7 +118,7 @@ def differences_with_intervals(predictions: pd.DataFrame, reference: pd.DataFram
 
     The two may test different rows: the bootstrap draws patients once for both, with the rows they have in each.
     """
-    one, other = (as_arrays(table).in_repeat(0) for table in (predictions, reference))
+    one, other = (as_arrays(table) for table in (predictions, reference))
     case_ids = np.concatenate([one.case_ids, other.case_ids])
 
     def differences(weights: Floats) -> Floats:
@@ -133,12 +132,6 @@ def differences_with_intervals(predictions: pd.DataFrame, reference: pd.DataFram
         if np.isfinite([point, *bounds]).all():
             found[name] = (float(point), *bounds)
     return found
-
-
-def _predicted(predictions: pd.DataFrame, full_name: str, cell: Cell) -> pd.DataFrame:
-    table = of_cell(predictions, full_name, cell.name)
-    assert table is not None
-    return table
 
 
 def _named(full_name: str) -> dict[str, str]:

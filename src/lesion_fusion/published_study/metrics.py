@@ -21,14 +21,9 @@ def _lesion_auroc(sample: Sample) -> Floats:
     return weighted.auroc(sample.labels[lesion] == sample.classes - 1, share, sample.weights[lesion])
 
 
-def _auroc(sample: Sample) -> Floats:
-    """Return the mean AUROC (b,) of each class against the rest; of two classes that of the lesions."""
-    return _lesion_auroc(sample) if sample.classes == 2 else ALL_METRICS["auroc"].value(sample)
-
-
 METRICS: Mapping[str, Metric] = {
     "accuracy": ALL_METRICS["accuracy"],
     "macro_f1": Metric("Macro F1", macro_f1, 1),
-    "auroc": Metric("AUROC", _auroc, 1),
+    "auroc": ALL_METRICS["auroc"],
     "lesion_auroc": Metric("AUROC, lesions alone", _lesion_auroc, 1),
 }

@@ -21,8 +21,6 @@ from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.sections.answer import statements_html
 from lesion_fusion.reporting.standing import estimate
 
-Row = Mapping[str, Any] | pd.Series
-
 CHANCE = {2: "one half", 3: "one third"}
 
 
@@ -80,7 +78,7 @@ def _gains_by_model(shortcuts: pd.DataFrame) -> dict[str, dict[str, dict[str, An
     """Return {`<family>.<model>`: {shortcut: {metric: its estimates `with_shortcut` and `adds`}}}."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for row in records(shortcuts):
-        metrics = found.setdefault(_name(row), {}).setdefault(row["shortcut"], {})
+        metrics = found.setdefault(f"{row['family']}.{row['model']}", {}).setdefault(row["shortcut"], {})
         metrics[row["metric"]] = {name: _estimate(row, name) for name in ("with_shortcut", "adds")}
     return found
 
@@ -104,15 +102,14 @@ def statements(
 
 
 def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> Statement:
-    accuracies = _rows(comparison, "accuracy")
-    best = accuracies.iloc[int(accuracies["reproduced"].argmax())]
-    area = _same_model(comparison, best, "lesion_auroc")
-    alike = accuracies[accuracies["reproduced"] == best["reproduced"]]
-    tied = [name for name in alike["family"] + "." + alike["model"] if name != _name(best)]
+    accuracies, areas = _by_model(comparison, "accuracy"), _by_model(comparison, "lesion_auroc")
+    name: Any = accuracies["reproduced"].idxmax()
+    best, area = accuracies.loc[name], areas.loc[name]
+    tied = [other for other in accuracies.index[accuracies["reproduced"] == best["reproduced"]] if other != name]
     which = "one of the most accurate models" if tied else "the most accurate model"
     others = f"As accurate as reproduced: {listing(tied)}. " if tied else ""
     return Statement(
-        f"Under the {_protocol(parameters)} protocol {which}, {_name(best)}, is right in "
+        f"Under the {_protocol(parameters)} protocol {which}, {name}, is right in "
         f"{percent(best['reproduced'], 1)} of the tested rows; evaluated without a leak, in "
         f"{percent(best['leak_free'], 1)}.",
         f"Same rows, columns of the record and search: accuracy {_text(best, 'reproduced')} against "
@@ -124,28 +121,28 @@ def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> Stat
 
 
 def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> Statement:
-    accuracies = _rows(comparison, "accuracy")
-    best = accuracies.iloc[int(accuracies["no_signal"].argmax())]
-    area = _same_model(comparison, best, "auroc")
+    accuracies, areas = _by_model(comparison, "accuracy"), _by_model(comparison, "auroc")
+    shown = accuracies["no_signal"]
+    name: Any = shown.idxmax()
     text = (
-        f"The classes were dealt out anew over the patients, which leaves nothing to learn. {_name(best)}, the most "
-        f"accurate, then has an accuracy of {_text(best, 'no_signal')} and an AUROC of {_text(area, 'no_signal')}; "
-        f"over all models the accuracy lies between {number(accuracies['no_signal'].min())} and "
-        f"{number(accuracies['no_signal'].max())}."
+        f"The classes were dealt out anew over the patients, which leaves nothing to learn. {name}, the most accurate, "
+        f"then has an accuracy of {_text(accuracies.loc[name], 'no_signal')} and an AUROC of "
+        f"{_text(areas.loc[name], 'no_signal')}; over all models the accuracy lies between {number(shown.min())} and "
+        f"{number(shown.max())}."
     )
-    honest = _rows(comparison, "auroc").dropna(subset=["no_signal_leak_free"])
+    honest = areas.dropna(subset=["no_signal_leak_free"])
     if not honest.empty:
-        each = [f"{_text(row, 'no_signal_leak_free')} ({_name(row)})" for row in records(honest)]
+        each = [f"{_text(row, 'no_signal_leak_free')} ({name})" for name, row in honest.iterrows()]
         text += f" Without the shortcuts the AUROC on these labels is {listing(each)}."
     return Statement(
         f"Where there is nothing to find, the {_protocol(parameters)} protocol still shows an accuracy of "
-        f"{percent(best['no_signal'], 1)}; chance is {CHANCE[len(parameters.protocol.classes)]}.",
+        f"{percent(shown.max(), 1)}; chance is {CHANCE[len(parameters.protocol.classes)]}.",
         text,
     )
 
 
 def _gains(shortcuts: pd.DataFrame) -> Statement:
-    alone = _rows(shortcuts[shortcuts["shortcut"] != ALL], "auroc").dropna(subset=["adds"])
+    alone = _by_model(shortcuts[shortcuts["shortcut"] != ALL], "auroc").dropna(subset=["adds"])
     parts = []
     for name in SHORTCUTS:
         each = [f"{signed(row['adds'])} ({row['family']})" for row in records(alone[alone["shortcut"] == name])]
@@ -159,17 +156,16 @@ def _gains(shortcuts: pd.DataFrame) -> Statement:
 
 
 def _luck(luck: pd.DataFrame, comparison: pd.DataFrame) -> Statement:
-    accuracies = _rows(luck, "accuracy")
-    spans, widest = [], 0.0
-    for _, rows in accuracies.groupby(["family", "model"], sort=False):
-        pooled = number(_same_model(comparison, rows.iloc[0], "accuracy")["leak_free"])
-        low, high = rows["value"].min(), rows["value"].max()
-        widest = max(widest, high - low)
-        spans.append(f"{_name(rows.iloc[0])} {number(low)} to {number(high)} (cross-validated {pooled})")
-    sets = accuracies["test_set"].max()
+    accuracies, pooled = _by_model(luck, "accuracy"), _by_model(comparison, "accuracy")["leak_free"]
+    spans = accuracies.groupby(level=0, sort=False)["value"].agg(["min", "max"])
+    each = [
+        f"{name} {number(low)} to {number(high)} (cross-validated {number(pooled[name])})"
+        for name, low, high in spans.itertuples()
+    ]
+    sets, widest = accuracies["test_set"].max(), (spans["max"] - spans["min"]).max()
     return Statement(
         f"One test set is luck: {sets} of them differ by up to {number(widest, 2)} in accuracy.",
-        f"Lowest and highest accuracy of single test sets, no shortcut else: {'; '.join(spans)}.",
+        f"Lowest and highest accuracy of single test sets, no shortcut else: {'; '.join(each)}.",
     )
 
 
@@ -177,25 +173,18 @@ def _protocol(parameters: PaperReproduction) -> str:
     return "published" if parameters.protocol.name == "paper" else "configured"
 
 
-def _rows(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    return table[table["metric"] == metric]
+def _by_model(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the rows of one metric, by `<family>.<model>`."""
+    rows = table[table["metric"] == metric]
+    return rows.set_index(rows["family"] + "." + rows["model"])
 
 
-def _name(row: Row) -> str:
-    return f"{row['family']}.{row['model']}"
-
-
-def _same_model(comparison: pd.DataFrame, row: Row, metric: str) -> pd.Series:
-    same = (comparison["family"] == row["family"]) & (comparison["model"] == row["model"])
-    return _rows(comparison[same], metric).iloc[0]
-
-
-def _estimate(row: Row, column: str) -> Estimate | None:
+def _estimate(row: Mapping[str, Any] | pd.Series, column: str) -> Estimate | None:
     """Return a metric with its interval; None where one of the three is not defined."""
     found = estimate(row, column)
     return None if pd.isna([found.value, found.low, found.high]).any() else found
 
 
-def _text(row: Row, column: str) -> str:
+def _text(row: Mapping[str, Any] | pd.Series, column: str) -> str:
     found = _estimate(row, column)
     return "not defined" if found is None else with_interval(found)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Self
+from collections.abc import Iterable
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, WrapValidator, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WrapValidator, model_validator
 
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.models.classifier import Classifier
@@ -18,39 +18,25 @@ from lesion_fusion.published_study.protocol import Alteration, Protocol, Splitti
 # What every model here sees of an image: the whole of it, black outside the masks.
 IMAGE_INPUT = "masked_full"
 
-# The kinds of model of each family.
-KINDS = {"clinical": ("classifier",), "imaging": ("classifier", "network"), "fusion": ("classifier", "late")}
 
-Entry = Classifier | Network | Late
+class StudyNetwork(Network):
+    """A network that sees the study's images."""
 
-
-def _with_image_input(entry: Any) -> Any:
-    """Return an entry; a network that names no image input sees the study's."""
-    is_network = isinstance(entry, Mapping) and entry.get("kind") == "network"
-    return {"image_input": IMAGE_INPUT, **entry} if is_network else entry
+    image_input: str = IMAGE_INPUT
 
 
-OneEntry = Annotated[
-    Entry, Field(discriminator="kind"), WrapValidator(read_by_kind), BeforeValidator(_with_image_input)
+Entry = Classifier | StudyNetwork | Late
+
+Entries = Annotated[
+    dict[str, Annotated[Entry, Field(discriminator="kind"), WrapValidator(read_by_kind)]], BeforeValidator(present)
 ]
-Entries = Annotated[dict[str, OneEntry], BeforeValidator(present)]
 
 
 class Published(Parameters):
     """The article's metrics, copied by hand: {`<family>.<model>`: {metric: value}}, and where they are published."""
 
     source: str = Field(min_length=1)
-    figures: dict[str, dict[str, float]] = Field(default_factory=dict)
-
-    @field_validator("figures")
-    @classmethod
-    def _are_shares(cls, figures: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-        for model, metrics in figures.items():
-            for name, value in metrics.items():
-                if name not in METRICS or not 0 <= value <= 1:
-                    known = ", ".join(METRICS)
-                    raise ValueError(f"{model}: {name} = {value}; a published metric is one of {known}, from 0 to 1")
-        return figures
+    figures: dict[str, dict[str, Annotated[float, Field(ge=0, le=1)]]] = Field(default_factory=dict)
 
 
 class PaperReproduction(Parameters):
@@ -78,19 +64,19 @@ class PaperReproduction(Parameters):
     def _names_exist_and_may_predict(self) -> Self:
         predictor_columns(self.predictors, self.outcome_columns)
         entries = self.entries
-        alone = [name for name, entry in entries.items() if not entry.reads]
-        networks = [name for name, entry in entries.items() if entry.kind == "network"]
-        self._check(self.compared, alone, "compared")
+        before = {name: entry for name, entry in entries.items() if not name.startswith("fusion.")}
+        self._check(self.compared, [name for name, entry in entries.items() if not entry.reads], "compared")
         self._check(self.published.figures, entries, "published.figures")
+        for name, metrics in self.published.figures.items():
+            self._check(metrics, METRICS, f"published.figures.{name}")
         for name, entry in entries.items():
-            family = name.partition(".")[0]
-            self._check([entry.kind], KINDS[family], f"{name}.kind")
             self._check(entry.image_inputs_read, [IMAGE_INPUT], f"{name}.image_input")
-            if entry.kind == "late":
-                joined = [one for one in entries if not one.startswith("fusion.")]
-                self._check(entry.members, joined, f"{name}.members")
-            else:
-                self._check(entry.reads, networks, f"{name}.network")
+            if entry.reads and name in before:
+                raise ValueError(f"{name} reads {', '.join(entry.reads)}; only a model under fusion may read others")
+            if entry.network_settings is not None and not name.startswith("imaging."):
+                raise ValueError(f"{name} is a network; networks stand under imaging")
+            for field, message in entry.faults(before):
+                raise ValueError(f"{name}.{field}: {message}")
         return self
 
     @staticmethod
@@ -100,7 +86,11 @@ class PaperReproduction(Parameters):
             raise ValueError(f"{where} names {', '.join(unknown)}. {did_you_mean(unknown[0], known)}")
 
     @property
+    def families(self) -> dict[str, dict[str, Entry]]:
+        """The models: {family: {model: its parameters}}."""
+        return {"clinical": self.clinical, "imaging": self.imaging, "fusion": self.fusion}
+
+    @property
     def entries(self) -> dict[str, Entry]:
-        """All models by `<family>.<model>`."""
-        families = {"clinical": self.clinical, "imaging": self.imaging, "fusion": self.fusion}
-        return {f"{family}.{name}": entry for family, models in families.items() for name, entry in models.items()}
+        """The same by `<family>.<model>`."""
+        return {f"{family}.{name}": entry for family, models in self.families.items() for name, entry in models.items()}

@@ -53,19 +53,6 @@ def _interpolated(x: Floats, y: Floats) -> Floats:
     return np.where(width > 0, upper[left] + share * (lower[right] - upper[left]), upper[left])
 
 
-def precisions(positive: Bools, probability: Floats, weights: Floats) -> Floats:
-    """Return the precision (g, b) at the recalls of `GRID`."""
-    true, false = _counts_from_highest(positive, probability, weights)
-    precision, recall = ratio(true, true + false), ratio(true, true[-1])
-    out = np.full((len(GRID), weights.shape[1]), np.nan)
-    for b in np.flatnonzero(np.isfinite(recall[-1])):
-        # The first threshold with a case at all stands for recall 0.
-        reached = np.searchsorted(recall[:, b], np.maximum(GRID, 1e-12) - 1e-12, side="left")
-        drawn = np.argmax(true[:, b] + false[:, b] > 0)
-        out[:, b] = precision[np.maximum(reached, drawn), b]
-    return out
-
-
 def smoother(grid: Floats) -> Curve:
     """Return the curve of the local linear regression of the outcome on the probability at the points of `grid`.
 

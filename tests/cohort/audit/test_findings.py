@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lesion_fusion.cohort.audit.findings import PAGE, RULES, CohortAudit, Severity, counted, finding, named, percent
+from lesion_fusion.cohort.audit.findings import PAGE, RULES, CohortAudit, Severity, finding, named
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,11 +39,8 @@ def test_a_wrong_parameter_is_refused(wrong):
 
 
 def test_wording():
-    assert counted(1, "mask") == "1 mask"
-    assert counted(1200, "category", "categories") == "1,200 categories"
     assert named(["a", "b"]) == "a, b"
     assert named([str(k) for k in range(14)]).endswith("11 and 2 more")
-    assert (percent(0.578), percent(0.001), percent(0.0), percent(1.0)) == ("58%", "0.1%", "0%", "100%")
 
 
 def test_the_whole_audit_is_plain_json(cohort):

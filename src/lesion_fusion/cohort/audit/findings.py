@@ -137,22 +137,7 @@ def finding_record(found: Finding, explanation: str | None) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
 
 
-def p_clause(p: float) -> str:
-    """Return "p = 0.021" or "p < 0.001"."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-
-
-def percent(share: float) -> str:
-    """Return a share as a percentage, with a decimal where it would otherwise read 0 or 100."""
-    return f"{share:.1%}" if 0 < share < 0.01 or 0.99 < share < 1 else f"{share:.0%}"
-
-
 def named(names: Sequence[str]) -> str:
     """Return names as a list, shortened to a readable length."""
     shown = ", ".join(names[:_NAMED_AT_MOST])
     return shown if len(names) <= _NAMED_AT_MOST else f"{shown} and {len(names) - _NAMED_AT_MOST} more"
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return `number` with its noun, in the plural unless there is exactly one."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -17,7 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from lesion_fusion.cohort.audit.findings import Finding, Severity, counted, finding, named
+from lesion_fusion.cohort.audit.findings import Finding, Severity, finding, named
+from lesion_fusion.notation import count
 
 GRID = 12
 BITS = 2 * GRID * GRID
@@ -125,7 +126,7 @@ def duplicate_findings(cases: pd.DataFrame, within: Sequence[Pair], between: Seq
         patients = f"{crossing:,} of different patients" if crossing else "each of one patient"
         yield finding(
             number,
-            f"{counted(len(pairs), 'pair')} of images {how}, {patients}: {_listed(pairs)}.",
+            f"{count(len(pairs), 'pair')} of images {how}, {patients}: {_listed(pairs)}.",
             cases=sorted({name for pair in pairs for name in (pair.first, pair.second)}),
             severity=Severity.ERROR if crossing else Severity.WARNING,
         )
@@ -134,7 +135,7 @@ def duplicate_findings(cases: pd.DataFrame, within: Sequence[Pair], between: Seq
         if pairs:
             yield finding(
                 number,
-                f"{counted(len(pairs), 'pair')} of images of this and the other cohort{how}: {_listed(pairs)}.",
+                f"{count(len(pairs), 'pair')} of images of this and the other cohort{how}: {_listed(pairs)}.",
                 cases=sorted({pair.first for pair in pairs}),
             )
 
@@ -145,13 +146,13 @@ def content_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
     if hidden:
         yield finding(
             "LF305",
-            f"{counted(len(hidden), 'image')} with colour under a transparent border, which a plain conversion to gray "
+            f"{count(len(hidden), 'image')} with colour under a transparent border, which a plain conversion to gray "
             f"would show: {named(hidden)}. These pixels are set to black.",
             cases=hidden,
         )
     flat = [one.name for one in images if one.flat]
     if flat:
-        yield finding("LF306", f"{counted(len(flat), 'image')} without content: {named(flat)}.", cases=flat)
+        yield finding("LF306", f"{count(len(flat), 'image')} without content: {named(flat)}.", cases=flat)
 
 
 def _listed(pairs: Sequence[Pair]) -> str:

@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, counted, finding, named, p_clause, percent
+from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, finding, named
 from lesion_fusion.cohort.audit.record import associate, one_case_per_patient
+from lesion_fusion.notation import count, p_clause, percent
 
 Mask = NDArray[np.bool_]
 Kind = Literal["tumor", "other"]
@@ -66,7 +67,7 @@ def _listed(
         return
     details = [f" ({wording(value)})" for value in masks[column]] if column else [""] * len(masks)
     files = [f"{file}{detail}" for file, detail in zip(masks["file"], details, strict=True)]
-    sentence = f"{counted(len(masks), 'mask')} {what}: {named(files)}."
+    sentence = f"{count(len(masks), 'mask')} {what}: {named(files)}."
     yield finding(number, sentence, cases=list(masks["case_id"].unique()))
 
 
@@ -81,7 +82,7 @@ def _other_masks_by_class(cases: pd.DataFrame, parameters: CohortAudit) -> Itera
     owners = cases[cases["other_mask_files"].notna()]
     yield finding(
         "LF406",
-        f"{counted(len(owners), 'case')} with masks of further structures, all {owners['classification'].iloc[0]} "
+        f"{count(len(owners), 'case')} with masks of further structures, all {owners['classification'].iloc[0]} "
         f"(Fisher {p_clause(found.p)}): {named(list(owners['case_id']))}. "
         "Merged into the lesion's mask, they give the class away.",
         cases=list(owners["case_id"]),

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, counted, finding, named
+from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, finding, named
 from lesion_fusion.cohort.schema import COLUMN, NOT_APPLICABLE, Role, columns_with_role
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.notation import count
 
 OUTCOMES = ("normal", "benign", "malignant")
 AGE_STEP = 5
@@ -82,16 +83,16 @@ def participant_findings(
     images = cases.groupby("patient_id").size()
     yield finding(
         "LF101",
-        f"{steps['excluded for defects']:,} of {counted(steps['rows of the table'], 'row')} of the table were "
-        f"excluded; the {counted(len(cases), 'case')} of {counted(len(images), 'patient')} are {counts}. "
-        f"{counted(steps.iloc[-1], 'case')} can be used for the target {study.target}.",
+        f"{steps['excluded for defects']:,} of {count(steps['rows of the table'], 'row')} of the table were "
+        f"excluded; the {count(len(cases), 'case')} of {count(len(images), 'patient')} are {counts}. "
+        f"{count(steps.iloc[-1], 'case')} can be used for the target {study.target}.",
     )
     if len(excluded):
         kinds = excluded.drop_duplicates(["case_id", "kind"])["kind"].value_counts()
         names = sorted(excluded["case_id"].unique())
         yield finding(
             "LF102",
-            f"{counted(len(names), 'case')} excluded for defects: "
+            f"{count(len(names), 'case')} excluded for defects: "
             f"{', '.join(f'{kind} ({n:,})' for kind, n in kinds.items())}. The table of excluded cases lists them.",
             cases=names,
         )
@@ -99,7 +100,7 @@ def participant_findings(
     if len(several):
         yield finding(
             "LF103",
-            f"{counted(len(several), 'patient')} of {len(images):,} have several images (at most {several.max()}); "
+            f"{count(len(several), 'patient')} of {len(images):,} have several images (at most {several.max()}); "
             f"{len(cases):,} images are {len(images):,} independent patients.",
         )
     for name in study.classes:
@@ -108,7 +109,7 @@ def participant_findings(
         if patients < parameters.small_class:
             yield finding(
                 "LF104",
-                f"The class {name} has {counted(patients, 'patient')}, fewer than {parameters.small_class}: its "
+                f"The class {name} has {count(patients, 'patient')}, fewer than {parameters.small_class}: its "
                 f"metrics depend on {named(list(members['case_id'])) or 'nobody'}.",
                 cases=list(members["case_id"]),
             )
@@ -120,7 +121,7 @@ def normal_findings(cases: pd.DataFrame, study: Study) -> Iterator[Finding]:
     if normal.empty:
         return
     names = list(normal["case_id"])
-    many = counted(len(normal), "normal case")
+    many = count(len(normal), "normal case")
     if "normal" not in study.classes:
         yield finding("LF601", f"{many} excluded from the target {study.target}: {named(names)}.", cases=names)
         return
@@ -130,7 +131,7 @@ def normal_findings(cases: pd.DataFrame, study: Study) -> Iterator[Finding]:
     yield finding(
         "LF602",
         f"Of {many}, {without_mask:,} have no mask, so their masked image is black, and "
-        f"{counted(len(given_away), 'descriptor')} of {len(descriptors)} are not applicable in all of them "
+        f"{count(len(given_away), 'descriptor')} of {len(descriptors)} are not applicable in all of them "
         f"({named(given_away) or 'none'}): either gives the class away, whatever the image shows.",
         cases=names,
     )

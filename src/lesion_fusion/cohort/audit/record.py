@@ -8,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest, fisher_exact
 
-from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, counted, finding, named, p_clause, percent
+from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, finding, named
 from lesion_fusion.cohort.schema import NOT_APPLICABLE, Role, columns_with_role, split_cell
 from lesion_fusion.cohort.tables import records
+from lesion_fusion.notation import count, p_clause, percent
 from lesion_fusion.statistics.bootstrap import holm
 
 Bools = NDArray[np.bool_]
@@ -90,16 +91,16 @@ def missingness_findings(cases: pd.DataFrame, table: pd.DataFrame, parameters: C
     if absent:
         yield finding(
             "LF201",
-            f"{counted(len(absent), 'column')} without any value: {named(absent)}. No model can use them.",
+            f"{count(len(absent), 'column')} without any value: {named(absent)}. No model can use them.",
             columns=absent,
         )
     partly = table[(table["missing"] > 0) & (table["missing"] < len(cases))].sort_values("share", ascending=False)
     if len(partly):
         shares = ", ".join(f"{row['column']} {percent(row['share'])}" for row in records(partly))
-        sentence = f"Missing values in {counted(len(cases), 'case')}: {shares}."
+        sentence = f"Missing values in {count(len(cases), 'case')}: {shares}."
         yield finding("LF202", sentence, columns=list(partly["column"]))
     for row in records(table[table["p_holm"] < parameters.alpha]):
-        patients = counted(row["n_with"], "patient")
+        patients = count(row["n_with"], "patient")
         yield finding(
             "LF203",
             f"{percent(row['share_with'])} of the {patients} without a value of {row['column']} have a malignant "
@@ -129,7 +130,7 @@ def verification_findings(cases: pd.DataFrame, table: pd.DataFrame, parameters: 
     if not (p_values < parameters.alpha).any():
         return
     counts = ", ".join(
-        f"{row['malignant']:,} of {counted(row['benign'] + row['malignant'], 'lesion')} verified by "
+        f"{row['malignant']:,} of {count(row['benign'] + row['malignant'], 'lesion')} verified by "
         f"{row['verification'].replace('_', '-')}"
         for row in records(table)
     )
@@ -159,7 +160,7 @@ def category_findings(table: pd.DataFrame, excluded: pd.DataFrame, parameters: C
         shown = ", ".join(f"{row.column} {row.category} ({row.patients})" for row in rare.itertuples())
         yield finding(
             "LF205",
-            f"{counted(len(rare), 'category', 'categories')} with fewer than {parameters.rare_category} patients: "
+            f"{count(len(rare), 'category', 'categories')} with fewer than {parameters.rare_category} patients: "
             f"{shown}.",
             columns=list(rare["column"].unique()),
         )

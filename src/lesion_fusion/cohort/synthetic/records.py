@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from scipy.stats import truncnorm
 
 from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS
 from lesion_fusion.cohort.synthetic import published
 from lesion_fusion.cohort.synthetic.published import CIRCUMSCRIBED, MISSING, NOT_APPLICABLE, Counts
-from lesion_fusion.parameters import Parameters
+from lesion_fusion.parameters import Parameters, validated
 
 SHOWN = ("Shape", "Margin", "Echogenicity", "Posterior_features", "Halo", "Calcifications", "Skin_thickening")
 ABSENT_IN_NORMAL = (*SHOWN[:-1], "Interpretation", "Verification", "Diagnosis")
@@ -55,22 +55,8 @@ class SyntheticCohort(Parameters):
 
 
 def parse_cohort(parameters: Mapping[str, Any]) -> SyntheticCohort:
-    """Return the cohort of `parameters`; ValueError lists every wrong one with its value and what is allowed."""
-    try:
-        return SyntheticCohort.model_validate(dict(parameters))
-    except ValidationError as error:
-        lines = [_explain(item) for item in error.errors()]
-        raise ValueError("The parameters of the synthetic cohort are wrong:\n" + "\n".join(lines)) from None
-
-
-def _explain(item: Any) -> str:
-    if not item["loc"]:
-        return f"  - {item['msg'].removeprefix('Value error, ')}"
-    name = str(item["loc"][0])
-    if name not in SyntheticCohort.model_fields:
-        return f"  - {name}: {item['msg']}"
-    field = SyntheticCohort.model_fields[name]
-    return f"  - {name} = {item['input']!r}: {item['msg']}. It is: {field.description}"
+    """Return the cohort of `parameters`; InvalidParameterError has a line per wrong one."""
+    return validated(SyntheticCohort, dict(parameters), "synthetic")
 
 
 @dataclass(frozen=True)

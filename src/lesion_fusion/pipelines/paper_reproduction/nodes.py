@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -14,21 +13,23 @@ from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.imaging.case_files import Files, read_cases
 from lesion_fusion.plots import published_study as plots
 from lesion_fusion.plots.curves import roc_panels_plot
+from lesion_fusion.plots.networks import training_plot
 from lesion_fusion.plots.style import as_png
 from lesion_fusion.published_study.comparison import best_of_families, comparison_columns
-from lesion_fusion.published_study.evaluation import Sample, evaluate_family
+from lesion_fusion.published_study.evaluation import Reproduction
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import Protocol
 from lesion_fusion.published_study.rows import MASKINGS
 from lesion_fusion.tabular.parameters import Tuning
 
+# Columns of a table of a family without a model.
 PLACE = ["protocol", "family", "model", "repeat", "fold", "case_id", "label"]
 
 
 def reproduce(family: str, *parts: str) -> Callable[..., dict[str, pd.DataFrame]]:
-    """Return the node that evaluates the models of a family in all their cells; it gives `parts` of their `Tables`.
+    """Return the node that evaluates the models of a family in all their cells; it gives `parts` of their tables.
 
-    It reads parts of the families before it as `<family>.<part>`.
+    It reads tables of the families before it as `<family>.<part>`.
     """
 
     def evaluate(
@@ -40,19 +41,15 @@ def reproduce(family: str, *parts: str) -> Callable[..., dict[str, pd.DataFrame]
         study: Study,
         **read: pd.DataFrame,
     ) -> dict[str, pd.DataFrame]:
-        before: dict[str, list[pd.DataFrame]] = defaultdict(list)
-        for name, table in read.items():
-            before[name.partition(".")[2]].append(table)
-        sample = Sample(rows, images, descriptors)
-        found = evaluate_family(family, sample, parameters, tuning, study.seed, before)
-        return {part: _joined(found.get(part, [])) for part in parts}
+        found = Reproduction(rows, images, descriptors, parameters, tuning, study.seed, read).evaluate(family)
+        return {part: found.get(part, pd.DataFrame(columns=PLACE)) for part in parts}
 
     return evaluate
 
 
 def gather_predictions(clinical: pd.DataFrame, imaging: pd.DataFrame, fusion: pd.DataFrame) -> pd.DataFrame:
     """Return the predictions of all families, one below the other."""
-    return _joined([clinical, imaging, fusion])
+    return pd.concat([clinical, imaging, fusion], ignore_index=True)
 
 
 def make_judge(rows: pd.DataFrame, evaluation: Evaluation, study: Study) -> Judge:
@@ -85,8 +82,7 @@ def draw(
 ) -> dict[str, bytes]:
     """Return the plots by name as PNG pictures; matrices and curves are of the best model of each family."""
     seen = ~rows["permuted"].to_numpy()
-    originals = rows[seen & (rows["copy"] == 0)]
-    shown = originals.sort_values("case_id").drop_duplicates("label")
+    shown = rows[seen & (rows["copy"] == 0)].sort_values("case_id").drop_duplicates("label")
     files = read_cases(shown, raw_images, raw_masks)
     masked = images[seen][..., MASKINGS.index(Protocol().masks)]
     cells = comparison_columns(parameters)
@@ -95,10 +91,8 @@ def draw(
         protocol.replace("_", "-"): {name: roc_curve(table, judge) for name, table in tables.items()}
         for protocol, tables in best.items()
     }
-    first = training_log[(training_log["repeat"] == 0) & (training_log["fold"] == 0)]
-    first = first[first["protocol"] == cells["reproduced"].name]
+    logs = training_log[training_log["protocol"] == cells["reproduced"].name].groupby("model", sort=False)
     figures = {
-        "classes": plots.balancing_plot(originals["label"], rows["label"][seen], Protocol().classes),
         "masking": plots.masking_plot(shown, files, parameters.image_size),
         "copies": plots.copies_plot(rows[seen], masked),
         "accuracies": plots.accuracies_plot(comparison),
@@ -107,11 +101,6 @@ def draw(
         "confusion_matrices": plots.confusion_matrices_plot(best["reproduced"], judge),
         "confusion_matrices_leak_free": plots.confusion_matrices_plot(best["leak_free"], judge),
         "roc_curves": roc_panels_plot(curves),
-        "training": plots.training_plot({str(name): log for name, log in first.groupby("model", sort=False)}),
     }
+    figures |= {f"training/{name}": training_plot(log, f"Training, imaging.{name}") for name, log in logs}
     return {name: as_png(figure) for name, figure in figures.items()}
-
-
-def _joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return tables one below the other; a family without a model has the columns of its place all the same."""
-    return pd.concat([*tables] or [pd.DataFrame(columns=PLACE)], ignore_index=True)
