@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from lesion_fusion.tabular.calibration import Calibration, class_scores, decisio
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import image_weight_settings, is_number, make_encoder
 from lesion_fusion.tabular.parameters import IMAGE_WEIGHT, ClassifierParameters, Search, Tuning, classifier_settings
-from lesion_fusion.tabular.search import ChangeRows, Point, SharedGridSearchCV, encoded_folds
+from lesion_fusion.tabular.search import ChangeRows, EncodedFold, Point, SharedGridSearchCV, encoded_folds
 from lesion_fusion.tabular.training_rows import training_rows
 
 if TYPE_CHECKING:
@@ -58,70 +58,62 @@ def tune(
     tuning: Tuning,
     n_classes: int,
     seed: int,
+    journal: StudyJournal | None = None,
 ) -> TunedClassifier:
     """Choose hyperparameters by inner cross-validation, then calibrate, fix the threshold and refit on all rows.
 
     `labels` (n,) are positions of classes, `groups` (n,) say whose case it is. Encoder and classifier are fitted anew
     inside each inner fold. Of equal scores the smaller weight of the image block wins, then the first point of the
     grid, as with scikit-learn's `GridSearchCV`. The calibration sees the inner predictions of the chosen point only.
+    Where the model is searched, the points are kept in a study of `journal`, and a study that is there is resumed;
+    without a journal they are kept in memory. `grid_scores` then has the points in the order tried.
     """
-    grid, pipeline = list(ParameterGrid(model.grid)), _pipeline(features, model, seed)
+    encoder = make_encoder(list(features.columns), model.components, model.represents_record)
+    pipeline = Pipeline([("encode", encoder), ("classify", CLASSIFIERS[model.classifier](seed))])
+    change_rows = _row_changes(model, seed)
+    splits = inner_folds(labels, groups, tuning.inner_folds, seed)
+    points: list[Point] = list(ParameterGrid(model.grid))
+    scores: np.ndarray | None = None
+    if model.search:
+        *folds, _ = encoded_folds(pipeline, features, labels, splits, change_rows)
+        study = study_name(features, labels, groups, model, tuning, seed)
+        points, scores = _searched(pipeline, folds, model.search, study, seed, journal)
+    tried = points if scores is None else [points[best_position(points, scores)]]
     search = SharedGridSearchCV(
         pipeline,
-        [{name: [value] for name, value in _settings(pipeline, point).items()} for point in grid],
+        [{name: [value] for name, value in _settings(pipeline, point).items()} for point in tried],
         scoring=ranking_score,
-        cv=inner_folds(labels, groups, tuning.inner_folds, seed),
-        refit=lambda results: best_position(grid, results["mean_test_score"]),
-        change_rows=_row_changes(model, seed),
+        cv=splits,
+        refit=lambda results: best_position(tried, results["mean_test_score"]),
     )
     # Hyperparameters were checked when the model's parameters were read; an ensemble would check those of each member.
     with config_context(skip_parameter_validation=True):
-        search.fit(features, labels)
+        search.fit(features, labels, change_rows=change_rows)
     calibration = Calibration.fit(search.out_of_fold_scores_, labels, n_classes)
     inner_probabilities = calibration.probabilities(search.out_of_fold_scores_)
     threshold = decision_threshold(inner_probabilities, labels, tuning.decision.minimum_sensitivity)
-    scores = _score_table(grid, search.cv_results_["mean_test_score"], search.best_index_)
-    return TunedClassifier(search.best_estimator_, calibration, threshold, inner_probabilities, scores)
+    scores = search.cv_results_["mean_test_score"] if scores is None else scores
+    table = pd.DataFrame([{name: str(value) for name, value in point.items()} for point in points])
+    table = table.assign(score=scores, chosen=np.arange(len(points)) == best_position(points, scores))
+    return TunedClassifier(search.best_estimator_, calibration, threshold, inner_probabilities, table)
 
 
-def tune_by_search(
-    features: pd.DataFrame,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    model: ClassifierParameters,
-    search: Search,
-    tuning: Tuning,
-    n_classes: int,
-    seed: int,
-    journal: StudyJournal | None,
-) -> TunedClassifier:
-    """Return what `tune` returns for the best point of a search.
-
-    The points are kept in a study of `journal`, and a study that is there is resumed; without a journal they are kept
-    in memory. `grid_scores` has one row per point, in the order tried; of equal scores the smaller weight of the image
-    block wins, then the first.
-    """
+def _searched(
+    pipeline: Pipeline, folds: list[EncodedFold], search: Search, study: str, seed: int, journal: StudyJournal | None
+) -> tuple[list[Point], np.ndarray]:
+    """Return the points of a search, in the order tried, and their scores."""
     # Imported here: a model tuned by a grid does without.
     import optuna
 
     from lesion_fusion.tabular.optuna_search import search_points
-
-    pipeline = _pipeline(features, model, seed)
-    splits = inner_folds(labels, groups, tuning.inner_folds, seed)
-    *folds, _ = encoded_folds(pipeline, features, labels, splits, _row_changes(model, seed))
 
     def mean_score(point: Point) -> float:
         settings = [_settings(pipeline, point)]
         return float(np.mean([fold.scores(fold.responses(settings), ranking_score) for fold in folds]))
 
     storage = journal.storage() if journal else optuna.storages.InMemoryStorage()
-    name = study_name(features, labels, groups, model, search, tuning, seed)
-    trials = search_points(search, storage, name, seed, mean_score)
-    points, scores = [trial.point for trial in trials], np.asarray([trial.score for trial in trials])
-    best = best_position(points, scores)
-    chosen = model.model_copy(update={"grid": {key: [value] for key, value in points[best].items()}, "search": None})
-    tuned = tune(features, labels, groups, chosen, tuning, n_classes, seed)
-    return replace(tuned, grid_scores=_score_table(points, scores, best))
+    trials = search_points(search, storage, study, seed, mean_score)
+    return [trial.point for trial in trials], np.asarray([trial.score for trial in trials])
 
 
 def ranking_score(estimator: Any, features: Any, labels: np.ndarray) -> float:
@@ -134,11 +126,6 @@ def ranking_score(estimator: Any, features: Any, labels: np.ndarray) -> float:
     return -float(log_loss(labels, shares, labels=np.arange(found.shape[1])))
 
 
-def _pipeline(features: pd.DataFrame, model: ClassifierParameters, seed: int) -> Pipeline:
-    encoder = make_encoder(list(features.columns), model.components, model.represents_record)
-    return Pipeline([("encode", encoder), ("classify", CLASSIFIERS[model.classifier](seed))])
-
-
 def _settings(pipeline: Pipeline, point: Point) -> dict[str, Any]:
     """Return a point as settings of the pipeline."""
     encoder = image_weight_settings(pipeline["encode"], _weight(point))
@@ -148,14 +135,9 @@ def _settings(pipeline: Pipeline, point: Point) -> dict[str, Any]:
 
 def _row_changes(model: ClassifierParameters, seed: int) -> ChangeRows:
     """Return how the encoded rows of a split become those to fit on."""
-    return lambda steps, encoded, labels, split: training_rows(
-        encoded, labels, is_number(steps["encode"]), model.training, derived_seed(seed, split)
+    return lambda encoding, rows, split: training_rows(
+        rows.features, rows.labels, is_number(encoding["encode"]), model.training, derived_seed(seed, split)
     )
-
-
-def _score_table(points: Sequence[Point], scores: np.ndarray, best: int) -> pd.DataFrame:
-    table = pd.DataFrame([{name: str(value) for name, value in point.items()} for point in points])
-    return table.assign(score=scores, chosen=np.arange(len(points)) == best)
 
 
 def study_name(
@@ -163,7 +145,6 @@ def study_name(
     labels: np.ndarray,
     groups: np.ndarray,
     model: ClassifierParameters,
-    search: Search,
     tuning: Tuning,
     seed: int,
 ) -> str:
@@ -173,7 +154,7 @@ def study_name(
         labels.tolist(),
         groups.tolist(),
         model.model_dump_json(exclude={"search", "grid", "ablation", "must_beat"}),
-        search.model_dump_json(exclude={"trials"}),
+        model.search.model_dump_json(exclude={"trials"}) if model.search else "",
         tuning.inner_folds,
         seed,
         *(version(package) for package in ("lesion-fusion", "optuna", "scikit-learn")),
