@@ -138,7 +138,7 @@ class EncodedFold:
 def encoded_folds(estimator: Any, X: Any, y: Any, splits: Any, change: ChangeRows | None) -> list[EncodedFold]:
     """Return the splits of a training set and, last, all of it."""
     splits = [*splits, (np.arange(len(y)), np.arange(len(y)))]
-    return [EncodedFold(estimator, X, y, *split, i, change) for i, split in enumerate(splits)]
+    return [EncodedFold(estimator, X, y, train, test, i, change) for i, (train, test) in enumerate(splits)]
 
 
 def _rows(X: Any, positions: np.ndarray) -> Any:
@@ -225,7 +225,7 @@ def _forest(classifier: Any, points: Sequence[Point], rows: TrainingRows, test: 
     for limit in limits:
         # At the limit itself a node may be left unsplit, so only shallower trees are those of the limit.
         if any(tree.get_depth() >= limit for tree in trees):
-            trees = _regrown(classifier, limit, rows)
+            trees = _regrown(classifier, int(limit), rows)
         sums[limit] = _sums(trees, test)
     return [sums[point["max_depth"] or np.inf][point["n_estimators"] - 1] / point["n_estimators"] for point in points]
 
