@@ -29,7 +29,7 @@ from lesion_fusion.config.reading import configuration
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.encoding import feature_table, make_encoder
 from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, evaluate_nested
-from lesion_fusion.tabular.parameters import TabularModel, Tuning
+from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 SEED, PROCESSES = 2025, 2
 
@@ -47,7 +47,7 @@ def studied() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def plain(
-    cases: pd.DataFrame, features: pd.DataFrame, folds: pd.DataFrame, model: TabularModel, tuning: Tuning
+    cases: pd.DataFrame, features: pd.DataFrame, folds: pd.DataFrame, model: ClassifierParameters, tuning: Tuning
 ) -> list[tuple[np.ndarray, int]]:
     """Return mean scores and the chosen point of each search, as one would write it with scikit-learn alone."""
     labels = (cases["label"] == "malignant").to_numpy().astype(int)

@@ -25,7 +25,7 @@ from lesion_fusion.serving.answer import answer
 from lesion_fusion.serving.schema import IMAGE, MASK
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import feature_table, make_encoder
+from lesion_fusion.tabular.encoding import feature_table, image_weight_settings, make_encoder
 from lesion_fusion.tabular.out_of_fold import REFIT
 from lesion_fusion.tabular.parameters import Tuning
 
@@ -63,7 +63,8 @@ def fitted_tabular(
     record = RECORD if "record" in views else ()
     names = tuple(default_names()) if "image_descriptors" in views else ()
     table = feature_table(views, cohort.inputs.cases, record, cohort.inputs.image_descriptors, names)
-    encoder = make_encoder(list(table.columns), 4, image_weight=image_weight)
+    encoder = make_encoder(list(table.columns), 4)
+    encoder.set_params(**image_weight_settings(encoder, image_weight))
     estimator = Pipeline([("encode", encoder), ("classify", CLASSIFIERS[classifier](0))])
     return FittedClassifier(
         family="fusion" if len(views) > 1 else "clinical" if record else "imaging",

@@ -13,6 +13,7 @@ from lesion_fusion.tabular.encoding import (
     encode,
     encoded_sources,
     feature_table,
+    image_weight_settings,
     make_encoder,
 )
 
@@ -66,7 +67,8 @@ def test_a_table_is_encoded_as_the_encoder_would_whatever_its_columns_order(repr
         shape=pd.Series(rng.choice(["oval", "round", None], 30), dtype="str"), age=rng.integers(20, 80, 30) * 1.0
     )
     table.loc[3, ["age", "a"]] = np.nan
-    encoder = make_encoder(list(table), 2, represented, image_weight).fit(table, np.arange(30) % 2)
+    encoder = make_encoder(list(table), 2, represented)
+    encoder.set_params(**image_weight_settings(encoder, image_weight)).fit(table, np.arange(30) % 2)
     np.testing.assert_array_equal(encode(encoder, table), encoder.transform(table))
     alone = encode(encoder, table[table.columns[::-1]].iloc[[3]])
     # A product of matrices of another size may round otherwise.

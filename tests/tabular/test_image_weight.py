@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from lesion_fusion.tabular.encoding import make_encoder
+from lesion_fusion.tabular.encoding import image_weight_settings, make_encoder
 from lesion_fusion.tabular.out_of_fold import permutation_importance
 from lesion_fusion.tabular.parameters import ClassifierParameters
 from lesion_fusion.tabular.shapley import shapley_values
 from lesion_fusion.tabular.training_rows import Training
-from lesion_fusion.tabular.tuning import TunedClassifier, best_position, tune, tune_by_search
+from lesion_fusion.tabular.tuning import TunedClassifier, best_position, tune
 from tests.tabular.toy import TUNING, Study, toy_study
 
 EARLY = ("record", "image_descriptors")
@@ -80,7 +80,9 @@ def test_without_weight_the_classifier_is_the_one_of_the_record_alone(classifier
 def test_the_columns_of_the_image_are_multiplied_after_their_standardisation():
     features = toy_study(40).features.assign(**{f"embedding_{i}": np.arange(40.0) ** (i / 2 + 1) for i in range(4)})
     columns = list(features.columns)
-    whole, lighter = (make_encoder(columns, 2, image_weight=weight).fit_transform(features) for weight in (1, 0.3))
+    encoders = [make_encoder(columns, 2) for _ in range(2)]
+    encoders[1].set_params(**image_weight_settings(encoders[1], 0.3))
+    whole, lighter = (encoder.fit_transform(features) for encoder in encoders)
     names = make_encoder(columns, 2).fit(features).get_feature_names_out()
     of_image = np.asarray([name.startswith(("image_descriptor", "pca")) for name in names])
     assert of_image.sum() == 4
@@ -137,9 +139,7 @@ def test_a_search_weighs_the_image_as_a_grid_does(dimension: dict):
     study = toy_study(60, signal=0.5, seed=1)
     space = {"image_weight": dimension, "n_neighbors": {"low": 3, "high": 9}}
     of = model("k_nearest_neighbours", search={"trials": 4, "space": space})
-    assert of.search is not None
-    groups = study.cases["patient_id"].to_numpy()
-    found = tune_by_search(study.features, study.positions(), groups, of, of.search, TUNING, 2, 3, None)
+    found = tuned(study, of)
     for row in found.grid_scores.itertuples():
         weight, neighbours = float(row.image_weight), int(row.n_neighbors)
         alone = tuned(study, model("k_nearest_neighbours", [weight], grid={"n_neighbors": [neighbours]}))

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone, is_classifier
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import GridSearchCV, ParameterGrid
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import GridSearchCV, ParameterGrid, cross_val_score
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.folds import inner_folds
@@ -15,7 +17,7 @@ from lesion_fusion.tabular.calibration import response
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, takes_weights
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.parameters import ClassifierParameters
-from lesion_fusion.tabular.search import grid_responses
+from lesion_fusion.tabular.search import SharedGridSearchCV, grid_responses
 from lesion_fusion.tabular.training_rows import TrainingRows
 from lesion_fusion.tabular.tuning import tune
 from tests.tabular.toy import TUNING, toy_study
@@ -64,27 +66,73 @@ def test_scores_and_choice_are_those_of_grid_search(name: str, grid: dict[str, l
         labels = labels + (study.features["image_descriptor_entropy"].to_numpy() > 0.5)
     groups = study.cases["patient_id"].to_numpy()
     model = ClassifierParameters(classifier=name, views=("record",), grid=grid)
-    tuned = tune(study.features, labels, groups, model, TUNING, n_classes, SEED)
-    search = GridSearchCV(
-        Pipeline(
+    given = {
+        "estimator": Pipeline(
             [
                 ("encode", make_encoder(list(study.features.columns), model.components)),
                 ("classify", CLASSIFIERS[name](SEED)),
             ]
         ),
-        {f"classify__{key}": values for key, values in model.grid.items()},
-        scoring="roc_auc" if n_classes == 2 else "neg_log_loss",
-        cv=inner_folds(labels, groups, TUNING.inner_folds, SEED),
-    ).fit(study.features, labels)
+        "param_grid": {f"classify__{key}": values for key, values in model.grid.items()},
+        "scoring": "roc_auc" if n_classes == 2 else "neg_log_loss",
+        "cv": inner_folds(labels, groups, TUNING.inner_folds, SEED),
+    }
+    theirs = GridSearchCV(**given).fit(study.features, labels)
     # XGBoost's probabilities are float32, which scikit-learn clips elsewhere.
     tolerance = 1e-6 if name == "xgboost" and n_classes == 3 else 1e-12
+    assert_same_search(SharedGridSearchCV(**given).fit(study.features, labels), theirs, tolerance)
+    tuned = tune(study.features, labels, groups, model, TUNING, n_classes, SEED)
     np.testing.assert_allclose(
-        tuned.grid_scores["score"], search.cv_results_["mean_test_score"], rtol=0, atol=tolerance
+        tuned.grid_scores["score"], theirs.cv_results_["mean_test_score"], rtol=0, atol=tolerance
     )
-    assert int(np.argmax(tuned.grid_scores["chosen"])) == search.best_index_
+    assert int(np.argmax(tuned.grid_scores["chosen"])) == theirs.best_index_
     np.testing.assert_array_equal(
-        response(tuned.estimator, study.features), response(search.best_estimator_, study.features)
+        response(tuned.estimator, study.features), response(theirs.best_estimator_, study.features)
     )
+
+
+def assert_same_search(ours: SharedGridSearchCV, theirs: GridSearchCV, tolerance: float):
+    assert ours.best_params_ == theirs.best_params_
+    assert ours.best_index_ == theirs.best_index_
+    assert ours.best_score_ == pytest.approx(theirs.best_score_, abs=tolerance)
+    assert set(ours.cv_results_) == {key for key in theirs.cv_results_ if not key.endswith("_time")}
+    for key, values in ours.cv_results_.items():
+        if key.startswith("param"):
+            assert list(values) == list(theirs.cv_results_[key])
+        elif key != "rank_test_score":
+            np.testing.assert_allclose(values, theirs.cv_results_[key], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("scoring", [None, "balanced_accuracy", "roc_auc", make_scorer(accuracy_score)])
+@pytest.mark.parametrize("name", ["adaboost", "random_forest", "k_nearest_neighbours"])
+def test_it_is_swapped_for_grid_search_in_one_line(name: str, scoring: Any):
+    given, cases = rows(), rows(40).features
+    words = np.asarray(["no", "yes"])[given.labels]
+    ours, theirs = (
+        kind(CLASSIFIERS[name](SEED), GRIDS[name], scoring=scoring, cv=3).fit(given.features, words)
+        for kind in (SharedGridSearchCV, GridSearchCV)
+    )
+    assert_same_search(ours, theirs, 1e-12)
+    assert type(ours.best_estimator_) is type(theirs.best_estimator_)
+    np.testing.assert_array_equal(ours.predict(cases), theirs.predict(cases))
+    np.testing.assert_array_equal(ours.predict_proba(cases), theirs.predict_proba(cases))
+    assert ours.score(given.features, words) == theirs.score(given.features, words)
+    assert hasattr(ours, "decision_function") == hasattr(theirs, "decision_function")
+
+
+def test_it_is_an_estimator_as_any_other():
+    given = rows()
+    search = SharedGridSearchCV(CLASSIFIERS["svm_rbf"](SEED), {"C": [0.1, 10]}, scoring="roc_auc", cv=3)
+    assert is_classifier(search)
+    assert clone(search).get_params()["param_grid"] == {"C": [0.1, 10]}
+    assert not hasattr(search, "predict_proba")
+    theirs = GridSearchCV(CLASSIFIERS["svm_rbf"](SEED), {"C": [0.1, 10]}, scoring="roc_auc", cv=3)
+    nested = [cross_val_score(one, given.features, given.labels, scoring="roc_auc", cv=3) for one in (search, theirs)]
+    np.testing.assert_allclose(*nested, rtol=0, atol=1e-12)
+    unfitted = search.set_params(refit=False).fit(given.features, given.labels)
+    assert not hasattr(unfitted, "best_estimator_")
+    with pytest.raises(AttributeError):
+        unfitted.predict(given.features)
 
 
 def rows(n: int = 120, n_classes: int = 2) -> TrainingRows:

@@ -17,7 +17,7 @@ from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import ClassifierParameters, Search
 from lesion_fusion.tabular.search import grid_responses
 from lesion_fusion.tabular.training_rows import Training, TrainingRows
-from lesion_fusion.tabular.tuning import TunedClassifier, best_points, study_name, tune, tune_by_search
+from lesion_fusion.tabular.tuning import TunedClassifier, best_points, study_name, tune
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, toy_study
 
 SEED = 3
@@ -127,12 +127,11 @@ SEARCHED = ClassifierParameters.model_validate({"classifier": "decision_tree", "
 
 
 def searched(study: Study, model: ClassifierParameters = SEARCHED, n_classes: int = 2) -> TunedClassifier:
-    assert model.search is not None
     labels = study.positions()
     if n_classes == 3:
         labels = labels + (study.features["image_descriptor_entropy"].to_numpy() > 0.5)
     groups = study.cases["patient_id"].to_numpy()
-    return tune_by_search(study.features, labels, groups, model, model.search, TUNING, n_classes, SEED, None)
+    return tune(study.features, labels, groups, model, TUNING, n_classes, SEED)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -190,13 +189,11 @@ def test_a_nested_search_is_kept_taken_up_and_the_same(tmp_path: Path, monkeypat
 
 def test_the_name_of_a_study_tells_what_it_is_made_of():
     study = toy_study()
-    assert SEARCHED.search is not None
     given = {
         "features": study.features,
         "labels": study.positions(),
         "groups": study.cases["patient_id"].to_numpy(),
         "model": SEARCHED,
-        "search": SEARCHED.search,
         "tuning": TUNING,
         "seed": 1,
     }
@@ -210,13 +207,13 @@ def test_the_name_of_a_study_tells_what_it_is_made_of():
         {"labels": 1 - study.positions()},
         {"groups": study.cases["patient_id"].to_numpy()[::-1]},
         {"model": SEARCHED.model_copy(update={"embedding_components": 3})},
-        {"search": Search.model_validate({"trials": 5, "space": space})},
+        {"model": SEARCHED.model_copy(update={"search": Search.model_validate({"trials": 5, "space": space})})},
         {"tuning": TUNING.model_copy(update={"inner_folds": 4})},
         {"seed": 2},
     ):
         assert study_name(**(given | change)) != name
     more = Search.model_validate(SEARCH | {"trials": 9})
-    assert study_name(**(given | {"search": more, "model": SEARCHED.model_copy(update={"search": more})})) == name
+    assert study_name(**(given | {"model": SEARCHED.model_copy(update={"search": more})})) == name
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ TRUSTED_TYPES = (
 )
 # Classifiers and settings that were fitted in this process without an error: the same ones are checked many times.
 _ACCEPTED: set[tuple[str, str]] = set()
+_SIZES = ("n_estimators", "max_iter")
 # More rows than a subsample that a hyperparameter may ask for.
 _TOY_ROWS = 1000
 
@@ -81,7 +82,7 @@ def check_hyperparameters(name: str, values: Mapping[str, Any]) -> None:
     if not isinstance(size, int) or size < 1:
         raise ValueError(f"n_estimators of {name} is a whole number from 1, not {size!r}")
     # Sizes above 1 are all valid, and one member or step is the quickest to fit.
-    quick = {key: 1 if _is_size(key, value) else value for key, value in values.items()}
+    quick = dict(values) | {key: 1 for key in _SIZES if isinstance(values.get(key), int) and values[key] > 1}
     settings = name, repr(sorted(quick.items()))
     if settings not in _ACCEPTED:
         _toy_fit(name, quick)
@@ -121,14 +122,10 @@ def _stored_types(name: str) -> frozenset[str]:
     return frozenset(kind for one in stored for kind in skops.io.get_untrusted_types(data=one))
 
 
-def _is_size(key: str, value: object) -> bool:
-    return key in ("n_estimators", "max_iter") and isinstance(value, int) and value > 1
-
-
 def _toy_fit(name: str, values: Mapping[str, Any], n_classes: int = 2) -> Any:
     """Return a classifier with these hyperparameters, fitted on easy rows, of default size as small as can be."""
     classifier = CLASSIFIERS[name](0)
-    small = {key: 1 for key in ("n_estimators", "max_iter") if key in classifier.get_params()}
+    small = {key: 1 for key in _SIZES if key in classifier.get_params()}
     # XGBoost takes several times as long to read labels that are no floats.
     labels = (np.arange(_TOY_ROWS) % n_classes).astype("float32")
     features = np.random.default_rng(0).normal(size=(_TOY_ROWS, 4)) + 3 * labels[:, None]

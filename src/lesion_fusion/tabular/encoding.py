@@ -183,16 +183,13 @@ class Reduction(TransformerMixin, BaseEstimator):
         return np.asarray(self.pca_.get_feature_names_out(), dtype=object)
 
 
-def make_encoder(
-    columns: list[str], components: int, represented: bool = False, image_weight: float = 1.0
-) -> ColumnTransformer:
+def make_encoder(columns: list[str], components: int, represented: bool = False) -> ColumnTransformer:
     """Return an unfitted encoder for a feature table with these columns.
 
     Numbers of the record are imputed by the median, with an indicator, and standardised; its categories become
     indicators; if `represented`, a learned representation of both replaces them, and the encoder must be fitted with
     labels. Columns named `embedding_…`, and those named `pixel_…`, are standardised and reduced to `components`
-    principal components, at most; all others are image descriptors, imputed by the median and standardised. The image's
-    columns are then multiplied by `image_weight`; 0 leaves them out.
+    principal components, at most; all others are image descriptors, imputed by the median and standardised.
     """
     numbers = [name for name in columns if name in COLUMN and COLUMN[name].kind is Kind.NUMBER]
     categories = [name for name in columns if name in COLUMN and COLUMN[name].kind is not Kind.NUMBER]
@@ -219,8 +216,7 @@ def make_encoder(
         ("embeddings", reduced(), embeddings),
         ("pixels", reduced(), pixels),
     ]
-    encoder = ColumnTransformer(_used([*record, *image]), verbose_feature_names_out=False)
-    return encoder.set_params(**image_weight_settings(encoder, image_weight))
+    return ColumnTransformer(_used([*record, *image]), verbose_feature_names_out=False)
 
 
 def _used(parts: list[tuple[str, Any, list[str]]]) -> list[tuple[str, Any, list[str]]]:

@@ -22,7 +22,7 @@ from lesion_fusion.cohort.folds import derived_seed, outer_splits
 from lesion_fusion.tabular.calibration import class_scores
 from lesion_fusion.tabular.encoding import encoded_sources, left_out_sources
 from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
-from lesion_fusion.tabular.tuning import TunedClassifier, tune, tune_by_search
+from lesion_fusion.tabular.tuning import TunedClassifier, tune
 
 if TYPE_CHECKING:
     from lesion_fusion.datasets.study_journal import StudyJournal
@@ -86,8 +86,7 @@ def evaluate_nested(
     """Evaluate a tabular model on every outer fold and refit it on all cases; see `evaluate_splits`.
 
     `cases` has case_id, patient_id, label. In the results repeat and fold of the model refitted on all cases are
-    `REFIT`, and its features are `features(REFIT, REFIT)`. Columns of one of `column_groups`
-    are shuffled together.
+    `REFIT`, and its features are `features(REFIT, REFIT)`. Columns of one of `column_groups` are shuffled together.
     """
     everyone = np.arange(len(cases))
     splits = [
@@ -122,11 +121,8 @@ def evaluate_splits(
     labels = rows["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
 
     def one(table: pd.DataFrame, split: Split) -> tuple[TunedClassifier, np.ndarray, pd.DataFrame]:
-        training = (table.iloc[split.train], labels[split.train], groups[split.train], model)
-        if model.search:
-            tuned = tune_by_search(*training, model.search, tuning, len(classes), split.seed, journal)
-        else:
-            tuned = tune(*training, tuning, len(classes), split.seed)
+        training = (table.iloc[split.train], labels[split.train], groups[split.train])
+        tuned = tune(*training, model, tuning, len(classes), split.seed, journal)
         tested, importance = table.iloc[split.test], pd.DataFrame()
         if not len(tested):
             return tuned, np.empty((0, len(classes))), importance

@@ -6,20 +6,22 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn import config_context
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.folds import derived_seed, inner_folds
-from lesion_fusion.tabular.calibration import Calibration, as_scores, class_scores, decision_threshold
+from lesion_fusion.tabular.calibration import Calibration, class_scores, decision_threshold, response
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
-from lesion_fusion.tabular.encoding import image_weight_settings, make_encoder
+from lesion_fusion.tabular.encoding import image_weight_settings, is_number, make_encoder
 from lesion_fusion.tabular.parameters import IMAGE_WEIGHT, ClassifierParameters, Search, Tuning, classifier_settings
-from lesion_fusion.tabular.search import EncodedFold, Point, Settings, response_score
+from lesion_fusion.tabular.search import ChangeRows, EncodedFold, Point, SharedGridSearchCV, encoded_folds
+from lesion_fusion.tabular.training_rows import training_rows
 
 if TYPE_CHECKING:
     from lesion_fusion.datasets.study_journal import StudyJournal
@@ -56,110 +58,86 @@ def tune(
     tuning: Tuning,
     n_classes: int,
     seed: int,
+    journal: StudyJournal | None = None,
 ) -> TunedClassifier:
     """Choose hyperparameters by inner cross-validation, then calibrate, fix the threshold and refit on all rows.
 
     `labels` (n,) are positions of classes, `groups` (n,) say whose case it is. Encoder and classifier are fitted anew
     inside each inner fold. Of equal scores the smaller weight of the image block wins, then the first point of the
     grid, as with scikit-learn's `GridSearchCV`. The calibration sees the inner predictions of the chosen point only.
+    Where the model is searched, the points are kept in a study of `journal`, and a study that is there is resumed;
+    without a journal they are kept in memory. `grid_scores` then has the points in the order tried.
     """
-    grid = list(ParameterGrid(model.grid))
-    inner = _InnerFolds(features, labels, groups, model, tuning, n_classes, seed)
+    encoder = make_encoder(list(features.columns), model.components, model.represents_record)
+    pipeline = Pipeline([("encode", encoder), ("classify", CLASSIFIERS[model.classifier](seed))])
+    change_rows = _row_changes(model, seed)
+    splits = inner_folds(labels, groups, tuning.inner_folds, seed)
+    points: list[Point] = list(ParameterGrid(model.grid))
+    scores: np.ndarray | None = None
+    if model.search:
+        *folds, _ = encoded_folds(pipeline, features, labels, splits, change_rows)
+        study = study_name(features, labels, groups, model, tuning, seed)
+        points, scores = _searched(pipeline, folds, model.search, study, seed, journal)
+    tried = points if scores is None else [points[best_position(points, scores)]]
+    search = SharedGridSearchCV(
+        pipeline,
+        [{name: [value] for name, value in _settings(pipeline, point).items()} for point in tried],
+        scoring=ranking_score,
+        cv=splits,
+        refit=lambda results: best_position(tried, results["mean_test_score"]),
+    )
     # Hyperparameters were checked when the model's parameters were read; an ensemble would check those of each member.
     with config_context(skip_parameter_validation=True):
-        responses = inner.responses(grid)
-        scores = inner.scores(responses)
-        best = best_position(grid, scores)
-        return inner.tuned(grid, scores, best, responses[best])
+        search.fit(features, labels, change_rows=change_rows)
+    calibration = Calibration.fit(search.out_of_fold_scores_, labels, n_classes)
+    inner_probabilities = calibration.probabilities(search.out_of_fold_scores_)
+    threshold = decision_threshold(inner_probabilities, labels, tuning.decision.minimum_sensitivity)
+    scores = search.cv_results_["mean_test_score"] if scores is None else scores
+    table = pd.DataFrame([{name: str(value) for name, value in point.items()} for point in points])
+    table = table.assign(score=scores, chosen=np.arange(len(points)) == best_position(points, scores))
+    return TunedClassifier(search.best_estimator_, calibration, threshold, inner_probabilities, table)
 
 
-def tune_by_search(
-    features: pd.DataFrame,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    model: ClassifierParameters,
-    search: Search,
-    tuning: Tuning,
-    n_classes: int,
-    seed: int,
-    journal: StudyJournal | None,
-) -> TunedClassifier:
-    """Return what `tune` returns for the best point of a search.
-
-    The points are kept in a study of `journal`, and a study that is there is resumed; without a journal they are kept
-    in memory. `grid_scores` has one row per point, in the order tried; of equal scores the smaller weight of the image
-    block wins, then the first.
-    """
+def _searched(
+    pipeline: Pipeline, folds: list[EncodedFold], search: Search, study: str, seed: int, journal: StudyJournal | None
+) -> tuple[list[Point], np.ndarray]:
+    """Return the points of a search, in the order tried, and their scores."""
     # Imported here: a model tuned by a grid does without.
     import optuna
 
     from lesion_fusion.tabular.optuna_search import search_points
 
-    inner = _InnerFolds(features, labels, groups, model, tuning, n_classes, seed)
+    def mean_score(point: Point) -> float:
+        settings = [_settings(pipeline, point)]
+        return float(np.mean([fold.scores(fold.responses(settings), ranking_score) for fold in folds]))
+
     storage = journal.storage() if journal else optuna.storages.InMemoryStorage()
-    name = study_name(features, labels, groups, model, search, tuning, seed)
-    trials = search_points(search, storage, name, seed, lambda point: float(inner.scores(inner.responses([point]))[0]))
-    points, scores = [trial.point for trial in trials], np.asarray([trial.score for trial in trials])
-    best = best_position(points, scores)
-    with config_context(skip_parameter_validation=True):
-        return inner.tuned(points, scores, best, *inner.responses([points[best]]))
+    trials = search_points(search, storage, study, seed, mean_score)
+    return [trial.point for trial in trials], np.asarray([trial.score for trial in trials])
 
 
-class _InnerFolds:
-    """Cross-validation inside a training set, and the refit on all of it."""
+def ranking_score(estimator: Any, features: Any, labels: np.ndarray) -> float:
+    """Return the AUROC of two classes, the negative log loss of more; `labels` (n,) are positions of classes."""
+    found = response(estimator, features)
+    if found.ndim == 1 or found.shape[1] == 2:
+        return float(roc_auc_score(labels, found if found.ndim == 1 else found[:, 1]))
+    # XGBoost's probabilities are float32 and sum to 1 no closer.
+    shares = found / found.sum(axis=1, keepdims=True)
+    return -float(log_loss(labels, shares, labels=np.arange(found.shape[1])))
 
-    def __init__(
-        self,
-        features: pd.DataFrame,
-        labels: np.ndarray,
-        groups: np.ndarray,
-        model: ClassifierParameters,
-        tuning: Tuning,
-        n_classes: int,
-        seed: int,
-    ) -> None:
-        self._labels, self._n_classes, self._decision = labels, n_classes, tuning.decision
-        self._encoder = make_encoder(list(features.columns), model.components, model.represents_record)
-        pipeline = Pipeline([("encode", self._encoder), ("classify", CLASSIFIERS[model.classifier](seed))])
-        everyone = np.arange(len(labels))
-        splits = [*inner_folds(labels, groups, tuning.inner_folds, seed), (everyone, everyone)]
-        *self._folds, self._whole = [
-            EncodedFold(pipeline, features, labels, train, test, model.training, derived_seed(seed, i))
-            for i, (train, test) in enumerate(splits)
-        ]
 
-    def _settings(self, point: Point) -> Settings:
-        return Settings(image_weight_settings(self._encoder, _weight(point)), classifier_settings(point))
+def _settings(pipeline: Pipeline, point: Point) -> dict[str, Any]:
+    """Return a point as settings of the pipeline."""
+    encoder = image_weight_settings(pipeline["encode"], _weight(point))
+    settings = {"encode": encoder, "classify": classifier_settings(point)}
+    return {f"{step}__{name}": value for step, one in settings.items() for name, value in one.items()}
 
-    def responses(self, points: Sequence[Point]) -> list[tuple[np.ndarray, ...]]:
-        """Return, for each point, the responses to the test rows of each fold."""
-        settings = [self._settings(point) for point in points]
-        return list(zip(*(fold.responses(settings) for fold in self._folds), strict=True))
 
-    def scores(self, responses: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-        """Return each point's mean score over the folds, shape (points,)."""
-        by_point = [
-            [response_score(one, self._labels[fold.test]) for fold, one in zip(self._folds, found, strict=True)]
-            for found in responses
-        ]
-        return np.mean(by_point, axis=1)
-
-    def tuned(
-        self, points: Sequence[Point], scores: np.ndarray, best: int, responses: Sequence[np.ndarray]
-    ) -> TunedClassifier:
-        """Return the classifier of the point at position `best`, which has these `responses`."""
-        order = np.argsort(np.concatenate([fold.test for fold in self._folds]))
-        out_of_fold = np.concatenate([as_scores(response) for response in responses])[order]
-        calibration = Calibration.fit(out_of_fold, self._labels, self._n_classes)
-        inner_probabilities = calibration.probabilities(out_of_fold)
-        table = pd.DataFrame([{name: str(value) for name, value in point.items()} for point in points])
-        return TunedClassifier(
-            self._whole.fitted(self._settings(points[best])),
-            calibration,
-            decision_threshold(inner_probabilities, self._labels, self._decision.minimum_sensitivity),
-            inner_probabilities,
-            table.assign(score=scores, chosen=np.arange(len(points)) == best),
-        )
+def _row_changes(model: ClassifierParameters, seed: int) -> ChangeRows:
+    """Return how the encoded rows of a split become those to fit on."""
+    return lambda encoding, rows, split: training_rows(
+        rows.features, rows.labels, is_number(encoding["encode"]), model.training, derived_seed(seed, split)
+    )
 
 
 def study_name(
@@ -167,7 +145,6 @@ def study_name(
     labels: np.ndarray,
     groups: np.ndarray,
     model: ClassifierParameters,
-    search: Search,
     tuning: Tuning,
     seed: int,
 ) -> str:
@@ -177,7 +154,7 @@ def study_name(
         labels.tolist(),
         groups.tolist(),
         model.model_dump_json(exclude={"search", "grid", "ablation", "must_beat"}),
-        search.model_dump_json(exclude={"trials"}),
+        model.search.model_dump_json(exclude={"trials"}) if model.search else "",
         tuning.inner_folds,
         seed,
         *(version(package) for package in ("lesion-fusion", "optuna", "scikit-learn")),
