@@ -27,10 +27,10 @@ def judge_of(stage: str) -> str:
     return f"{stage}.judge"
 
 
-def judge_step(stage: str) -> Node:
-    """Return the node that makes the judge of a stage."""
+def judge_step(stage: str, **options: Any) -> Node:
+    """Return the node that makes the judge of a stage; `options` as in `step`."""
     read = ["study_cases", "folds", "cohort_audit", "params:evaluation", "params:study"]
-    return step(make_judge, read, judge_of(stage), name="judge", namespace=stage)
+    return step(make_judge, read, judge_of(stage), name="judge", **options)
 
 
 def make_judge(

@@ -29,7 +29,7 @@ def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParamete
         *(Node(compute, read, name, name=name, namespace=family) for name, (compute, read) in shared.items()),
         *(_training_node(ModelName(family, name), entry) for name, entry in entries.items()),
         Node(collect, trained, models, name="collect", namespace=family),
-        judge_step(family),
+        judge_step(family, namespace=family),
         Node(evaluate_family, [models, judge], metrics, name="evaluate", namespace=family),
         Node(draw_family, [models, metrics, judge, "study_cases", *FILES], plots, name="draw", namespace=family),
         Node(gather_results, tracked, results, name="track", namespace=family),
