@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from kedro.framework import project
 from omegaconf import OmegaConf
 
 from lesion_fusion.config import reading
@@ -26,7 +27,7 @@ BOTH = {"kind": "late", "members": ["fusion.a", "fusion.b"], "calibrated": False
 
 @cache
 def base() -> dict[str, Any]:
-    return {**loader()["globals"], **loader()["parameters"]}
+    return {**loader()["globals"], **loader().unchecked("parameters")}
 
 
 def values(**groups: Any) -> dict[str, Any]:
@@ -292,6 +293,13 @@ def test_lists_of_models_follow_the_entries():
 
 def test_pipelines_are_built_anew_only_for_another_configuration(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(reading, "_in_use", [])
+    built: list[str] = []
+    monkeypatch.setattr(project, "PACKAGE_NAME", "lesion_fusion")
+    monkeypatch.setattr(project.pipelines, "configure", built.append)
     first, second = read(), read(fusion={"one": RECORD})
-    assert [reading.use(one) for one in (first, read(), second, second)] == [True, False, True, False]
+    counts = []
+    for one in (first, read(), second, second):
+        reading.use(one)
+        counts.append(len(built))
+    assert counts == [1, 1, 2, 2]
     assert reading.configuration() == second
