@@ -36,6 +36,9 @@ def user_error_cause(error: BaseException) -> BaseException | None:
 
     link: BaseException = error
     while not isinstance(link, UserError | ParameterValidationError | DataValidationError):
+        # What the constructor of a dataset does not take stands in a catalog file.
+        if isinstance(link, DatasetError) and "must only contain arguments valid" in str(link):
+            return link
         before = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
         if before is None:
             return link if isinstance(link, DatasetError | FileNotFoundError) else None
@@ -66,7 +69,7 @@ def user_message(*causes: BaseException) -> str:
     for cause in causes:
         if not isinstance(cause, FileNotFoundError):
             # Pydantic's links to its own documentation do not help here.
-            lines += [line for line in str(cause).splitlines() if "errors.pydantic.dev" not in line]
+            lines += [line for line in str(cause).strip().splitlines() if "errors.pydantic.dev" not in line]
     return "\n".join(lines)
 
 

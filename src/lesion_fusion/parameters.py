@@ -46,7 +46,7 @@ class Parameters(BaseModel):
             raise refused(cls.__name__, faults) from None
 
 
-Group = TypeVar("Group", bound=Parameters)
+Group = TypeVar("Group", bound=BaseModel)
 
 
 def validated(

@@ -96,7 +96,9 @@ def test_an_unknown_name_is_refused_at_any_depth_with_the_nearest(params: dict[s
 
 
 def test_parameters_of_a_command_are_checked_too_at_any_depth():
-    with pytest.raises(InvalidParameterError, match=r"^synthetic\.csaes: no parameter .* Did you mean cases\?"):
+    with pytest.raises(
+        InvalidParameterError, match=r"^--params: synthetic\.csaes: no parameter .* Did you mean cases\?"
+    ):
         configured(synthetic={"csaes": 60})
 
 
@@ -105,7 +107,7 @@ def test_all_faults_are_named_at_once():
         configured(
             sed=1, study={"sead": 3, "target": "x"}, synthetic={"cases": -4}, clinical={"xgboost": {"kind": "x"}}
         )
-    assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
+    assert [line.split(":")[1].strip() for line in str(error.value).splitlines()] == [
         "synthetic.cases",
         "study.target",
         "study.sead",
@@ -121,7 +123,7 @@ def test_what_only_files_read_is_refused_as_a_parameter_of_a_command(name: str):
 
 
 def test_results_are_stored_under_the_cohort_of_the_study():
-    with pytest.raises(InvalidParameterError, match=r"^study\.cohort: is other, but .* under synthetic"):
+    with pytest.raises(InvalidParameterError, match=r"^--params: study\.cohort: is other, but .* under synthetic"):
         configured(study={"cohort": "other"})
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kedro.config import MissingConfigException, OmegaConfigLoader
+from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lesion_fusion.errors import UserError, did_you_mean
+from lesion_fusion.parameters import validated
 
 
 class ConfigurationError(UserError, ValueError):
@@ -48,13 +49,17 @@ class ProjectConfigLoader(OmegaConfigLoader):
             configuration = read_configuration(self)
             use(configuration)
             self[key] = configuration.for_nodes()
+        if key == "mlflow":
+            from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
+
+            validated(KedroMlflowConfig, self.unchecked(key), key, self.place)
         return self.unchecked(key)
 
     def unchecked(self, key: str) -> dict[str, Any]:
         """Return one kind of configuration as it is written; ConfigurationError for a file that can't be read."""
         try:
             return super().__getitem__(key)
-        except (yaml.YAMLError, OmegaConfBaseException, MissingConfigException, ValueError) as error:
+        except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
             raise ConfigurationError(self._in_words(error)) from error
 
     def place(self, name: Sequence[str | int]) -> str:
