@@ -23,6 +23,9 @@ from lesion_fusion.datasets.files import replacing
 from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
 from lesion_fusion.imaging.case_files import Files
 
+# Kedro-Viz uses it; it is no concern of who looks at the lineage.
+warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
+
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -110,8 +113,8 @@ def with_plain_errors(command: click.Command) -> click.Command:
 
     @wraps(callback)
     def run(*args: Any, **kwargs: Any) -> Any:
-        # Either spelling of the option works, and the shorter one is the habit.
-        warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
+        # Either spelling of the options works, and the shorter one is the habit.
+        warnings.filterwarnings("ignore", message="Option '--(pipeline|async)' is deprecated")
         try:
             return callback(*args, **kwargs)
         except Exception as error:

@@ -77,9 +77,13 @@ class ProjectConfigLoader(OmegaConfigLoader):
         return where
 
     def _files(self) -> Iterator[Path]:
-        """Yield the YAML files that are read, those of the environment first: they override the others."""
+        """Yield the YAML files that are read, those of the environment first: they override the others.
+
+        Catalogs come last: a parameter may have the name of a dataset.
+        """
         for environment in dict.fromkeys((self.env or self.default_run_env, self.base_env)):
-            yield from sorted((Path(self.conf_source) / environment).rglob("*.yml"))
+            files = (Path(self.conf_source) / environment).rglob("*.yml")
+            yield from sorted(files, key=lambda path: (path.name.startswith("catalog"), path))
 
     def _shown(self, path: Path) -> str:
         return os.path.relpath(path, Path(self.conf_source).parent)

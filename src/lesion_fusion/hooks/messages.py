@@ -22,6 +22,7 @@ from kedro.pipeline.node import Node
 from rich.live import Live
 from rich.text import Text
 
+from lesion_fusion.datasets.files import replacing
 from lesion_fusion.notation import Estimate, count, difference, listing, p_clause, sentence
 
 logger = logging.getLogger(__name__)
@@ -91,8 +92,8 @@ class Progress:
         if self._one_by_one and self._seconds:
             every = _read(self._file)
             every[self._environment] = every.get(self._environment, {}) | self._seconds
-            self._file.parent.mkdir(exist_ok=True)
-            self._file.write_text(json.dumps(every))
+            with replacing(self._file) as draft:
+                draft.write_text(json.dumps(every))
 
     @hook_impl(tryfirst=True)
     def on_pipeline_error(self) -> None:
@@ -224,7 +225,8 @@ def _steps_to_run(pipeline: Pipeline, stored: CatalogProtocol | None) -> list[st
     """Return the names of the steps that run: all, or those that Kedro runs where results in `stored` are reused."""
     if stored is None:
         return [node.name for node in pipeline.nodes]
-    names, needed = [], set()
+    names: list[str] = []
+    needed: set[str] = set()
     for node in reversed(pipeline.nodes):
         absent = {name for name in node.outputs if name not in stored or not stored.exists(name)}
         kept = {name for name in absent if name in stored and not isinstance(stored.get(name), MemoryDataset)}
