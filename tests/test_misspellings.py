@@ -104,8 +104,8 @@ def test_on_the_command_line(project: Project, arguments: list[str], words: str)
         (GLOBALS, "sead: 5\n", rf"^{GLOBALS}, line 1: sead: .*Did you mean seed\?"),
         (GLOBALS, "synthetic:\n  csaes: 9\n", rf"^{GLOBALS}, line 2: synthetic\.csaes: .*cases\?"),
         ("conf/local/mlflow.yml", "servr:\n  x: 1\n", r"^conf/local/mlflow\.yml, line 1: mlflow\.servr: Extra inputs"),
-        (CATALOG, DATASET + "ParquetDataset\n  filepth: x\n", r"'filepth'.*Dataset 'cases'"),
-        (CATALOG, DATASET + "ParketDataset\n  filepath: x\n", r"'ParketDataset' not found in 'pandas'"),
+        (CATALOG, DATASET + "ParquetDataset\n  filepth: x\n", rf"^{CATALOG}, line 3: cases: .*mean filepath\?"),
+        (CATALOG, DATASET + "ParketDataset\n  filepath: x\n", rf"^{CATALOG}, line 1: cases: .*ParketDataset"),
         (CATALOG, "cases: [\n", rf"^{CATALOG}, line 2: "),
     ],
 )  # fmt: skip

@@ -36,9 +36,6 @@ def user_error_cause(error: BaseException) -> BaseException | None:
 
     link: BaseException = error
     while not isinstance(link, UserError | ParameterValidationError | DataValidationError):
-        # What the constructor of a dataset does not take stands in a catalog file.
-        if isinstance(link, DatasetError) and "must only contain arguments valid" in str(link):
-            return link
         before = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
         if before is None:
             return link if isinstance(link, DatasetError | FileNotFoundError) else None

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import yaml
 from kedro.config import OmegaConfigLoader
+from kedro.io import DatasetError
+from kedro.io.core import parse_dataset_definition
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -53,7 +56,11 @@ class ProjectConfigLoader(OmegaConfigLoader):
             from kedro_mlflow.config.kedro_mlflow_config import KedroMlflowConfig
 
             validated(KedroMlflowConfig, self.unchecked(key), key, self.place)
-        return self.unchecked(key)
+        found = self.unchecked(key)
+        if key == "catalog":
+            for name, entry in found.items():
+                self._check_dataset(name, entry)
+        return found
 
     def unchecked(self, key: str) -> dict[str, Any]:
         """Return one kind of configuration as it is written; ConfigurationError for a file that can't be read."""
@@ -61,6 +68,20 @@ class ProjectConfigLoader(OmegaConfigLoader):
             return super().__getitem__(key)
         except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
             raise ConfigurationError(self._in_words(error)) from error
+
+    def _check_dataset(self, name: str, entry: dict[str, Any]) -> None:
+        """Raise ConfigurationError for a type that does not exist, or an argument that it does not take."""
+        unknown: list[str] = []
+        hint = ""
+        try:
+            kind, arguments = parse_dataset_definition({k: v for k, v in entry.items() if k != "validator"})
+            known = signature(kind).parameters
+            unknown = [argument for argument in arguments if argument not in known][:1]
+            hint = "".join(f"it takes no {argument}. {did_you_mean(argument, known)}" for argument in unknown)
+            signature(kind).bind(**arguments)
+        except (DatasetError, TypeError) as error:
+            problem = hint or str(error).splitlines()[0]
+            raise ConfigurationError(f"{self.place([name, *unknown])}{name}: {problem}") from error
 
     def place(self, name: Sequence[str | int]) -> str:
         """Return `<file>, line <n>: ` of the deepest part of a name that is written down; "" where none is."""
