@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 
 from lesion_fusion.cohort.folds import make_folds
@@ -20,6 +19,7 @@ from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.study import study_cases
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, write_published_layout
 from lesion_fusion.config.configuration import Configuration
+from lesion_fusion.config.loader import ProjectConfigLoader
 from lesion_fusion.config.reading import read_configuration
 from lesion_fusion.datasets.trained_model import TrainedModelDataset
 from lesion_fusion.models.base import CaseInputs, ModelName, Trained
@@ -33,8 +33,8 @@ from lesion_fusion.statistics.metrics import METRICS, Sample, metrics_for
 QUICK = {"evaluation": {"resamples": 200}, "tuning": {"inner_folds": 3, "n_jobs": 1}}
 
 
-def loader(env: str = "local") -> OmegaConfigLoader:
-    return OmegaConfigLoader("conf", env, runtime_params=QUICK, **CONFIG_LOADER_ARGS)
+def loader(env: str = "local") -> ProjectConfigLoader:
+    return ProjectConfigLoader("conf", env, runtime_params=QUICK, **CONFIG_LOADER_ARGS)
 
 
 @cache

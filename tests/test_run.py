@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.conftest import ROOT, SMALL_PARAMETERS, Project, copy_project
+from tests.conftest import ROOT, SMALL_PARAMETERS, Project
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def project(finished_project: Project, tmp_path: Path) -> Project:
 
 
 def ran(log: str) -> set[str]:
-    return set(re.findall(r"Running (\S+)", log))
+    return set(re.findall(r"\[\d+/\d+\] (\S+)", log))
 
 
 def trained(log: str) -> set[str]:
@@ -56,7 +56,11 @@ def test_a_run_says_what_it_made_and_makes_no_noise(finished_project: Project):
     log = (finished_project.folder / "run.log").read_text()
     assert "Traceback" not in log
     assert "Warning" not in log
-    assert "Done. Next:" in log
+    steps = re.findall(r"\[(\d+)/(\d+)\] ", log)
+    assert [int(number) for number, _ in steps] == [*range(1, int(steps[0][1]) + 1)]
+    assert "epoch" not in log
+    assert "Audit of the cohort: 0 errors, " in log
+    assert "Does the image add to the record? " in log
     report = finished_project.folder / "data" / "08_reporting" / "synthetic" / "report.html"
     assert str(report) in log
     assert report.is_file()
@@ -134,12 +138,12 @@ def test_a_killed_run_goes_on_where_it_stopped(project: Project):
             start_new_session=True,
         )
         deadline = time.monotonic() + 300
-        while "Running imaging.small_cnn_adam.train" not in log.read_text() and time.monotonic() < deadline:
+        while "] imaging.small_cnn_adam.train" not in log.read_text() and time.monotonic() < deadline:
             time.sleep(0.2)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     # What was under training when the run was killed is the last that it named.
-    *before, _ = re.findall(r"Running (\S+)\.train", log.read_text())
+    *before, _ = re.findall(r"\] (\S+)\.train ", log.read_text())
     finished = set(before)
     assert finished
     resumed = project.kedro("run", "--pipeline", "fusion", "--only-missing-outputs")
@@ -176,34 +180,3 @@ def test_a_network_that_diverges_ends_in_words_and_costs_no_other_model_anything
     assert trained(on.stdout) == {"imaging.descriptors_svm"}
     for model, table in before.items():
         pd.testing.assert_frame_equal(predictions(project, model), table, check_exact=True)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--params", "study.sead=3"], ["sead", "Did you mean seed?"]),
-        (["--params", "tuning.inner_folds=1"], ["inner_folds", "greater than or equal to 2"]),
-        (["--params", "tunning.inner_folds=4"], ["tunning", "Did you mean tuning"]),
-        (["--params", "study.target=malignent"], ["malignancy", "three_class"]),
-        (["--params", "clinical.xgboost.classifier=xgbost"], ["xgbost", "extra_trees", "xgboost"]),
-        (["--params", "synthetic.cases=-4"], ["synthetic.cases", "greater than or equal to 8"]),
-    ],
-)
-def test_a_wrong_parameter_ends_in_words_before_anything_runs(finished_project: Project, arguments, words):
-    done = finished_project.kedro("run", *arguments)
-    assert done.returncode != 0
-    output = done.stdout + done.stderr
-    assert "Traceback" not in output
-    assert not ran(output)
-    for word in words:
-        assert word in output
-
-
-def test_a_missing_collection_names_its_place_and_how_to_fix_it(tmp_path: Path):
-    project = copy_project(tmp_path / "project")
-    done = project.kedro("run", "--env", "breast_lesions_usg", LESION_FUSION_DATA=str(tmp_path / "nowhere"))
-    output = done.stdout + done.stderr
-    assert done.returncode != 0
-    assert "Traceback" not in output
-    assert str(tmp_path / "nowhere" / "breast-lesions-usg") in output
-    assert "LESION_FUSION_DATA" in output

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import kedro.runner
 import pandas as pd
 from kedro.framework.cli.project import run as kedro_run
 
@@ -19,8 +20,11 @@ from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.config.resolvers import tracking_uri
 from lesion_fusion.datasets.file_folder import FileFolderDataset
 from lesion_fusion.datasets.files import replacing
-from lesion_fusion.errors import UserError, user_error_cause, user_message
+from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
 from lesion_fusion.imaging.case_files import Files
+
+# Kedro-Viz uses it; it is no concern of who looks at the lineage.
+warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -36,7 +40,7 @@ class NoSuchModelError(UserError, LookupError):
 
 @click.group(name="lesion_fusion")
 def cli() -> None:
-    """Commands of this project."""
+    """Classify breast lesions from ultrasound image and record; `kedro` has further commands."""
 
 
 @click.command(name="score")
@@ -109,8 +113,8 @@ def with_plain_errors(command: click.Command) -> click.Command:
 
     @wraps(callback)
     def run(*args: Any, **kwargs: Any) -> Any:
-        # Either spelling of the option works, and the shorter one is the habit.
-        warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
+        # Either spelling of the options works, and the shorter one is the habit.
+        warnings.filterwarnings("ignore", message="Option '--(pipeline|async)' is deprecated")
         try:
             return callback(*args, **kwargs)
         except Exception as error:
@@ -122,5 +126,18 @@ def with_plain_errors(command: click.Command) -> click.Command:
     return click.Command(name=command.name, callback=run, params=command.params, help=command.help)
 
 
-for command in (kedro_run, score):
-    cli.add_command(with_plain_errors(command))
+def _check_runner(context: click.Context, option: click.Parameter, name: str | None) -> str | None:
+    """Refuse a runner that does not exist; a path of another package's is left to Kedro."""
+    del context, option
+    if name and "." not in name and name not in kedro.runner.__all__:
+        known = [runner for runner in kedro.runner.__all__ if runner.endswith("Runner")]
+        raise click.BadParameter(f"{name} does not exist. {did_you_mean(name, known)}")
+    return name
+
+
+run = with_plain_errors(kedro_run)
+for option in run.params:
+    if option.name == "runner":
+        option.callback = _check_runner
+for command in (run, with_plain_errors(score)):
+    cli.add_command(command)

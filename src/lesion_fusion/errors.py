@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
+
+# More names are not listed.
+_SHOWN = 30
 
 
 class UserError(Exception):
@@ -10,6 +15,14 @@ class UserError(Exception):
 
     `kedro run` shows the message alone. Any other exception is a defect of the program and shows its traceback.
     """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `Did you mean …? There are: ….` for a name that is not among `known`; many are counted."""
+    known = list(known)
+    close = get_close_matches(name, known)
+    there_are = f"are: {', '.join(known) or 'none'}" if len(known) <= _SHOWN else f"are {len(known)}"
+    return f"{f'Did you mean {close[0]}? ' if close else ''}There {there_are}."
 
 
 def user_error_cause(error: BaseException) -> BaseException | None:
@@ -53,7 +66,7 @@ def user_message(*causes: BaseException) -> str:
     for cause in causes:
         if not isinstance(cause, FileNotFoundError):
             # Pydantic's links to its own documentation do not help here.
-            lines += [line for line in str(cause).splitlines() if "errors.pydantic.dev" not in line]
+            lines += [line for line in str(cause).strip().splitlines() if "errors.pydantic.dev" not in line]
     return "\n".join(lines)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
 from pydantic import (
@@ -17,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from lesion_fusion.errors import UserError
+from lesion_fusion.errors import UserError, did_you_mean
 
 # Type of the faults whose message is written here, in full; the others are pydantic's.
 _OURS = "parameter"
@@ -47,15 +46,21 @@ class Parameters(BaseModel):
             raise refused(cls.__name__, faults) from None
 
 
-Group = TypeVar("Group", bound=Parameters)
+Group = TypeVar("Group", bound=BaseModel)
 
 
-def validated(kind: type[Group], values: Any, place: str = "") -> Group:
-    """Return `values`, found at `place`, as `kind`; raises InvalidParameterError with one line per fault."""
+def validated(
+    kind: type[Group], values: Any, place: str = "", written: Callable[[tuple[str | int, ...]], str] = lambda _: ""
+) -> Group:
+    """Return `values`, found at `place`, as `kind`; raises InvalidParameterError with one line per fault.
+
+    A line starts with what `written` returns for the fault's place: where it is written down.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InvalidParameterError("\n".join(_in_words(fault, place) for fault in error.errors())) from error
+        lines = (f"{written(fault['loc'])}{_in_words(fault, place)}" for fault in error.errors())
+        raise InvalidParameterError("\n".join(lines)) from error
 
 
 def present(entries: Any) -> Any:
@@ -91,13 +96,6 @@ def fault(place: Iterable[str | int], message: str) -> ErrorDetails:
 def refused(title: str, faults: Iterable[ErrorDetails]) -> ValidationError:
     """Return the error that holds `faults`; raised in a validator, it adds them to those found elsewhere."""
     return ValidationError.from_exception_data(title, [_details(one) for one in faults])
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `Did you mean …? There are: ….` for a name that is not among `known`."""
-    known = list(known)
-    close = get_close_matches(name, known, n=1)
-    return f"{f'Did you mean {close[0]}? ' if close else ''}There are: {', '.join(known) or 'none'}."
 
 
 def _is_off(entry: Any) -> bool:

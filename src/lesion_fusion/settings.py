@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lesion_fusion.config.loader import ProjectConfigLoader
 from lesion_fusion.config.resolvers import RESOLVERS
 from lesion_fusion.hooks.checks import MissingInputs, ReadConfiguration
 from lesion_fusion.hooks.messages import ClosingMessage, Progress
@@ -13,6 +14,7 @@ DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 
 HOOKS = (ClosingMessage(), Progress(), Tracking(), Reuse(), ReadConfiguration(), MissingInputs())
 
+CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",

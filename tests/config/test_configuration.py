@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from kedro.framework import project
 from omegaconf import OmegaConf
 
 from lesion_fusion.config import reading
@@ -26,7 +27,7 @@ BOTH = {"kind": "late", "members": ["fusion.a", "fusion.b"], "calibrated": False
 
 @cache
 def base() -> dict[str, Any]:
-    return {**loader()["globals"], **loader()["parameters"]}
+    return {**loader()["globals"], **loader().unchecked("parameters")}
 
 
 def values(**groups: Any) -> dict[str, Any]:
@@ -95,7 +96,9 @@ def test_an_unknown_name_is_refused_at_any_depth_with_the_nearest(params: dict[s
 
 
 def test_parameters_of_a_command_are_checked_too_at_any_depth():
-    with pytest.raises(InvalidParameterError, match=r"^synthetic\.csaes: no parameter .* Did you mean cases\?"):
+    with pytest.raises(
+        InvalidParameterError, match=r"^--params: synthetic\.csaes: no parameter .* Did you mean cases\?"
+    ):
         configured(synthetic={"csaes": 60})
 
 
@@ -104,7 +107,7 @@ def test_all_faults_are_named_at_once():
         configured(
             sed=1, study={"sead": 3, "target": "x"}, synthetic={"cases": -4}, clinical={"xgboost": {"kind": "x"}}
         )
-    assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
+    assert [line.split(":")[1].strip() for line in str(error.value).splitlines()] == [
         "synthetic.cases",
         "study.target",
         "study.sead",
@@ -120,7 +123,7 @@ def test_what_only_files_read_is_refused_as_a_parameter_of_a_command(name: str):
 
 
 def test_results_are_stored_under_the_cohort_of_the_study():
-    with pytest.raises(InvalidParameterError, match=r"^study\.cohort: is other, but .* under synthetic"):
+    with pytest.raises(InvalidParameterError, match=r"^--params: study\.cohort: is other, but .* under synthetic"):
         configured(study={"cohort": "other"})
 
 
@@ -292,6 +295,13 @@ def test_lists_of_models_follow_the_entries():
 
 def test_pipelines_are_built_anew_only_for_another_configuration(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(reading, "_in_use", [])
+    built: list[str] = []
+    monkeypatch.setattr(project, "PACKAGE_NAME", "lesion_fusion")
+    monkeypatch.setattr(project.pipelines, "configure", built.append)
     first, second = read(), read(fusion={"one": RECORD})
-    assert [reading.use(one) for one in (first, read(), second, second)] == [True, False, True, False]
+    counts = []
+    for one in (first, read(), second, second):
+        reading.use(one)
+        counts.append(len(built))
+    assert counts == [1, 1, 2, 2]
     assert reading.configuration() == second

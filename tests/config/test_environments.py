@@ -32,6 +32,19 @@ def test_nodes_read_what_was_checked(environment: str):
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_all_that_nodes_read_is_there_without_hooks(environment: str, monkeypatch: pytest.MonkeyPatch):
+    """Kedro-Viz draws the pipelines of the environment, with their parameters, and runs no hook of the project."""
+    monkeypatch.setattr(reading, "_in_use", [])
+    parameters = loader(environment)["parameters"]
+    assert reading.configuration() == configured(environment)
+    read = {name for pipeline in register_pipelines().values() for name in pipeline.inputs() if name[:7] == "params:"}
+    for name in read:
+        value = parameters
+        for part in name[7:].split("."):
+            value = value[part]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_results_are_in_the_catalog_but_for_what_one_run_alone_needs(environment: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(reading, "_in_use", [configured(environment)])
     catalog = DataCatalog.from_config(loader(environment)["catalog"])

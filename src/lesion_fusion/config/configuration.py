@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import SyntheticCohort
+from lesion_fusion.errors import did_you_mean
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.promotion import PromotionRule
@@ -21,7 +22,7 @@ from lesion_fusion.models.base import ModelParameters
 from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.models.network import Network
 from lesion_fusion.models.pretraining import Pretraining
-from lesion_fusion.parameters import Parameters, did_you_mean, fault, present, read_by_kind, refused
+from lesion_fusion.parameters import Parameters, fault, present, read_by_kind, refused
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion
 from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
 from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison

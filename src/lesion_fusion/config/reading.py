@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kedro.config import AbstractConfigLoader, OmegaConfigLoader
+from kedro.framework import project
 from kedro.utils import find_kedro_project
 
 from lesion_fusion.config.configuration import Configuration
+from lesion_fusion.config.loader import ProjectConfigLoader
 from lesion_fusion.parameters import InvalidParameterError, validated
 from lesion_fusion.settings import CONFIG_LOADER_ARGS
 
@@ -24,29 +25,30 @@ _ONLY_IN_FILES = ("cohort", "data_folder", "grids")
 _in_use: list[Configuration] = []
 
 
-def read_configuration(loader: AbstractConfigLoader) -> Configuration:
+def read_configuration(loader: ProjectConfigLoader) -> Configuration:
     """Return what globals, parameters and `--params` say; raises InvalidParameterError with one line per fault."""
     refused = [name for name in _ONLY_IN_FILES if name in (loader.runtime_params or {})]
     if refused:
         raise InvalidParameterError(
             "\n".join(f"{name}: --params can't change it; set it in conf/<environment>/globals.yml" for name in refused)
         )
-    return validated(Configuration, _merged(loader["globals"], loader["parameters"]))
+    return validated(Configuration, _merged(loader["globals"], loader.unchecked("parameters")), written=loader.place)
 
 
-def use(configuration: Configuration) -> bool:
-    """Give `configuration` to the registry from now on; return whether it differs from the one in use."""
+def use(configuration: Configuration) -> None:
+    """Have the pipelines built from `configuration` from now on."""
     if _in_use == [configuration]:
-        return False
+        return
     _in_use[:] = [configuration]
-    return True
+    if project.PACKAGE_NAME is not None:
+        project.pipelines.configure(f"{project.PACKAGE_NAME}.pipeline_registry")
 
 
 def configuration() -> Configuration:
     """Return the configuration in use; without a session that of the environment in KEDRO_ENV, or the default one."""
     if not _in_use:
         conf_source = str((find_kedro_project(Path.cwd()) or Path.cwd()) / "conf")
-        return read_configuration(OmegaConfigLoader(conf_source, os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS))
+        return read_configuration(ProjectConfigLoader(conf_source, os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS))
     return _in_use[0]
 
 

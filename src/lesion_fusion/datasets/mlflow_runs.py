@@ -162,7 +162,7 @@ def _log_run(record: RunRecord) -> dict[str, str]:
 def _log_cohort(record: RunRecord) -> None:
     """Name the cohort as the active run's dataset, by which MLflow groups runs."""
     name, digest = record.tags["cohort"], record.tags["cohort_digest"]
-    mlflow.log_input(mlflow.data.from_pandas(record.cases, name=name, targets="label", digest=digest), "evaluation")
+    mlflow.log_input(mlflow.data.from_pandas(record.cases, name=name, targets="label", digest=digest), "training")
 
 
 def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> dict[str, str]:

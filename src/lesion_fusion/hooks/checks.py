@@ -2,34 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from kedro.framework import project
+import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from lesion_fusion.errors import UserError, user_error_cause, user_message
+from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
+
+
+class UnknownNameError(UserError):
+    """Options of `kedro run` that name what does not exist."""
 
 
 class ReadConfiguration:
-    """Reads the configuration of each session, once, and has the pipelines built from it."""
+    """Checks parameters and the names given to `kedro run`, before anything else is set up."""
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Hand the checked parameters to the registry of pipelines and to nodes."""
-        # Imported here: Kedro imports this module for every command, and the parts behind the types take seconds.
-        from lesion_fusion.config.reading import read_configuration, use
+        """Have the parameters checked, and raise `UnknownNameError` where an option names what does not exist."""
+        # The loader checks them when they are first read.
+        _ = context.config_loader["parameters"]
+        command = click.get_current_context(silent=True)
+        faults = list(_unknown_names(command.params)) if command is not None and command.info_name == "run" else []
+        if faults:
+            raise UnknownNameError("\n".join(faults))
 
-        loader = context.config_loader
-        configuration = read_configuration(loader)
-        # Not imported by name: Kedro imports this module before it knows the package.
-        if use(configuration) and project.PACKAGE_NAME is not None:
-            pipelines.configure(f"{project.PACKAGE_NAME}.pipeline_registry")
-        loader["parameters"] = configuration.for_nodes()
+
+def _unknown_names(options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for every name in the options of `kedro run` that does not exist."""
+    asked = [name for name in (options.get("pipeline"), *(options.get("pipelines") or ())) if name]
+    unknown = list(_unlisted("--pipelines", asked, pipelines.keys()))
+    yield from unknown
+    if unknown:
+        return
+    chosen = sum((pipelines[name] for name in asked or ["__default__"]), Pipeline([]))
+    nodes = {node.name for node in chosen.nodes}
+    namespaces = {prefix for node in chosen.nodes for prefix in node.namespace_prefixes}
+    known: dict[str, Collection[str]] = {
+        "node_names": nodes,
+        "from_nodes": nodes,
+        "to_nodes": nodes,
+        "from_inputs": chosen.datasets(),
+        "to_outputs": chosen.datasets(),
+        "tags": {tag for node in chosen.nodes for tag in node.tags},
+        "namespaces": namespaces,
+        "load_versions": chosen.datasets(),
+    }
+    for option, names in known.items():
+        shown = "--nodes" if option == "node_names" else f"--{option.replace('_', '-')}"
+        yield from _unlisted(shown, options.get(option) or (), names)
+
+
+def _unlisted(option: str, names: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    for name in names:
+        if name not in known:
+            yield f"{option}: {name} does not exist. {did_you_mean(name, sorted(known))}"
 
 
 class MissingInputError(UserError):

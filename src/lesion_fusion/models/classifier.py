@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from lesion_fusion.cohort.schema import assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import UnfinishedTraining
+from lesion_fusion.errors import did_you_mean
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, default_names
 from lesion_fusion.imaging.lesion_image import reduced_pixels
 from lesion_fusion.imaging.parameters import ImageInput
@@ -29,7 +30,6 @@ from lesion_fusion.models.base import (
 )
 from lesion_fusion.models.network import load_network
 from lesion_fusion.notation import listing, value_text, words
-from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, class_scores
 from lesion_fusion.tabular.classifiers import dump_estimator, load_estimator
 from lesion_fusion.tabular.encoding import DESCRIPTOR_PREFIX, EMBEDDING_PREFIX, encode, feature_table

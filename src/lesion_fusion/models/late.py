@@ -15,6 +15,7 @@ from scipy.special import logit
 
 from lesion_fusion.cohort.folds import derived_seed, inner_folds
 from lesion_fusion.cohort.study import SmallCohortError, Study
+from lesion_fusion.errors import did_you_mean
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import (
     GIVEN,
@@ -35,7 +36,6 @@ from lesion_fusion.models.base import (
 from lesion_fusion.models.classifier import classifier_name
 from lesion_fusion.models.late_rules import RULES, FittedRule, Mean, RuleName, fit_rule, load_rule
 from lesion_fusion.notation import listing, words
-from lesion_fusion.parameters import did_you_mean
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold
 from lesion_fusion.tabular.classifiers import CLASSIFIERS
 from lesion_fusion.tabular.out_of_fold import REFIT, predictions_table

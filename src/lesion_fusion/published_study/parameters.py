@@ -8,10 +8,11 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, WrapValidator, model_validator
 
 from lesion_fusion.cohort.schema import predictor_columns
+from lesion_fusion.errors import did_you_mean
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.late import Late
 from lesion_fusion.models.network import Network
-from lesion_fusion.parameters import Parameters, did_you_mean, present, read_by_kind
+from lesion_fusion.parameters import Parameters, present, read_by_kind
 from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.protocol import Alteration, Protocol, Splitting
 

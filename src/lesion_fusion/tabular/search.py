@@ -64,9 +64,12 @@ class SharedGridSearchCV(GridSearchCV):
 def _cv_results(points: Sequence[Point], scores: np.ndarray) -> dict[str, Any]:
     """Return scikit-learn's table of a search, of scores (points, splits)."""
     results: dict[str, Any] = {"params": list(points)}
-    for i, point in enumerate(points):
-        for name, value in point.items():
-            results.setdefault(f"param_{name}", np.ma.masked_all(len(points), dtype=object))[i] = value
+    for name in dict.fromkeys(name for point in points for name in point):
+        values = np.ma.MaskedArray(np.empty(len(points), dtype=object), mask=True)
+        for i, point in enumerate(points):
+            if name in point:
+                values[i] = point[name]
+        results[f"param_{name}"] = values
     means = scores.mean(axis=1)
     return results | {
         **{f"split{i}_test_score": one for i, one in enumerate(scores.T)},
@@ -151,11 +154,11 @@ class _Answer(ClassifierMixin, BaseEstimator):
     def __init__(self, classes: np.ndarray, response: np.ndarray) -> None:
         self.classes_, self._response = classes, response
 
-    @available_if(lambda self: self._response.ndim == 1)
+    @available_if(lambda self: self._response.ndim == 1)  # type: ignore[untyped-decorator]
     def decision_function(self, _rows: Any) -> np.ndarray:
         return self._response
 
-    @available_if(lambda self: self._response.ndim == 2)
+    @available_if(lambda self: self._response.ndim == 2)  # type: ignore[untyped-decorator]
     def predict_proba(self, _rows: Any) -> np.ndarray:
         return self._response
 
