@@ -10,8 +10,8 @@ from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.datasets import files as module
 from lesion_fusion.hooks.reuse import fingerprints
-from lesion_fusion.pipelines.ingestion.nodes import Ingestion
-from lesion_fusion.pipelines.preprocessing.nodes import select_study_cases, split_folds
+from lesion_fusion.pipelines.ingestion.nodes import Ingestion, select_study_cases
+from lesion_fusion.pipelines.preprocessing.nodes import split_folds
 from lesion_fusion.tabular.encoding import feature_table
 
 PIPELINE = Pipeline(
@@ -66,7 +66,7 @@ def test_an_input_changes_what_is_made_of_it(name, downstream):
 @pytest.mark.parametrize(
     ("file", "downstream"),
     [
-        ("cohort/folds.py", {"study_cases", "folds"}),
+        ("cohort/folds.py", {"folds"}),
         ("tabular/encoding.py", {"features"}),
         ("cohort/schema.py", MADE),
         ("imaging/networks.py", set()),
