@@ -40,12 +40,10 @@ def difference(estimate: Estimate, digits: int = 3) -> str:
 
 
 def p_value(p: float) -> str:
-    """Return "< 0.001", "0.012" or "0.43": three places where they matter; what is below 0.05 reads so."""
+    """Return p with three decimals: "< 0.001", "0.012" or "0.430"; a fourth where it would round up to 0.05."""
     if p < 0.001:
         return "< 0.001"
-    if 0.0495 <= p < 0.05:
-        return "< 0.05"
-    return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    return f"{min(p, 0.0499):.4f}" if 0.0495 <= p < 0.05 else f"{p:.3f}"
 
 
 def p_clause(p: float) -> str:

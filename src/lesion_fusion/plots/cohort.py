@@ -20,7 +20,7 @@ _COLOUR = {"normal": COLOURS[2], "benign": COLOURS[0], "malignant": COLOURS[1]}
 @styled
 def classes_plot(classes: Rows) -> Figure:
     """Draw the classes as collected and as the published protocol balances them (the paper's figures 1 and 2)."""
-    figure, (collected, balanced) = new_panels(8.4, 4.2, 1, 2, sharey=True)
+    figure, (collected, balanced) = new_panels(7.4, 4.2, 1, 2, sharey=True)
     labels = [row["label"] for row in classes]
     before, after = (np.array([row[column] for row in classes]) for column in ("before", "after"))
     colours = [_COLOUR[label] for label in labels]

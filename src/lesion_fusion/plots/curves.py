@@ -23,6 +23,8 @@ from lesion_fusion.plots.style import (
     styled,
 )
 
+# Height of a figure of curves, inches; with the type of `style`, pages show three in a row with legible letters.
+SIDE = 4.8
 # With more curves the bands cover each other, and only the lines are drawn.
 BANDS_AT_MOST = 4
 # The range of thresholds that decision curves show.
@@ -62,7 +64,7 @@ def decision_curve_plot(
 ) -> Figure:
     """Draw decision curves: tables of `decision_curve`, all of the same cases, and of `reader_decision_curves`."""
     lines = len(curves) + 2 + (reader_curves is not None)
-    figure, axes = axes_with_legend(5.6, lines, title)
+    figure, axes = axes_with_legend(SIDE, lines, title)
     any_table = next(iter(curves.values()))
     axes.plot(any_table["threshold"], any_table["treat_all"], color=REFERENCE, linestyle="--", label="treat all")
     axes.plot(any_table["threshold"], any_table["treat_none"], color=REFERENCE, linestyle=":", label="treat none")
@@ -79,7 +81,7 @@ def decision_curve_plot(
 def risk_distribution_plot(distribution: pd.DataFrame, title: str = "Predicted risk by outcome") -> Figure:
     """Draw the distribution of the predicted risk, one panel per outcome: table of `risk_distribution`."""
     labels = list(dict.fromkeys(distribution["label"]))
-    figure, panels = new_panels(6.4, 1.2 + 1.7 * len(labels), len(labels), 1, sharex=True, sharey=True)
+    figure, panels = new_panels(4.8, 1.2 + 1.7 * len(labels), len(labels), 1, sharex=True, sharey=True)
     panels[0].set_title(title)
     for axes, label, colour in zip(panels, labels, COLOURS, strict=False):
         table = distribution[distribution["label"] == label]
@@ -113,7 +115,7 @@ def confusion_matrix_plot(table: pd.DataFrame, title: str = "Confusion matrix") 
     classes = list(dict.fromkeys(table["label"]))
     cells = table.set_index(["label", "decision"])
     shares = table["share"].to_numpy().reshape(len(classes), -1)
-    side = 1.6 + 1.35 * len(classes)
+    side = 1.6 + 1.1 * len(classes)
     figure, axes = new_axes(side + 0.6, side, title)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (i, label), (j, decision) in product(enumerate(classes), repeat=2):
@@ -159,7 +161,7 @@ def _draw_reader_points(axes: Axes, points: pd.DataFrame) -> None:
     axes.plot(1 - points["specificity"], points["sensitivity"], "D", color="black", markersize=5, label="reader")
     for cut, sensitivity, specificity in zip(points["cut"], points["sensitivity"], points["specificity"], strict=True):
         point = (1 - specificity, sensitivity)
-        axes.annotate(cut, point, xytext=(7, -11), textcoords="offset points", fontsize=9, bbox=PLATE)
+        axes.annotate(cut, point, xytext=(7, -11), textcoords="offset points", fontsize=9.5, bbox=PLATE)
 
 
 def _draw_reader_curves(axes: Axes, reader_curves: pd.DataFrame) -> None:
@@ -168,12 +170,12 @@ def _draw_reader_curves(axes: Axes, reader_curves: pd.DataFrame) -> None:
         axes.plot(table["threshold"], table["net_benefit"], color="black", linewidth=1, label=label)
         # Names stand near the left edge, each a little further right than the one before.
         start = table[table["threshold"] >= THRESHOLDS[0] + 0.02 + 0.09 * index].iloc[0]
-        axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9, va="bottom", bbox=PLATE)
+        axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9.5, va="bottom", bbox=PLATE)
 
 
 def _unit_square(curves: Curves, title: str, x: str, y: str, label: str | None = None) -> tuple[Figure, Axes]:
     """Return a figure with square axes from 0 to 1 and their diagonal, named `label` in the legend."""
-    figure, axes = axes_with_legend(5.6, len(curves) + 1, title)
+    figure, axes = axes_with_legend(SIDE, len(curves) + 1, title)
     axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":", label=label)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y)
     axes.set_aspect("equal")

@@ -22,7 +22,7 @@ class Verdict(StrEnum):
     """Outcome of a paired test."""
 
     BETTER = "better"
-    TIED = "not told apart"
+    TIED = "no significant difference"
     WORSE = "worse"
 
 

@@ -1,14 +1,87 @@
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from lesion_fusion.notation import Estimate
-from lesion_fusion.reporting.sections.answer import answer
-from lesion_fusion.reporting.sections.steps import Step, StepGroup
-from lesion_fusion.reporting.standing import Comparison, Place, verdict
+from lesion_fusion.evaluation.comparisons import PLANNED_COLUMNS, PlannedComparisons
+from lesion_fusion.notation import Estimate, p_clause, signed
+from lesion_fusion.reporting.sections.answer import best_of_board, champions, first_sentence
+from lesion_fusion.reporting.sections.steps import step_groups
+from lesion_fusion.reporting.standing import Comparison, Place, Verdict, verdict
 
 BASELINE = "clinical.logistic_regression"
 FUSED = "fusion.late"
+SAID = {
+    Verdict.BETTER: "The image adds to the record:",
+    Verdict.TIED: "It is not shown that the image adds anything to the record:",
+    Verdict.WORSE: "The model with the image is worse than the model of the record:",
+}
+NOTHING_PLANNED = "This run does not answer whether the image adds anything to the record:"
+
+
+def planned(*pairs: tuple[str, str | None]) -> PlannedComparisons:
+    rows = [{"what": f"step {n}", "model": model, "reference": other} for n, (model, other) in enumerate(pairs)]
+    return PlannedComparisons.model_validate({"groups": {"g": {"title": "Title", "rows": rows}} if rows else {}})
+
+
+def planned_table(comparisons: PlannedComparisons, found: list[tuple[float, float]]) -> pd.DataFrame:
+    """The table of `comparisons`, with a difference and a corrected p of each row."""
+    names = [row for group in comparisons.present.values() for row in group.rows]
+    rows = [
+        dict.fromkeys(PLANNED_COLUMNS, np.nan)
+        | {"group": "g", "what": row.what, "model": row.model, "reference": row.reference, "auroc": 0.9}
+        | {"low": 0.8, "high": 0.95, "difference": difference, "p": p, "p_holm": p}
+        | {"difference_low": difference - 0.02, "difference_high": difference + 0.02}
+        for row, (difference, p) in zip(names, found, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=PLANNED_COLUMNS)
+
+
+@pytest.mark.parametrize("difference", [-0.2, -0.001, 0.001, 0.047])
+@pytest.mark.parametrize("p", [0.0, 0.0004, 0.012, 0.0494, 0.0499, 0.04999, 0.05, 0.0501, 0.0514, 0.5, 1.0])
+def test_the_first_sentence_says_what_the_table_says(difference: float, p: float) -> None:
+    comparisons = planned((FUSED, BASELINE))
+    table = planned_table(comparisons, [(difference, p)])
+    said = first_sentence(table, comparisons, 0.95)
+    (step,) = step_groups(table, comparisons, 0.95)[0].steps
+    assert step.verdict is not None
+    assert said.startswith(SAID[step.verdict])
+    assert f"{step.verdict} in 1 (" in said
+    assert signed(difference) in said
+    assert p_clause(p) in said
+    shown = p_clause(p).removeprefix("p ").removeprefix("= ")
+    assert (shown.startswith("<") or float(shown) < 0.05) is (p < 0.05)
+
+
+def test_comparisons_that_disagree_are_said_to() -> None:
+    comparisons = planned((FUSED, BASELINE), (FUSED, "clinical.svm"), ("fusion.early", BASELINE))
+    said = first_sentence(planned_table(comparisons, [(0.1, 0.01), (0.1, 0.02), (0.01, 0.4)]), comparisons, 0.95)
+    assert said.startswith("The planned comparisons disagree on whether the image adds anything to the record:")
+    assert "AUROC of 3 planned comparisons: better in 2 (" in said
+    assert "no significant difference in 1 (“step 2”" in said
+
+
+def test_all_comparisons_that_agree_are_counted() -> None:
+    comparisons = planned((FUSED, BASELINE), ("fusion.early", BASELINE))
+    said = first_sentence(planned_table(comparisons, [(0.1, 0.01), (0.1, 0.02)]), comparisons, 0.95)
+    assert said.startswith(SAID[Verdict.BETTER])
+    assert "AUROC of 2 planned comparisons: better in 2 (" in said
+
+
+@pytest.mark.parametrize(
+    "pairs", [[], [(FUSED, "imaging.svm")], [("clinical.svm", BASELINE)], [(FUSED, None)], [(FUSED, "fusion.early")]]
+)
+def test_only_a_planned_comparison_of_a_fused_model_with_the_record_answers(pairs: list) -> None:
+    comparisons = planned(*pairs)
+    table = planned_table(comparisons, [(0.2, 0.001)] * len(pairs))
+    assert first_sentence(table, comparisons, 0.95).startswith(NOTHING_PLANNED)
+
+
+def test_a_difference_that_is_not_defined_answers_nothing() -> None:
+    comparisons = planned((FUSED, BASELINE))
+    table = planned_table(comparisons, [(np.nan, np.nan)])
+    assert first_sentence(table, comparisons, 0.95).startswith(NOTHING_PLANNED)
 
 
 def compared(model: str, reference: str, difference: float, p: float) -> Comparison:
@@ -25,77 +98,41 @@ def place(
     return Place(family, model, rank, False, True, 100, 90, 1, metrics, against)
 
 
-def headlines(board: list[Place], pairs: list[Comparison]) -> list[str]:
-    return [statement.headline for statement in answer(board, pairs, BASELINE, 0.95)]
-
-
-@pytest.mark.parametrize(
-    ("difference", "p", "said"),
-    [
-        (0.04, 0.01, "Fusion adds to the best clinical model."),
-        (0.04, 0.20, "Fusion adds nothing that this cohort can show."),
-        (-0.04, 0.20, "Fusion adds nothing that this cohort can show."),
-        (-0.04, 0.01, "Fusion does worse than the best clinical model."),
-    ],
-)
-def test_what_fusion_adds_follows_the_paired_test(difference: float, p: float, said: str) -> None:
-    board = [place(FUSED, 0.9, 1, difference, p), place(BASELINE, 0.9 - difference, 2)]
-    assert said in headlines(board, [compared(FUSED, BASELINE, difference, p)])
-
-
-def test_what_the_interval_leaves_open_is_said() -> None:
-    board = [place(FUSED, 0.9, 1, 0.01, 0.5), place(BASELINE, 0.89, 1)]
-    fusion = answer(board, [compared(FUSED, BASELINE, 0.01, 0.5)], BASELINE, 0.95)[-1]
-    assert "A gain of up to 0.030 is not excluded." in fusion.detail
-
-
 @pytest.mark.parametrize(
     ("p", "said"), [(0.01, "It beats"), (0.051, "It is not shown to beat"), (0.7, "It is not shown to beat")]
 )
 def test_the_best_beats_the_baseline_only_by_the_paired_test(p: float, said: str) -> None:
     board = [place("imaging.svm", 0.9, 1, 0.03, p), place(BASELINE, 0.87, 1)]
-    assert headlines(board, [])[1].startswith(said)
+    assert said in best_of_board(board, BASELINE, 0.95).detail
 
 
 def test_a_baseline_that_is_best_is_said_to_be() -> None:
-    assert "No model does better than the simple baseline." in headlines([place(BASELINE, 0.9, 1)], [])
+    assert "no model does better" in best_of_board([place(BASELINE, 0.9, 1)], BASELINE, 0.95).detail
 
 
 def test_no_model_is_called_best_where_the_interval_includes_chance() -> None:
     board = [place(FUSED, 0.56, 1, 0.03, 0.9, low=0.47), place(BASELINE, 0.53, 1, low=0.45)]
-    assert headlines(board, [])[0] == "No model is shown to do better than chance."
+    assert best_of_board(board, BASELINE, 0.95).headline.startswith("No model is shown to do better than chance.")
 
 
 def test_models_of_the_same_rank_are_named() -> None:
     board = [place(FUSED, 0.90, 1, 0.02, 0.3), place(BASELINE, 0.88, 1), place("imaging.svm", 0.80, 3, -0.08, 0.01)]
-    best = answer(board, [], BASELINE, 0.95)[0]
+    best = best_of_board(board, BASELINE, 0.95)
     assert f"It shares its rank with {BASELINE}" in best.detail
     assert "imaging.svm" not in best.detail
 
 
-def step(what: str, model: str, reference: str | None, difference: float, p: float) -> Step:
-    found = Estimate(difference, difference - 0.02, difference + 0.02)
-    told = f"{what}: told." if reference else ""
-    return Step(what, model, reference, found, found, p, verdict(difference, p, 0.95), None, told)
-
-
-def test_planned_comparisons_of_a_fused_with_a_clinical_model_are_counted() -> None:
-    steps = [
-        step("a", FUSED, BASELINE, 0.1, 0.01),
-        step("b", FUSED, "clinical.svm", 0.01, 0.4),
-        step("c", FUSED, "imaging.svm", 0.1, 0.01),
-        step("d", BASELINE, None, 0.1, 0.01),
+def test_champions_are_named_with_their_auroc_and_why_fused_models_first() -> None:
+    board = [place(FUSED, 0.9, 1, 0.03, 0.01), place(BASELINE, 0.87, 2)]
+    decided = [
+        {"family": "clinical", "model": "logistic_regression", "alias": "challenger", "reasons": ["the slope is 2"]},
+        {"family": "fusion", "model": "late", "alias": "champion", "reasons": ["AUROC 0.9, rule passed", "it beats"]},
     ]
-    board = [place(FUSED, 0.9, 1, 0.01, 0.5), place(BASELINE, 0.89, 1)]
-    said = answer(board, [], BASELINE, 0.95, [StepGroup("Title", "", steps)])[-1]
-    assert said.headline == "Planned before the run: a fused model beats one of the record in 1 of 2 comparisons."
-    assert said.detail == "A: told. No difference shown: b."
-    assert len(answer(board, [], BASELINE, 0.95)) == len(
-        answer(board, [], BASELINE, 0.95, [StepGroup("T", "", steps[2:])])
+    (said,) = champions(decided, board)
+    assert said.headline == f"Champion: {FUSED}."
+    assert said.detail == (
+        f"{FUSED}, AUROC 0.900 (0.600 to 0.950): it beats. "
+        f"{BASELINE}, AUROC 0.870 (0.600 to 0.950), stays challenger: the slope is 2."
     )
-
-
-def test_without_a_fused_model_the_question_stays_open() -> None:
-    assert headlines([place("imaging.svm", 0.9, 1, 0.03, 0.01), place(BASELINE, 0.87, 2)], [])[-1] == (
-        "What fusion adds stays open."
-    )
+    assert champions(decided[:1], board)[0].headline == "No champion."
+    assert champions([], board) == []

@@ -21,23 +21,24 @@ from lesion_fusion.reporting.page import render_page
 from lesion_fusion.reporting.parameters import ReportParameters
 
 PARAMETERS = ("comparisons", "evaluation", "report", "study", "tuning")
-# In the order of the page; the first is the answer, which stands above the contents.
+# In the order of the page; the first is the answer, which has a place of its own at the top.
 TITLES = {
     "answer": "The answer",
     "participants": "Participants",
     "audit": "Audit of the cohort",
     "models": "Models and how they were tuned",
     "leaderboard": "Leaderboard",
-    "families": "What each family adds",
-    "steps": "What each step adds",
+    "steps": "Planned comparisons: what each step adds",
+    "families": "The families compared, post hoc",
     "missing": "Without image or record",
     "reader": "Against the radiologist",
     "curves": "Discrimination, calibration, benefit",
-    "explanations": "What the best classifiers lean on",
+    "explanations": "What the best classifiers use",
     "networks": "Images, networks and cases",
     "registration": "Registration",
     "limitations": "Limitations",
     "each_model": "Each model",
+    "glossary": "Glossary",
     "reproduce": "How to reproduce",
 }
 

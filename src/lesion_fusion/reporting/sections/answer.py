@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation
-from lesion_fusion.notation import count, difference, listing, number, p_clause, percent, sentence, with_interval
+from lesion_fusion.notation import count, difference, listing, p_clause, percent, with_interval
 from lesion_fusion.reporting.page import Statement, fill
-from lesion_fusion.reporting.sections.steps import StepGroup, step_groups
-from lesion_fusion.reporting.standing import Comparison, Place, Verdict, best_of_families, compared_pairs, places
+from lesion_fusion.reporting.sections.steps import Step, step_groups
+from lesion_fusion.reporting.standing import Place, Verdict, best_of_families, places
+
+QUESTION = "whether the image adds anything to the record"
+FOUND = {
+    Verdict.BETTER: "The image adds to the record",
+    Verdict.TIED: "It is not shown that the image adds anything to the record",
+    Verdict.WORSE: "The model with the image is worse than the model of the record",
+}
 
 
 def write(
     leaderboard: pd.DataFrame,
-    family_comparisons: pd.DataFrame,
     planned_comparisons: pd.DataFrame,
+    promotion: Sequence[Mapping[str, Any]],
     comparisons: PlannedComparisons,
     evaluation: Evaluation,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
-    pairs = compared_pairs(family_comparisons, evaluation.confidence)
-    groups = step_groups(planned_comparisons, comparisons, evaluation.confidence)
-    return statements_html(answer(board, pairs, evaluation.baseline, evaluation.confidence, groups))
+    adds = _image_adds(planned_comparisons, comparisons, evaluation.confidence)
+    best = best_of_board(board, evaluation.baseline, evaluation.confidence)
+    return statements_html([adds, *champions(promotion, board), best])
 
 
 def statements_html(statements: Sequence[Statement]) -> Markup:
@@ -34,89 +42,86 @@ def statements_html(statements: Sequence[Statement]) -> Markup:
     return fill(__name__, statements=statements)
 
 
-def answer(
-    board: Sequence[Place],
-    pairs: Sequence[Comparison],
-    baseline: str,
-    confidence: float,
-    planned: Sequence[StepGroup] = (),
-) -> list[Statement]:
-    """Return the statements: the best model, whether it beats the simple baseline, and what fusion adds.
+def first_sentence(planned_comparisons: pd.DataFrame, comparisons: PlannedComparisons, confidence: float) -> str:
+    """Return the study's answer in one sentence: whether the image adds anything to the record.
 
-    `board` holds at least one model; `pairs` compares the best models of the families; `baseline` is
-    `<family>.<model>`; `confidence` is that of the intervals.
+    It follows from the planned comparisons of a fused model with a model of the record, and says what their table says.
     """
-    by_family = best_of_families(board)
-    best = next(iter(by_family.values()))
-    statements = [_best(best, board, confidence), _against_baseline(best, board, baseline)]
-    if {"fusion", "clinical"} <= set(by_family):
-        names = (by_family["fusion"].full_name, by_family["clinical"].full_name)
-        statements += [_fusion(pair, len(pairs)) for pair in pairs if (pair.model, pair.reference) == names]
-    else:
-        missing = "fused" if "fusion" not in by_family else "clinical"
-        statements.append(Statement("What fusion adds stays open.", f"No {missing} model was part of this run."))
-    return statements + _planned(planned)
+    found = _image_adds(planned_comparisons, comparisons, confidence)
+    return f"{found.headline} {found.detail}"
 
 
-def _planned(planned: Sequence[StepGroup]) -> list[Statement]:
-    """Return how fused models did against models of the record in the planned comparisons; nothing without any."""
-    steps = [
-        step
-        for group in planned
-        for step in group.steps
-        if step.sentence and step.model.startswith("fusion.") and str(step.reference).startswith("clinical.")
-    ]
-    if not steps:
-        return []
-    gains = sum(step.verdict is Verdict.BETTER for step in steps)
-    decided = [sentence(step.sentence) for step in steps if step.verdict is not Verdict.TIED]
-    tied = [step.what for step in steps if step.verdict is Verdict.TIED]
-    compared = count(len(steps), "comparison")
-    headline = f"Planned before the run: a fused model beats one of the record in {gains} of {compared}."
-    return [Statement(headline, " ".join(decided) + (f" No difference shown: {'; '.join(tied)}." if tied else ""))]
+def champions(promotion: Sequence[Mapping[str, Any]], board: Sequence[Place]) -> list[Statement]:
+    """Return which model of each family is the champion, or why there is none: fused models first."""
+    aurocs = {place.full_name: with_interval(place.auroc) for place in board}
+    parts, named = [], []
+    for decision in sorted(promotion, key=lambda one: one["family"] != "fusion"):
+        name = f"{decision['family']}.{decision['model']}"
+        # A champion's own reasons begin with its AUROC.
+        why = [reason for reason in decision["reasons"] if not reason.startswith("AUROC ")]
+        text = f"{name}, AUROC {aurocs.get(name, 'not defined')}"
+        if decision["alias"] == "champion":
+            named.append(name)
+        else:
+            text += f", stays {decision['alias']}"
+        parts.append(f"{text}: {'; '.join(why) or 'it passed the promotion rule'}.")
+    headline = f"{'Champions' if len(named) > 1 else 'Champion'}: {listing(named)}." if named else "No champion."
+    return [Statement(headline, " ".join(parts))] if parts else []
 
 
-def _best(best: Place, board: Sequence[Place], confidence: float) -> Statement:
+def best_of_board(board: Sequence[Place], baseline: str, confidence: float) -> Statement:
+    """Return the model of the highest AUROC, which models it ties with, and whether it beats the simple baseline."""
+    best = next(iter(best_of_families(board).values()))
     others = [place.full_name for place in board if place.rank == best.rank and place.full_name != best.full_name]
-    headline = f"The highest AUROC is that of {best.full_name}, {with_interval(best.auroc)}."
+    headline = f"Highest AUROC: {best.full_name}, {with_interval(best.auroc)}."
+    if best.auroc.low <= 0.5:
+        headline = "No model is shown to do better than chance."
+        headline += f" The highest AUROC, of {best.full_name}, is {with_interval(best.auroc)}: it includes 0.5."
     detail = (
         f"Of {count(len(board), 'model')}, pooled out of fold, {percent(confidence)} interval, "
         f"{count(best.n, 'case')} of {count(best.n_patients, 'patient')}."
     )
-    if best.auroc.low <= 0.5:
-        headline = "No model is shown to do better than chance."
-        detail += f" The highest AUROC, of {best.full_name}, is {with_interval(best.auroc)}: it includes 0.5."
     if others:
         shown = listing(others) if len(others) <= 3 else f"{len(others)} others"
-        detail += f" It shares its rank with {shown}: this cohort can't tell them apart."
-    return Statement(headline, detail)
+        detail += f" It shares its rank with {shown}."
+    return Statement(headline, f"{detail} {_against_baseline(best, board, baseline)}")
 
 
-def _against_baseline(best: Place, board: Sequence[Place], baseline: str) -> Statement:
+def _image_adds(table: pd.DataFrame, planned: PlannedComparisons, confidence: float) -> Statement:
+    """Return the sentence of `first_sentence`: what was found, then the verdicts and numbers of the table's rows."""
+    steps = [
+        step
+        for group in step_groups(table, planned, confidence)
+        for step in group.steps
+        if step.model.startswith("fusion.") and str(step.reference).startswith("clinical.")
+    ]
+    if not steps:
+        why = "no comparison of a fused model with a model of the record was planned and could be computed."
+        return Statement(f"This run does not answer {QUESTION}:", why)
+    by_verdict = {one: [step for step in steps if step.verdict is one] for one in Verdict}
+    present = {one: found for one, found in by_verdict.items() if found}
+    headline = f"The planned comparisons disagree on {QUESTION}" if len(present) > 1 else FOUND[next(iter(present))]
+    parts = [f"{one} in {len(found)} ({_numbers(found)})" for one, found in present.items()]
+    return Statement(f"{headline}:", f"AUROC of {count(len(steps), 'planned comparison')}: {'; '.join(parts)}.")
+
+
+def _numbers(steps: Sequence[Step]) -> str:
+    return "; ".join(
+        f"“{step.what}” {difference(step.difference)}, {p_clause(step.p)}"
+        for step in steps
+        if step.difference is not None and step.p is not None
+    )
+
+
+def _against_baseline(best: Place, board: Sequence[Place], baseline: str) -> str:
     if best.full_name == baseline:
-        return Statement("No model does better than the simple baseline.", f"The best is {baseline} itself.")
+        return "It is the simple baseline itself: no model does better."
     pair = best.against_baseline
     simple = next((place for place in board if place.full_name == baseline), None)
     if simple is None or pair is None:
-        return Statement("The simple baseline was not compared.", f"{baseline} is not on the board.")
-    better = pair.verdict is Verdict.BETTER
-    return Statement(
-        "It beats the simple baseline." if better else "It is not shown to beat the simple baseline.",
-        f"{baseline} has {with_interval(simple.auroc)}; the difference is {difference(pair.difference)}, "
-        f"{p_clause(pair.p)}, corrected for {count(len(board) - 1, 'comparison')}.",
+        return f"It was not compared with the simple baseline: {baseline} is not on the board."
+    found = "beats" if pair.verdict is Verdict.BETTER else "is not shown to beat"
+    return (
+        f"It {found} the simple baseline, {baseline}, {with_interval(simple.auroc)}: difference "
+        f"{difference(pair.difference)}, {p_clause(pair.p)}, corrected for {count(len(board) - 1, 'comparison')}."
     )
-
-
-def _fusion(pair: Comparison, n_pairs: int) -> Statement:
-    detail = (
-        f"The best fused model, {pair.model}, less the best clinical one, {pair.reference}: "
-        f"{difference(pair.difference)}, {p_clause(pair.p)}"
-    )
-    detail += f", corrected for {n_pairs} comparisons." if n_pairs > 1 else "."
-    if pair.verdict is Verdict.BETTER:
-        return Statement("Fusion adds to the best clinical model.", detail)
-    if pair.verdict is Verdict.WORSE:
-        return Statement("Fusion does worse than the best clinical model.", detail)
-    if pair.difference.high > 0:
-        detail += f" A gain of up to {number(pair.difference.high)} is not excluded."
-    return Statement("Fusion adds nothing that this cohort can show.", detail)

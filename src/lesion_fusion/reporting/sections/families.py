@@ -1,4 +1,4 @@
-"""The best models of the families against each other, and every model of a family in numbers."""
+"""The best models of the families against each other, chosen after the run, and every model of a family in numbers."""
 
 from __future__ import annotations
 
