@@ -160,8 +160,7 @@ def train(
     columns = study.columns if parameters.predictors is None else predictor_columns(parameters.predictors)
     pixels = None if lesion_images is None else reduced_pixels(lesion_images, parameters.pixel_edge)
     network = model.find_source(parameters.network, sources) if parameters.network else None
-    embeddings = network.embeddings if network else None
-    n_folds = folds["fold"].nunique()
+    embeddings, n_folds = network.embeddings if network else None, folds["fold"].nunique()
     if embeddings is not None:
         # By outer folds, and last by the training on all cases; a network may have fewer repeats.
         folds = folds[folds["repeat"] < (len(embeddings) - 1) // n_folds]
