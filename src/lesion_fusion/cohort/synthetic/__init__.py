@@ -21,6 +21,9 @@ Files = dict[str, Callable[[], bytes]]
 TABLE_FILE = "clinical-data.xlsx"
 FOLDER = "images_and_masks"
 
+# Rendered files that are kept, of either kind: a run reads each of them about ten times.
+FILES_KEPT = 256
+
 # Branches of the seed: a mask can be rendered without its image, and a case without the others.
 OUTLINE, TEXTURE = 1, 2
 
@@ -78,12 +81,14 @@ def _outlines(cohort: SyntheticCohort, row: int) -> tuple[Appearance, list[Outli
     return appearance, [lesion, *other_outlines(appearance, lesion, rng)]
 
 
+@lru_cache(maxsize=FILES_KEPT)
 def _image_png(cohort: SyntheticCohort, row: int) -> bytes:
     appearance, outlines = _outlines(cohort, row)
     rng = np.random.default_rng(np.random.SeedSequence([cohort.seed, TEXTURE, row]))
     return _png(draw_image(appearance, outlines[0] if outlines else None, tuple(outlines[1:]), rng))
 
 
+@lru_cache(maxsize=FILES_KEPT)
 def _mask_png(cohort: SyntheticCohort, row: int, which: int) -> bytes:
     appearance, outlines = _outlines(cohort, row)
     inside = outlines[which].mask(appearance.height, appearance.width)
