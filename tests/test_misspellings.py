@@ -139,3 +139,16 @@ def test_in_a_model(project: Project):
     )
     assert found.startswith(shown)
     assert "Did you mean classifier?" in found
+
+
+@pytest.mark.slow
+def test_kedros_own_commands_end_in_the_message_too(project: Project):
+    (project.folder / LOCAL).write_text("clinical: {xgboost: {gird: {}}}")
+    try:
+        done = project.kedro("registry", "list")
+    finally:
+        (project.folder / LOCAL).unlink()
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "line 1: clinical.xgboost.gird" in done.stderr
+    assert "Did you mean grid?" in done.stderr

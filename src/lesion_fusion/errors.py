@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 # More names are not listed.
 _SHOWN = 30
@@ -68,6 +71,19 @@ def user_message(*causes: BaseException) -> str:
             # Pydantic's links to its own documentation do not help here.
             lines += [line for line in str(cause).strip().splitlines() if "errors.pydantic.dev" not in line]
     return "\n".join(lines)
+
+
+def with_plain_errors(show: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `sys.excepthook` that shows a user error as its message alone, and anything else as `show` does."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        cause = user_error_cause(error)
+        if cause is None:
+            show(kind, error, trace)
+        else:
+            print(f"Error: {user_message(cause)}", file=sys.stderr)  # noqa: T201
+
+    return hook
 
 
 def _missing(paths: list[Path]) -> str:

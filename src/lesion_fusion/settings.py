@@ -1,9 +1,11 @@
 """Settings of the Kedro project."""
 
+import sys
 from typing import Any
 
 from lesion_fusion.config.loader import ProjectConfigLoader
 from lesion_fusion.config.resolvers import RESOLVERS
+from lesion_fusion.errors import with_plain_errors
 from lesion_fusion.hooks.checks import MissingInputs, ReadConfiguration
 from lesion_fusion.hooks.messages import ClosingMessage, Progress
 from lesion_fusion.hooks.reuse import Reuse
@@ -22,3 +24,6 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
     # An environment says what differs, at any depth, and nothing else.
     "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
 }
+
+# Kedro's other commands end a user error in its message too.
+sys.excepthook = with_plain_errors(sys.excepthook)
