@@ -35,8 +35,8 @@ _TYPES = {float: DataType.double, str: DataType.string, bool: DataType.boolean}
 
 _DESCRIPTION = (
     "Classifies a breast lesion from {}. The version `champion`, which passed the promotion rule, is the one to serve. "
-    "The description of a version is its model card; its tag `needs` says what a case must have. For research only: not "
-    "a medical device."
+    "The description of a version is its model card; its tag `needs` says what a case must have. For research only: "
+    "not a medical device."
 )
 # What a registered model of each family reads; how much of it differs from version to version.
 _SEES = {
@@ -286,6 +286,7 @@ def _register(decision: Mapping[str, Any]) -> None:
     links, places = _places(client, decision["run_id"], model)
     tags = {"model": model, "auroc": repr(decision["auroc"]), "needs": decision["needs"], **places}
     tags |= {"decision": decision["alias"], "reasons": "; ".join(decision["reasons"]), **decision["study"]}
+    tags |= {"git_commit": decision["git_commit"]} if decision["git_commit"] else {}
     registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
     client.set_registered_model_alias(name, decision["alias"], registered.version)
     client.log_text(decision["run_id"], decision["card"], CARD)
@@ -310,9 +311,9 @@ def _places(client: MlflowClient, run_id: str, model: str) -> tuple[str, dict[st
 
 
 def shorten(card: str, links: str, longest: int = LONGEST_DESCRIPTION) -> str:
-    """Return a card and `links` below it in at most `longest` characters, cut at the end of a paragraph."""
+    """Return a card and `links` below it in at most `longest` characters, cut at the end of a line."""
     room = longest - len(links) - 1
     if len(card) > room:
         more = f"\n\nThe rest is in the run's artifact {CARD}.\n"
-        card = card[: room - len(more)].rpartition("\n\n")[0] + more
+        card = card[: room - len(more)].rpartition("\n")[0] + more
     return f"{card}\n{links}"

@@ -1,4 +1,4 @@
-"""The model card of a registered version, in Markdown: what it is for, what it needs, how good it is, and its limits."""
+"""The model card of a registered version, in Markdown: its use, what it needs, how good it is, and its limits."""
 
 from __future__ import annotations
 
