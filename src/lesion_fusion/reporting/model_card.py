@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import lesion_fusion
+from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.curves import decision_curve
 from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.models.base import WITHOUT, FittedModel, Need, Trained
@@ -76,9 +77,9 @@ def _figures(trained: Trained, place: Place, judge: Judge, benefit_threshold: fl
     }
     if len(trained.model.classes) == 2:
         curve = decision_curve(trained.predictions, judge)
-        for row in curve[np.isclose(curve["threshold"], benefit_threshold)].dropna().itertuples():
-            benefit = with_interval(Estimate(row.net_benefit, row.low, row.high))
-            found[f"Net benefit at a risk of {percent(benefit_threshold)}"] = benefit
+        for row in records(curve[np.isclose(curve["threshold"], benefit_threshold)].dropna()):
+            benefit = Estimate(row["net_benefit"], row["low"], row["high"])
+            found[f"Net benefit at a risk of {percent(benefit_threshold)}"] = with_interval(benefit)
     return found
 
 
