@@ -17,15 +17,17 @@ from kedro.io import DatasetError
 from tests.models.toy import Cohort, domain_of, fitted_late, request_of, small_cohort
 
 from lesion_fusion.datasets.mlflow_runs import (
+    CARD,
     ChampionsDataset,
     FamilyResultsDataset,
     PromotionDataset,
     RunRecord,
+    shorten,
 )
 from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.datasets.served_answers import ServedAnswersDataset
 from lesion_fusion.evaluation.promotion import Champion
-from lesion_fusion.serving.schema import IMAGE, MASK, example_request
+from lesion_fusion.serving.schema import IMAGE, MASK, describe_fields, example_request, request_fields
 from lesion_fusion.serving.served_model import BadRequest
 
 STUDY = {"cohort": "toy", "cohort_digest": "c0", "folds_digest": "f0"}
@@ -53,8 +55,12 @@ class Tracked:
             "auroc": 0.875,
             "alias": alias,
             "reasons": ["its interval excludes 0.5", "its slope is 1"],
+            "run_id": self.reference["run_id"],
             "model_uri": self.reference["model_uri"],
+            "needs": "metadata, image",
+            "git_commit": "abc123",
             "study": STUDY,
+            "card": "# The card\n\nOf the late fusion.\n",
         }
 
 
@@ -150,6 +156,8 @@ def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(
     assert served.metadata.get_output_schema().input_names() == list(answers)
     expected = tracked.record.model.probabilities(cohort.inputs)
     np.testing.assert_allclose(answers["probability"].astype(float), expected[:, -1], atol=1e-6)
+    assert served.metadata.metadata["fields"] == describe_fields(tracked.record.model)
+    assert served.metadata.get_input_schema().input_names() == request_fields(tracked.record.model)
     folder = Path(mlflow.artifacts.download_artifacts(tracked.reference["model_uri"]))
     assert not [path for path in folder.rglob("*") if path.suffix in {".pkl", ".pickle", ".joblib"}]
     with pytest.raises(Exception, match=r"Row 0, field age: 212 lies outside") as error:
@@ -183,8 +191,34 @@ def test_the_registry_gets_a_version_its_alias_and_its_reasons_and_champions_com
     assert int(challenger.version) == 2
     assert challenger.tags["reasons"] == "its interval excludes 0.5; its slope is 1"
     assert challenger.tags["model"] == "fusion.late"
-    assert challenger.description == "fusion.late, challenger: its interval excludes 0.5; its slope is 1."
-    assert STUDY.items() <= challenger.tags.items()
+    assert {"needs": "metadata, image", "git_commit": "abc123", **STUDY}.items() <= challenger.tags.items()
+
+
+def test_a_version_is_described_by_its_card_and_leads_to_run_plots_and_report(tracked: Tracked):
+    registry, client = PromotionDataset(filepath=str(tracked.folder / "promotion.json")), mlflow.MlflowClient()
+    decision = tracked.decision("lesion-carded", "challenger")
+    with mlflow.start_run() as active:
+        registry.save([decision])
+    version = client.get_model_version_by_alias("lesion-carded", "challenger")
+    child, parent = tracked.reference["run_id"], active.info.run_id
+    assert version.run_id == child
+    assert version.description.startswith(decision["card"])
+    for run in (child, parent):
+        assert f"](#/experiments/{tracked.run.info.experiment_id}/runs/{run}" in version.description
+    assert version.tags["plots"] == f"runs:/{child}"
+    assert version.tags["report"] == f"runs:/{parent}/report.html#model-fusion.late"
+    assert mlflow.artifacts.load_text(f"runs:/{child}/model_card.md") == decision["card"]
+    assert client.get_registered_model("lesion-carded").tags["family"] == "fusion"
+
+
+@pytest.mark.parametrize("lines", [1, 40, 400])
+def test_a_description_is_never_longer_than_the_registry_takes(lines: int):
+    card = "\n".join(f"Line {number} of a card." for number in range(lines))
+    text = shorten(card, "[Run](#/)", longest=600)
+    assert len(text) <= 600
+    assert text.endswith("[Run](#/)")
+    assert (card in text) == (lines == 1 or len(card) < 500)
+    assert (CARD in text) != (card in text)
 
 
 def test_a_registered_model_says_what_it_is_unless_somebody_has_said_so(tracked: Tracked):

@@ -19,9 +19,8 @@ from lesion_fusion.pipelines.fusion.promotion_nodes import Nomination, make_smok
 from tests.models.toy import Cohort, answered, fitted_late, fitted_tabular, small_cohort
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
-JUDGE = Judge(
-    pd.DataFrame({"case_id": [], "patient_id": []}), study={"cohort": "toy", "cohort_digest": "c", "folds_digest": "f"}
-)
+TAGS = {"cohort": "toy", "cohort_digest": "c", "folds_digest": "f"}
+JUDGE = Judge(pd.DataFrame({"case_id": [], "patient_id": []}), study={**TAGS, "predictors": "metadata"})
 RUN = {"model": "fusion.late", "run_id": "r", "model_uri": "models:/m", "cohort_digest": "c", "folds_digest": "f"}
 CHAMPION = Decision("fusion", "late", "champion", 0.9, ("rule passed",))
 
@@ -91,3 +90,14 @@ def test_a_request_has_no_missing_value_but_none(cohort, cases):
     _, requests, _, _ = smoke_test(cohort, cases, fitted_late(cohort))
     assert not any(value != value for value in requests["models:/m"].to_numpy().ravel())
     assert np.isfinite(requests["models:/m"]["age"].astype(float)).any()
+
+
+def test_a_decision_says_what_the_model_needs_and_not_what_the_study_lets_models_read(cohort, cases):
+    model = fitted_tabular(cohort, ("image_descriptors",))
+    run = RUN | {"needs": ", ".join(model.efforts), "git_commit": "abc"}
+    nominations, requests, expected, leaks = smoke_test(cohort, cases, model, run)
+    answers = {"models:/m": Answered(answered(cohort, model, requests["models:/m"]))}
+    decision = promoted(nominations, answers, expected, leaks)
+    assert decision["needs"] == "image, mask"
+    assert decision["git_commit"] == "abc"
+    assert decision["study"] == TAGS

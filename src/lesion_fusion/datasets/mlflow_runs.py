@@ -34,14 +34,15 @@ if TYPE_CHECKING:
 _TYPES = {float: DataType.double, str: DataType.string, bool: DataType.boolean}
 
 _DESCRIPTION = (
-    "Classifies a breast lesion from {}. The version `champion`, which passed the promotion rule, is the one to serve; "
-    "each says which model it is, and why. For research only: not a medical device."
+    "Classifies a breast lesion from {}. The version `champion`, which passed the promotion rule, is the one to serve. "
+    "The description of a version is its model card; its tag `needs` says what a case must have. For research only: "
+    "not a medical device."
 )
-# What a registered model of each family is made from.
+# What a registered model of each family reads; how much of it differs from version to version.
 _SEES = {
-    "clinical": "the patient's record",
-    "imaging": "the B-mode image and the lesion's outline",
-    "fusion": "the patient's record and the B-mode image with the lesion's outline",
+    "clinical": "the patient's record, without an image",
+    "imaging": "the B-mode image, without the record",
+    "fusion": "the patient's record and the B-mode image",
 }
 # What the served model imports, beside the package itself, which travels inside it.
 _SERVING_PACKAGES = (
@@ -50,6 +51,9 @@ _SERVING_PACKAGES = (
 )
 # MLflow refuses more in one call.
 MAX_METRICS_PER_BATCH = 1000
+# MLflow's database has no room for more.
+LONGEST_DESCRIPTION = 5000
+CARD = "model_card.md"
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,8 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
 def _log_run(record: RunRecord) -> dict[str, str]:
     """Write a child run; return where its model is."""
     with mlflow.start_run(run_name=record.full_name, nested=True) as run:
-        mlflow.set_tags({"family": record.family, "model": record.name, **_package_tags(), **record.tags})
+        tags = {"family": record.family, "model": record.name, **_package_tags(), **record.tags}
+        mlflow.set_tags(tags)
         mlflow.set_tag(MLFLOW_RUN_NOTE, record.note)
         _log_cohort(record)
         mlflow.log_params(record.parameters)
@@ -156,7 +161,7 @@ def _log_run(record: RunRecord) -> dict[str, str]:
             mlflow.log_artifacts(workshop)
         logged = _log_model(record)
         mlflow.log_metrics(record.metrics, model_id=logged.model_id)
-    return _reference(record.full_name, run.info.run_id, logged.model_uri, record.tags)
+    return _reference(record.full_name, run.info.run_id, logged.model_uri, tags)
 
 
 def _log_cohort(record: RunRecord) -> None:
@@ -166,19 +171,23 @@ def _log_cohort(record: RunRecord) -> None:
 
 
 def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """Return where a run's model is, with the tags by which the promotion judges it."""
-    judged = {name: tags[name] for name in ("cohort_digest", "folds_digest", "needs") if name in tags}
-    return {"model": model, "run_id": run_id, "model_uri": model_uri} | judged
+    """Return where a run's model is, with the tags by which the promotion judges it, and its commit."""
+    kept = ("cohort_digest", "folds_digest", "needs", "git_commit")
+    return {"model": model, "run_id": run_id, "model_uri": model_uri} | {
+        name: tags[name] for name in kept if name in tags
+    }
 
 
 def _log_model(data: RunRecord) -> Any:
     # Imported here: these bring scikit-learn and the networks' code along, which a run without models does without.
     from lesion_fusion.models.base import save_model
     from lesion_fusion.serving import entry_path
-    from lesion_fusion.serving.schema import answer_fields, request_fields
+    from lesion_fusion.serving.schema import answer_fields, describe_fields
 
-    # Of any type and optional: the model's own message says what is wrong with a cell, and how to fix it.
-    columns = [ColSpec(AnyType(), name, required=False) for name in request_fields(data.model)]
+    # Of any type and optional: the model's own message says what is wrong with a cell, and how to fix it. MLflow has no
+    # place for descriptions in a signature: they are in the model's metadata.
+    fields = describe_fields(data.model)
+    columns = [ColSpec(AnyType(), one["name"], required=False) for one in fields]
     given = [ColSpec(_TYPES[kind], name, required=False) for name, kind in answer_fields(data.model).items()]
     with tempfile.TemporaryDirectory() as workshop:
         bundle = Path(workshop) / "bundle"
@@ -192,7 +201,7 @@ def _log_model(data: RunRecord) -> Any:
             pip_requirements=_requirements(),
             signature=ModelSignature(inputs=Schema(columns), outputs=Schema(given)),
             input_example=data.input_example,
-            metadata={"lesion_fusion_version": lesion_fusion.__version__},
+            metadata={"lesion_fusion_version": lesion_fusion.__version__, "fields": fields},
         )
 
 
@@ -258,7 +267,7 @@ class PromotionDataset(AbstractDataset[list[dict[str, Any]], list[dict[str, Any]
         return list(json.loads(self._path.read_text()))
 
     def save(self, data: list[dict[str, Any]]) -> None:
-        """Register each decision's model under its name and alias, the reasons and the study as tags and in words."""
+        """Register each decision's model under its name and alias, with tags; its card is also a file of its run."""
         for decision in data:
             _register(decision)
         with replacing(self._path) as draft:
@@ -273,13 +282,38 @@ class PromotionDataset(AbstractDataset[list[dict[str, Any]], list[dict[str, Any]
 
 
 def _register(decision: Mapping[str, Any]) -> None:
-    client, name = MlflowClient(), decision["registered_name"]
-    tags = {"model": f"{decision['family']}.{decision['model']}", "auroc": repr(decision["auroc"])}
+    client, name, model = MlflowClient(), decision["registered_name"], f"{decision['family']}.{decision['model']}"
+    links, places = _places(client, decision["run_id"], model)
+    tags = {"model": model, "auroc": repr(decision["auroc"]), "needs": decision["needs"], **places}
     tags |= {"decision": decision["alias"], "reasons": "; ".join(decision["reasons"]), **decision["study"]}
+    tags |= {"git_commit": decision["git_commit"]} if decision["git_commit"] else {}
     registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
     client.set_registered_model_alias(name, decision["alias"], registered.version)
-    reasons = f"{tags['model']}, {tags['decision']}: {tags['reasons']}."
-    client.update_model_version(name, registered.version, reasons)
+    client.log_text(decision["run_id"], decision["card"], CARD)
+    client.update_model_version(name, registered.version, shorten(decision["card"], links))
+    for key, value in {"family": decision["family"], "intended_use": "research only, not a medical device"}.items():
+        client.set_registered_model_tag(name, key, value)
     # A description that somebody wrote stays.
     if not client.get_registered_model(name).description:
         client.update_registered_model(name, _DESCRIPTION.format(_SEES[decision["family"]]))
+
+
+def _places(client: MlflowClient, run_id: str, model: str) -> tuple[str, dict[str, str]]:
+    """Return where a version's run, plots and report are: links for MLflow's pages, in Markdown, and tags."""
+    run, active = client.get_run(run_id).info, mlflow.active_run()
+    page = f"#/experiments/{run.experiment_id}/runs/{{}}"
+    links = f"[Run]({page.format(run_id)}), [plots and tables]({page.format(run_id)}/artifacts)"
+    tags = {"plots": f"runs:/{run_id}"}
+    if active is not None:
+        links += f", [report]({page.format(active.info.run_id)}/artifacts/report.html), its section model-{model}"
+        tags["report"] = f"runs:/{active.info.run_id}/report.html#model-{model}"
+    return f"{links}.\n", tags
+
+
+def shorten(card: str, links: str, longest: int = LONGEST_DESCRIPTION) -> str:
+    """Return a card and `links` below it in at most `longest` characters, cut at the end of a line."""
+    room = longest - len(links) - 1
+    if len(card) > room:
+        more = f"\n\nThe rest is in the run's artifact {CARD}.\n"
+        card = card[: room - len(more)].rpartition("\n")[0] + more
+    return f"{card}\n{links}"

@@ -62,6 +62,11 @@ class Judge:
         """Return the judge itself: a copy would draw everything again."""
         return self
 
+    @property
+    def model_tags(self) -> dict[str, str]:
+        """The study as tags of one model: without the roles that models may read, of which each reads its own."""
+        return {name: value for name, value in self.study.items() if name != "predictors"}
+
     def patient_ids(self, case_ids: NDArray[np.str_]) -> NDArray[np.str_]:
         """Return the patient of each case, as `predictions.patient_ids`."""
         return patient_ids(case_ids, self.patients)

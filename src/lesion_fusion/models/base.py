@@ -336,6 +336,11 @@ class FittedModel(ABC):
         roles = dict.fromkeys(COLUMN[name].role.value for name in self.record_columns)
         return (*roles, *(need.value for need in Need if need in self.needs - {Need.RECORD}))
 
+    @property
+    def readers(self) -> Mapping[str, FittedModel]:
+        """The models that read the case, by name: itself, or the members whose answers it joins."""
+        return {self.full_name: self}
+
     def can_answer(self, given: Set[Need]) -> bool:
         """Return whether these parts of a case are enough."""
         return self.needs <= given

@@ -370,6 +370,11 @@ class FittedLate(FittedModel):
         return self.fusion.calibration
 
     @property
+    def readers(self) -> Mapping[str, FittedModel]:
+        """Its members."""
+        return self.members
+
+    @property
     def record_columns(self) -> tuple[str, ...]:
         """The columns that any member reads."""
         return tuple(dict.fromkeys(chain.from_iterable(member.record_columns for member in self.members.values())))

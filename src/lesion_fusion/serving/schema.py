@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pandas as pd
 
+from lesion_fusion.cohort.schema import COLUMN
 from lesion_fusion.cohort.synthetic import parse_cohort, render_images, render_masks
 from lesion_fusion.models.base import FittedModel, Need
 
@@ -17,6 +19,33 @@ MASK = "tumor_mask_png"
 def request_fields(model: FittedModel) -> list[str]:
     """Return the fields `model` reads: the record's columns, and image and mask (base64 PNG) where it uses them."""
     return [CASE, *model.record_columns, *([IMAGE, MASK] if Need.IMAGE in model.needs else [])]
+
+
+def describe_fields(model: FittedModel) -> list[dict[str, Any]]:
+    """Return `request_fields` in words: name, type, values (bounds or categories), description, required_by.
+
+    `required_by` names the models that read the field: `model` itself, or members of it. Any field may be left out.
+    """
+    columns = [COLUMN[name] for name in model.record_columns]
+    bounds = {one.name: "any" if one.low is None else f"{one.low:g} to {one.high:g}" for one in columns}
+    rows: list[tuple[str, str, str | list[str], str]] = [
+        (CASE, "text", "any", "Name of the case; ignored"),
+        *((one.name, one.kind.value, list(one.categories) or bounds[one.name], one.description) for one in columns),
+        (IMAGE, "PNG in base64", "gray levels", "The B-mode image"),
+        (MASK, "PNG in base64", "white inside", "The lesion's outline, of the same size as the image"),
+    ]
+    parts = {Need.IMAGE: IMAGE, Need.MASK: MASK}
+    reads = {
+        reader: {*one.record_columns, *(field for need, field in parts.items() if need in one.needs)}
+        for reader, one in model.readers.items()
+    }
+    fields = request_fields(model)
+    return [
+        dict(zip(("name", "type", "values", "description"), row, strict=True))
+        | {"required_by": [reader for reader, names in reads.items() if row[0] in names]}
+        for row in rows
+        if row[0] in fields
+    ]
 
 
 def answer_fields(model: FittedModel) -> dict[str, type]:

@@ -155,7 +155,7 @@ def gather_results(
             RunRecord(
                 family=model.family,
                 name=model.name,
-                tags={**judge.study, "needs": needed},
+                tags={**judge.model_tags, "needs": needed},
                 parameters=flatten(trained.parameters.model_dump()),
                 metrics=flat_metrics(metrics),
                 model=model,

@@ -9,7 +9,13 @@ from kedro.pipeline import Pipeline
 from lesion_fusion.models.base import ModelParameters
 from lesion_fusion.pipelines.family.pipeline import family_pipeline
 from lesion_fusion.pipelines.fusion import nodes
-from lesion_fusion.pipelines.fusion.promotion_nodes import make_smoke_test, name_registered_models, nominate, promote
+from lesion_fusion.pipelines.fusion.promotion_nodes import (
+    make_smoke_test,
+    name_registered_models,
+    nominate,
+    promote,
+    write_cards,
+)
 from lesion_fusion.pipelines.stage import FILES, as_stage, judge_of, step
 
 FAMILIES = ("clinical_models", "imaging_models", "fusion_models")
@@ -21,6 +27,8 @@ def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
     judge = judge_of("fusion")
     standing = ["leaderboard", "candidates", "registered_champions", judge]
     tests = ["served_answers", "expected_answers", "leaks_found"]
+    carded = ["decisions", *FAMILIES, "leaderboard", "study_cases", "cohort_audit", judge]
+    told = [f"params:{name}" for name in ("comparisons", "evaluation", "report", "serving")]
     made = [
         step(nodes.evaluate_candidates, [*FAMILIES, judge], "candidates"),
         step(nodes.build_leaderboard, [*FAMILIES, "candidates", judge, "params:evaluation"], "leaderboard"),
@@ -28,6 +36,7 @@ def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
         step(name_registered_models, list(FAMILIES), "registered_champions"),
         step(nominate, [*standing, "params:promotion", "params:evaluation", *RESULTS], "nominations"),
         step(make_smoke_test, ["nominations", *FAMILIES, "study_cases", *FILES, "params:study"], tests),
-        step(promote, ["nominations", *tests, judge], "promotion"),
+        step(promote, ["nominations", *tests, judge], "decisions"),
+        step(write_cards, [*carded, *told], "promotion"),
     ]
     return family_pipeline("fusion", "fusion", entries) + as_stage("fusion", Pipeline(made, tags="fusion"))

@@ -15,14 +15,19 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.errors import UserError
+from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
 from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.models.base import CaseInputs, Family, FittedModel, ModelName, Need
+from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.notation import listing
 from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors, make_lesion_images
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK
+from lesion_fusion.reporting.model_card import model_card
+from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.reporting.standing import places
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK, describe_fields
 
 REGISTERED_NAME = "lesion-{family}"
 SMOKE_CASES_PER_CLASS = 2
@@ -102,7 +107,7 @@ def promote(
     leaks: Mapping[str, list[str]],
     judge: Judge,
 ) -> list[dict[str, Any]]:
-    """Return `promotion`: which model of each family is registered, as what, and why."""
+    """Return which model of each family is registered, as what, and why."""
     decisions = []
     for nomination in nominations:
         run = nomination.run
@@ -113,10 +118,47 @@ def promote(
             "reasons": list(decision.reasons),
             "passed_over": {model: list(why) for model, why in decision.passed_over.items()},
         }
-        tracked = {"run_id": run["run_id"], "model_uri": uri, "study": dict(judge.study)}
+        tracked = {"run_id": run["run_id"], "model_uri": uri, "study": judge.model_tags}
+        tracked |= {"needs": run.get("needs", ""), "git_commit": run.get("git_commit", "")}
         name = REGISTERED_NAME.format(family=decision.family)
         decisions.append({"registered_name": name, **asdict(decision), **reasons, **tracked})
     return decisions
+
+
+def write_cards(
+    decisions: Sequence[Mapping[str, Any]],
+    clinical: Family,
+    imaging: Family,
+    fusion: Family,
+    leaderboard: pd.DataFrame,
+    study_cases: pd.DataFrame,
+    cohort_audit: Mapping[str, Any],
+    judge: Judge,
+    comparisons: PlannedComparisons,
+    evaluation: Evaluation,
+    report: ReportParameters,
+    serving: ServingRules,
+) -> list[dict[str, Any]]:
+    """Return `promotion`: the decisions, each with the model card of its version (`card`, Markdown)."""
+    models = all_models(clinical, imaging, fusion)
+    board = {place.full_name: place for place in places(leaderboard, evaluation.baseline, judge.confidence)}
+    written = []
+    for decision in decisions:
+        name = f"{decision['family']}.{decision['model']}"
+        card = model_card(
+            decision,
+            models[name],
+            describe_fields(models[name].model),
+            board[name],
+            study_cases,
+            cohort_audit,
+            judge,
+            comparisons.benefit_threshold,
+            report,
+            serving,
+        )
+        written.append({**decision, "card": card})
+    return written
 
 
 def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Files) -> pd.DataFrame:

@@ -38,6 +38,7 @@ TITLES = {
     "registration": "Registration",
     "limitations": "Limitations",
     "each_model": "Each model",
+    "checklist": "Reporting checklists",
     "glossary": "Glossary",
     "reproduce": "How to reproduce",
 }
