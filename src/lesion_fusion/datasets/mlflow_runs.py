@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -287,7 +288,9 @@ def _register(decision: Mapping[str, Any]) -> None:
     tags = {"model": model, "auroc": repr(decision["auroc"]), "needs": decision["needs"], **places}
     tags |= {"decision": decision["alias"], "reasons": "; ".join(decision["reasons"]), **decision["study"]}
     tags |= {"git_commit": decision["git_commit"]} if decision["git_commit"] else {}
-    registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
+    # It prints that it did what it was asked for.
+    with redirect_stderr(io.StringIO()):
+        registered = mlflow.register_model(decision["model_uri"], name, tags=tags)
     client.set_registered_model_alias(name, decision["alias"], registered.version)
     client.log_text(decision["run_id"], decision["card"], CARD)
     client.update_model_version(name, registered.version, shorten(decision["card"], links))
