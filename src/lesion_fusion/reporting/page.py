@@ -14,14 +14,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from lesion_fusion.notation import count, listing, number, p_value, percent, sentence, signed, words
+from lesion_fusion.notation import count, listing, number, p_value, percent, sentence, signed, with_interval, words
 from lesion_fusion.statistics.metrics import METRICS
 
 PACKAGE = "lesion_fusion"
 # Distance of the levels of a colour in drawings; 255 is a multiple, so that white and black stay.
 COLOUR_STEP = 17
 PHOTOGRAPH_QUALITY = 85
-NOTATION = (number, signed, p_value, percent, words, sentence, count, listing)
+NOTATION = (number, signed, p_value, percent, words, sentence, count, listing, with_interval)
+# Signs that would end a cell of a table, or open a link, emphasis, code or a tag in Markdown.
+_SIGNS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "&<>|`*[]\\"})
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,21 @@ def fill(module: str, **values: Any) -> Markup:
 
     `module` is the module's `__name__`; its template has its name, followed by `.html.j2`.
     """
-    template = f"{module.removeprefix(f'{PACKAGE}.').replace('.', '/')}.html.j2"
-    return Markup(_environment().get_template(template).render(**values))
+    return Markup(_environment().get_template(f"{_beside(module)}.html.j2").render(**values))
+
+
+def fill_markdown(module: str, **values: Any) -> str:
+    """Return the template `.md.j2` that lies beside a module, filled in; inserted texts are lines without markup."""
+    environment = _environment().overlay(autoescape=False, finalize=_plain)
+    return environment.get_template(f"{_beside(module)}.md.j2").render(**values)
+
+
+def _beside(module: str) -> str:
+    return module.removeprefix(f"{PACKAGE}.").replace(".", "/")
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, Markup) else " ".join(str(value).split()).translate(_SIGNS)
 
 
 def render_page(module: str = __name__, **values: Any) -> str:

@@ -9,14 +9,9 @@ from kedro.pipeline import Pipeline
 from lesion_fusion.models.base import ModelParameters
 from lesion_fusion.pipelines.family.pipeline import family_pipeline
 from lesion_fusion.pipelines.fusion import nodes
-from lesion_fusion.pipelines.fusion.promotion_nodes import (
-    make_smoke_test,
-    name_registered_models,
-    nominate,
-    promote,
-    write_cards,
-)
+from lesion_fusion.pipelines.fusion.promotion_nodes import make_smoke_test, name_registered_models, nominate, promote
 from lesion_fusion.pipelines.stage import FILES, as_stage, judge_of, step
+from lesion_fusion.serving.model_card import write_cards
 
 FAMILIES = ("clinical_models", "imaging_models", "fusion_models")
 RESULTS = ("clinical_results", "imaging_results", "fusion_results")

@@ -15,19 +15,14 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.errors import UserError
-from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
 from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.models.base import CaseInputs, Family, FittedModel, ModelName, Need
-from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.notation import listing
 from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors, make_lesion_images
-from lesion_fusion.reporting.model_card import model_card
-from lesion_fusion.reporting.parameters import ReportParameters
-from lesion_fusion.reporting.standing import places
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK, describe_fields
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK
 
 REGISTERED_NAME = "lesion-{family}"
 SMOKE_CASES_PER_CLASS = 2
@@ -123,42 +118,6 @@ def promote(
         name = REGISTERED_NAME.format(family=decision.family)
         decisions.append({"registered_name": name, **asdict(decision), **reasons, **tracked})
     return decisions
-
-
-def write_cards(
-    decisions: Sequence[Mapping[str, Any]],
-    clinical: Family,
-    imaging: Family,
-    fusion: Family,
-    leaderboard: pd.DataFrame,
-    study_cases: pd.DataFrame,
-    cohort_audit: Mapping[str, Any],
-    judge: Judge,
-    comparisons: PlannedComparisons,
-    evaluation: Evaluation,
-    report: ReportParameters,
-    serving: ServingRules,
-) -> list[dict[str, Any]]:
-    """Return `promotion`: the decisions, each with the model card of its version (`card`, Markdown)."""
-    models = all_models(clinical, imaging, fusion)
-    board = {place.full_name: place for place in places(leaderboard, evaluation.baseline, judge.confidence)}
-    written = []
-    for decision in decisions:
-        name = f"{decision['family']}.{decision['model']}"
-        card = model_card(
-            decision,
-            models[name],
-            describe_fields(models[name].model),
-            board[name],
-            study_cases,
-            cohort_audit,
-            judge,
-            comparisons.benefit_threshold,
-            report,
-            serving,
-        )
-        written.append({**decision, "card": card})
-    return written
 
 
 def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Files) -> pd.DataFrame:

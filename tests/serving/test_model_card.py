@@ -9,10 +9,9 @@ import pytest
 
 from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.notation import Estimate, with_interval
-from lesion_fusion.pipelines.fusion.promotion_nodes import write_cards
-from lesion_fusion.reporting import model_card as module
-from lesion_fusion.reporting.model_card import SHOWN
 from lesion_fusion.reporting.parameters import ReportParameters
+from lesion_fusion.serving import model_card as module
+from lesion_fusion.serving.model_card import SHOWN, write_cards
 from lesion_fusion.statistics.metrics import METRICS
 from tests.models.toy import fitted_late, fitted_tabular, small_cohort
 from tests.reporting.toy import CLINICAL, ToyStudy, toy_study
@@ -72,7 +71,8 @@ def test_it_says_what_it_is_for_what_it_needs_its_cohort_its_limits_and_how_to_r
 
 
 def test_an_explained_finding_is_no_limit(toy: ToyStudy) -> None:
-    audit = toy.datasets["cohort_audit"] | {"unexplained": []}
+    audit = toy.datasets["cohort_audit"]
+    audit = audit | {"findings": [finding | {"explanation": "Known."} for finding in audit["findings"]]}
     assert "(LF203)" not in card_of(toy, cohort_audit=audit)
 
 
