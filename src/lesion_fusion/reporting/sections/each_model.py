@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,6 +13,7 @@ from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.evaluation.judge import Evaluation, per_fold
 from lesion_fusion.models.base import Family
 from lesion_fusion.notation import Estimate, number, value_text
+from lesion_fusion.plots.curves import NAMED_AT_MOST
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import models_on_board, places
 from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
@@ -57,8 +59,11 @@ def write(
     results = (clinical_results, imaging_results, fusion_results)
     evaluated = {name: found for family in results for name, found in family.metrics.items()}
     plots = {name: plot for family in results for name, plot in family.plots.items()}
-    details = []
+    details, members = [], Counter[str]()
     for place in board:
+        # Pictures of every model of a large study would make the page too big to send.
+        members[place.family] += 1
+        pictured = members[place.family] <= NAMED_AT_MOST
         name, trained = place.full_name, models[place.full_name]
         metrics = evaluated[name]["metrics"].items()
         details.append(
@@ -71,7 +76,9 @@ def write(
                 "attention": evaluated[name]["attention"],
                 "folds": fold_rows(trained.predictions, trained.training_log),
                 "points": point_rows(trained.training_log),
-                "plots": {key.removeprefix(f"{name}/"): plots[key] for key in plots if key.startswith(f"{name}/")},
+                "plots": {key.removeprefix(f"{name}/"): plots[key] for key in plots if key.startswith(f"{name}/")}
+                if pictured
+                else {},
             }
         )
     return fill(__name__, models=details, evaluation=evaluation, study=study)
