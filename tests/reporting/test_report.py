@@ -30,7 +30,7 @@ from lesion_fusion.notation import number, p_value, signed, words
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
 from lesion_fusion.pipelines.reporting.table_nodes import compare_with_reader
 from lesion_fusion.reporting.parameters import ReportParameters
-from lesion_fusion.reporting.sections import SECTIONS
+from lesion_fusion.reporting.sections import SECTIONS, each_model
 from lesion_fusion.reporting.sections.answer import first_sentence
 from lesion_fusion.statistics.metrics import METRICS
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, toy_study
@@ -256,6 +256,17 @@ def test_letters_of_plots_are_shown_at_nine_pixels_or_more(html: str) -> None:
         with Image.open(io.BytesIO(base64.b64decode(str(attributes["src"]).split(",")[1]))) as picture:
             inches = picture.width / 150
         assert SMALLEST_LETTERS / 72 * SHOWN[str(attributes["class"])] / inches >= 9, attributes["alt"]
+
+
+def test_models_far_down_have_their_numbers_without_plots(
+    toy: ToyStudy, outputs: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(each_model, "PICTURED", 0)
+    section = page_of(toy, outputs).split('id="each_model"')[1]
+    assert "<img" not in section
+    for name in (CLINICAL, IMAGING, FUSION):
+        assert f'aria-label="Metrics of {name}"' in section
+        assert f"_plots/{name}</code>" in section
 
 
 def test_the_page_of_a_small_study_is_small(html: str) -> None:

@@ -13,10 +13,12 @@ from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.evaluation.judge import Evaluation, per_fold
 from lesion_fusion.models.base import Family
 from lesion_fusion.notation import Estimate, number, value_text
-from lesion_fusion.plots.curves import NAMED_AT_MOST
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import models_on_board, places
 from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
+
+# Models of a family whose plots are in the page; those of all models would make it too big to send.
+PICTURED = 5
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,7 @@ def write(
     plots = {name: plot for family in results for name, plot in family.plots.items()}
     details, members = [], Counter[str]()
     for place in board:
-        # Pictures of every model of a large study would make the page too big to send.
         members[place.family] += 1
-        pictured = members[place.family] <= NAMED_AT_MOST
         name, trained = place.full_name, models[place.full_name]
         metrics = evaluated[name]["metrics"].items()
         details.append(
@@ -76,12 +76,14 @@ def write(
                 "attention": evaluated[name]["attention"],
                 "folds": fold_rows(trained.predictions, trained.training_log),
                 "points": point_rows(trained.training_log),
-                "plots": {key.removeprefix(f"{name}/"): plots[key] for key in plots if key.startswith(f"{name}/")}
-                if pictured
-                else {},
+                "plots": {
+                    key.removeprefix(f"{name}/"): plots[key]
+                    for key in plots
+                    if key.startswith(f"{name}/") and members[place.family] <= PICTURED
+                },
             }
         )
-    return fill(__name__, models=details, evaluation=evaluation, study=study)
+    return fill(__name__, models=details, pictured=PICTURED, evaluation=evaluation, study=study)
 
 
 def fold_rows(predictions: pd.DataFrame, training_log: pd.DataFrame) -> list[FoldRow]:
