@@ -75,8 +75,7 @@ def test_the_longest_names_of_models_stand_whole_in_their_titles(table: pd.DataF
     title = "Confusion matrix\nfusion.late_stacking_logistic_regression"
     figure = confusion_matrix_plot(confusion_table(table, judge_of(table, 10)), title=title)
     figure.draw_without_rendering()
-    (axes,) = figure.axes
-    (shown,) = [text for text in axes.get_children() if getattr(text, "get_text", str)() == title]
+    (shown,) = [text for text in figure.texts if text.get_text() == title]
     assert shown.get_window_extent().x1 <= figure.bbox.width
 
 

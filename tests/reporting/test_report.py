@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
+import io
 from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
@@ -15,6 +18,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro_datasets.pandas import CSVDataset
+from PIL import Image
 
 from lesion_fusion.cohort.folds import folds_digest
 from lesion_fusion.datasets.mlflow_runs import FamilyResults
@@ -22,15 +26,17 @@ from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.evaluation.comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.models.base import CaseInputs, Family
-from lesion_fusion.notation import number, signed, words
+from lesion_fusion.notation import number, p_value, signed, words
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
 from lesion_fusion.pipelines.reporting.table_nodes import compare_with_reader
 from lesion_fusion.reporting.parameters import ReportParameters
-from lesion_fusion.reporting.sections import SECTIONS
+from lesion_fusion.reporting.sections import SECTIONS, each_model
+from lesion_fusion.reporting.sections.answer import first_sentence
 from lesion_fusion.statistics.metrics import METRICS
 from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, toy_study
 
 EVIL = "<script>alert('x')</script>"
+CALLS_ALL = '<span class="warning">calls every case</span>'
 
 
 class Page(HTMLParser):
@@ -177,7 +183,94 @@ def test_the_page_asks_nothing_of_the_network(html: str) -> None:
     assert all(value.startswith(("#", "data:image/webp;base64,")) for value in addresses)
     assert "url(" not in html
     assert "@import" not in html
-    assert not {"script", "link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
+    assert not {"link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
+
+
+def script_of(html: str) -> str:
+    """The page's one script, which the page's policy allows by its digest."""
+    before, script, _ = (html.partition("<script>")[0], *html.partition("<script>")[2].partition("</script>")[::2])
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in before
+    return script
+
+
+def test_the_page_runs_its_own_script_alone(html: str) -> None:
+    assert [attributes for tag, attributes in Page(html).tags if tag == "script"] == [{}]
+    script = script_of(html)
+    for word in ("fetch", "XMLHttpRequest", "import(", "http", "eval", "innerHTML"):
+        assert word not in script
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "verdict", "said"),
+    [
+        (0.05, 0.0499, "better", "The image adds to the record"),
+        (0.05, 0.0514, "not significant", "It is not shown that the image adds anything"),
+        (-0.05, 0.001, "worse", "The model with the image is worse than the model of the record"),
+    ],
+)
+def test_the_answer_agrees_with_the_planned_table(
+    toy: ToyStudy, outputs: dict, difference: float, p: float, verdict: str, said: str
+) -> None:
+    bounds = {"difference": difference, "difference_low": difference - 0.04, "difference_high": difference + 0.04}
+    planned = toy.datasets["planned_comparisons"].copy()
+    fused = planned["model"] == FUSION
+    planned.loc[fused, [*bounds, "p", "p_holm"]] = [*bounds.values(), p, p]
+    html = page_of(toy, outputs, planned_comparisons=planned)
+    answer = html.split('class="answer"')[1].split("</section>")[0]
+    row = html.split('<tr><th scope="row">+ image')[1].split("</tr>")[0]
+    assert said in answer
+    assert f"{verdict} in 1 (" in answer
+    assert verdict in row
+    assert p_value(p) in answer
+    assert f'<data value="{p}">{p_value(p)}</data>' in row
+    sentence = first_sentence(planned, toy.datasets["params:comparisons"], 0.95)
+    assert sentence in Page(answer).text
+
+
+def test_what_was_chosen_after_the_run_is_marked(html: str) -> None:
+    section = html.split('aria-label="Comparison of the families"')[1].split("</table>")[0]
+    assert section.count('<tr><th scope="row"') == section.count("(post hoc)") == 3
+    assert "Post hoc" in section.split("</caption>")[0]
+
+
+def test_a_threshold_that_decides_nothing_is_marked(toy: ToyStudy, outputs: dict) -> None:
+    board = toy.datasets["leaderboard"].copy()
+    board.loc[board["family"] == "imaging", ["sensitivity", "specificity"]] = 1.0, 0.0
+    html = page_of(toy, outputs, leaderboard=board)
+    assert CALLS_ALL not in page_of(toy, outputs)
+    row = html.split(f'data-model="{IMAGING}"')[1].split("</tr>")[0]
+    assert CALLS_ALL in row
+    # In the leaderboard and in the table of its family.
+    assert html.count(CALLS_ALL) == 2
+
+
+# Width at which the page shows a picture on a wide screen, CSS pixels by class, and the smallest letters, points.
+SHOWN = {"single": 640, "medium": 864, "wide": 1107, "small": 384, "fill": 528}
+SMALLEST_LETTERS = 9.5
+
+
+def test_letters_of_plots_are_shown_at_nine_pixels_or_more(html: str) -> None:
+    section = html.split('id="each_model"')[0]
+    for _, attributes in (tag for tag in Page(section).tags if tag[0] == "img"):
+        with Image.open(io.BytesIO(base64.b64decode(str(attributes["src"]).split(",")[1]))) as picture:
+            inches = picture.width / 150
+        assert SMALLEST_LETTERS / 72 * SHOWN[str(attributes["class"])] / inches >= 9, attributes["alt"]
+
+
+def test_models_far_down_have_their_numbers_without_plots(
+    toy: ToyStudy, outputs: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(each_model, "PICTURED", 0)
+    section = page_of(toy, outputs).split('id="each_model"')[1]
+    assert "<img" not in section
+    for name in (CLINICAL, IMAGING, FUSION):
+        assert f'aria-label="Metrics of {name}"' in section
+        assert f"_plots/{name}</code>" in section
+
+
+def test_the_page_of_a_small_study_is_small(html: str) -> None:
+    assert len(html) < 1_500_000
 
 
 def test_links_lead_somewhere_and_names_are_given_once(html: str) -> None:
@@ -201,7 +294,7 @@ def test_a_fusion_without_a_part_shows_its_figure_or_that_it_withholds_its_answe
     section = html.split('id="missing"')[1].split("</section>")[0]
     answered = outputs["missing_modality"].iloc[0]
     assert f'<data value="{answered["difference"]}">{signed(answered["difference"])}</data>' in section
-    assert f"Without record, no answer of {FUSION}." in section
+    assert f"No answer without record: {FUSION}." in section
     assert section.count('scope="row"') == 1
 
 
@@ -222,7 +315,8 @@ def test_text_from_data_and_configuration_is_escaped(toy: ToyStudy, outputs: dic
         },
     )
     page = Page(html)
-    assert "script" not in {tag for tag, _ in page.tags}
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert EVIL not in script_of(html)
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert page.text.count(EVIL) >= 12
 
@@ -236,7 +330,7 @@ def test_synthetic_cohorts_are_marked_and_others_are_not(toy: ToyStudy, outputs:
 
 def test_a_step_shows_what_it_is_worth_in_decisions(html: str) -> None:
     assert "Net benefit, difference" in html
-    assert "Net benefit is that of" in html
+    assert "is computed for a biopsy at a risk of" in html
 
 
 def test_the_page_says_what_identifies_the_study_and_nothing_of_the_day(toy: ToyStudy, html: str) -> None:
@@ -286,9 +380,9 @@ def test_three_classes_are_reported_without_what_only_two_have(tmp_path: Path) -
     html = run_stage(toy_study(target="three_class", n=120), tmp_path)["report"]
     assert "malignant against all others" in html
     assert "Calibration slope" not in html
-    assert "What each step adds" in html
+    assert "Planned comparisons: what each step adds" in html
     assert "Net benefit, difference" not in html
-    assert "Net benefit is that of" not in html
+    assert "is computed for a biopsy at a risk of" not in html
     assert "The class of the highest probability" in html
 
 
@@ -307,7 +401,7 @@ def test_one_family_is_reported_alone(toy: ToyStudy, tmp_path: Path) -> None:
     alone.datasets |= {f"{family}_results": FamilyResults() for family in ("imaging", "fusion")}
     html = run_stage(alone, tmp_path)["report"]
     assert "Only one family of models was run" in html
-    assert "What fusion adds stays open" in html
+    assert "This run does not answer whether the image adds anything to the record" in html
     assert "Grad-CAM" not in html
 
 

@@ -90,9 +90,9 @@ def birads_plot(birads: Rows) -> Figure:
 def missingness_plot(missingness: Rows, alpha: float) -> Figure:
     """Draw the share of missing values per column, and beside it how missingness is associated with the outcome."""
     rows = [row for row in missingness if row["missing"] or row["not_applicable"]]
-    figure, (shares, differences) = new_panels(9.6, 1.8 + 0.34 * max(len(rows), 2), 1, 2, sharey=True)
+    figure, (shares, differences) = new_panels(7.6, 2.0 + 0.34 * max(len(rows), 2), 1, 2, sharey=True)
     shares.set_title("Missing")
-    differences.set_title("Malignant share where missing\nless where given, points", loc="left")
+    differences.set_title("Malignant share, points:\nmissing minus given", loc="left")
     if not rows:
         return write_instead(figure, shares, "Nothing is missing.", differences)
     shares.barh(range(len(rows)), [row["share"] for row in rows], 0.7, color=COLOURS[4])
@@ -114,5 +114,5 @@ def missingness_plot(missingness: Rows, alpha: float) -> Figure:
         differences.axvline(0, color=REFERENCE, linewidth=1)
     else:
         write_instead(figure, differences, "No column is missing in some lesions\nand given in others.")
-    differences.set_xlabel(f"(coloured: Holm-corrected Fisher p below {alpha:g})")
+    differences.set_xlabel(f"(coloured: Fisher p, Holm,\nbelow {alpha:g})")
     return figure

@@ -55,7 +55,8 @@ def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     """Return a figure of the given size, inches, and its one titled pair of axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title)
+    # At the left edge of the figure, where the longest name of a model has room.
+    figure.suptitle(title, x=0.01, ha="left")
     return figure, axes
 
 

@@ -22,7 +22,7 @@ class Verdict(StrEnum):
     """Outcome of a paired test."""
 
     BETTER = "better"
-    TIED = "no significant difference"
+    TIED = "not significant"
     WORSE = "worse"
 
 

@@ -59,7 +59,7 @@ def test_comparisons_that_disagree_are_said_to() -> None:
     said = first_sentence(planned_table(comparisons, [(0.1, 0.01), (0.1, 0.02), (0.01, 0.4)]), comparisons, 0.95)
     assert said.startswith("The planned comparisons disagree on whether the image adds anything to the record:")
     assert "AUROC of 3 planned comparisons: better in 2 (" in said
-    assert "no significant difference in 1 (“step 2”" in said
+    assert "not significant in 1 (“step 2”" in said
 
 
 def test_all_comparisons_that_agree_are_counted() -> None:

@@ -32,16 +32,13 @@ def test_a_gain_is_called_one_only_where_the_test_supports_it():
     assert step_of(0.05, 0.02, 0.08, 0.001).sentence == "step: better by 0.050 (0.020 to 0.080)."
     tied = step_of(0.05, -0.01, 0.11, 0.2)
     assert tied.verdict is Verdict.TIED
-    assert (
-        tied.sentence
-        == "step: no significant difference; a gain of up to 0.110 and a loss of up to 0.010 are not excluded."
-    )
+    assert tied.sentence == "step: not significant; a gain of up to 0.110 and a loss of up to 0.010 are not excluded."
     assert step_of(-0.05, -0.08, -0.02, 0.001).sentence == "step: worse by 0.050 (0.020 to 0.080)."
 
 
 def test_an_interval_on_one_side_leaves_that_side_open_alone():
     assert step_of(-0.05, -0.09, -0.01, 0.2).sentence.endswith("; a loss of up to 0.090 is not excluded.")
-    assert step_of(0.0, 0.0, 0.0, 1.0).sentence == "step: no significant difference."
+    assert step_of(0.0, 0.0, 0.0, 1.0).sentence == "step: not significant."
 
 
 def test_a_step_without_a_reference_makes_no_claim():

@@ -105,7 +105,7 @@ def draw_report(
         "confusion_matrices": side_by_side([one_by_one[f"{name}/confusion_matrix"] for name in best]),
         "risk_distributions": side_by_side([as_png(plots.risk_distribution_plot(risks[name], name)) for name in risks]),
         "comparisons": comparisons_plot(planned_comparisons, titles),
-        "roc_against_reader": plots.roc_plot(rocs, points, "The best of each family and the BI-RADS category"),
+        "roc_against_reader": plots.roc_plot(rocs, points, "Best of each family, BI-RADS category"),
     }
     return {name: as_png(figure) for name, figure in drawn.items()}
 

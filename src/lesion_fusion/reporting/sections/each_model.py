@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,6 +16,9 @@ from lesion_fusion.notation import Estimate, number, value_text
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import models_on_board, places
 from lesion_fusion.tabular.tuning import BOOKKEEPING, best_points
+
+# Models of a family whose plots are in the page; those of all models would make it too big to send.
+PICTURED = 5
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,9 @@ def write(
     results = (clinical_results, imaging_results, fusion_results)
     evaluated = {name: found for family in results for name, found in family.metrics.items()}
     plots = {name: plot for family in results for name, plot in family.plots.items()}
-    details = []
+    details, members = [], Counter[str]()
     for place in board:
+        members[place.family] += 1
         name, trained = place.full_name, models[place.full_name]
         metrics = evaluated[name]["metrics"].items()
         details.append(
@@ -71,10 +76,14 @@ def write(
                 "attention": evaluated[name]["attention"],
                 "folds": fold_rows(trained.predictions, trained.training_log),
                 "points": point_rows(trained.training_log),
-                "plots": {key.removeprefix(f"{name}/"): plots[key] for key in plots if key.startswith(f"{name}/")},
+                "plots": {
+                    key.removeprefix(f"{name}/"): plots[key]
+                    for key in plots
+                    if key.startswith(f"{name}/") and members[place.family] <= PICTURED
+                },
             }
         )
-    return fill(__name__, models=details, evaluation=evaluation, study=study)
+    return fill(__name__, models=details, pictured=PICTURED, evaluation=evaluation, study=study)
 
 
 def fold_rows(predictions: pd.DataFrame, training_log: pd.DataFrame) -> list[FoldRow]:
