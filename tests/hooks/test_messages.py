@@ -7,7 +7,6 @@ import json
 import logging
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import rich
 from hypothesis import given
@@ -17,10 +16,9 @@ from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 from rich.console import Console
-from tests.config.resolved import configured
 
 from lesion_fusion.hooks import messages
-from lesion_fusion.hooks.messages import Progress, audit_summary, image_summary
+from lesion_fusion.hooks.messages import Progress, audit_summary
 
 STEPS = Pipeline(
     [node(len, "a", "b", name="first"), node(len, "b", "c", name="second"), node(len, "c", "d", name="third")]
@@ -120,18 +118,3 @@ def test_the_audit_is_counted_and_its_gravest_open_finding_told():
     expected = "Audit of the cohort: 2 errors, 1 warning and 1 note. First to explain: LF302, LF302 is so."
     assert audit_summary(found) == expected
     assert audit_summary([finding("LF1", "info")]) == "Audit of the cohort: 0 errors, 0 warnings and 1 note."
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "p", "answer"),
-    [(-0.002, 0.021, 0.12, "Not shown"), (0.004, 0.02, 0.004, "Yes"), (-0.02, -0.004, 0.004, "No, it does worse")],
-)
-def test_the_image_is_answered_by_the_first_fused_model_against_one_of_the_record(monkeypatch, low, high, p, answer):
-    monkeypatch.setattr("lesion_fusion.config.reading._in_use", [configured()])
-    value = round((low + high) / 2, 3)
-    columns = ["model", "reference", "difference", "difference_low", "difference_high", "p_holm"]
-    others = [("clinical.b", "clinical.a", 0.3, 0.2, 0.4, 0.001), ("fusion.c", "imaging.a", 0.3, 0.2, 0.4, 0.001)]
-    table = pd.DataFrame([*others, ("fusion.d", "clinical.b", value, low, high, p)], columns=columns)
-    found = image_summary(table)
-    assert found.startswith(f"Does the image add to the record? {answer}: AUROC of fusion.d less that of clinical.b ")
-    assert image_summary(table.iloc[:2]) == ""

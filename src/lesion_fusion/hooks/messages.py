@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import rich
 from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
@@ -23,7 +22,7 @@ from rich.live import Live
 from rich.text import Text
 
 from lesion_fusion.datasets.files import replacing
-from lesion_fusion.notation import Estimate, count, difference, listing, p_clause, sentence
+from lesion_fusion.notation import count, listing
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +184,7 @@ class ClosingMessage:
         if "cohort_audit" in outputs:
             lines.append(audit_summary(catalog.load("cohort_audit")["findings"]))
         if "planned_comparisons" in outputs:
-            lines.append(image_summary(catalog.load("planned_comparisons")))
+            lines.append(_answer(catalog))
         lines.append("Next:")
         for name, what in _RESULTS.items():
             dataset = catalog.get(name) if name in outputs and name in catalog else None
@@ -208,21 +207,14 @@ def audit_summary(findings: Sequence[Mapping[str, Any]]) -> str:
     return f"Audit of the cohort: {found}.{unexplained}"
 
 
-def image_summary(planned: pd.DataFrame) -> str:
-    """Return what the first planned comparison of a fused model with one of the record says; "" without one."""
-    # Imported here: Kedro imports this module for every command, and the parts behind the types take seconds.
+def _answer(catalog: CatalogProtocol[Any, Any]) -> str:
+    # Imported here: Kedro imports this module for every command, and these take seconds.
     from lesion_fusion.config.reading import configuration
+    from lesion_fusion.reporting.sections.answer import first_sentence
 
-    fused = planned["model"].str.startswith("fusion.") & planned["reference"].str.startswith("clinical.", na=False)
-    rows = planned[fused & planned["difference"].notna()]
-    if rows.empty:
-        return ""
-    row = rows.iloc[0]
-    gain = Estimate(row["difference"], row["difference_low"], row["difference_high"])
-    shown = row["p_holm"] < 1 - configuration().evaluation.confidence
-    answer = "not shown" if not shown else "yes" if gain.value > 0 else "no, it does worse"
-    compared = f"AUROC of {row['model']} less that of {row['reference']} {difference(gain)}"
-    return f"Does the image add to the record? {sentence(answer)}: {compared}, {p_clause(row['p_holm'])}."
+    configured = configuration()
+    planned = catalog.load("planned_comparisons")
+    return first_sentence(planned, configured.comparisons, configured.evaluation.confidence)
 
 
 def _steps_to_run(pipeline: Pipeline, stored: CatalogProtocol[Any, Any] | None) -> list[str]:

@@ -12,6 +12,7 @@ from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.models.base import Family, ModelName
 from lesion_fusion.notation import Estimate, count, p_clause, sentence, with_interval
+from lesion_fusion.reporting.sections.answer import first_sentence
 from lesion_fusion.reporting.sections.steps import step_groups
 from lesion_fusion.reporting.standing import best_of_families, places
 
@@ -41,6 +42,7 @@ def summarise(
         tags[f"best_{model.family}"] = name
         lines.append(f"Best {model.family} model: {name}, AUROC {with_interval(auroc)}.")
     if "planned_comparisons" in found and comparisons and evaluation:
+        lines.insert(0, first_sentence(found["planned_comparisons"], comparisons, evaluation.confidence))
         for group in step_groups(found["planned_comparisons"], comparisons, evaluation.confidence):
             compared = [step for step in group.steps if step.difference is not None and step.p is not None]
             for step in compared:
