@@ -31,11 +31,20 @@ PLANNED_COLUMNS = [
 
 
 class ComparisonRow(Parameters):
-    """A model (`<family>.<model>`), what it stands for in a few words, and the model it is compared with, if any."""
+    """A model (`<family>.<model>`), what it stands for in a few words, and the model it is compared with, if any.
+
+    A row that `answers` says whether the image adds anything to the record.
+    """
 
     what: str = Field(min_length=1)
     model: str
     reference: str | None = None
+    answers: bool = False
+
+    @property
+    def is_fusion_against_record(self) -> bool:
+        """Whether a fused model is compared with one of the record."""
+        return self.model.startswith("fusion.") and str(self.reference).startswith("clinical.")
 
 
 class ComparisonGroup(Parameters):
@@ -57,6 +66,13 @@ class PlannedComparisons(Parameters):
     def present(self) -> dict[str, ComparisonGroup]:
         """The groups that take part."""
         return {name: group for name, group in self.groups.items() if group is not None and group.enabled}
+
+    @property
+    def answering(self) -> list[tuple[str, str]]:
+        """Group and `what` of the rows that answer; where none says so, of fused models against those of the record."""
+        rows = [(name, row) for name, group in self.present.items() for row in group.rows]
+        fused = [(name, row) for name, row in rows if row.is_fusion_against_record]
+        return [(name, row.what) for name, row in [one for one in rows if one[1].answers] or fused]
 
     @property
     def models(self) -> list[str]:

@@ -57,9 +57,24 @@ def test_the_first_sentence_says_what_the_table_says(difference: float, p: float
 def test_comparisons_that_disagree_are_said_to() -> None:
     comparisons = planned((FUSED, BASELINE), (FUSED, "clinical.svm"), ("fusion.early", BASELINE))
     said = first_sentence(planned_table(comparisons, [(0.1, 0.01), (0.1, 0.02), (0.01, 0.4)]), comparisons, 0.95)
-    assert said.startswith("The planned comparisons disagree on whether the image adds anything to the record:")
+    assert said.startswith("The image adds to the record in 2 of 3 planned comparisons:")
     assert "AUROC of 3 planned comparisons: better in 2 (" in said
     assert "not significant in 1 (“step 2”" in said
+
+
+def test_without_a_gain_none_is_claimed() -> None:
+    comparisons = planned((FUSED, BASELINE), ("fusion.early", BASELINE))
+    said = first_sentence(planned_table(comparisons, [(-0.1, 0.01), (0.01, 0.4)]), comparisons, 0.95)
+    assert said.startswith(SAID[Verdict.TIED])
+
+
+def test_only_the_rows_that_answer_are_asked_where_any_says_so() -> None:
+    every = planned((FUSED, BASELINE), ("fusion.early", BASELINE))
+    rows = [row.model_dump() | {"answers": row.model == FUSED} for row in every.present["g"].rows]
+    comparisons = PlannedComparisons.model_validate({"groups": {"g": {"title": "Title", "rows": rows}}})
+    said = first_sentence(planned_table(comparisons, [(0.1, 0.01), (0.01, 0.4)]), comparisons, 0.95)
+    assert said.startswith(SAID[Verdict.BETTER])
+    assert "AUROC of 1 planned comparison: better in 1 (" in said
 
 
 def test_all_comparisons_that_agree_are_counted() -> None:

@@ -127,7 +127,7 @@ def compare_in_subgroups(
         (row.what, row.model, row.reference)
         for group in comparisons.present.values()
         for row in group.rows
-        if row.reference and row.model.startswith("fusion.") and row.reference.startswith("clinical.")
+        if row.reference and row.is_fusion_against_record
     ]
     if len(study.classes) != 2 or not pairs:
         return pd.DataFrame(columns=columns)

@@ -89,18 +89,18 @@ def best_of_board(board: Sequence[Place], baseline: str, confidence: float) -> S
 
 def _image_adds(table: pd.DataFrame, planned: PlannedComparisons, confidence: float) -> Statement:
     """Return the sentence of `first_sentence`: what was found, then the verdicts and numbers of the table's rows."""
-    steps = [
-        step
-        for group in step_groups(table, planned, confidence)
-        for step in group.steps
-        if step.model.startswith("fusion.") and str(step.reference).startswith("clinical.")
-    ]
+    groups = zip(planned.present, step_groups(table, planned, confidence), strict=True)
+    steps = [step for name, group in groups for step in group.steps if (name, step.what) in planned.answering]
+    steps = [step for step in steps if step.verdict is not None]
     if not steps:
         why = "no comparison of a fused model with a model of the record was planned and could be computed."
         return Statement(f"This run does not answer {QUESTION}:", why)
     by_verdict = {one: [step for step in steps if step.verdict is one] for one in Verdict}
     present = {one: found for one, found in by_verdict.items() if found}
-    headline = f"The planned comparisons disagree on {QUESTION}" if len(present) > 1 else FOUND[next(iter(present))]
+    headline = FOUND[next(iter(present)) if len(present) == 1 else Verdict.TIED]
+    if len(present) > 1 and by_verdict[Verdict.BETTER]:
+        better = len(by_verdict[Verdict.BETTER])
+        headline = f"The image adds to the record in {better} of {count(len(steps), 'planned comparison')}"
     parts = [f"{one} in {len(found)} ({_numbers(found)})" for one, found in present.items()]
     return Statement(f"{headline}:", f"AUROC of {count(len(steps), 'planned comparison')}: {'; '.join(parts)}.")
 
