@@ -70,6 +70,19 @@ def test_all_parts_come_back_and_those_that_a_kind_lacks_are_none(cohort, traine
     np.testing.assert_array_equal(loaded.model.probabilities(cohort.inputs), expected)
 
 
+def test_it_is_previewed_by_its_first_predictions_as_json_takes_them(trained: TrainedModel, tmp_path: Path):
+    model = TrainedModelDataset(filepath=str(tmp_path / "models" / "clinical.linear"))
+    three = PREDICTIONS.assign(p_normal=0.0, threshold=float("nan"))
+    model.save(replace(trained, predictions=three))
+    family = FamilyDataset(filepath=str(tmp_path / "clinical_models"), models=str(tmp_path / "models"))
+    family.save(Family({"clinical.linear": trained}))
+    for dataset, threshold in ((model, None), (family, 0.5)):
+        shown = json.loads(json.dumps(dataset.preview()))
+        rows = [dict(zip(shown["columns"], row, strict=True)) for row in shown["data"]]
+        assert [row["case_id"] for row in rows] == ["a", "b"]
+        assert {row["threshold"] for row in rows} == {threshold}
+
+
 def test_a_part_is_read_when_it_is_first_asked_for(trained: TrainedModel, tmp_path: Path):
     folder = tmp_path / "clinical.linear"
     dataset = TrainedModelDataset(filepath=str(folder))

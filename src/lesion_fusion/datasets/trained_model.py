@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NewType, NoReturn, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,16 @@ def _parameters(stored: StoredModel) -> ModelParameters:
     return stored_parameters(json.loads((stored.folder / PARAMETERS).read_text()))
 
 
+# Kedro-Viz knows a preview by the name of the type that `preview` returns.
+TablePreview = NewType("TablePreview", dict[str, Any])
+ROWS_PREVIEWED = 10
+
+
+def _preview(file: Path) -> TablePreview:
+    table = pd.read_parquet(file).head(ROWS_PREVIEWED)
+    return TablePreview(table.astype("object").where(table.notna(), None).to_dict(orient="split"))
+
+
 class StoredModel:
     """A trained model (`models.base.Trained`) in its folder; each part is read when it is first used."""
 
@@ -137,6 +147,10 @@ class TrainedModelDataset(_FolderDataset["Trained", StoredModel]):
                     _write(part, draft / file)
             save_model(data.model, draft / MODEL)
 
+    def preview(self) -> TablePreview:
+        """Return the first predictions as Kedro-Viz shows them."""
+        return _preview(self._path / _PARTS["predictions"])
+
     def _exists(self) -> bool:
         return (self._path / PARAMETERS).is_file()
 
@@ -164,6 +178,10 @@ class FamilyDataset(AbstractDataset["Family", "Family"]):
             draft.mkdir()
             (draft / NAMES).write_text(json.dumps(list(data.models), indent=2) + "\n")
             data.predictions.to_parquet(draft / PREDICTIONS)
+
+    def preview(self) -> TablePreview:
+        """Return the first predictions as Kedro-Viz shows them."""
+        return _preview(self._path / PREDICTIONS)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path), "models": str(self._models)}
