@@ -51,27 +51,27 @@ def limitations(
     if "descriptors" in predictors:
         found.append(
             "The descriptors (shape, margin, echogenicity and so on) are a radiologist's reading of the image. A model "
-            "that uses them presupposes that reader, and already holds part of what the image shows."
+            "that uses them needs that reader, and already contains part of what the image shows."
         )
     if "assessment" in predictors:
         found.append(
-            "The radiologist's assessment is among the predictors: metrics say how well models refine a verdict, not "
-            "how well they do without one."
+            "The radiologist's assessment is among the predictors: metrics show how well models refine a verdict, not "
+            "how well they perform without one."
         )
     if sees_image:
         found.append(
-            "The outline of each lesion is given, not found. Models that see the image see it through that outline; "
-            "their metrics don't cover the error of an automatic one."
+            "The outline of each lesion is given, not found by the model. Models of the image depend on that outline; "
+            "their metrics do not include the error of an automatic one."
         )
     warnings = [one for one in findings if one["severity"] != "info"]
     warned = [f"{one['title'][:1].lower()}{one['title'][1:]} ({one['number']})" for one in warnings]
     if warned:
         named = listing(list(dict.fromkeys(warned)))
-        found.append(f"The audit of the cohort warns of {named}; its table says what was found.")
+        found.append(f"The audit of the cohort warns of {named}; its table shows what was found.")
     if len(board) > 1:
         found.append(
-            f"The best of {len(board)} models is best on the very cases that rank it. Its AUROC is therefore somewhat "
-            "optimistic, and its interval does not cover that choice."
+            f"The best of {len(board)} models was chosen on the same cases that its AUROC is computed on. The AUROC is "
+            "therefore somewhat optimistic, and its interval does not account for that choice."
         )
     fewest = min(place.n_repeats for place in board)
     if fewest < max(place.n_repeats for place in board):
