@@ -108,7 +108,8 @@ def test_every_model_is_evaluated_reproduced_leak_free_and_without_a_signal():
 
 
 def test_the_tables_hold_each_models_figures():
-    parameters = toy_parameters(published={"source": "an article", "figures": {"imaging.nearest": {"accuracy": 0.9}}})
+    network = {"name": "a network", "here": ["imaging.nearest"], "accuracy": {"text": "90 %", "table 1": "0.8"}}
+    parameters = toy_parameters(published={"source": "an article", "figures": {"imaging": {"network": network}}})
     comparison = compare_protocols(predictions(), judge(), parameters)
     nearest = comparison[comparison["model"] == "nearest"].set_index("metric")
     assert nearest.loc["accuracy", "published"] == 0.9

@@ -13,7 +13,7 @@ from lesion_fusion.evaluation.predictions import as_arrays
 from lesion_fusion.models.base import ModelName
 from lesion_fusion.published_study.evaluation import Cell, of_cell
 from lesion_fusion.published_study.metrics import METRICS
-from lesion_fusion.published_study.parameters import PaperReproduction
+from lesion_fusion.published_study.parameters import PaperReproduction, printed_value
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
 from lesion_fusion.statistics.weighted import Floats
 
@@ -41,13 +41,13 @@ def compare_protocols(predictions: pd.DataFrame, judge: Judge, parameters: Paper
     """
     rows: list[dict[str, Any]] = []
     for name in parameters.entries:
-        published = parameters.published.figures.get(name, {})
         tables = {
             column: of_cell(predictions, name, cell.name) for column, cell in comparison_columns(parameters).items()
         }
         found = {column: metrics_with_intervals(table, judge) for column, table in tables.items()}
         for metric in METRICS:
-            row = {**_named(name), "metric": metric, "published": published.get(metric, np.nan)}
+            published = next(map(printed_value, parameters.published.printed(name, metric).values()), None)
+            row = {**_named(name), "metric": metric, "published": np.nan if published is None else published}
             for column, metrics in found.items():
                 row |= _with_bounds(column, metrics.get(metric))
             rows.append(row)
