@@ -21,9 +21,7 @@ from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.sections.answer import statements_html
 from lesion_fusion.reporting.standing import estimate
 
-CHANCE = {2: "one half", 3: "one third"}
-INPUTS = {"clinical": "by the record", "imaging": "by the image", "fusion": "by both"}
-INTERVALS = "Intervals say how far a figure would move with other patients; they do not cover the error of a leak."
+INPUTS = {"clinical": "from the record", "imaging": "from the image", "fusion": "from both"}
 
 
 def write_page(
@@ -67,13 +65,12 @@ def write_page(
 
 
 def _compared_models(comparison: pd.DataFrame, parameters: PaperReproduction) -> dict[str, dict[str, list[Any]]]:
-    """Return {family: {model: its rows}}: metric, published (by place) and each protocol's estimate or None."""
+    """Return {family: {model: its rows}}: metric and each protocol's estimate, None where undefined."""
     found: dict[str, dict[str, list[Any]]] = {}
     for row in records(comparison):
         values = {name: _estimate(row, name) for name in comparison_columns(parameters)}
         rows = found.setdefault(row["family"], {}).setdefault(row["model"], [])
-        published = parameters.published.printed(f"{row['family']}.{row['model']}", row["metric"])
-        rows.append({"metric": row["metric"], "published": published, **values})
+        rows.append({"metric": row["metric"], **values})
     return found
 
 
@@ -102,32 +99,29 @@ def statements(
 def _published(published: Published) -> list[Statement]:
     """Return the highest accuracy published of each family, as printed; nothing where none is known."""
     best = []
-    for family, inputs in INPUTS.items():
-        models = published.figures.get(family, {}).values()  # type: ignore[call-overload]
-        printed = [(text, f"{model.name}, {place}") for model in models for place, text in model.accuracy.items()]
-        if printed:
+    for family, models in published.figures.items():
+        printed = [(text, f"{one.name}, {place}") for one in models.values() for place, text in one.accuracy.items()]
+        if printed and family in INPUTS:
             text, where = max(printed, key=lambda one: printed_value(one[0]) or 0)
-            best.append(f"{text} {inputs} ({where})")
-    detail = "All its figures are listed below, each with its place in the article."
-    return [Statement(f"The article reports an accuracy of up to {listing(best)}.", detail)] if best else []
+            best.append(f"{text} {INPUTS[family]} ({where})")
+    return [Statement(f"The article reports an accuracy of up to {listing(best)}.", "")] if best else []
 
 
 def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> list[Statement]:
     """Return the most accurate model of each family as reproduced; then the same models without a leak, where run."""
-    accuracies, areas = (
-        _by_model(comparison, "accuracy").dropna(subset="reproduced"),
-        _by_model(comparison, "lesion_auroc"),
-    )
-    ranked = accuracies.groupby("family", sort=False)["reproduced"]
-    best = accuracies.loc[ranked.idxmax()]
-    tied = accuracies.index[accuracies["reproduced"] == ranked.transform("max")].difference(best.index, sort=False)
+    accuracies, areas = _by_model(comparison, "accuracy"), _by_model(comparison, "lesion_auroc")
+    first = accuracies[accuracies.groupby("family")["reproduced"].rank(ascending=False, method="min") == 1]
+    best = first.drop_duplicates("family")
+    tied = first.index.difference(best.index, sort=False)
     others = f" As accurate: {listing(list(tied))}." if len(tied) else ""
+    intervals = " Intervals say how far a figure would move with other patients; they do not cover the error of a leak."
+    leak_free = "Without leaks (no copies of tested cases in training, no outcome as an input), the same models reach"
     found = []
     for column, opening, note in (
         ("reproduced", f"Under the {_protocol(parameters)} protocol, the most accurate models here reach", others),
-        ("leak_free", "Evaluated without a leak, the same models reach", f" {INTERVALS}"),
+        ("leak_free", leak_free, intervals),
     ):
-        rows = list(best.dropna(subset=column).iterrows())
+        rows: list[tuple[Any, Any]] = list(best.dropna(subset=column).iterrows())
         each = [f"{number(row[column])} {INPUTS[row['family']]} ({name})" for name, row in rows]
         texts = [f"{name} {_text(row, column)}, {_text(areas.loc[name], column)}" for name, row in rows]
         detail = f"Accuracy and AUROC of malignant against benign: {'; '.join(texts)}.{note}"
@@ -151,7 +145,7 @@ def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> 
         text += f" Without the shortcuts the AUROC on these labels is {listing(each)}."
     return Statement(
         f"Where there is nothing to find, the {_protocol(parameters)} protocol still shows an accuracy of "
-        f"{percent(shown.max(), 1)}; chance is {CHANCE[len(parameters.protocol.classes)]}.",
+        f"{percent(shown.max(), 1)} (chance: {percent(1 / len(parameters.protocol.classes), 1)}).",
         text,
     )
 
