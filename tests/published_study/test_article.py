@@ -106,6 +106,12 @@ def test_matrices_and_other_studies_are_those_of_the_transcript(transcript: str)
     network = study().published.figures["imaging"]["densenet_sgd"].matrix
     assert network is not None
     assert [[int(n) for n in row.split()] for row in line.split("|")] == [list(row) for row in network.rows]
+    ((right, also_right, wrong, also_wrong),) = re.findall(
+        r"figure 20: (\d+) and (\d+) right, (\d+) and (\d+) wrong", transcript
+    )
+    fused = study().published.figures["fusion"]["late_gradient_boosting"].matrix
+    assert fused is not None
+    assert [[int(right), int(wrong)], [int(also_wrong), int(also_right)]] == [list(row) for row in fused.rows]
     (line,) = re.findall(r"^Table 5 sets beside them: (.*)$", transcript, flags=re.MULTILINE)
     others = study().published.figures["others"].values()
     assert numbers(line) == set().union(*(numbers(list(model.auroc.values())) for model in others))
