@@ -5,12 +5,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from lesion_fusion.evaluation.judge import Judge
-from lesion_fusion.published_study.comparison import (
-    differences_with_intervals,
-    metrics_with_intervals,
-    study_metrics,
-)
+from lesion_fusion.evaluation.judge import Judge, point_metrics
+from lesion_fusion.evaluation.predictions import as_arrays
+from lesion_fusion.published_study.comparison import differences_with_intervals, metrics_with_intervals
+from lesion_fusion.published_study.metrics import METRICS
 
 CLASSES = ("normal", "benign", "malignant")
 
@@ -34,7 +32,7 @@ def judge_of(table: pd.DataFrame) -> Judge:
 @pytest.mark.parametrize("classes", [CLASSES, CLASSES[1:]])
 def test_figures_are_those_of_scikit_learn(classes: tuple[str, ...]):
     table = predictions(classes=classes)
-    found = study_metrics(table)
+    found = point_metrics(as_arrays(table), METRICS)
     scores = table[[f"p_{name}" for name in classes]].to_numpy()
     decided = np.array(classes)[scores.argmax(axis=1)]
     lesions = table[table["label"] != "normal"]

@@ -7,38 +7,72 @@ import pytest
 
 from lesion_fusion.published_study.comparison import comparison_columns
 from lesion_fusion.published_study.page import statements
+from lesion_fusion.published_study.parameters import printed_value
+from lesion_fusion.reporting.page import Statement
 from tests.published_study.toy import toy_parameters
 
 NOTHING = pd.DataFrame()
 
 
-def compared(accuracies: dict[str, float]) -> pd.DataFrame:
-    """The comparison of clinical models with these accuracies as reproduced; all else is 0.5."""
+ARTICLE = {
+    "source": "an article",
+    "figures": {
+        "clinical": {
+            "a": {"name": "forest", "here": ["clinical.a"], "accuracy": {"table 1": "0.97"}},
+            "b": {"name": "boosting", "here": ["clinical.b"], "accuracy": {"table 1": "98.5 %", "text": "0.9"}},
+        },
+        "imaging": {"net": {"name": "network", "not_run": "too large", "auroc": {"text": "0.9"}}},
+    },
+}
+
+
+def compared(accuracies: dict[str, float], **columns: float) -> pd.DataFrame:
+    """The comparison of clinical models with these accuracies as reproduced; all else is 0.5, or as in `columns`."""
     rows = [
         {"family": "clinical", "model": model, "metric": metric}
         | {f"{column}{end}": 0.5 for column in comparison_columns(toy_parameters()) for end in ("", "_low", "_high")}
         | ({"reproduced": accuracy} if metric == "accuracy" else {})
+        | columns
         for model, accuracy in accuracies.items()
         for metric in ("accuracy", "macro_f1", "auroc", "lesion_auroc")
     ]
     return pd.DataFrame(rows)
 
 
+def said(comparison: pd.DataFrame, **more: object) -> list[Statement]:
+    return statements(comparison, NOTHING, NOTHING, toy_parameters(**more))
+
+
 @pytest.mark.parametrize(
-    ("accuracies", "said", "others"),
-    [
-        (
-            {"a": 0.8, "b": 0.9, "c": 0.9, "d": 0.9},
-            "one of the most accurate models, clinical.b,",
-            "clinical.c and clinical.d",
-        ),
-        ({"a": 0.8, "b": 0.9}, "the most accurate model, clinical.b,", None),
-    ],
+    ("accuracies", "others"),
+    [({"a": 0.8, "b": 0.9, "c": 0.9, "d": 0.9}, "clinical.c and clinical.d"), ({"a": 0.8, "b": 0.9}, None)],
 )
-def test_the_most_accurate_model_is_named_with_those_it_ties(accuracies: dict, said: str, others: str | None):
-    statement = statements(compared(accuracies), NOTHING, NOTHING, toy_parameters())[0]
-    assert said in statement.headline
+def test_the_most_accurate_model_is_named_with_those_it_ties(accuracies: dict, others: str | None):
+    statement = said(compared(accuracies))[0]
+    assert "0.900 from the record (clinical.b)." in statement.headline
     if others is None:
         assert "As accurate" not in statement.detail
     else:
-        assert f"As accurate as reproduced: {others}." in statement.detail
+        assert f"As accurate: {others}." in statement.detail
+
+
+def test_the_answer_starts_with_published_reproduced_and_leak_free_in_a_sentence_each():
+    first, second, third, *_ = said(compared({"a": 0.8, "b": 0.9}, leak_free=0.6), published=ARTICLE)
+    assert first.headline == "The article reports an accuracy of up to 98.5 % from the record (boosting, table 1)."
+    assert "published protocol" in second.headline
+    assert "0.900 from the record (clinical.b)" in second.headline
+    assert "the same models reach an accuracy of 0.600 from the record (clinical.b)" in third.headline
+    assert "Without leaks" in third.headline
+
+
+def test_what_the_run_lacks_is_not_spoken_of():
+    assert not any("leak" in one.headline for one in said(compared({"a": 0.8}, leak_free=float("nan"))))
+    assert not any("article" in one.headline for one in said(compared({"a": 0.8})))
+
+
+@pytest.mark.parametrize(
+    ("printed", "number"),
+    [("0.989247", 0.989247), ("1.0", 1.0), ("approximately 73.5 %", 0.735), ("0.91–0.98", None), (">0.95", None)],
+)
+def test_a_printed_metric_is_a_number_unless_it_is_a_range_or_a_bound(printed: str, number: float | None):
+    assert printed_value(printed) == number

@@ -15,6 +15,15 @@ EMBEDDED = {
 }
 
 
+def published(statement: str = "", **metrics: dict[str, str]) -> dict:
+    """An article that reports one model, and a statement on it."""
+    return {
+        "source": "an article",
+        "figures": {"clinical": {"forest": {"name": "forest", "here": ["clinical.random_forest"], **metrics}}},
+        "contradictions": [{"subject": "a", "statement": statement, "where": "b"}],
+    }
+
+
 def test_entries_are_told_apart_by_their_kind():
     parameters = toy_parameters(
         imaging={"net": NETWORK},
@@ -59,12 +68,10 @@ def test_entries_are_told_apart_by_their_kind():
         ),
         ({"clinical": {"forest": "random_forest"}}, ["forest", "parameters"]),
         ({"predictors": ["metadata", "outcome"]}, ["outcome", "may not predict"]),
-        (
-            {"published": {"source": "x", "figures": {"clinical.random_forest": {"acuracy": 0.9}}}},
-            ["acuracy", "accuracy"],
-        ),
-        ({"published": {"source": "x", "figures": {"clinical.random_forest": {"accuracy": 96}}}}, ["equal to 1"]),
-        ({"published": {"source": "x", "figures": {"clinical.vote": {"accuracy": 0.9}}}}, ["clinical.vote"]),
+        ({"published": published(acuracy={"table 2": "0.9"})}, ["figures.clinical.forest.acuracy", "accuracy"]),
+        ({"published": published(accuracy={"table 2": "96"})}, ["accuracy.table 2", "match"]),
+        ({"published": published("{clinical[forest].auroc[table 3]}")}, ["contradictions", "not there", "table 3"]),
+        ({"published": {"source": "x", "figures": {"pathology": {}}}}, ["'clinical', 'imaging', 'fusion' or 'others'"]),
     ],
 )
 def test_what_does_not_fit_is_told_in_words(values: dict, words: list[str]):

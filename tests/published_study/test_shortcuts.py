@@ -7,14 +7,14 @@ from functools import cache
 import pandas as pd
 import pytest
 
-from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.evaluation.judge import Judge, point_metrics
+from lesion_fusion.evaluation.predictions import as_arrays
 from lesion_fusion.published_study.comparison import (
     ALL,
     compare_protocols,
     gain_by_shortcuts,
     luck_of_one_test_set,
     metrics_with_intervals,
-    study_metrics,
 )
 from lesion_fusion.published_study.evaluation import (
     Cell,
@@ -22,6 +22,7 @@ from lesion_fusion.published_study.evaluation import (
     cells_of,
     of_cell,
 )
+from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
 from tests.published_study.toy import toy_parameters, toy_reproduction
 
@@ -108,7 +109,8 @@ def test_every_model_is_evaluated_reproduced_leak_free_and_without_a_signal():
 
 
 def test_the_tables_hold_each_models_figures():
-    parameters = toy_parameters(published={"source": "an article", "figures": {"imaging.nearest": {"accuracy": 0.9}}})
+    network = {"name": "a network", "here": ["imaging.nearest"], "accuracy": {"text": "90 %", "table 1": "0.8"}}
+    parameters = toy_parameters(published={"source": "an article", "figures": {"imaging": {"network": network}}})
     comparison = compare_protocols(predictions(), judge(), parameters)
     nearest = comparison[comparison["model"] == "nearest"].set_index("metric")
     assert nearest.loc["accuracy", "published"] == 0.9
@@ -123,7 +125,7 @@ def test_the_tables_hold_each_models_figures():
 def test_the_luck_of_one_test_set_starts_with_the_one_reported():
     luck = luck_of_one_test_set(predictions(), toy_parameters())
     first = luck[(luck["model"] == "nearest") & (luck["test_set"] == 1)].set_index("metric")["value"]
-    reported = study_metrics(of_cell(predictions(), "imaging.nearest", "single_test_set"))
+    reported = point_metrics(as_arrays(of_cell(predictions(), "imaging.nearest", "single_test_set")), METRICS)
     assert first.to_dict() == pytest.approx(reported)
     assert sorted(luck["test_set"].unique()) == [1, 2, 3]
 

@@ -13,7 +13,7 @@ from lesion_fusion.evaluation.predictions import as_arrays
 from lesion_fusion.models.base import ModelName
 from lesion_fusion.published_study.evaluation import Cell, of_cell
 from lesion_fusion.published_study.metrics import METRICS
-from lesion_fusion.published_study.parameters import PaperReproduction
+from lesion_fusion.published_study.parameters import PaperReproduction, printed_value
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
 from lesion_fusion.statistics.weighted import Floats
 
@@ -41,13 +41,13 @@ def compare_protocols(predictions: pd.DataFrame, judge: Judge, parameters: Paper
     """
     rows: list[dict[str, Any]] = []
     for name in parameters.entries:
-        published = parameters.published.figures.get(name, {})
         tables = {
             column: of_cell(predictions, name, cell.name) for column, cell in comparison_columns(parameters).items()
         }
         found = {column: metrics_with_intervals(table, judge) for column, table in tables.items()}
         for metric in METRICS:
-            row = {**_named(name), "metric": metric, "published": published.get(metric, np.nan)}
+            published = next(map(printed_value, parameters.published.printed(name, metric).values()), None)
+            row = {**_named(name), "metric": metric, "published": np.nan if published is None else published}
             for column, metrics in found.items():
                 row |= _with_bounds(column, metrics.get(metric))
             rows.append(row)
@@ -64,7 +64,7 @@ def gain_by_shortcuts(predictions: pd.DataFrame, judge: Judge, parameters: Paper
     rows = []
     for name in parameters.compared:
         reference = of_cell(predictions, name, Cell(Protocol.of()).name)
-        baseline = study_metrics(reference)
+        baseline = point_metrics(as_arrays(reference), METRICS)
         for shortcut, cell in cells.items():
             table = of_cell(predictions, name, cell.name)
             if table.empty:
@@ -86,7 +86,7 @@ def luck_of_one_test_set(predictions: pd.DataFrame, parameters: PaperReproductio
         {**_named(name), "test_set": number + 1, "metric": metric, "value": value}
         for name, number in product(parameters.compared, range(parameters.splitting.random_splits))
         if len(table := of_cell(predictions, name, cell, repeat=number))
-        for metric, value in study_metrics(table).items()
+        for metric, value in point_metrics(as_arrays(table), METRICS).items()
     ]
     return pd.DataFrame(rows, columns=["family", "model", "test_set", "metric", "value"])
 
@@ -97,11 +97,6 @@ def best_of_families(predictions: pd.DataFrame, comparison: pd.DataFrame, cell: 
     ranked = accuracies.sort_values("reproduced", ascending=False, kind="stable")
     best = ranked.drop_duplicates("family").sort_index()
     return {name: of_cell(predictions, name, cell.name) for name in best["family"] + "." + best["model"]}
-
-
-def study_metrics(predictions: pd.DataFrame) -> dict[str, float]:
-    """Return each of `METRICS` that is defined for one model's predictions table."""
-    return point_metrics(as_arrays(predictions), METRICS)
 
 
 def metrics_with_intervals(predictions: pd.DataFrame, judge: Judge) -> dict[str, Interval]:

@@ -14,14 +14,14 @@ from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.notation import Estimate, listing, number, percent, signed, with_interval, words
 from lesion_fusion.published_study.comparison import ALL, comparison_columns
 from lesion_fusion.published_study.metrics import METRICS
-from lesion_fusion.published_study.parameters import PaperReproduction
+from lesion_fusion.published_study.parameters import PaperReproduction, Published, printed_value
 from lesion_fusion.published_study.protocol import SHORTCUTS
 from lesion_fusion.reporting.page import Statement, render_page
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.sections.answer import statements_html
 from lesion_fusion.reporting.standing import estimate
 
-CHANCE = {2: "one half", 3: "one third"}
+INPUTS = {"clinical": "from the record", "imaging": "from the image", "fusion": "from both"}
 
 
 def write_page(
@@ -65,12 +65,12 @@ def write_page(
 
 
 def _compared_models(comparison: pd.DataFrame, parameters: PaperReproduction) -> dict[str, dict[str, list[Any]]]:
-    """Return {family: {model: its rows}}: metric, published and each protocol's estimate, None where undefined."""
+    """Return {family: {model: its rows}}: metric and each protocol's estimate, None where undefined."""
     found: dict[str, dict[str, list[Any]]] = {}
     for row in records(comparison):
         values = {name: _estimate(row, name) for name in comparison_columns(parameters)}
         rows = found.setdefault(row["family"], {}).setdefault(row["model"], [])
-        rows.append({"metric": row["metric"], "published": row["published"], **values})
+        rows.append({"metric": row["metric"], **values})
     return found
 
 
@@ -86,38 +86,47 @@ def _gains_by_model(shortcuts: pd.DataFrame) -> dict[str, dict[str, dict[str, An
 def statements(
     comparison: pd.DataFrame, shortcuts: pd.DataFrame, luck: pd.DataFrame, parameters: PaperReproduction
 ) -> list[Statement]:
-    """Return the answer: what the protocol shows, what is left without it, and what it shows where there is nothing."""
-    found = [_reproduced(comparison, parameters), _without_signal(comparison, parameters)]
+    """Return the answer: what was published, what comes out here with and without leaks, what of no signal."""
+    found = [*_published(parameters.published), *_reproduced(comparison, parameters)]
+    found.append(_without_signal(comparison, parameters))
     if not shortcuts.empty:
         found.append(_gains(shortcuts))
     if not luck.empty:
         found.append(_luck(luck, comparison))
-    if not parameters.published.figures:
-        detail = (
-            "The article's abstract gives none. Those of its tables can be copied into the parameter "
-            "paper_reproduction.published.figures, and then stand in every table here."
-        )
-        found.append(Statement("No published figure stands beside them.", detail))
     return found
 
 
-def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> Statement:
+def _published(published: Published) -> list[Statement]:
+    """Return the highest accuracy published of each family, as printed; nothing where none is known."""
+    best = []
+    for family, models in published.figures.items():
+        printed = [(text, f"{one.name}, {place}") for one in models.values() for place, text in one.accuracy.items()]
+        if printed and family in INPUTS:
+            text, where = max(printed, key=lambda one: printed_value(one[0]) or 0)
+            best.append(f"{text} {INPUTS[family]} ({where})")
+    return [Statement(f"The article reports an accuracy of up to {listing(best)}.", "")] if best else []
+
+
+def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> list[Statement]:
+    """Return the most accurate model of each family as reproduced; then the same models without a leak, where run."""
     accuracies, areas = _by_model(comparison, "accuracy"), _by_model(comparison, "lesion_auroc")
-    name: Any = accuracies["reproduced"].idxmax()
-    best, area = accuracies.loc[name], areas.loc[name]
-    tied = [other for other in accuracies.index[accuracies["reproduced"] == best["reproduced"]] if other != name]
-    which = "one of the most accurate models" if tied else "the most accurate model"
-    others = f"As accurate as reproduced: {listing(tied)}. " if tied else ""
-    return Statement(
-        f"Under the {_protocol(parameters)} protocol {which}, {name}, is right in "
-        f"{percent(best['reproduced'], 1)} of the tested rows; evaluated without a leak, in "
-        f"{percent(best['leak_free'], 1)}.",
-        f"Same rows, columns of the record and search: accuracy {_text(best, 'reproduced')} against "
-        f"{_text(best, 'leak_free')}; AUROC of malignant against benign {_text(area, 'reproduced')} against "
-        f"{_text(area, 'leak_free')}. {others}"
-        "The intervals say how far a figure would move with other patients. Under a protocol that leaks they do not "
-        "cover its error.",
-    )
+    first = accuracies[accuracies.groupby("family")["reproduced"].rank(ascending=False, method="min") == 1]
+    best = first.drop_duplicates("family")
+    tied = first.index.difference(best.index, sort=False)
+    others = f" As accurate: {listing(list(tied))}." if len(tied) else ""
+    intervals = " Intervals say how far a figure would move with other patients; they do not cover the error of a leak."
+    leak_free = "Without leaks (no copies of tested cases in training, no outcome as an input), the same models reach"
+    found = []
+    for column, opening, note in (
+        ("reproduced", f"Under the {_protocol(parameters)} protocol, the most accurate models here reach", others),
+        ("leak_free", leak_free, intervals),
+    ):
+        rows: list[tuple[Any, Any]] = list(best.dropna(subset=column).iterrows())
+        each = [f"{number(row[column])} {INPUTS[row['family']]} ({name})" for name, row in rows]
+        texts = [f"{name} {_text(row, column)}, {_text(areas.loc[name], column)}" for name, row in rows]
+        detail = f"Accuracy and AUROC of malignant against benign: {'; '.join(texts)}.{note}"
+        found += [Statement(f"{opening} an accuracy of {listing(each)}.", detail)] if rows else []
+    return found
 
 
 def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> Statement:
@@ -136,7 +145,7 @@ def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> 
         text += f" Without the shortcuts the AUROC on these labels is {listing(each)}."
     return Statement(
         f"Where there is nothing to find, the {_protocol(parameters)} protocol still shows an accuracy of "
-        f"{percent(shown.max(), 1)}; chance is {CHANCE[len(parameters.protocol.classes)]}.",
+        f"{percent(shown.max(), 1)} (chance: {percent(1 / len(parameters.protocol.classes), 1)}).",
         text,
     )
 

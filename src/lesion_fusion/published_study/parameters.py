@@ -1,11 +1,12 @@
-"""Parameters of the study's reproduction: protocol, inputs, models, and the metrics as published."""
+"""Parameters of the study's reproduction: protocol, inputs, models, and what the article reports."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, WrapValidator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WrapValidator, field_validator, model_validator
 
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.errors import did_you_mean
@@ -13,7 +14,6 @@ from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.late import Late
 from lesion_fusion.models.network import Network
 from lesion_fusion.parameters import Parameters, present, read_by_kind
-from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.protocol import Alteration, Protocol, Splitting
 
 # What every model here sees of an image: the whole of it, black outside the masks.
@@ -33,11 +33,69 @@ Entries = Annotated[
 ]
 
 
+_Text = Annotated[str, Field(pattern=r"^\D*(0\.\d|1\.0|\d\d?(\.\d+)? ?%)")]
+AsPrinted = Annotated[dict[str, _Text], Field(default_factory=dict)]
+"""A metric as printed, from 0 to 1 or in percent, by its place; the first is the one that others are compared with."""
+
+
+def printed_value(printed: str) -> float | None:
+    """Return a printed metric as a number, a percentage as a share; None for a range or a bound."""
+    found = re.fullmatch(r"(?:approximately )?(\d+(?:\.\d+)?)( ?%)?", printed)
+    return float(found[1]) / (100 if found[2] else 1) if found else None
+
+
+class ConfusionMatrix(Parameters):
+    """A published confusion matrix: rows by true class, columns by decision, in the order of `classes`."""
+
+    where: str
+    classes: tuple[str, ...]
+    rows: tuple[tuple[int, ...], ...]
+
+    cases = property(lambda self: sum(map(sum, self.rows)), doc="Number of cases.")
+    right = property(lambda self: sum(row[i] for i, row in enumerate(self.rows)), doc="Number on the diagonal.")
+    accuracy = property(lambda self: self.right / self.cases, doc="Share on the diagonal.")
+
+
+class PublishedModel(Parameters):
+    """A model that the article reports: `here` are the models held against it; without one, `not_run` says why."""
+
+    name: str
+    here: tuple[str, ...] = ()
+    not_run: str = ""
+    accuracy: AsPrinted
+    macro_f1: AsPrinted
+    auroc: AsPrinted
+    matrix: ConfusionMatrix | None = None
+
+
+class Contradiction(Parameters):
+    """A point in which the article disagrees with itself."""
+
+    subject: str
+    statement: str
+    where: str
+
+
 class Published(Parameters):
-    """The article's metrics, copied by hand: {`<family>.<model>`: {metric: value}}, and where they are published."""
+    """The article: `figures` by family and model; `contradictions`, which name them: `{family[model].auroc[place]}`."""
 
     source: str = Field(min_length=1)
-    figures: dict[str, dict[str, Annotated[float, Field(ge=0, le=1)]]] = Field(default_factory=dict)
+    figures: dict[Literal["clinical", "imaging", "fusion", "others"], dict[str, PublishedModel]] = Field({})
+    contradictions: tuple[Contradiction, ...] = ()
+
+    @field_validator("contradictions")
+    @classmethod
+    def _with_their_figures(cls, found: tuple[Contradiction, ...], read: ValidationInfo) -> tuple[Contradiction, ...]:
+        figures = read.data.get("figures", {})
+        try:
+            return tuple(one.model_copy(update={"statement": one.statement.format(**figures)}) for one in found)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise ValueError(f"a statement names a figure that is not there: {error}") from None
+
+    def printed(self, name: str, metric: str) -> dict[str, str]:
+        """Return a metric, by place, of the published model that `<family>.<model>` is held against."""
+        models = (one for family in self.figures.values() for one in family.values() if name in one.here)
+        return next((getattr(one, metric, {}) for one in models), {})
 
 
 class PaperReproduction(Parameters):
@@ -67,9 +125,6 @@ class PaperReproduction(Parameters):
         entries = self.entries
         before = {name: entry for name, entry in entries.items() if not name.startswith("fusion.")}
         self._check(self.compared, [name for name, entry in entries.items() if not entry.reads], "compared")
-        self._check(self.published.figures, entries, "published.figures")
-        for name, metrics in self.published.figures.items():
-            self._check(metrics, METRICS, f"published.figures.{name}")
         for name, entry in entries.items():
             self._check(entry.image_inputs_read, [IMAGE_INPUT], f"{name}.image_input")
             if entry.reads and name in before:
