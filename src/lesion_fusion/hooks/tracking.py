@@ -118,8 +118,10 @@ def _note_parameters(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> 
     whole = {name: _plain(group) for name, group in groups.items()}
     mlflow.log_text(json.dumps(whole, indent=2, default=str), "parameters.json")
     shared = {name: whole[name] for name, group in groups.items() if not isinstance(group, ModelParameters)}
-    short = {name: value for name, value in _flat(shared) if len(value) <= LONGEST_PARAMETER}
-    mlflow.log_params(dict(list(short.items())[:MOST_PARAMETERS]))
+    # Small groups first: a large one would leave no room for them.
+    flat = sorted((list(_flat({name: value})) for name, value in shared.items()), key=len)
+    short = [one for group in flat for one in group if len(one[1]) <= LONGEST_PARAMETER]
+    mlflow.log_params(dict(short[:MOST_PARAMETERS]))
 
 
 def _plain(group: Any) -> Any:
