@@ -11,7 +11,6 @@ import resource
 import time
 import warnings
 
-from lesion_fusion.tabular.features import feature_table
 from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.cohort.folds import make_folds, outer_splits
@@ -21,6 +20,7 @@ from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.study import study_cases
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table
 from lesion_fusion.config.reading import configuration
+from lesion_fusion.tabular.encoding import feature_table
 from lesion_fusion.tabular.parameters import Tuning
 from lesion_fusion.tabular.tuning import tune
 

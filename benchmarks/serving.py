@@ -27,24 +27,21 @@ from types import SimpleNamespace
 import mlflow
 import numpy as np
 import pandas as pd
-from lesion_fusion.fusion.fitting import FittedFusion
-from lesion_fusion.fusion.rules import Mean
-from lesion_fusion.models.bundle import save_bundle
-from lesion_fusion.models.inputs import FittedModel
-from lesion_fusion.models.run_record import RunRecord
-from lesion_fusion.models.tabular import FittedTabular
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
-from lesion_fusion.datasets.mlflow_runs import MlflowChildRunDataset
+from lesion_fusion.datasets.mlflow_runs import FamilyResultsDataset, RunRecord
 from lesion_fusion.imaging.descriptors import default_names, describe
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.networks import build_network
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import decode_image, decode_mask
+from lesion_fusion.models.base import FittedModel, save_model
+from lesion_fusion.models.classifier import FittedClassifier
 from lesion_fusion.models.domain import Domain, ServingRules
-from lesion_fusion.models.late import FittedLateFusion
+from lesion_fusion.models.late import FittedFusion, FittedLate
+from lesion_fusion.models.late_rules import Mean
 from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
@@ -72,7 +69,7 @@ class Study:
         self.descriptors = make_image_descriptors(self.cases, self.images, self.masks)
         self.labels = (self.cases["classification"] == "malignant").to_numpy().astype(int)
 
-    def classifier(self, name: str, views: tuple[str, ...]) -> FittedTabular:
+    def classifier(self, name: str, views: tuple[str, ...]) -> FittedClassifier:
         """Return a classifier fitted on all cases."""
         record = RECORD if "record" in views else ()
         names = tuple(default_names()) if "image_descriptors" in views else ()
@@ -80,7 +77,7 @@ class Study:
         estimator = Pipeline([("encode", make_encoder(list(table), 8)), ("classify", CLASSIFIERS[name](0))])
         family = "clinical" if record else "imaging"
         fitted = estimator.fit(table, self.labels)
-        return FittedTabular(family, name, CLASSES, 0.3, views, record, names, fitted, CALIBRATION)
+        return FittedClassifier(family, name, CLASSES, 0.3, views, record, names, fitted, CALIBRATION)
 
     def request(self, i: int) -> dict[str, object]:
         """Return a case as a server gets it."""
@@ -90,11 +87,11 @@ class Study:
         return cells | {name: base64.b64encode(content).decode() for name, content in pictures.items()}
 
 
-def late(name: str, *members: FittedModel) -> FittedLateFusion:
+def late(name: str, *members: FittedModel) -> FittedLate:
     """Return the mean of members."""
     named = {f"{member.family}.{member.name}": member for member in members}
     fusion = FittedFusion(Mean(), CALIBRATION, 0.3)
-    return FittedLateFusion("fusion", name, CLASSES, named, {tuple(named): fusion}, {(key,): 1.0 for key in named})
+    return FittedLate("fusion", name, CLASSES, named, {tuple(named): fusion}, {(key,): 1.0 for key in named})
 
 
 def bare_pass(model: FittedModel, study: Study, i: int, decoding: bool) -> Callable[[], object]:
@@ -103,13 +100,13 @@ def bare_pass(model: FittedModel, study: Study, i: int, decoding: bool) -> Calla
     content = study.images[case["image_file"].iloc[0]]()
     outline = study.masks[case["tumor_mask_file"].iloc[0]]()
     image, mask = decode_image(content, IMAGE), decode_mask(outline, MASK)
-    members = list(model.members.values()) if isinstance(model, FittedLateFusion) else [model]
+    members = list(model.members.values()) if isinstance(model, FittedLate) else [model]
     parts: list[Callable[[], object]] = [lambda: describe(image, mask)] if model.uses_descriptors else []
     if decoding:
         parts += [lambda: decode_image(content, IMAGE), lambda: decode_mask(outline, MASK)]
         parts += [lambda seen=seen: lesion_image(image, mask, [], seen) for seen in model.image_inputs]
     for member in members:
-        if isinstance(member, FittedTabular):
+        if isinstance(member, FittedClassifier):
             names, described = member.descriptor_names, study.descriptors.iloc[[i]]
             table = feature_table(member.views, case, member.record_columns, described, names)
             ask = getattr(member.estimator, "predict_proba", None) or member.estimator.decision_function
@@ -136,7 +133,7 @@ def in_process(model: FittedModel, study: Study, times: int, clock: str) -> None
     """Print the time of a warm answer and of the bare pass."""
     with tempfile.TemporaryDirectory() as workshop:
         bundle = Path(workshop) / "bundle"
-        save_bundle(model, bundle)
+        save_model(model, bundle)
         Domain.of(model, study.cases, study.descriptors, ServingRules()).save(bundle)
         served = ServedModel()
         start = time.perf_counter()
@@ -160,11 +157,26 @@ def over_http(model: FittedModel, study: Study, requests: int, clients: int) -> 
         uri = f"sqlite:///{workshop}/mlflow.db"
         mlflow.set_tracking_uri(uri)
         mlflow.set_experiment(experiment_id=mlflow.create_experiment("benchmark", Path(workshop, "artifacts").as_uri()))
-        dataset = MlflowChildRunDataset(model=f"{model.family}.{model.name}", cohort="phantoms")
+        metrics = Path(workshop, "metrics.json")
+        metrics.write_text("{}")
+        places = {"metrics": str(metrics), "plots": str(Path(workshop, "plots"))}
+        dataset = FamilyResultsDataset(family=model.family, cohort="phantoms", **places)
+        tags = {"cohort": "phantoms", "cohort_digest": "", "folds_digest": ""}
         domain = Domain.of(model, study.cases, study.descriptors, ServingRules())
         example = pd.DataFrame([study.request(0)])
-        dataset.save(RunRecord(model.family, model.name, {}, {}, {}, model, domain, example))
-        command = ["-m", "mlflow", "models", "serve", "-m", dataset.load()["model_uri"], "-p", str(port)]
+        dataset.save(
+            [RunRecord(model.family, model.name, tags, {}, {}, model, domain, example, study.cases.assign(label=""))]
+        )
+        command = [
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "-m",
+            dataset.load().runs[model.full_name]["model_uri"],
+            "-p",
+            str(port),
+        ]
         environment = os.environ | {
             "MLFLOW_TRACKING_URI": uri,
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
