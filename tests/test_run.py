@@ -82,7 +82,7 @@ def test_mlflow_holds_a_child_run_a_model_and_the_registry_a_champion(finished_p
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = {run.info.run_name: run for run in runs if run not in parents}
     assert len(parents) == 1
-    assert parents[0].info.run_name.endswith(" (base)")
+    assert parents[0].info.run_name == "all stages"
     assert {"protocol", "cohort", "cohort_digest", "folds_digest"} <= set(parents[0].data.tags)
     assert set(children) == set(MODELS)
     for name, run in children.items():
@@ -91,7 +91,17 @@ def test_mlflow_holds_a_child_run_a_model_and_the_registry_a_champion(finished_p
         assert run.data.tags["mlflow.note.content"].startswith("AUROC 0."), name
         assert run.outputs.model_outputs, name
     assert client.get_metric_history(children["imaging.small_cnn_adam"].info.run_id, "repeat_0_fold_0/val_loss")
-    assert parents[0].data.params["clinical.xgboost.grid.n_estimators"] == "[20]"
+    # The parent says what came out; a model's parameters and epochs are its child's.
+    parent = parents[0].data
+    assert parent.params["evaluation.resamples"] == "200"
+    assert len(parent.params) <= 80
+    assert not [name for name in (*parent.params, *parent.metrics) if name.startswith("clinical.")]
+    assert {f"best_{family}_auroc" for family in ("clinical", "imaging", "fusion")} <= set(parent.metrics)
+    assert not [name for name in parent.metrics if "loss" in name]
+    assert children["clinical.xgboost"].data.params["grid.n_estimators"] == "[20]"
+    files = {file.path for file in client.list_artifacts(parents[0].info.run_id)}
+    assert {"report.html", "leaderboard.csv", "planned_comparisons.csv", "parameters.json", "report_plots"} <= files
+    assert {one.dataset.name for one in parents[0].inputs.dataset_inputs} == {"synthetic"}
     registered = {model.name for model in client.search_registered_models()}
     assert registered == {"lesion-clinical", "lesion-imaging", "lesion-fusion"}
 
