@@ -123,5 +123,6 @@ def _against_baseline(best: Place, board: Sequence[Place], baseline: str) -> str
     found = "beats" if pair.verdict is Verdict.BETTER else "is not shown to beat"
     return (
         f"It {found} the simple baseline, {baseline}, {with_interval(simple.auroc)}: difference "
-        f"{difference(pair.difference)}, {p_clause(pair.p)}, corrected for {count(len(board) - 1, 'comparison')}."
+        f"{difference(pair.difference)}, {p_clause(pair.p)}, corrected for {count(len(board) - 1, 'comparison')}; "
+        "intervals are not corrected."
     )
