@@ -1,4 +1,4 @@
-"""What the networks of all folds say, case by case."""
+"""Predictions and embeddings of the networks of all folds, case by case."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ ChangeRows = Callable[[Pipeline, TrainingRows, int], TrainingRows]
 class SharedGridSearchCV(GridSearchCV):
     """`GridSearchCV` over a classifier, or a pipeline that ends in one, with shared fits.
 
-    `scoring` is one metric, given the margins of two classes where the classifier has them, else the probabilities.
+    `scoring` is one metric; it gets the margins of two classes where the classifier has them, otherwise probabilities.
     `n_jobs`, `verbose` and `return_train_score` have no effect, an error of a fit is raised, and `cv_results_` has no
     times. `out_of_fold_scores_` (n, k - 1) are the best point's scores of rows its fits did not see, where each is
     tested once.
