@@ -30,6 +30,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     imaging = family_pipeline("imaging", "imaging_models", configured.imaging)
     joined = prepared + clinical + imaging + fusion(configured.fusion)
     everything = joined + as_stage("reporting", reporting(image_inputs[0]))
+    reproduced = paper_reproduction(configured.paper_reproduction)
     return {
         "ingestion": ingested,
         "preprocessing": prepared,
@@ -39,6 +40,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "network_comparison": prepared + network_comparison(configured.combinations),
         "pretraining": prepared + pretraining(configured.pretraining),
         "reporting": everything,
-        "paper_reproduction": ingested + as_stage("paper_reproduction", paper_reproduction()),
+        "paper_reproduction": ingested + as_stage("paper_reproduction", reproduced),
         "__default__": everything,
     }

@@ -45,7 +45,6 @@ def values(**groups: Any) -> dict[str, Any]:
         "paper_reproduction": {
             "compared": ["clinical.bayes"],
             "clinical": {"bayes": {"kind": "classifier", "classifier": "naive_bayes", "views": ["record"]}},
-            "published": {"source": "an article"},
         },
         **groups,
     }

@@ -10,9 +10,9 @@ from kedro.validation.type_extractor import TypeExtractor
 from matplotlib.figure import Figure
 
 from lesion_fusion.models.base import Family, TrainedModel
+from lesion_fusion.models.combinations import FAMILY, NetworkComparison
 from lesion_fusion.models.network import Network
 from lesion_fusion.parameters import InvalidParameterError, validated
-from lesion_fusion.pipelines.network_comparison.combinations import FAMILY, NetworkComparison
 from lesion_fusion.pipelines.network_comparison.nodes import COLUMNS, draw_combinations, tabulate_combinations
 from lesion_fusion.pipelines.network_comparison.pipeline import create_pipeline
 from lesion_fusion.tabular.out_of_fold import REFIT

@@ -23,11 +23,12 @@ from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
 from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline
 from lesion_fusion.published_study.evaluation import of_cell
+from lesion_fusion.published_study.network import frozen_features
 from lesion_fusion.published_study.protocol import Protocol, Splitting, make_splits
 from lesion_fusion.published_study.rows import balanced_rows
 from lesion_fusion.reporting.parameters import CohortDescription, ReportParameters
 from lesion_fusion.tabular.parameters import Tuning
-from tests.published_study.toy import FOREST, toy_parameters
+from tests.published_study.toy import FOREST, toy_article, toy_parameters
 
 FEW_TREES = FOREST | {"grid": {"n_estimators": [5]}}
 
@@ -64,8 +65,24 @@ PARAMETERS = toy_parameters(
         },
         "late": {"kind": "late", "members": ["clinical.random_forest", "imaging.descriptors"], "rule": "weighted"},
     },
+    networks={
+        "backbones": ["small_cnn"],
+        "optimizers": ["adam", "sgd"],
+        "network": {"regime": "frozen", "weights": "random", "epochs": 2},
+    },
     compared=["clinical.random_forest"],
 )
+
+
+EXHIBITS = [
+    {"number": "figure 1", "shows": "classes", "kind": "classes"},
+    {"number": "figure 2", "shows": "fusion", "kind": "structure", "family": "fusion"},
+    {"number": "figure 3", "shows": "curves", "kind": "roc_curves", "models": ["fusion"]},
+    {"number": "figure 4", "shows": "networks", "kind": "roc_curves", "models": ["imaging"], "best_optimizers": True},
+    {"number": "figure 5", "shows": "bars", "kind": "bars", "models": ["imaging"], "metric": "macro_f1"},
+    {"number": "figure 6", "shows": "a model of another run", "kind": "confusion_matrix", "models": ["fusion.other"]},
+    {"number": "table 2", "shows": "a matrix", "kind": "confusion_matrix", "models": ["clinical.random_forest"]},
+]
 
 
 class Kept(MemoryDataset):
@@ -87,6 +104,7 @@ def reproduced() -> dict:
         "raw_masks": masks,
         "cohort_audit": audit_cohort(cases, excluded, digest, images, masks, CohortAudit(folds=2, repeats=1), STUDY),
         "params:paper_reproduction": PARAMETERS,
+        "params:article": toy_article(exhibits=EXHIBITS),
         "params:tuning": TUNING,
         "params:study": STUDY,
         "params:evaluation": EVALUATION,
@@ -95,10 +113,10 @@ def reproduced() -> dict:
         ),
     }
     catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in given.items()})
-    made = {name: Kept(copy_mode="assign") for name in create_pipeline().all_outputs()}
+    made = {name: Kept(copy_mode="assign") for name in create_pipeline(PARAMETERS).all_outputs()}
     for name, dataset in made.items():
         catalog[name] = dataset
-    SequentialRunner().run(create_pipeline(), catalog)
+    SequentialRunner().run(create_pipeline(PARAMETERS), catalog)
     return {name: dataset.load() for name, dataset in made.items()}
 
 
@@ -119,6 +137,7 @@ def test_tables_and_metrics_cover_all_models(reproduced: dict):
     metrics = reproduced["paper_metrics"]
     named = [f"{name}.{column}" for name in PARAMETERS.entries for column in ("reproduced", "leak_free", "no_signal")]
     assert {f"{name}.accuracy" for name in named} <= set(metrics)
+    named += [f"{name}.as_fused" for name in PARAMETERS.fused]
     assert set(metrics) <= {f"{name}.{metric}" for name in named for metric in ("accuracy", "auroc")}
 
 
@@ -135,7 +154,7 @@ def test_the_report_says_what_the_tables_hold_and_that_no_published_figure_is_at
 
 
 def test_the_pipeline_asks_for_nothing_but_the_cohort_its_audit_and_parameters():
-    free = {name for name in create_pipeline().inputs() if not name.startswith("params:")}
+    free = {name for name in create_pipeline(PARAMETERS).inputs() if not name.startswith("params:")}
     assert free == {"cases", "raw_images", "raw_masks", "cohort_audit"}
 
 
@@ -149,3 +168,41 @@ def test_the_collection_makes_462_rows_and_a_test_set_of_93():
     assert rows["label"].value_counts().to_dict() == {"benign": 154, "malignant": 154, "normal": 154}
     (split,) = make_splits(rows, Protocol(), Splitting(), 2025)
     assert (len(split.train), len(split.test)) == (369, 93)
+
+
+@pytest.mark.slow
+def test_the_gallery_has_every_exhibit_and_says_which_has_no_counterpart(reproduced: dict):
+    page = reproduced["paper_gallery"]
+    assert all(f'id="{one["number"].replace(" ", "-")}"' in page for one in EXHIBITS)
+    assert "Of 7 tables and figures of the article, 6 have a counterpart here." in page
+    assert "Without a counterpart in this run: figure 6. The article has no table 1." in page
+    drawn = set(reproduced["paper_exhibits"])
+    assert {"figure 2/all", "figure 3/reproduced", "figure 3/leak_free", "table 2/leak_free"} <= drawn
+
+
+@pytest.mark.slow
+def test_fused_models_and_what_they_read_are_judged_on_lesions_alone_too(reproduced: dict):
+    comparison = reproduced["paper_comparison"]
+    accuracies = comparison[comparison["metric"] == "accuracy"]
+    as_fused = accuracies.set_index(accuracies["family"] + "." + accuracies["model"])["as_fused"]
+    assert set(as_fused.dropna().index) == set(PARAMETERS.fused)
+    table = of_cell(reproduced["paper_predictions"], "fusion.late", PARAMETERS.fusion_protocol.name)
+    assert set(table["label"]) == {"benign", "malignant"}
+    assert not table["case_id"].str.contains("+", regex=False).any()
+
+
+def test_a_frozen_backbone_sees_each_picture_once(monkeypatch: pytest.MonkeyPatch):
+    seen = []
+
+    def features_of(backbone: str, weights: str, images: np.ndarray) -> np.ndarray:  # noqa: ARG001
+        seen.append(len(images))
+        return images.mean(axis=(1, 2))
+
+    monkeypatch.setattr("lesion_fusion.imaging.regimes.features_of", features_of)
+    images = np.zeros((5, 8, 8, 2), dtype="uint8")
+    images[1, ..., 0] = 7
+    images[2, ..., 1] = 7
+    found = frozen_features(images, backbone="small_cnn", weights="random", edge=None)
+    assert seen == [2]
+    assert found.shape == (5, 2, 1)
+    np.testing.assert_array_equal(found[..., 0] == 7, [[0, 0], [1, 0], [0, 1], [0, 0], [0, 0]])

@@ -15,15 +15,6 @@ EMBEDDED = {
 }
 
 
-def published(statement: str = "", **metrics: dict[str, str]) -> dict:
-    """An article that reports one model, and a statement on it."""
-    return {
-        "source": "an article",
-        "figures": {"clinical": {"forest": {"name": "forest", "here": ["clinical.random_forest"], **metrics}}},
-        "contradictions": [{"subject": "a", "statement": statement, "where": "b"}],
-    }
-
-
 def test_entries_are_told_apart_by_their_kind():
     parameters = toy_parameters(
         imaging={"net": NETWORK},
@@ -68,10 +59,6 @@ def test_entries_are_told_apart_by_their_kind():
         ),
         ({"clinical": {"forest": "random_forest"}}, ["forest", "parameters"]),
         ({"predictors": ["metadata", "outcome"]}, ["outcome", "may not predict"]),
-        ({"published": published(acuracy={"table 2": "0.9"})}, ["figures.clinical.forest.acuracy", "accuracy"]),
-        ({"published": published(accuracy={"table 2": "96"})}, ["accuracy.table 2", "match"]),
-        ({"published": published("{clinical[forest].auroc[table 3]}")}, ["contradictions", "not there", "table 3"]),
-        ({"published": {"source": "x", "figures": {"pathology": {}}}}, ["'clinical', 'imaging', 'fusion' or 'others'"]),
     ],
 )
 def test_what_does_not_fit_is_told_in_words(values: dict, words: list[str]):

@@ -24,7 +24,7 @@ from lesion_fusion.published_study.evaluation import (
 )
 from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
-from tests.published_study.toy import toy_parameters, toy_reproduction
+from tests.published_study.toy import toy_article, toy_parameters, toy_reproduction
 
 
 @cache
@@ -34,11 +34,12 @@ def reproduction() -> Reproduction:
 
 @cache
 def predictions() -> pd.DataFrame:
-    return pd.concat([evaluated("clinical"), evaluated("imaging")], ignore_index=True)
+    return pd.concat([evaluated("clinical.random_forest"), evaluated("imaging.nearest")], ignore_index=True)
 
 
-def evaluated(family: str) -> pd.DataFrame:
-    return reproduction().evaluate(family)["predictions"]
+def evaluated(name: str) -> pd.DataFrame:
+    table = reproduction().evaluate(name)["predictions"]
+    return table[table["part"] == "predictions"].drop(columns="part").reset_index(drop=True)
 
 
 def judge() -> Judge:
@@ -99,6 +100,7 @@ def test_the_class_itself_is_never_let_in():
 
 def test_every_model_is_evaluated_reproduced_leak_free_and_without_a_signal():
     parameters = toy_parameters(compared=["clinical.random_forest"])
+    assert "outcome_columns" not in [cell.name for cell in cells_of("imaging.nearest", toy_parameters())]
     few = [cell.name for cell in cells_of("imaging.nearest", parameters)]
     assert few == ["paper", "leak-free", "paper, labels permuted"]
     assert {cell.name for cell in cells_of("clinical.random_forest", parameters)} == {
@@ -110,8 +112,8 @@ def test_every_model_is_evaluated_reproduced_leak_free_and_without_a_signal():
 
 def test_the_tables_hold_each_models_figures():
     network = {"name": "a network", "here": ["imaging.nearest"], "accuracy": {"text": "90 %", "table 1": "0.8"}}
-    parameters = toy_parameters(published={"source": "an article", "figures": {"imaging": {"network": network}}})
-    comparison = compare_protocols(predictions(), judge(), parameters)
+    parameters, article = toy_parameters(), toy_article(figures={"imaging": {"network": network}})
+    comparison = compare_protocols(predictions(), judge(), parameters, article)
     nearest = comparison[comparison["model"] == "nearest"].set_index("metric")
     assert nearest.loc["accuracy", "published"] == 0.9
     assert comparison["published"].notna().sum() == 1
@@ -131,6 +133,6 @@ def test_the_luck_of_one_test_set_starts_with_the_one_reported():
 
 
 def test_the_same_seed_gives_the_same_predictions():
-    again = evaluated("imaging")
+    again = evaluated("imaging.nearest")
     first = predictions()[predictions()["model"] == "nearest"].reset_index(drop=True)
     pd.testing.assert_frame_equal(again, first[again.columns], check_exact=True)

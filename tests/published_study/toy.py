@@ -7,6 +7,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.schema import COLUMNS, NOT_APPLICABLE, Kind, Role
 from lesion_fusion.imaging.descriptors import default_names
+from lesion_fusion.published_study.article import Article
 from lesion_fusion.published_study.evaluation import Reproduction
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.rows import balanced_rows, permute_labels
@@ -74,6 +75,10 @@ def _rows_and_descriptors(cases: pd.DataFrame, seed: int, closeness: float) -> t
     return rows, descriptors
 
 
+def toy_article(**values: object) -> Article:
+    return Article.model_validate({"source": "an article"} | values)
+
+
 def toy_parameters(**more: object) -> PaperReproduction:
     """The study with one clinical and one imaging model, each shortcut measured for both."""
     values = {
@@ -82,6 +87,5 @@ def toy_parameters(**more: object) -> PaperReproduction:
         "compared": ["clinical.random_forest", "imaging.nearest"],
         "predictors": ["metadata", "descriptors"],
         "splitting": {"random_splits": 3},
-        "published": {"source": "an article"},
     }
     return PaperReproduction.model_validate(values | more)

@@ -19,14 +19,15 @@ from lesion_fusion.evaluation.promotion import PromotionRule
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models import Entry
 from lesion_fusion.models.base import ModelParameters
+from lesion_fusion.models.combinations import FAMILY as COMBINATIONS
+from lesion_fusion.models.combinations import NetworkComparison
 from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.models.network import Network
 from lesion_fusion.models.pretraining import Pretraining
 from lesion_fusion.parameters import Parameters, fault, present, read_by_kind, refused
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion
-from lesion_fusion.pipelines.network_comparison.combinations import FAMILY as COMBINATIONS
-from lesion_fusion.pipelines.network_comparison.combinations import NetworkComparison
 from lesion_fusion.pipelines.preprocessing.nodes import Folds
+from lesion_fusion.published_study.article import Article
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.reporting.parameters import Explanation, ReportParameters
 from lesion_fusion.tabular.parameters import Tuning
@@ -91,6 +92,7 @@ class Configuration(Globals):
     pretraining: Annotated[dict[str, Pretraining], BeforeValidator(present)]
     network_comparison: NetworkComparison | None
     paper_reproduction: PaperReproduction
+    article: Article
 
     @model_validator(mode="after")
     def _groups_agree(self) -> Self:

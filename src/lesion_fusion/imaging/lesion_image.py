@@ -117,6 +117,14 @@ def reduced_pixels(images: np.ndarray, edge: int) -> np.ndarray:
     return reduced
 
 
+def averaged(images: np.ndarray, edge: int | None) -> np.ndarray:
+    """Return uint8 (n, height, width, channels) averaged to squares of `edge` pixels; as they are if None."""
+    if edge is None or images.shape[1:3] == (edge, edge):
+        return images
+    pixels = reduced_pixels(images, edge).reshape(len(images), edge, edge, images.shape[3])
+    return pixels.round().astype("uint8")
+
+
 def _area_weights(size: int, edge: int) -> np.ndarray:
     """Return float32 (edge, size): the weight of each pixel along an axis in each area's mean."""
     borders = np.linspace(0, size, edge + 1)

@@ -87,7 +87,8 @@ class Trial:
 
     Rows of one of `groups` (n,) are tuned together; `images` are uint8 (n, height, width, channels). `features` gives
     the feature table of all rows for a classifier and the embeddings (n, d) that it reads, if any; `read` one of the
-    tables, such as `predictions`, of another model in the same splits. `name` stands in messages.
+    tables, such as `predictions`, of another model in the same splits. `backbone_features` (n, d) are those of a frozen
+    backbone, computed before. `name` stands in messages.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Trial:
     seed: int
     features: Callable[[ClassifierParameters, np.ndarray | None], pd.DataFrame]
     read: Callable[[str, str], pd.DataFrame]
+    backbone_features: np.ndarray | None = None
 
     def seeded_splits(self, step: int) -> list[Split]:
         """Return the splits, each with its seed of one step of the evaluation."""

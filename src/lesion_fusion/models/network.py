@@ -135,14 +135,18 @@ class Network(OverImages):
         from lesion_fusion.imaging.keras_backend import keras
         from lesion_fusion.imaging.networks import build_network
         from lesion_fusion.imaging.out_of_fold import train_and_predict
-        from lesion_fusion.imaging.regimes import make_regime
+        from lesion_fusion.imaging.regimes import OnFeatures, Regime, make_regime
         from lesion_fusion.imaging.training import Task
 
         network, shape, classes = self.network, trial.images.shape[1:], trial.classes
         labels = trial.rows["label"].map(classes.index).to_numpy()
         keras.utils.set_random_seed(derived_seed(trial.seed, 5))
-        start = build_network(network.backbone, shape, len(classes), network.weights, network.dropout)
-        regime = make_regime(start, trial.images, network)
+        regime: Regime
+        if trial.backbone_features is not None:
+            regime = OnFeatures(trial.backbone_features, len(classes), network)
+        else:
+            start = build_network(network.backbone, shape, len(classes), network.weights, network.dropout)
+            regime = make_regime(start, trial.images, network)
         found: dict[str, list[pd.DataFrame]] = defaultdict(list)
         for number, split in enumerate(trial.seeded_splits(5)):
             groups = trial.groups[split.train]

@@ -21,6 +21,7 @@ from lesion_fusion.plots.style import COLOURS, REFERENCE, as_png, new_axes, new_
 
 # Label, colour and marker of each column of the comparison.
 COLUMNS: Mapping[str, tuple[str, str, str]] = {
+    "as_fused": ("reproduced as fusion was judged", COLOURS[2], "^"),
     "reproduced": ("reproduced", COLOURS[1], "o"),
     "leak_free": ("leak-free", COLOURS[0], "s"),
     "no_signal": ("reproduced, labels permuted", REFERENCE, "x"),
@@ -62,17 +63,19 @@ def confusion_matrices_plot(predictions: Mapping[str, pd.DataFrame], judge: Judg
 
 
 @styled
-def accuracies_plot(comparison: pd.DataFrame) -> Figure:
-    """Draw each model's accuracy under each protocol with its interval, and as published where it is known."""
-    table = comparison[comparison["metric"] == "accuracy"].reset_index(drop=True)
-    figure, axes = _row_axes(list(table["family"] + "." + table["model"]), "Accuracy")
+def models_plot(comparison: pd.DataFrame, metric: str, label: str) -> Figure:
+    """Draw a metric, called `label`, of each model under each protocol with its interval, and as published."""
+    table = comparison[comparison["metric"] == metric].reset_index(drop=True)
+    figure, axes = _row_axes(list(table["family"] + "." + table["model"]), label)
     for index, (column, (label, colour, marker)) in enumerate(COLUMNS.items()):
-        _draw_column(axes, table, column, np.arange(len(table)) + 0.22 * (index - 1), colour, label, marker)
+        place = np.arange(len(table)) + 0.18 * (index - 1.5)
+        _draw_column(axes, table, column, place, colour, label, marker)
     known = table["published"].notna()
     if known.any():
         y = np.flatnonzero(known) - 0.4
         axes.plot(table.loc[known, "published"], y, "D", color="black", markersize=5, label="published")
-    axes.axvline(CHANCE, color=REFERENCE, linestyle=":", linewidth=1.2, label="chance, three classes alike")
+    if metric != "auroc":
+        axes.axvline(CHANCE, color=REFERENCE, linestyle=":", linewidth=1.2, label="chance, three classes alike")
     axes.set_xlim(0, 1.02)
     figure.legend(loc="outside upper left", ncols=2)
     return figure

@@ -14,7 +14,7 @@ import pandas as pd
 from lesion_fusion.cohort.schema import COLUMN, Kind, assert_no_leak, predictor_columns, split_cell
 from lesion_fusion.evaluation.predictions import class_names
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.imaging.lesion_image import reduced_pixels
+from lesion_fusion.imaging.lesion_image import averaged, reduced_pixels
 from lesion_fusion.models.base import ModelName, Trial
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol, make_splits, tuning_groups
@@ -43,7 +43,8 @@ class Cell:
 class Reproduction:
     """All rows (see `rows.study_rows`), their images and descriptors (see `rows.row_images`), and how models see them.
 
-    Row i of each is row i. `read` holds the tables of families evaluated before, by `<family>.<part>`.
+    Row i of each is row i. `read` holds, by `<part>.<family>.<model>`, the tables of models evaluated before;
+    `backbone_features` float32 (n, maskings, d) are those of a frozen backbone (see `rows.frozen_features`).
     """
 
     rows: pd.DataFrame
@@ -53,19 +54,26 @@ class Reproduction:
     tuning: Tuning
     seed: int
     read: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    backbone_features: np.ndarray | None = None
 
-    def evaluate(self, family: str) -> dict[str, pd.DataFrame]:
-        """Return the tables of a family's models in all their cells, by part (see `ModelParameters.evaluate`)."""
+    def evaluate(self, full_name: str) -> dict[str, pd.DataFrame]:
+        """Return the tables of a model in all its cells, by part (see `ModelParameters.evaluate`).
+
+        Predictions of tested and of inner rows are one table, which `part` tells apart; embeddings are kept where
+        another model reads them.
+        """
         found: dict[str, list[pd.DataFrame]] = defaultdict(list)
-        for name, entry in self.parameters.families[family].items():
-            model = ModelName(family, name)
-            for cell in cells_of(model.full, self.parameters):
-                if cell.protocol == Protocol.of("outcome_columns") and not entry.sees_record:
-                    continue
-                trial = self.trial(model.full, cell)
-                logger.info("%s: %d splits of %d rows", trial.name, len(trial.splits), len(trial.rows))
-                for part, table in entry.evaluate(trial).items():
-                    found[part].append(model.identify(table, cell.name))
+        model, entry = ModelName.parse(full_name), self.parameters.entries[full_name]
+        for cell in cells_of(full_name, self.parameters):
+            trial = self.trial(full_name, cell)
+            logger.info("%s: %d splits of %d rows", trial.name, len(trial.splits), len(trial.rows))
+            tables = entry.evaluate(trial)
+            for part in ("predictions", "inner_predictions"):
+                found["predictions"].append(model.identify(tables.pop(part), cell.name).assign(part=part))
+            for part, table in tables.items():
+                found[part].append(model.identify(table, cell.name))
+        if full_name not in self.parameters.embedded:
+            found.pop("embeddings", None)
         return {part: pd.concat(tables, ignore_index=True) for part, tables in found.items()}
 
     def trial(self, full_name: str, cell: Cell) -> Trial:
@@ -78,30 +86,43 @@ class Reproduction:
         rows = self.rows.iloc[kept].reset_index(drop=True)
         channel = MASKINGS.index(protocol.masks)
         images, descriptors = self.images[kept][..., channel : channel + 1], self.descriptors.iloc[kept]
+        features = self.backbone_features
+
+        def read(part: str, other: str) -> pd.DataFrame:
+            table = self.read[f"{'embeddings' if part == 'embeddings' else 'predictions'}.{other}"]
+            chosen = in_cell(table, other, cell.name)
+            return chosen if part == "embeddings" else chosen[chosen["part"] == part].drop(columns="part")
+
         return Trial(
             name=f"{full_name}, {cell.name}",
             rows=rows,
             classes=protocol.classes,
             groups=tuning_groups(rows, protocol),
             splits=make_splits(rows, protocol, parameters.splitting, self.seed, cell.random_splits),
-            images=images,
+            images=averaged(images, getattr(parameters.entries[full_name], "edge", None)),
             tuning=self.tuning,
             seed=self.seed,
             features=partial(row_features, rows, images, descriptors, protocol, parameters),
-            read=lambda part, other: in_cell(self.read[f"{ModelName.parse(other).family}.{part}"], other, cell.name),
+            read=read,
+            backbone_features=None if features is None else np.asarray(features[kept, channel]),
         )
 
 
 def cells_of(full_name: str, parameters: PaperReproduction) -> list[Cell]:
     """Return the evaluations of a model: reproduced, leak-free, reproduced without a signal.
 
-    A model in `compared` is evaluated under each shortcut alone too, and leak-free without a signal.
+    A fused model, and one that it reads, is also evaluated as fusion was judged. A model in `compared` is evaluated
+    under each shortcut that it can see alone too, and leak-free without a signal.
     """
     leak_free = Protocol.of()
     cells = [Cell(parameters.protocol), Cell(leak_free), Cell(parameters.protocol, permuted=True)]
+    if full_name in parameters.fused:
+        cells.append(Cell(parameters.fusion_protocol))
     if full_name in parameters.compared:
         draws = parameters.splitting.random_splits
-        alone = [Protocol.of(name) for name in SHORTCUTS if Protocol.of(name) != parameters.protocol]
+        sees_record = parameters.entries[full_name].sees_record
+        visible = [name for name in SHORTCUTS if sees_record or name != "outcome_columns"]
+        alone = [Protocol.of(name) for name in visible if Protocol.of(name) != parameters.protocol]
         cells += [Cell(protocol, random_splits=draws if protocol.single_test_set else 1) for protocol in alone]
         cells.append(Cell(leak_free, permuted=True))
     return list({cell.name: cell for cell in cells}.values())

@@ -12,9 +12,10 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.notation import Estimate, listing, number, percent, signed, with_interval, words
-from lesion_fusion.published_study.comparison import ALL, comparison_columns
+from lesion_fusion.published_study.article import Article, printed_value, rounding
+from lesion_fusion.published_study.comparison import comparison_columns, published_column
 from lesion_fusion.published_study.metrics import METRICS
-from lesion_fusion.published_study.parameters import PaperReproduction, Published, printed_value
+from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
 from lesion_fusion.reporting.page import Statement, render_page
 from lesion_fusion.reporting.parameters import ReportParameters
@@ -33,6 +34,7 @@ def write_page(
     cohort_plots: Mapping[str, bytes],
     cohort_audit: Mapping[str, Any],
     parameters: PaperReproduction,
+    article: Article,
     report: ReportParameters,
     evaluation: Evaluation,
     study: Study,
@@ -47,9 +49,11 @@ def write_page(
         title=title,
         heading=title,
         identity=identity | {"lesion-fusion": lesion_fusion.__version__},
-        answer=statements_html(statements(comparison, shortcuts, luck, parameters)),
+        answer=statements_html(statements(comparison, shortcuts, luck, parameters, article)),
         cohort=report.cohort,
         parameters=parameters,
+        article=article,
+        agreement=agreement(comparison, article),
         collected={name: int(collected[name]) for name in classes},
         balanced=int(seen["label"].isin(classes).sum()),
         metrics=METRICS,
@@ -61,14 +65,24 @@ def write_page(
         confidence=evaluation.confidence,
         resamples=evaluation.resamples,
         command=report.typed(study.seed, pipeline="paper_reproduction"),
+        full_scale=_full_scale(report.typed(study.seed, pipeline="paper_reproduction"), parameters),
     )
+
+
+def _full_scale(command: str, parameters: PaperReproduction) -> str:
+    """Return the command that trains the article's networks throughout; nothing where the run did."""
+    if parameters.networks is None or parameters.networks.network.get("regime") != "frozen":
+        return ""
+    settings = {"regime": "fine_tune", "weights": "imagenet", "unfrozen_share": "1.0"}
+    changed = [f"paper_reproduction.networks.network.{name}={value}" for name, value in settings.items()]
+    return f"KERAS_BACKEND=jax {','.join([command, *changed])}"
 
 
 def _compared_models(comparison: pd.DataFrame, parameters: PaperReproduction) -> dict[str, dict[str, list[Any]]]:
     """Return {family: {model: its rows}}: metric and each protocol's estimate, None where undefined."""
     found: dict[str, dict[str, list[Any]]] = {}
     for row in records(comparison):
-        values = {name: _estimate(row, name) for name in comparison_columns(parameters)}
+        values = {name: defined(row, name) for name in comparison_columns(parameters)}
         rows = found.setdefault(row["family"], {}).setdefault(row["model"], [])
         rows.append({"metric": row["metric"], **values})
     return found
@@ -79,15 +93,43 @@ def _gains_by_model(shortcuts: pd.DataFrame) -> dict[str, dict[str, dict[str, An
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for row in records(shortcuts):
         metrics = found.setdefault(f"{row['family']}.{row['model']}", {}).setdefault(row["shortcut"], {})
-        metrics[row["metric"]] = {name: _estimate(row, name) for name in ("with_shortcut", "adds")}
+        metrics[row["metric"]] = {name: defined(row, name) for name in ("with_shortcut", "adds")}
+    return found
+
+
+def agreement(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]]:
+    """Return every published metric that a model here is held against: name, metric, printed, ours, difference, within.
+
+    `within`: whether two test sets of this size differ as much in 95 % of draws, half a unit of the last printed digit
+    allowed. Models that differ from the article's by design, as a note says, are left out.
+    """
+    found = []
+    for row in records(comparison.dropna(subset=["published", "chance"])):
+        name = f"{row['family']}.{row['model']}"
+        reported = article.reported(name)
+        if reported is None or reported.note:
+            continue
+        (place, text), *_ = article.printed(name, row["metric"]).items()
+        ours = row[published_column(row["family"])]
+        difference = ours - row["published"]
+        within = abs(difference) <= row["chance"] + rounding(text)
+        metric = METRICS[row["metric"]].label
+        found.append(
+            {"name": name, "metric": metric, "printed": text, "place": place, "ours": ours}
+            | {"difference": difference, "chance": row["chance"], "within": within}
+        )
     return found
 
 
 def statements(
-    comparison: pd.DataFrame, shortcuts: pd.DataFrame, luck: pd.DataFrame, parameters: PaperReproduction
+    comparison: pd.DataFrame,
+    shortcuts: pd.DataFrame,
+    luck: pd.DataFrame,
+    parameters: PaperReproduction,
+    article: Article,
 ) -> list[Statement]:
     """Return the answer: what was published, what comes out here with and without leaks, what of no signal."""
-    found = [*_published(parameters.published), *_reproduced(comparison, parameters)]
+    found = [*_published(article), *_reproduced(comparison, parameters), *_agrees(agreement(comparison, article))]
     found.append(_without_signal(comparison, parameters))
     if not shortcuts.empty:
         found.append(_gains(shortcuts))
@@ -96,10 +138,24 @@ def statements(
     return found
 
 
-def _published(published: Published) -> list[Statement]:
+def _agrees(compared: list[dict[str, Any]]) -> list[Statement]:
+    """Return how many published figures are reproduced as nearly as test sets of this size can tell."""
+    outside = [one for one in compared if not one["within"]]
+    each = [
+        f"{one['metric']} of {one['name']} {one['printed']} published, {number(one['ours'])} here" for one in outside
+    ]
+    detail = f"Further apart: {'; '.join(each)}." if each else "None is further apart."
+    headline = (
+        f"{len(compared) - len(outside)} of {len(compared)} published figures are reproduced as nearly as one test set "
+        "can tell."
+    )
+    return [Statement(headline, detail)] if compared else []
+
+
+def _published(article: Article) -> list[Statement]:
     """Return the highest accuracy published of each family, as printed; nothing where none is known."""
     best = []
-    for family, models in published.figures.items():
+    for family, models in article.figures.items():
         printed = [(text, f"{one.name}, {place}") for one in models.values() for place, text in one.accuracy.items()]
         if printed and family in INPUTS:
             text, where = max(printed, key=lambda one: printed_value(one[0]) or 0)
@@ -151,7 +207,7 @@ def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> 
 
 
 def _gains(shortcuts: pd.DataFrame) -> Statement:
-    alone = _by_model(shortcuts[shortcuts["shortcut"] != ALL], "auroc").dropna(subset=["adds"])
+    alone = _by_model(shortcuts[shortcuts["shortcut"].isin(SHORTCUTS)], "auroc").dropna(subset=["adds"])
     parts = []
     for name in SHORTCUTS:
         each = [f"{signed(row['adds'])} ({row['family']})" for row in records(alone[alone["shortcut"] == name])]
@@ -188,12 +244,12 @@ def _by_model(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return rows.set_index(rows["family"] + "." + rows["model"])
 
 
-def _estimate(row: Mapping[str, Any] | pd.Series, column: str) -> Estimate | None:
+def defined(row: Mapping[str, Any] | pd.Series, column: str) -> Estimate | None:
     """Return a metric with its interval; None where one of the three is not defined."""
     found = estimate(row, column)
     return None if pd.isna([found.value, found.low, found.high]).any() else found
 
 
 def _text(row: Mapping[str, Any] | pd.Series, column: str) -> str:
-    found = _estimate(row, column)
+    found = defined(row, column)
     return "not defined" if found is None else with_interval(found)

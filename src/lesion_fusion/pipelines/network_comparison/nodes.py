@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lesion_fusion.models.base import Family
-from lesion_fusion.pipelines.network_comparison.combinations import FAMILY, NetworkComparison
+from lesion_fusion.models.combinations import FAMILY, NetworkComparison
 from lesion_fusion.plots.networks import combinations_plot, validation_loss_plot
 from lesion_fusion.tabular.out_of_fold import REFIT
 

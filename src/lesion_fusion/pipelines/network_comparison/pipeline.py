@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from kedro.pipeline import Pipeline
 
 from lesion_fusion.models.base import ModelParameters
+from lesion_fusion.models.combinations import FAMILY
 from lesion_fusion.pipelines.family.pipeline import family_pipeline
-from lesion_fusion.pipelines.network_comparison.combinations import FAMILY
 from lesion_fusion.pipelines.network_comparison.nodes import draw_combinations, tabulate_combinations
 from lesion_fusion.pipelines.stage import step
 

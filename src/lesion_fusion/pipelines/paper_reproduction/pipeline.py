@@ -2,51 +2,79 @@
 
 from __future__ import annotations
 
+from functools import partial, update_wrapper
+
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.evaluation.predictions import FAMILIES
+from lesion_fusion.models.base import ModelName
 from lesion_fusion.pipelines.paper_reproduction import nodes
 from lesion_fusion.pipelines.reporting.plot_nodes import draw_audit
 from lesion_fusion.pipelines.stage import FILES, step
 from lesion_fusion.published_study import comparison
+from lesion_fusion.published_study.gallery import write_gallery
 from lesion_fusion.published_study.page import write_page
+from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.rows import row_images, study_rows
 
-_PARAMETERS = "params:paper_reproduction"
-_STUDY = "params:study"
-_PARTS = ("predictions", "inner_predictions")
+_PARAMETERS, _ARTICLE, _STUDY = "params:paper_reproduction", "params:article", "params:study"
 _TABLES = ("paper_comparison", "paper_shortcuts", "paper_luck")
 
 
-def create_pipeline() -> Pipeline:
-    """Return the stage `paper_reproduction`: `cases` to the comparison of the protocols and its report."""
-    made = {"embeddings": "paper_embeddings", "training_log": "paper_training_log"}
-    read = {f"{family}.{part}": f"paper_{family}_{part}" for family in ("clinical", "imaging") for part in _PARTS}
+def create_pipeline(parameters: PaperReproduction) -> Pipeline:
+    """Return the stage `paper_reproduction`: `cases` to the comparison of the protocols, its report and its gallery.
+
+    Each of the models that `parameters` name is a node of its own, so that an interrupted run goes on with the next.
+    """
+    entries = parameters.entries
+    # What must be computed once before training; networks may share it.
+    shared = {dataset: made for entry in entries.values() for dataset, made in entry.preparations().items()}
+    logs = {name: f"paper_training_log.{name}" for name, entry in entries.items() if entry.network_settings}
     drawn = ["paper_rows", "paper_images", *FILES, "paper_predictions", *_TABLES, "paper_training_log", "paper_judge"]
     shown = [*_TABLES, "paper_rows", "paper_plots", "cohort_plots", "cohort_audit"]
-    report = [_PARAMETERS, "params:report", "params:evaluation", _STUDY]
-    steps = [
-        step(draw_audit, "cohort_audit", "cohort_plots"),
+    report = [_PARAMETERS, _ARTICLE, "params:report", "params:evaluation", _STUDY]
+    models = [
         step(study_rows, ["cases", _PARAMETERS, _STUDY], "paper_rows"),
         step(row_images, ["paper_rows", *FILES, _PARAMETERS, _STUDY], ["paper_images", "paper_descriptors"]),
-        _reproduction("clinical", {}, {}),
-        _reproduction("imaging", made, {}),
-        _reproduction("fusion", {}, read | {"imaging.embeddings": "paper_embeddings"}),
-        step(nodes.gather_predictions, [f"paper_{family}_predictions" for family in FAMILIES], "paper_predictions"),
+        *(Node(compute, read, dataset, name=dataset) for dataset, (compute, read) in shared.items()),
+        *(_model(name, parameters) for name in entries),
+    ]
+    structures = {
+        family: nodes.structure_of(Pipeline(models), [f"paper_predictions.{family}.{name}" for name in of_family])
+        for family, of_family in parameters.families.items()
+    }
+    draw_exhibits = update_wrapper(partial(nodes.draw_exhibits, structures=structures), nodes.draw_exhibits)
+    judged = ["paper_predictions", "paper_comparison", "paper_judge", _PARAMETERS, _ARTICLE]
+    steps = [
+        step(draw_audit, "cohort_audit", "cohort_plots"),
+        *models,
+        step(nodes.gather_predictions, {name: f"paper_predictions.{name}" for name in entries}, "paper_predictions"),
+        step(nodes.gather_logs, logs, "paper_training_log"),
         step(nodes.make_judge, ["paper_rows", "params:evaluation", _STUDY], "paper_judge"),
-        step(comparison.compare_protocols, ["paper_predictions", "paper_judge", _PARAMETERS], "paper_comparison"),
+        step(comparison.compare_protocols, ["paper_predictions", "paper_judge", _PARAMETERS, _ARTICLE], _TABLES[0]),
         step(comparison.gain_by_shortcuts, ["paper_predictions", "paper_judge", _PARAMETERS], "paper_shortcuts"),
         step(comparison.luck_of_one_test_set, ["paper_predictions", _PARAMETERS], "paper_luck"),
         step(nodes.headline_metrics, "paper_comparison", "paper_metrics"),
         step(nodes.draw, [*drawn, _PARAMETERS], "paper_plots"),
+        step(draw_exhibits, judged, "paper_exhibits"),
         step(write_page, [*shown, *report], "paper_reproduction_report", name="write_report"),
+        step(write_gallery, ["paper_comparison", "paper_exhibits", *shown[4:], *report], "paper_gallery"),
     ]
     return Pipeline(steps, tags="paper_reproduction")
 
 
-def _reproduction(family: str, made: dict[str, str], read: dict[str, str]) -> Node:
-    """Return the node that evaluates a family's models; it makes other tables and reads those of other families."""
-    outputs = {part: f"paper_{family}_{part}" for part in _PARTS} | made
-    inputs = {name: f"paper_{name}" for name in ("rows", "images", "descriptors")}
-    inputs |= {"parameters": _PARAMETERS, "tuning": "params:tuning", "study": _STUDY, **read}
-    return Node(nodes.reproduce(family, *outputs), inputs, outputs, name=f"reproduce_{family}")
+def _model(name: str, parameters: PaperReproduction) -> Node:
+    """Return the node that evaluates a model in all its cells; it reads the tables of the models that it joins."""
+    entry, model = parameters.entries[name], ModelName.parse(name)
+    inputs = {part: f"paper_{part}" for part in ("rows", "images", "descriptors")}
+    inputs |= {"parameters": _PARAMETERS, "tuning": "params:tuning", "study": _STUDY}
+    outputs = {"predictions": f"paper_predictions.{name}"}
+    if entry.network_settings:
+        outputs["training_log"] = f"paper_training_log.{name}"
+        if name in parameters.embedded:
+            outputs["embeddings"] = f"paper_embeddings.{name}"
+    inputs |= dict(zip(["backbone_features"], entry.preparations(), strict=False))
+    for other in entry.reads:
+        inputs[f"predictions.{other}"] = f"paper_predictions.{other}"
+        if other in parameters.embedded:
+            inputs[f"embeddings.{other}"] = f"paper_embeddings.{other}"
+    return Node(nodes.reproduce(name), inputs, outputs, name="reproduce", namespace=model.full)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,9 +13,11 @@ from lesion_fusion.parameters import Parameters
 
 FAMILY = "combinations"
 
+Entry = TypeVar("Entry", bound=Network)
 
-class NetworkComparison(Parameters):
-    """Backbones and optimizers to combine, and what all combinations share.
+
+class Combinations(Parameters):
+    """Backbones and optimizers to combine, and the parameters that all their networks share.
 
     `network` holds any further `NetworkParameters`. `left_out` says why a combination is not trained, such as one that
     diverged, by its name `<backbone>_<optimizer>`.
@@ -23,8 +25,6 @@ class NetworkComparison(Parameters):
 
     backbones: tuple[str, ...] = Field(min_length=1)
     optimizers: tuple[Optimizer, ...] = Field(min_length=1)
-    image_input: str
-    repeats: int = Field(default=1, ge=1)
     network: dict[str, Any]
     left_out: dict[str, str] = Field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class NetworkComparison(Parameters):
         if unknown:
             raise ValueError(f"left_out names {', '.join(unknown)}; the combinations are {', '.join(self.names)}")
         if not self.trained:
-            raise ValueError("left_out names all combinations; set network_comparison to null to compare none")
+            raise ValueError("left_out names all combinations; set the group to null to train none")
         return self
 
     @property
@@ -62,15 +62,25 @@ class NetworkComparison(Parameters):
         """Return the names of those that are trained."""
         return [name for name in self.names if name not in self.left_out]
 
-    @property
-    def entries(self) -> dict[str, Network]:
-        """Return the models that are trained, by name.
+    def networks(self, kind: type[Entry], **shared: Any) -> dict[str, Entry]:
+        """Return the entries of those that are trained, by name; `shared` are fields of `kind` beside `network`.
 
         Each has parameters of its own, so that a change of the list leaves the results of the others as they are.
         """
-        shared = {"image_input": self.image_input, "repeats": self.repeats}
-        networks = {
+        settings = {
             name: {**self.network, "backbone": backbone, "optimizer": optimizer}
             for name, (backbone, optimizer) in self.names.items()
         }
-        return {name: Network.model_validate({**shared, "network": networks[name]}) for name in self.trained}
+        return {name: kind.model_validate({**shared, "network": settings[name]}) for name in self.trained}
+
+
+class NetworkComparison(Combinations):
+    """Combinations over one kind of image, trained in `repeats` of the folds."""
+
+    image_input: str
+    repeats: int = Field(default=1, ge=1)
+
+    @property
+    def entries(self) -> dict[str, Network]:
+        """The models that are trained, by name."""
+        return self.networks(Network, image_input=self.image_input, repeats=self.repeats)
