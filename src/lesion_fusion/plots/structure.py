@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -23,7 +24,7 @@ class Step:
 
     title: str
     details: Sequence[str] = ()
-    reads: Iterable[tuple[int, str]] = ()
+    reads: Sequence[tuple[int, str]] = ()
 
 
 @styled
@@ -32,7 +33,11 @@ def structure_plot(steps: Sequence[Step], title: str) -> Figure:
     columns: list[int] = []
     for step in steps:
         columns.append(1 + max((columns[read] for read, _ in step.reads), default=-1))
-    texts = [[step.title, *textwrap.wrap(", ".join(step.details), LETTERS)] for step in steps]
+    for position, step in enumerate(steps):
+        # What reads nothing stands just before the first that reads it.
+        readers = [columns[i] for i, other in enumerate(steps) if position in [read for read, _ in other.reads]]
+        columns[position] = columns[position] if step.reads or not readers else min(readers) - 1
+    texts = [[step.title, *_wrapped(step.details)] for step in steps]
     heights = [LINE * (len(text) + 1) for text in texts]
     tops, used = [], [0.0] * (max(columns) + 1)
     for column, height in zip(columns, heights, strict=True):
@@ -52,16 +57,23 @@ def structure_plot(steps: Sequence[Step], title: str) -> Figure:
     for step, text, height, column, middle in zip(steps, texts, heights, columns, middles, strict=True):
         left = column * (WIDTH + BETWEEN)
         colour = COLOURS[0] if step.details else "#444444"
-        box = FancyBboxPatch((left, middle - height / 2), WIDTH, height, "round,pad=0", fc="#F4F8FB", ec=colour)
-        axes.add_patch(box)
-        axes.text(
-            left + WIDTH / 2, middle + height / 2 - LINE, text[0], ha="center", va="center", weight="bold", size=9
+        box = FancyBboxPatch(
+            (left, middle - height / 2), WIDTH, height, "round,pad=0", fc="#F4F8FB", ec=colour, zorder=2
         )
-        axes.text(left + WIDTH / 2, middle - LINE / 2, "\n".join(text[1:]), ha="center", va="center", size=8)
+        axes.add_patch(box)
+        centre: dict[str, Any] = {"x": left + WIDTH / 2, "ha": "center", "va": "center", "zorder": 3}
+        axes.text(**centre, y=middle + height / 2 - LINE, s=text[0], weight="bold", size=9)
+        axes.text(**centre, y=middle - LINE / 2, s="\n".join(text[1:]), size=8)
         for read, name in step.reads:
             start = (columns[read] * (WIDTH + BETWEEN) + WIDTH, middles[read])
             arrow = {"arrowstyle": "->", "color": "#767676", "shrinkA": 0, "shrinkB": 0}
-            axes.annotate("", (left, middle), start, arrowprops=arrow)
+            axes.annotate("", (left, middle), start, arrowprops=arrow, zorder=1)
             near = (left - BETWEEN / 2, middle + (start[1] - middle) * BETWEEN / 2 / (left - start[0]))
             axes.text(*near, name, ha="center", va="center", size=7.5, color="#444444", bbox=PLATE)
     return figure
+
+
+def _wrapped(details: Sequence[str]) -> list[str]:
+    """Return names in lines, a long one broken after an underscore."""
+    text = ", ".join(details).replace("_", "_ ")
+    return [line.replace("_ ", "_") for line in textwrap.wrap(text, LETTERS)]

@@ -122,7 +122,7 @@ def structure_of(pipeline: Pipeline, outputs: Iterable[str]) -> list[Step]:
     needed = pipeline.to_outputs(*outputs)
     made_by: dict[str, str] = {}
     details: dict[str, list[str]] = defaultdict(list)
-    reads: dict[str, dict[str, str]] = defaultdict(dict)
+    reads: dict[str, dict[str, dict[str, None]]] = defaultdict(dict)
     for name in sorted(name for name in needed.inputs() if not name.startswith("params:")):
         made_by[name] = words(name)
     for node in needed.nodes:
@@ -131,13 +131,14 @@ def structure_of(pipeline: Pipeline, outputs: Iterable[str]) -> list[Step]:
         details[step] += [detail] if (detail := model.name or node.name.partition(".")[2]) else []
         made_by |= dict.fromkeys(node.outputs, step)
         # What a dataset holds is its name without prefix and model. Models of one family may read each other.
-        held = {
-            made_by[one]: words(one.partition(".")[0].removeprefix("paper_")) for one in node.inputs if one in made_by
-        }
-        reads[step] |= {other: name for other, name in held.items() if other != step}
+        for one in sorted(node.inputs):
+            if one in made_by and made_by[one] != step:
+                held = words(one.partition(".")[0].removeprefix("paper_"))
+                reads[step].setdefault(made_by[one], {})[held] = None
     order = list(TopologicalSorter({step: reads[step] for step in dict.fromkeys(made_by.values())}).static_order())
     return [
-        Step(step, details[step], [(order.index(other), name) for other, name in reads[step].items()]) for step in order
+        Step(step, details[step], [(order.index(other), ", ".join(held)) for other, held in reads[step].items()])
+        for step in order
     ]
 
 
