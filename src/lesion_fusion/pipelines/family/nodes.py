@@ -22,7 +22,7 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.network import last_repeat
-from lesion_fusion.plots.curves import calibration_plot, confusion_matrix_plot, roc_plot
+from lesion_fusion.plots.curves import model_plot
 from lesion_fusion.plots.forest import importance_plot
 from lesion_fusion.plots.networks import attention_plot, training_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid
@@ -73,14 +73,10 @@ def draw_family(
 
 
 def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
-    """Return ROC curve, calibration curve and confusion matrix, and the importance of a classifier's columns."""
+    """Return the model's curves with its confusion matrix, and the importance of a classifier's columns."""
     predictions = trained.predictions
-    calibration, confusion = calibration_curve(predictions, judge), confusion_table(predictions, judge)
-    drawn = {
-        "roc_curve": roc_plot({name: roc_curve(predictions, judge)}, title=f"ROC curve\n{name}"),
-        "calibration_curve": calibration_plot({name: calibration}, title=f"Calibration\n{name}"),
-        "confusion_matrix": confusion_matrix_plot(confusion, title=f"Confusion matrix\n{name}"),
-    }
+    tables = (table(predictions, judge) for table in (roc_curve, calibration_curve, confusion_table))
+    drawn = {"evaluation": model_plot(*tables, title=name)}
     if trained.importance is not None:
         score = "AUROC" if len(class_names(predictions)) == 2 else "log likelihood"
         table = importance_summary(trained.importance, judge.confidence)
