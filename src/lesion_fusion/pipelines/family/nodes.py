@@ -36,7 +36,8 @@ Evaluated = dict[str, dict[str, Any]]
 
 # Edge of a picture in the gallery, pixels: finer than what the network sees.
 PICTURE = 192
-GALLERY_DPI = 110
+# Resolution of a model's plots: of so many, a finer one takes seconds and shows nothing more.
+DPI = 110
 PICTURES_IN_A_ROW = 6
 
 
@@ -64,9 +65,9 @@ def draw_family(
         if trained.class_maps is not None and trained.attention is not None:
             by_class, classes = pd.DataFrame(evaluated[name]["attention"]), class_names(trained.predictions)
             title = f"Attention inside the lesion, {name}"
-            drawn["attention"] = as_png(attention_plot(trained.attention, by_class, classes, title))
+            drawn["attention"] = as_png(attention_plot(trained.attention, by_class, classes, title), DPI)
             curves = training_plot(trained.training_log, f"Training, {name}: mean over the folds")
-            drawn["training_curves"] = as_png(curves)
+            drawn["training_curves"] = as_png(curves, DPI)
             drawn["gallery"] = gallery(name, trained, cases, raw_images, raw_masks)
         plots |= {f"{name}/{plot}": picture for plot, picture in drawn.items()}
     return plots
@@ -81,7 +82,7 @@ def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
         score = "AUROC" if len(class_names(predictions)) == 2 else "log likelihood"
         table = importance_summary(trained.importance, judge.confidence)
         drawn["permutation_importance"] = importance_plot(table, score, title=f"Permutation importance, {name}")
-    return {plot: as_png(figure) for plot, figure in drawn.items()}
+    return {plot: as_png(figure, DPI) for plot, figure in drawn.items()}
 
 
 def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files, raw_masks: Files) -> bytes:
@@ -111,7 +112,7 @@ def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files,
         for heading, part in ((group, 0), ("Grad-CAM", 1)):
             rows.append((heading, [None if case_id is None else pictures[case_id][part] for case_id in ids]))
     title = f"Cases of {name}: outcome in the columns"
-    return as_png(picture_grid(rows, dict.fromkeys(classes, each), title), dpi=GALLERY_DPI)
+    return as_png(picture_grid(rows, dict.fromkeys(classes, each), title), dpi=DPI)
 
 
 def _case_and_heat(
