@@ -1,6 +1,6 @@
 # Set up, run, test. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint docs viz mlflow lock clean
+.PHONY: help install run check test test-all lint docs viz mlflow lock clean
 
 export DO_NOT_TRACK := true
 
@@ -12,10 +12,11 @@ BIN := $(VENV)/bin
 ENV ?= local
 STAMP := $(VENV)/.installed
 DOCS := $(VENV)/.installed-docs
+PYTEST = $(BIN)/pytest --numprocesses 2 --dist loadgroup --durations 15
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "lesion-fusion needs Python 3.11, 3.12 or 3.13; name one with PYTHON=/path/to/python"; exit 1; }
@@ -32,11 +33,14 @@ install: $(STAMP) ## make the virtual environment with the locked dependencies
 run: $(STAMP) ## all stages on the synthetic cohort (ENV=breast_lesions_usg: on the real one)
 	$(BIN)/kedro run --env $(ENV)
 
-test: $(STAMP) ## linter, type checker and all tests
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+check: lint ## linter, type checker and the tests that take under a second each
+	$(PYTEST) -m "not medium and not slow"
+
+test: lint ## the same, with the tests that take seconds
+	$(PYTEST) -m "not slow"
+
+test-all: $(STAMP) ## the tests that `make test` leaves out: whole runs, servers, other backends
+	$(PYTEST) -m slow
 
 lint: $(STAMP) ## linter and type checker alone
 	$(BIN)/ruff check .

@@ -14,32 +14,18 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Entries of conf/base whose every step another model takes too.
-LEFT_OUT = (
-    "random_forest",
-    "svm_rbf",
-    "k_nearest_neighbours",
-    "decision_tree",
-    "adaboost",
-    "gradient_boosting",
-    "extra_trees",
-    "mlp",
-    "naive_bayes",
-)
 SMALL_GLOBALS = {"synthetic": {"cases": 84}}
 SMALL_PARAMETERS = {
-    "preprocessing": {"folds": {"n_folds": 3}, "image_inputs": {"crop_with_mask": {"size": 32}}},
+    "preprocessing": {"folds": {"n_folds": 3}},
     "tuning": {"inner_folds": 3, "n_jobs": 1},
     "evaluation": {"resamples": 200},
     "clinical": {
         "xgboost": {"grid": {"n_estimators": [20], "learning_rate": [0.1]}},
         "xgboost_optuna": {"search": {"trials": 2}},
-        **dict.fromkeys(LEFT_OUT),
     },
     "imaging": {"small_cnn_adam": {"network": {"epochs": 1}}},
     "fusion": {
         "early_extra_trees": {"grid": {"n_estimators": [20]}},
-        "early_adaboost": {"grid": {"n_estimators": [5]}},
         "joint_gated": {"network": {"epochs": 1}},
         "intermediate_logistic_regression": {"grid": {"C": [0.1]}},
     },

@@ -178,14 +178,14 @@ def test_pipelines_and_commands_exist(monkeypatch: pytest.MonkeyPatch):
     known = set(pipelines)
     assert known <= names_in(page("pipelines.md"))
     commands = KedroCLI(ROOT).list_commands(None)
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     environments = {folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir()}
     for path in PAGES:
         text = path.read_text()
         code = "\n".join([*re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL), *names_in(text)])
         where = str(path.relative_to(ROOT))
         assert set(re.findall(r"\bkedro ([a-z]+)", code)) <= set(commands), where
-        assert set(re.findall(r"^make ([a-z]+)", code, flags=re.MULTILINE)) <= targets, where
+        assert set(re.findall(r"^make ([a-z-]+)", code, flags=re.MULTILINE)) <= targets, where
         assert set(re.findall(r"--pipelines? (\w+)", code)) <= known, where
         # `clinic` is the environment that the guide to a cohort of one's own has its reader make.
         assert set(re.findall(r"--env (\w+)", code)) <= environments | {"clinic"}, where

@@ -125,20 +125,17 @@ def test_in_a_model(project: Project):
     file = project.folder / "conf/base/clinical_models/parameters.yml"
     kept = file.read_text()
     lines = textwrap.dedent(kept).splitlines()
-    line = next(i for i, text in enumerate(lines) if text == "  adaboost:") + 2
-    assert lines[line - 1] == "    kind: classifier"
-    lines[line - 1] = "    kind: clasifier"
+    line = next(i for i, text in enumerate(lines) if text == "  stacked_ensemble:") + 2
+    assert lines[line - 1] == "    kind: late"
+    lines[line - 1] = "    kind: lat"
     file.write_text("\n".join(lines))
-    # The small project leaves the entry out, so that it is read as another environment's.
     try:
-        found = message(project, "--env", "base")
+        found = message(project)
     finally:
         file.write_text(kept)
-    shown = (
-        f"conf/base/clinical_models/parameters.yml, line {line}: clinical.adaboost.kind: no kind is called clasifier"
-    )
-    assert found.startswith(shown)
-    assert "Did you mean classifier?" in found
+    place = f"conf/base/clinical_models/parameters.yml, line {line}: clinical.stacked_ensemble.kind"
+    assert found.startswith(f"{place}: no kind is called lat")
+    assert "Did you mean late?" in found
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ def cohort(images_per_patient: list[int], malignant: list[bool]) -> pd.DataFrame
     return table.assign(case_id=[f"c{i:04d}" for i in range(len(table))])
 
 
+@pytest.mark.medium
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=30, max_size=60), st.integers(0, 99))
 def test_no_patient_is_divided_by_any_split(images, seed):

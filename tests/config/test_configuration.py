@@ -101,6 +101,7 @@ def test_parameters_of_a_command_are_checked_too_at_any_depth():
         configured(synthetic={"csaes": 60})
 
 
+@pytest.mark.medium
 def test_all_faults_are_named_at_once():
     with pytest.raises(InvalidParameterError) as error:
         configured(

@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 ENVIRONMENTS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "base")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_it_is_read(environment: str, pretrained: bool):
@@ -23,6 +24,7 @@ def test_it_is_read(environment: str, pretrained: bool):
     assert configuration.study.cohort == configuration.cohort
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_nodes_read_what_was_checked(environment: str):
     configuration = configured(environment)
@@ -31,6 +33,7 @@ def test_nodes_read_what_was_checked(environment: str):
     assert read_configuration(again) == configuration
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_all_that_nodes_read_is_there_without_hooks(environment: str, monkeypatch: pytest.MonkeyPatch):
     """Kedro-Viz draws the pipelines of the environment, with their parameters, and runs no hook of the project."""
@@ -44,6 +47,7 @@ def test_all_that_nodes_read_is_there_without_hooks(environment: str, monkeypatc
             value = value[part]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_results_are_in_the_catalog_but_for_what_one_run_alone_needs(environment: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(reading, "_in_use", [configured(environment)])
@@ -53,6 +57,7 @@ def test_results_are_in_the_catalog_but_for_what_one_run_alone_needs(environment
     assert {name for name in made if name not in catalog} == in_memory
 
 
+@pytest.mark.medium
 def test_models_of_other_cohorts_are_left_out_unless_asked_for():
     without = configured("breast_lesions_usg").models
     with_them = configured("breast_lesions_usg", pretrained=True).models

@@ -35,6 +35,7 @@ def _tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     mlflow.set_tracking_uri(before)
 
 
+@pytest.mark.medium
 def test_the_last_version_is_read_and_carries_its_tags():
     dataset = RegisteredBackboneDataset(name="small")
     digests = []

@@ -55,6 +55,7 @@ def trained(cohort: Cohort) -> TrainedModel:
     )
 
 
+@pytest.mark.medium
 def test_all_parts_come_back_and_those_that_a_kind_lacks_are_none(cohort, trained: TrainedModel, tmp_path: Path):
     dataset = TrainedModelDataset(filepath=str(tmp_path / "clinical.linear"))
     assert not dataset.exists()

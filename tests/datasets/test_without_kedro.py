@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 LOAD = """
 import sys
 for name in ("kedro", "kedro_datasets", "kedro_mlflow"):
@@ -13,5 +15,6 @@ import lesion_fusion.serving.served_model
 """
 
 
+@pytest.mark.medium
 def test_the_served_model_is_imported_without_kedro():
     subprocess.run([sys.executable, "-c", LOAD], check=True, timeout=300)

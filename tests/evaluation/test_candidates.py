@@ -67,6 +67,7 @@ def promoted(predictions: list[pd.DataFrame], not_kept: dict[str, str]) -> tuple
     return decision.model, decision.alias, decision.reasons
 
 
+@pytest.mark.medium
 def test_the_best_of_a_family_is_one_that_is_kept(predictions: list[pd.DataFrame]) -> None:
     def best(not_kept: list[str]) -> str:
         board = leaderboard(predictions, judge_of(predictions[0], 300), PLAIN, lost(*not_kept))
@@ -78,6 +79,7 @@ def test_the_best_of_a_family_is_one_that_is_kept(predictions: list[pd.DataFrame
     assert best([PLAIN, BETTER, SAME, WORSE]) == "better"
 
 
+@pytest.mark.medium
 def test_a_candidate_not_kept_is_never_champion(predictions: list[pd.DataFrame]) -> None:
     assert promoted(predictions, {})[:2] == ("better", "champion")
     assert promoted(predictions, {BETTER: "no gain"})[0] in {"plain", "same"}

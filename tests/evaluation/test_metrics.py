@@ -37,6 +37,7 @@ def under(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) ->
     return dict(zip(METRICS, weighted_metrics(arrays, weights, METRICS.values()), strict=True))
 
 
+@pytest.mark.medium
 @given(labelled(), st.sampled_from([0.2, 0.45, 0.5]))
 @settings(deadline=None, max_examples=40)
 def test_figures_agree_with_scikit_learn(data: tuple[np.ndarray, np.ndarray], threshold: float) -> None:
@@ -88,6 +89,7 @@ def test_calibration_agrees_with_logistic_regression() -> None:
     assert shifted.sum() == pytest.approx(y.sum(), abs=1e-8)
 
 
+@pytest.mark.medium
 @given(st.floats(0.4, 2.5), st.floats(-1, 1))
 @settings(deadline=None, max_examples=20)
 def test_recalibration_gives_slope_1_and_intercept_0(stretch: float, shift: float) -> None:
@@ -105,6 +107,7 @@ def test_expected_calibration_error_of_a_worked_example() -> None:
     assert found["expected_calibration_error"] == pytest.approx(0.3, **EXACT)
 
 
+@pytest.mark.medium
 @given(labelled())
 @settings(deadline=None, max_examples=30)
 def test_a_rising_transformation_keeps_the_ranking_figures(data: tuple[np.ndarray, np.ndarray]) -> None:
@@ -114,6 +117,7 @@ def test_a_rising_transformation_keeps_the_ranking_figures(data: tuple[np.ndarra
     assert bent["average_precision"] == pytest.approx(plain["average_precision"], **EXACT)
 
 
+@pytest.mark.medium
 @given(labelled())
 @settings(deadline=None, max_examples=30)
 def test_swapping_the_classes_mirrors_the_figures(data: tuple[np.ndarray, np.ndarray]) -> None:
@@ -126,6 +130,7 @@ def test_swapping_the_classes_mirrors_the_figures(data: tuple[np.ndarray, np.nda
     assert swapped["log_loss"] == pytest.approx(plain["log_loss"], abs=1e-9)
 
 
+@pytest.mark.medium
 @given(labelled(), st.data())
 @settings(deadline=None, max_examples=40)
 def test_weights_give_what_repeating_the_cases_gives(data: tuple[np.ndarray, np.ndarray], more: st.DataObject) -> None:

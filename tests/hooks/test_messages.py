@@ -79,6 +79,7 @@ def test_a_terminal_shows_epochs_in_its_last_line_and_the_log_above_it(tmp_path:
     assert not TRAINING.handlers
 
 
+@pytest.mark.medium
 @given(kept=st.sets(st.sampled_from("bcdefg")), stored=st.sets(st.sampled_from("bcdefg")))
 def test_steps_that_are_reused_are_not_counted(
     tmp_path_factory: pytest.TempPathFactory, kept: set[str], stored: set[str]

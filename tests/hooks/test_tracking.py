@@ -42,6 +42,7 @@ def test_a_run_is_named_after_what_was_asked(params: dict[str, Any], name: str |
     assert asked(params) == (name or "all stages --nodes clinical.xgboost.train,clinical.collect")
 
 
+@pytest.mark.medium
 def test_a_run_whose_process_is_gone_is_marked_as_killed_with_its_children(experiment: str):
     client, host = MlflowClient(), socket.gethostname()
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -55,6 +56,7 @@ def test_a_run_whose_process_is_gone_is_marked_as_killed_with_its_children(exper
     assert states == ["KILLED", "KILLED", "RUNNING", "RUNNING"]
 
 
+@pytest.mark.medium
 def test_the_summary_has_the_best_of_each_family_the_planned_differences_champions_and_the_audit():
     datasets = toy_study().datasets
     found = {name: datasets[name] for name in tracking.SUMMED_UP if name in datasets}
@@ -73,6 +75,7 @@ def test_the_summary_has_the_best_of_each_family_the_planned_differences_champio
         assert text in summary.note
 
 
+@pytest.mark.medium
 def test_before_there_is_a_leaderboard_the_best_model_is_found_by_its_metrics():
     datasets = toy_study().datasets
     found = {name: datasets[name] for name in ("clinical_models", "clinical_results")}

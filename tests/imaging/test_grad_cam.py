@@ -42,6 +42,7 @@ def by_gradient(network: keras.Model, pictures: np.ndarray, features: Any, wante
     return np.asarray(tf.reduce_sum(weights * maps, axis=-1))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("wanted", range(CLASSES))
 def test_one_forward_pass_gives_the_map_of_the_gradient(network: keras.Model, wanted: int) -> None:
     if keras.backend.backend() != "tensorflow":
@@ -73,6 +74,7 @@ def test_the_mean_of_unpooled_maps_is_the_score_without_its_bias() -> None:
     np.testing.assert_allclose(maps[..., 1].sum(axis=(1, 2)), log_odds / 2, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.medium
 def test_each_case_is_explained_by_the_network_that_did_not_see_it(
     network: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +98,7 @@ def test_each_case_is_explained_by_the_network_that_did_not_see_it(
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.medium
 def test_heads_share_the_maps_of_a_frozen_backbone(network: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grad_cam, "BATCH", 4)
     pictures = images(6)

@@ -63,6 +63,7 @@ def test_one_channel_is_repeated() -> None:
     assert network.output_shape == (None, 3)
 
 
+@pytest.mark.medium
 def test_saved_and_loaded_network_says_the_same(small: keras.Model, tmp_path: Path) -> None:
     small.save(tmp_path / "network.keras")
     loaded = keras.saving.load_model(tmp_path / "network.keras", compile=False)

@@ -100,6 +100,7 @@ def result(run: Run) -> OutOfFold:
     return run.result
 
 
+@pytest.mark.medium
 def test_every_case_is_tested_once_and_held_out_parts_are_disjoint_by_patient(result: OutOfFold) -> None:
     data = toy()
     tested = np.concatenate([fold.test for fold in result.folds])
@@ -131,6 +132,7 @@ def test_images_are_read_a_few_at_a_time(run: Run) -> None:
     assert max(len(rows) for rows in run.images.read) <= QUICK.batch_size
 
 
+@pytest.mark.medium
 def test_same_seed_same_predictions_whatever_was_done_before(result: OutOfFold) -> None:
     kept = {fold.fold: fold for fold in result.folds if fold.fold != 2}
     done: list[int] = []
@@ -157,6 +159,7 @@ def test_fold_result_is_arrays_and_numbers(result: OutOfFold) -> None:
         assert isinstance(value, (int, float, np.ndarray, list)), field.name
 
 
+@pytest.mark.medium
 def test_a_lost_training_says_which_and_what_to_do() -> None:
     lost = QUICK.model_copy(update={"optimizer": "sgd", "learning_rate": 1e30})
     with pytest.raises(
@@ -165,6 +168,7 @@ def test_a_lost_training_says_which_and_what_to_do() -> None:
         train_out_of_fold(**toy(), parameters=lost)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("regime", ["frozen", "fine_tune"])
 def test_regimes_from_weights(regime: str, tmp_path: Path) -> None:
     data = toy()
@@ -214,6 +218,7 @@ def test_patient_in_two_folds_is_refused() -> None:
         train_out_of_fold(**data, parameters=QUICK)
 
 
+@pytest.mark.medium
 def test_features_computed_before_give_what_features_computed_on_the_way_give() -> None:
     data = toy()
     frozen = QUICK.model_copy(update={"regime": "frozen", "weights": "random"})

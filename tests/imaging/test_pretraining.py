@@ -35,6 +35,7 @@ def average(members: list[keras.Model]) -> keras.Model:
     return average_of(members, "small_cnn")
 
 
+@pytest.mark.medium
 def test_the_average_answers_the_mean_of_the_log_odds(members: list[keras.Model], average: keras.Model):
     np.testing.assert_allclose(answers(average), mean_log_odds(members), rtol=1e-5)
     assert np.ptp([answers(member)[:, 0] for member in members], axis=0).min() > 1e-6
@@ -46,6 +47,7 @@ def test_its_embedding_is_that_of_all(members: list[keras.Model], average: keras
     np.testing.assert_allclose(keras.ops.convert_to_numpy(embeddings[-1]), together, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.medium
 def test_another_network_starts_from_it(average: keras.Model, tmp_path: Path):
     average.save(tmp_path / "average.keras")
     taken = build_network("small_cnn", SHAPE, 3, weights=str(tmp_path / "average.keras"))
@@ -54,6 +56,7 @@ def test_another_network_starts_from_it(average: keras.Model, tmp_path: Path):
     assert larger.get_layer(EMBEDDING).output.shape == average.get_layer(EMBEDDING).output.shape
 
 
+@pytest.mark.medium
 def test_its_class_maps_are_the_mean_of_theirs(members: list[keras.Model], average: keras.Model):
     theirs = np.mean([GradCam(member).maps(IMAGES, np.arange(5)) for member in members], axis=0)
     np.testing.assert_allclose(GradCam(average).maps(IMAGES, np.arange(5)), theirs, rtol=1e-4, atol=1e-6)

@@ -51,6 +51,7 @@ def test_a_network_needs_the_outline_unless_it_sees_the_whole_image(variant: str
     assert network.needs == needs
 
 
+@pytest.mark.medium
 def test_a_model_that_lacks_a_part_it_needs_does_not_answer(cohort):
     early = fitted_tabular(cohort, ("record", "image_descriptors"))
     assert early.reduced({RECORD}) is None
@@ -68,6 +69,7 @@ def test_efforts_are_the_roles_of_the_record_then_image_and_mask(cohort):
     )
 
 
+@pytest.mark.medium
 def test_a_stored_model_holds_no_pickle_and_three_classes_have_no_threshold(cohort, tmp_path: Path):
     late = fitted_late(cohort, MajorityVote(np.array([np.nan, np.nan])))
     undecided = replace(late, fusions={tuple(late.members): replace(late.fusion, threshold=float("nan"))})

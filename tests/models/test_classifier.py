@@ -38,6 +38,7 @@ def cohort() -> Cohort:
     return small_cohort()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("classifier", sorted(CLASSIFIERS))
 def test_every_classifier_gives_the_same_probabilities_after_storing(cohort, classifier: str, tmp_path: Path):
     model = fitted_tabular(cohort, ("record", "image_descriptors"), classifier)
@@ -52,6 +53,7 @@ def test_every_classifier_gives_the_same_probabilities_after_storing(cohort, cla
         assert getattr(loaded, name) == getattr(model, name)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("image_weight", [0.0, 0.3])
 def test_a_weighted_image_stays_weighted_in_a_stored_model_that_answers(cohort, image_weight: float, tmp_path: Path):
     model = fitted_tabular(cohort, ("record", "image_descriptors"), image_weight=image_weight)
@@ -95,6 +97,7 @@ def fitted(trained: TrainedModel) -> FittedClassifier:
     return replace(trained.model, calibration=Calibration(np.array([[0.7]]), np.array([-0.2])))
 
 
+@pytest.mark.medium
 def test_every_case_is_predicted_once_under_the_models_name(trained: TrainedModel, cohort: Cohort):
     validate_predictions(trained.predictions)
     assert sorted(trained.predictions["case_id"]) == sorted(cohort.inputs.cases["case_id"])

@@ -20,6 +20,7 @@ def cohort() -> Cohort:
     return small_cohort()
 
 
+@pytest.mark.medium
 def test_a_domain_has_a_range_for_each_number_that_the_model_reads(cohort):
     domain = domain_of(cohort, fitted_late(cohort), range_margin=0)
     assert set(domain.numbers) == {"age"}
@@ -35,6 +36,7 @@ def test_without_a_margin_training_cases_lie_inside_and_the_next_value_outside(c
     assert Range(low=1, high=2, margin=0).holds(math.nan)
 
 
+@pytest.mark.medium
 def test_field_shifts_cover_the_record_and_are_zero_where_nothing_moves_the_answer(cohort):
     model = fitted_tabular(cohort, ("record",))
     shifts = domain_of(cohort, model).field_shifts

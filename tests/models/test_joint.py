@@ -106,6 +106,7 @@ def fitted(trained: TrainedModel) -> FittedJoint:
     return replace(trained.model, calibration=Calibration(np.array([[0.7]]), np.array([-0.2])))
 
 
+@pytest.mark.medium
 def test_every_case_is_predicted_once(trained: TrainedModel, inputs: CaseInputs):
     validate_predictions(trained.predictions)
     assert sorted(trained.predictions["case_id"]) == sorted(inputs.cases["case_id"])

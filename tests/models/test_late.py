@@ -79,6 +79,7 @@ def fused(members: dict[str, Member], study: Study, rule: str = "weighted") -> L
     return fuse_out_of_fold(members, study.cases, CLASSES, ENTRIES[rule], DECISION, 1)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rule", ENTRIES)
 def test_every_case_is_fused_once_with_one_threshold_per_fold(members, study, rule: str):
     result = fused(members, study, rule)
@@ -93,6 +94,7 @@ def test_every_case_is_fused_once_with_one_threshold_per_fold(members, study, ru
     assert (inner.loc[inner["label"] == "malignant", "p_malignant"] >= threshold).mean() >= 0.9
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rule", ENTRIES)
 def test_the_order_of_rows_and_members_changes_nothing(members, study, rule: str):
     shuffled = {
@@ -215,6 +217,7 @@ def fuse(
     return train(parameters, STUDY, TUNING, cases, model=model, **sources), drawn
 
 
+@pytest.mark.medium
 def test_without_the_image_the_record_answers_and_without_the_record_the_images_fused_anew():
     trained, drawn = fuse(RECORD_STUB, IMAGE_STUB, IMAGE_STUB)
     less = trained.reduced_predictions
@@ -230,6 +233,7 @@ def test_without_the_image_the_record_answers_and_without_the_record_the_images_
     assert images.threshold != trained.model.threshold
 
 
+@pytest.mark.medium
 def test_an_uncalibrated_fusion_decides_at_the_mean_of_its_members_thresholds_whichever_members_answer():
     trained, _ = fuse(RECORD_STUB, IMAGE_STUB, IMAGE_STUB, calibrated=False)
     assert trained.model.threshold == pytest.approx(0.5)
@@ -237,6 +241,7 @@ def test_an_uncalibrated_fusion_decides_at_the_mean_of_its_members_thresholds_wh
     assert trained.model.reduced({Need.IMAGE, Need.MASK}).threshold == pytest.approx(0.6)
 
 
+@pytest.mark.medium
 def test_a_part_that_all_members_need_has_no_reduced_predictions():
     trained, _ = fuse(BOTH_STUB, IMAGE_STUB, IMAGE_STUB)
     assert set(trained.reduced_predictions["without"]) == {"record"}
@@ -246,6 +251,7 @@ def test_a_part_that_all_members_need_has_no_reduced_predictions():
     assert trained.reduced_predictions.empty
 
 
+@pytest.mark.medium
 def test_the_order_in_which_members_are_named_changes_nothing():
     one, _ = fuse(RECORD_STUB, IMAGE_STUB, IMAGE_STUB)
     other, _ = fuse(RECORD_STUB, IMAGE_STUB, IMAGE_STUB, names=("imaging.c", "clinical.a", "imaging.b"))
@@ -253,6 +259,7 @@ def test_the_order_in_which_members_are_named_changes_nothing():
         pd.testing.assert_frame_equal(getattr(one, part), getattr(other, part), check_exact=True)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rule", ["mean", "majority_vote"])
 def test_a_family_other_than_fusion_may_have_one(rule: str):
     drawn, cases = drawn_members(1.0, 1.0, n=100, seed=0)
@@ -267,6 +274,7 @@ def test_a_family_other_than_fusion_may_have_one(rule: str):
     assert trained.model.reduced({Need.IMAGE}) is None
 
 
+@pytest.mark.medium
 def test_where_a_part_is_missing_the_interval_holds_the_answer_to_the_whole_case():
     trained, _ = fuse(RECORD_STUB, IMAGE_STUB, IMAGE_STUB)
     less, model = trained.reduced_predictions, trained.model
@@ -302,6 +310,7 @@ def cohort() -> Cohort:
     return small_cohort()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rule", RULES)
 def test_a_late_fusion_is_stored_with_its_members_and_its_rule(cohort, tmp_path: Path, rule: str):
     model = fitted_late(cohort, RULES[rule])
@@ -390,6 +399,7 @@ def auroc(predictions: pd.DataFrame, confidence: float = 0.95) -> tuple[float, f
     return float(areas[0]), *delong.auroc_interval(float(areas[0]), float(covariance[0, 0]), confidence)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_nothing_comes_of_members_that_know_nothing(strategy: str):
     seeds = range(3)
@@ -401,6 +411,7 @@ def test_nothing_comes_of_members_that_know_nothing(strategy: str):
 
 
 # A vote counts as much whoever casts it: it can't learn that one of two members knows nothing.
+@pytest.mark.medium
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "majority_vote"])
 def test_a_member_that_knows_nothing_costs_no_more_than_a_hundredth(strategy: str):
     members, cases = drawn_members(1.5, 0.0, n=1000, seed=0, n_folds=2)

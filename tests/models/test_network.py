@@ -86,6 +86,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     return trained
 
 
+@pytest.mark.medium
 def test_a_killed_training_resumes_at_the_last_finished_fold_with_the_same_result(whole: TrainedModel, tmp_path: Path):
     with pytest.raises(KilledError):
         trained_with(Counting(tmp_path / "killed", killed_after=2))

@@ -138,9 +138,8 @@ def test_runs_show_metrics_plots_tables_and_curves_of_their_own_model(
     assert all(picture.startswith(b"\x89PNG") for picture in plots.values())
     runs = gather_results(family, evaluated, plots, judge, cases, descriptors, ServingRules())
     classifier, network = runs
-    drawn = {"roc_curve.png", "calibration_curve.png", "confusion_matrix.png"}
-    assert set(classifier.plots) == drawn | {"permutation_importance.png"}
-    assert set(network.plots) == drawn | {"attention.png", "training_curves.png", "gallery.png"}
+    assert set(classifier.plots) == {"evaluation.png", "permutation_importance.png"}
+    assert set(network.plots) == {"evaluation.png", "attention.png", "training_curves.png", "gallery.png"}
     shared = {"predictions.csv", "training_log.csv"}
     assert set(classifier.tables) == shared | {"tuning_results.csv", "permutation_importance.csv"}
     assert set(network.tables) == shared | {"attention.csv", "attention_by_class.csv"}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from lesion_fusion.evaluation.curves import (
     calibration_curve,
@@ -20,10 +21,11 @@ from lesion_fusion.evaluation.curves import (
 from lesion_fusion.evaluation.leaderboard import leaderboard
 from lesion_fusion.evaluation.reader import operating_points, reader_decision_curves
 from lesion_fusion.plots.curves import (
-    calibration_plot,
     class_distribution_plot,
     confusion_matrix_plot,
+    confusion_panels_plot,
     decision_curve_plot,
+    model_plot,
     risk_distribution_plot,
     roc_plot,
 )
@@ -40,7 +42,6 @@ def table() -> pd.DataFrame:
     ("curve", "draw"),
     [
         (roc_curve, roc_plot),
-        (calibration_curve, calibration_plot),
         (decision_curve, decision_curve_plot),
     ],
 )
@@ -71,12 +72,25 @@ def test_the_confusion_matrix_shows_every_count(table: pd.DataFrame) -> None:
     assert shown == [f"{n:.4g}" for n in numbers["n"]]
 
 
+def test_the_plot_of_a_model_shows_its_curves_with_bands_and_every_count(table: pd.DataFrame) -> None:
+    judge, name = judge_of(table, 10), "fusion.late_stacking_logistic_regression"
+    roc, calibration, confusion = (of(table, judge) for of in (roc_curve, calibration_curve, confusion_table))
+    figure = model_plot(roc, calibration, confusion, name)
+    for axes, numbers in zip(figure.axes, (roc, calibration), strict=False):
+        (line,) = [line for line in axes.lines if line.get_label() == name]
+        np.testing.assert_array_equal(line.get_xydata(), numbers.iloc[:, :2])
+        assert len(axes.collections) == 1
+    assert [text.get_text().split("\n")[0] for text in figure.axes[2].texts] == [f"{n:.4g}" for n in confusion["n"]]
+
+
 def test_the_longest_names_of_models_stand_whole_in_their_titles(table: pd.DataFrame) -> None:
-    title = "Confusion matrix\nfusion.late_stacking_logistic_regression"
-    figure = confusion_matrix_plot(confusion_table(table, judge_of(table, 10)), title=title)
+    names = ["fusion.late_stacking_logistic_regression", "fusion.intermediate_logistic_regression"]
+    figure = confusion_panels_plot(dict.fromkeys(names, confusion_table(table, judge_of(table, 10))))
     figure.draw_without_rendering()
-    (shown,) = [text for text in figure.texts if text.get_text() == title]
-    assert shown.get_window_extent().x1 <= figure.bbox.width
+    titles = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text() in names)
+    first, second = (title.get_window_extent() for title in titles)
+    assert first.x1 < second.x0
+    assert second.x1 <= figure.bbox.width
 
 
 def test_the_class_distribution_shows_every_class() -> None:

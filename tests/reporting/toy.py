@@ -47,8 +47,8 @@ REFIT = -1
 # Defects of two cases, which were excluded for them.
 EXCLUDED = pd.DataFrame({"case_id": ["x1", "x1", "x2"], "kind": ["no image", "no age", "no image"]})
 
-# The plots of every model, and those of its kind.
-PLOTS = ("roc_curve", "calibration_curve", "confusion_matrix")
+# The plot of every model, and those of its kind.
+PLOTS = ("evaluation",)
 PLOTS_OF_KIND = {
     CLINICAL: ("permutation_importance",),
     IMAGING: ("training_curves", "attention", "gallery"),

@@ -32,6 +32,7 @@ def test_a_known_map_of_three_classes_is_found():
     np.testing.assert_allclose(found.probabilities(scores), truth, atol=0.03)
 
 
+@pytest.mark.medium
 @settings(max_examples=40, deadline=None)
 @given(
     hnp.arrays("float64", st.tuples(st.integers(6, 40), st.just(1)), elements=st.floats(-50, 50)),
@@ -94,6 +95,7 @@ def test_one_threshold_decides_nothing_between_three_classes():
     assert np.isnan(decision_threshold(np.full((4, 3), 1 / 3), np.array([0, 1, 2, 2]), 0.9))
 
 
+@pytest.mark.medium
 def test_the_interval_holds_the_true_share_as_often_as_it_says():
     rng = np.random.default_rng(2)
     at, held = np.array([[-4.0], [-1.0], [0.5], [3.0]]), []

@@ -28,6 +28,7 @@ def with_new(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{user}.CLASSIFIERS", classifiers.CLASSIFIERS)
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("with_new")
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_new_entry_is_trained(n_classes: int):
@@ -38,6 +39,7 @@ def test_a_new_entry_is_trained(n_classes: int):
     assert tuned.probabilities(study.features).shape == (90, n_classes)
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("with_new")
 def test_a_new_entry_is_stored_and_loaded(tmp_path: Path):
     cohort = small_cohort()
@@ -47,6 +49,7 @@ def test_a_new_entry_is_stored_and_loaded(tmp_path: Path):
     np.testing.assert_array_equal(loaded.probabilities(cohort.inputs), model.probabilities(cohort.inputs))
 
 
+@pytest.mark.medium
 def test_a_classifier_that_is_not_in_the_table_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     entry = {NEW: lambda seed: HistGradientBoostingClassifier(random_state=seed)}
     monkeypatch.setattr("tests.models.toy.CLASSIFIERS", {**CLASSIFIERS, **entry})

@@ -60,6 +60,7 @@ def drowned(n: int = 300, columns: int = 60) -> Study:
     return replace(study, features=record_of(study).features.assign(**noise))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("classifier", "record"),
     [*((name, "record") for name in CLASSIFIERS), ("logistic_regression", "record_representation")],
@@ -90,6 +91,7 @@ def test_the_columns_of_the_image_are_multiplied_after_their_standardisation():
     np.testing.assert_array_equal(lighter[:, ~of_image], whole[:, ~of_image])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("weight", [0, 0.3, 1])
 def test_inside_the_folds_a_weight_is_what_it_is_in_the_final_fit(weight: float):
     study = toy_study(90, signal=0.5, seed=1)
@@ -99,6 +101,7 @@ def test_inside_the_folds_a_weight_is_what_it_is_in_the_final_fit(weight: float)
     np.testing.assert_array_equal(of_weight["score"], alone.grid_scores["score"])
 
 
+@pytest.mark.medium
 def test_neighbours_do_not_drown_in_columns_that_say_nothing():
     study = drowned()
     own = auroc_outside(record_of(study), model("k_nearest_neighbours", views=("record",)))
@@ -106,6 +109,7 @@ def test_neighbours_do_not_drown_in_columns_that_say_nothing():
     assert auroc_outside(study, model("k_nearest_neighbours")) < own - 0.05
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("classifier", "weights"), [("k_nearest_neighbours", [0, 0.3, 1]), ("extra_trees", [0, 1])])
 def test_an_image_that_tells_is_taken(classifier: str, weights: list[float]):
     study = toy_study(150, signal=0.7, seed=2)
@@ -134,6 +138,7 @@ def test_the_best_of_scores_that_are_equal_better_or_undefined():
     assert best_position([{"C": 1}, {"C": 2}], np.asarray([0.7, 0.7])) == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("dimension", [{"choices": [0, 0.3, 1]}, {"low": 0.0, "high": 2.0}])
 def test_a_search_weighs_the_image_as_a_grid_does(dimension: dict):
     study = toy_study(60, signal=0.5, seed=1)

@@ -25,6 +25,7 @@ def of_columns(table: pd.DataFrame) -> dict[str, float]:
     return dict(zip(table["column"], table["drop"], strict=True))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("model", "n_classes"), [(LINEAR, 2), (TREE, 2), (LINEAR, 3)], ids=["linear", "tree", "three classes"]
 )
@@ -69,6 +70,7 @@ def test_test_cases_of_one_class_have_no_importance():
     assert table["drop"].isna().all()
 
 
+@pytest.mark.medium
 def test_every_outer_fold_gives_a_row_a_column_and_the_seed_decides():
     study = toy_study(90, signal=2.0)
 

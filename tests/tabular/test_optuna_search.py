@@ -55,6 +55,7 @@ def test_the_seed_decides_and_the_storage_does_not(tmp_path: Path):
     assert in_memory(12) != in_memory(12, seed=2)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("finished", [0, 5])
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, finished: int):
     code = (

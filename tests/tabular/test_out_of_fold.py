@@ -27,6 +27,7 @@ def assert_same(one: NestedResult, other: NestedResult) -> None:
         pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name), check_exact=True)
 
 
+@pytest.mark.medium
 def test_every_case_is_tested_once_and_inner_predictions_are_of_the_others():
     study = toy_study()
     result = evaluated(study)
@@ -48,6 +49,7 @@ def test_the_number_of_processes_changes_nothing(monkeypatch: pytest.MonkeyPatch
     assert_same(evaluated(toy_study(), FOREST), evaluated(toy_study(), FOREST, n_jobs=2))
 
 
+@pytest.mark.medium
 def test_the_same_seed_gives_the_same_and_another_seed_another_result():
     study = toy_study()
     first = evaluated(study, FOREST)
@@ -56,6 +58,7 @@ def test_the_same_seed_gives_the_same_and_another_seed_another_result():
     assert not first.predictions["p_malignant"].equals(other.predictions["p_malignant"])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("model", [LINEAR, TREE, WEIGHED], ids=lambda model: model.classifier)
 def test_the_order_of_the_published_rows_changes_nothing(model: ClassifierParameters):
     study = toy_study()

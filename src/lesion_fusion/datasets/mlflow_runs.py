@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import pandas as pd
 from kedro.io import AbstractDataset
+from mlflow.data.dataset import Dataset
 from mlflow.entities import Metric
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
@@ -116,9 +117,11 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
 
     def save(self, data: list[RunRecord]) -> None:
         """Write each run: cohort, tags, parameters, metrics, histories, plots, tables and the servable model."""
-        for record in data[:1]:
-            _log_cohort(record)
-        self._runs = {record.full_name: _log_run(record) for record in data}
+        self._runs = {}
+        if data:
+            cohort, shared = _cohort(data[0]), _package_tags()
+            mlflow.log_input(cohort, "training")
+            self._runs = {record.full_name: _log_run(record, cohort, shared) for record in data}
 
     def _last_runs(self) -> dict[str, dict[str, str]]:
         found = mlflow.search_runs(
@@ -141,19 +144,12 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
         return False
 
 
-def _log_run(record: RunRecord) -> dict[str, str]:
-    """Write a child run; return where its model is."""
-    with mlflow.start_run(run_name=record.full_name, nested=True) as run:
-        tags = {"family": record.family, "model": record.name, **_package_tags(), **record.tags}
-        mlflow.set_tags(tags)
-        mlflow.set_tag(MLFLOW_RUN_NOTE, record.note)
-        _log_cohort(record)
-        mlflow.log_params(record.parameters)
-        now = int(time.time() * 1000)
-        histories = record.histories.items()
-        steps = [Metric(name, value, now, step) for name, values in histories for step, value in values.items()]
-        for start in range(0, len(steps), MAX_METRICS_PER_BATCH):
-            MlflowClient().log_batch(run.info.run_id, metrics=steps[start : start + MAX_METRICS_PER_BATCH])
+def _log_run(record: RunRecord, cohort: Dataset, shared: Mapping[str, str]) -> dict[str, str]:
+    """Write a child run with as few calls as MLflow takes; return where its model is."""
+    tags = {"family": record.family, "model": record.name, **shared, **record.tags}
+    noted = tags | {MLFLOW_RUN_NOTE: record.note}
+    with mlflow.start_run(run_name=record.full_name, nested=True, tags=noted) as run:
+        mlflow.log_input(cohort, "training")
         with tempfile.TemporaryDirectory() as workshop:
             for name, plot in record.plots.items():
                 (Path(workshop) / name).write_bytes(plot)
@@ -161,14 +157,19 @@ def _log_run(record: RunRecord) -> dict[str, str]:
                 table.to_csv(Path(workshop) / name, index=False)
             mlflow.log_artifacts(workshop)
         logged = _log_model(record)
-        mlflow.log_metrics(record.metrics, model_id=logged.model_id)
+        now, histories = int(time.time() * 1000), record.histories.items()
+        metrics = [Metric(name, value, now, 0, model_id=logged.model_id) for name, value in record.metrics.items()]
+        metrics += [Metric(name, value, now, step) for name, values in histories for step, value in values.items()]
+        mlflow.log_params(record.parameters)
+        for start in range(0, len(metrics), MAX_METRICS_PER_BATCH):
+            MlflowClient().log_batch(run.info.run_id, metrics=metrics[start : start + MAX_METRICS_PER_BATCH])
     return _reference(record.full_name, run.info.run_id, logged.model_uri, tags)
 
 
-def _log_cohort(record: RunRecord) -> None:
-    """Name the cohort as the active run's dataset, by which MLflow groups runs."""
+def _cohort(record: RunRecord) -> Dataset:
+    """Return the cohort as a dataset of runs, by which MLflow groups them."""
     name, digest = record.tags["cohort"], record.tags["cohort_digest"]
-    mlflow.log_input(mlflow.data.from_pandas(record.cases, name=name, targets="label", digest=digest), "training")
+    return mlflow.data.from_pandas(record.cases, name=name, targets="label", digest=digest)
 
 
 def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> dict[str, str]:
@@ -216,12 +217,10 @@ def _requirements() -> list[str]:
 
 
 def _package_tags() -> dict[str, str]:
-    parent = mlflow.active_run()
-    tags = {"package_version": lesion_fusion.__version__}
-    if parent is not None and parent.data.tags.get("mlflow.parentRunId"):
-        commit = MlflowClient().get_run(parent.data.tags["mlflow.parentRunId"]).data.tags.get("git_commit")
-        tags |= {"git_commit": commit} if commit else {}
-    return tags
+    """Return the tags that the active run's children share: the package's version, and the active run's commit."""
+    active, tags = mlflow.active_run(), {"package_version": lesion_fusion.__version__}
+    commit = MlflowClient().get_run(active.info.run_id).data.tags.get("git_commit") if active else None
+    return tags | ({"git_commit": commit} if commit else {})
 
 
 class ChampionsDataset(AbstractDataset[list[str], dict[str, Champion]]):

@@ -50,7 +50,7 @@ class PlotDataset(AbstractDataset["Figure", bytes]):
 
 
 class PlotsDataset(AbstractDataset[Mapping[str, bytes], dict[str, bytes]]):
-    """Saves PNG pictures by name as a folder, whole or not at all; a name may hold folders (`<model>/roc_curve`)."""
+    """Saves PNG pictures by name as a folder, whole or not at all; a name may hold folders (`<model>/evaluation`)."""
 
     def __init__(self, *, filepath: str) -> None:
         self._path = Path(filepath)

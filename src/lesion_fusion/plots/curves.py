@@ -31,6 +31,11 @@ BANDS_AT_MOST = 4
 THRESHOLDS = (0.0, 0.8)
 # Side of a panel and the room around it, inches: left of it, right of the last, above, below, per line of its legend.
 PANEL, LEFT, RIGHT, ABOVE, BELOW, LEGEND_LINE = 3.9, 0.7, 0.2, 0.4, 0.75, 0.22
+# Room for a title above the titles of the panels.
+TITLE = 0.75
+# The columns of a curve, and the labels of its axes.
+ROC, ROC_LABELS = ("false_positive_rate", "sensitivity"), ("1 − specificity", "Sensitivity")
+CALIBRATION, CALIBRATION_LABELS = ("predicted", "observed"), ("Predicted probability", "Observed share")
 # Colour of the models of a family after the first `NAMED_AT_MOST`.
 OTHERS = "#BDBDBD"
 NAMED_AT_MOST = len(COLOURS)
@@ -41,8 +46,10 @@ Curves = Mapping[str, pd.DataFrame]
 @styled
 def roc_plot(curves: Curves, reader_points: pd.DataFrame | None = None, title: str = "ROC curve") -> Figure:
     """Draw ROC curves (tables of `roc_curve` by the text of the legend) and a reader's points (`operating_points`)."""
-    figure, axes = _unit_square(curves, title, "1 − specificity", "Sensitivity")
-    _draw_lines(axes, curves, "false_positive_rate", "sensitivity")
+    figure, axes = axes_with_legend(SIDE, len(curves) + 1, title)
+    _draw_unit_square(axes, "", ROC_LABELS)
+    axes.set_ylabel(ROC_LABELS[1])
+    _draw_lines(axes, curves, *ROC)
     if reader_points is not None:
         _draw_reader_points(axes, reader_points)
     set_legend(axes, len(curves) + 1)
@@ -50,11 +57,19 @@ def roc_plot(curves: Curves, reader_points: pd.DataFrame | None = None, title: s
 
 
 @styled
-def calibration_plot(curves: Curves, title: str = "Calibration") -> Figure:
-    """Draw smoothed calibration curves: tables of `calibration_curve` by the text of the legend."""
-    figure, axes = _unit_square(curves, title, "Predicted probability", "Observed share", label="ideal")
-    _draw_lines(axes, curves, "predicted", "observed")
-    set_legend(axes, len(curves) + 1)
+def model_plot(roc: pd.DataFrame, calibration: pd.DataFrame, confusion: pd.DataFrame, title: str) -> Figure:
+    """Draw one model: ROC curve, calibration curve, confusion matrix (tables of `roc_curve` and so on) in a row."""
+    figure, (left, middle, right) = _row_of_panels(3, BELOW, TITLE)
+    figure.suptitle(title, x=0.01, y=1 - 0.06 / figure.get_figheight(), ha="left", va="top")
+    for axes, heading, table, columns, labels in (
+        (left, "ROC curve", roc, ROC, ROC_LABELS),
+        (middle, "Calibration", calibration, CALIBRATION, CALIBRATION_LABELS),
+    ):
+        _draw_unit_square(axes, heading, labels)
+        axes.set_ylabel(labels[1])
+        _draw_lines(axes, {title: table}, *columns)
+    right.set_title("Confusion matrix")
+    _draw_confusion(right, confusion)
     return figure
 
 
@@ -112,26 +127,19 @@ def class_distribution_plot(counts: pd.DataFrame, title: str = "Cases per class"
 @styled
 def confusion_matrix_plot(table: pd.DataFrame, title: str = "Confusion matrix") -> Figure:
     """Draw a confusion matrix: counts, shares of the true class and their intervals (table of `confusion_table`)."""
-    classes = list(dict.fromkeys(table["label"]))
-    cells = table.set_index(["label", "decision"])
-    shares = table["share"].to_numpy().reshape(len(classes), -1)
-    side = 1.6 + 1.1 * len(classes)
+    side = 1.6 + 1.1 * table["label"].nunique()
     figure, axes = new_axes(side + 0.6, side, title)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (i, label), (j, decision) in product(enumerate(classes), repeat=2):
-        cell = cells.loc[(label, decision)]
-        text = f"{cell['n']:.4g}"
-        if np.isfinite(cell["share"]):
-            text += f"\n{cell['share']:.0%}"
-        if np.isfinite(cell["low"]):
-            text += f"\n({cell['low']:.0%} to {cell['high']:.0%})"
-        colour = "white" if cell["share"] > 0.55 else "black"
-        axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=10)
-    axes.set_xticks(range(len(classes)), classes)
-    axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
-    axes.set(xlabel="Decision", ylabel="Outcome")
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
+    _draw_confusion(axes, table)
+    return figure
+
+
+@styled
+def confusion_panels_plot(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw confusion matrices (tables of `confusion_table` by title) in a row."""
+    figure, panels = _row_of_panels(len(tables), BELOW)
+    for axes, (name, table) in zip(panels, tables.items(), strict=True):
+        axes.set_title(name)
+        _draw_confusion(axes, table)
     return figure
 
 
@@ -141,13 +149,13 @@ def roc_panels_plot(families: Mapping[str, Curves]) -> Figure:
 
     The first model of a family has its interval band, the first `NAMED_AT_MOST` a colour of their own; others are gray.
     """
-    return _draw_panels(families, ("false_positive_rate", "sensitivity"), ("1 − specificity", "Sensitivity"))
+    return _draw_panels(families, ROC, ROC_LABELS)
 
 
 @styled
 def calibration_panels_plot(families: Mapping[str, Curves]) -> Figure:
     """Draw calibration curves (tables of `calibration_curve`) in the panels of `roc_panels_plot`."""
-    return _draw_panels(families, ("predicted", "observed"), ("Predicted probability", "Observed share"))
+    return _draw_panels(families, CALIBRATION, CALIBRATION_LABELS)
 
 
 def _draw_lines(axes: Axes, curves: Curves, x: str, y: str) -> None:
@@ -173,29 +181,50 @@ def _draw_reader_curves(axes: Axes, reader_curves: pd.DataFrame) -> None:
         axes.annotate(str(cut), (start["threshold"], start["net_benefit"]), fontsize=9.5, va="bottom", bbox=PLATE)
 
 
-def _unit_square(curves: Curves, title: str, x: str, y: str, label: str | None = None) -> tuple[Figure, Axes]:
-    """Return a figure with square axes from 0 to 1 and their diagonal, named `label` in the legend."""
-    figure, axes = axes_with_legend(SIDE, len(curves) + 1, title)
-    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":", label=label)
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y)
+def _draw_confusion(axes: Axes, table: pd.DataFrame) -> None:
+    classes = list(dict.fromkeys(table["label"]))
+    cells = table.set_index(["label", "decision"])
+    axes.imshow(table["share"].to_numpy().reshape(len(classes), -1), cmap="Blues", vmin=0, vmax=1)
+    for (i, label), (j, decision) in product(enumerate(classes), repeat=2):
+        cell = cells.loc[(label, decision)]
+        text = f"{cell['n']:.4g}"
+        if np.isfinite(cell["share"]):
+            text += f"\n{cell['share']:.0%}"
+        if np.isfinite(cell["low"]):
+            text += f"\n({cell['low']:.0%} to {cell['high']:.0%})"
+        colour = "white" if cell["share"] > 0.55 else "black"
+        axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=10)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
+    axes.set(xlabel="Decision", ylabel="Outcome")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
+def _draw_unit_square(axes: Axes, title: str, labels: tuple[str, str]) -> None:
+    """Draw square axes from 0 to 1 with their diagonal; the label of the vertical one is left to the caller."""
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
+    axes.set(title=title, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=labels[0])
     axes.set_aspect("equal")
-    return figure, axes
+
+
+def _row_of_panels(number: int, below: float, above: float = ABOVE) -> tuple[Figure, list[Axes]]:
+    """Return a figure of square panels in a row, with room `below` and `above` them, inches."""
+    # Placed by hand: an automatic layout takes longer than the drawing, and cuts legends below axes of a fixed aspect.
+    width, height = (LEFT + PANEL) * number + RIGHT, above + PANEL + below
+    figure = Figure(figsize=(width, height))
+    places = [LEFT + (LEFT + PANEL) * position for position in range(number)]
+    return figure, [figure.add_axes((x / width, below / height, PANEL / width, PANEL / height)) for x in places]
 
 
 def _draw_panels(families: Mapping[str, Curves], columns: tuple[str, str], labels: tuple[str, str]) -> Figure:
-    # Placed by hand: an automatic layout cuts legends that stand below axes of a fixed aspect.
     below = BELOW + LEGEND_LINE * max(min(len(curves), NAMED_AT_MOST + 1) for curves in families.values())
-    width, height = (LEFT + PANEL) * len(families) + RIGHT, ABOVE + PANEL + below
-    figure = Figure(figsize=(width, height))
-    for position, (family, curves) in enumerate(families.items()):
-        left = LEFT + (LEFT + PANEL) * position
-        axes = figure.add_axes((left / width, below / height, PANEL / width, PANEL / height))
-        axes.plot([0, 1], [0, 1], color=REFERENCE, linewidth=1, linestyle=":")
+    figure, panels = _row_of_panels(len(families), below)
+    for axes, (family, curves) in zip(panels, families.items(), strict=True):
+        _draw_unit_square(axes, family.capitalize(), labels)
         _draw_family(axes, curves, *columns)
-        axes.set(title=family.capitalize(), xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=labels[0])
         axes.legend(loc="upper left", bbox_to_anchor=(0, (LEGEND_LINE / 2 - BELOW) / PANEL), borderaxespad=0)
-        if position == 0:
-            axes.set_ylabel(labels[1])
+    panels[0].set_ylabel(labels[1])
     return figure
 
 

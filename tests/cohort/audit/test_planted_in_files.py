@@ -150,6 +150,7 @@ def test_other_masks_in_one_class_only(cohort):
     assert "all benign" in found["sentence"]
 
 
+@pytest.mark.medium
 def test_a_few_other_masks_in_one_class_may_be_chance(cohort):
     assert numbers(other_masks(cohort, ["case000", "case002"]).audited()) == ["LF101"]
     both = [f"case{k:03d}" for k in range(16)]

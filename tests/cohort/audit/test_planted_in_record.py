@@ -150,6 +150,7 @@ def test_no_trap_without_normal_cases(cohort):
     assert "LF602" not in numbers(cohort.audited_record(study=three))
 
 
+@pytest.mark.medium
 def test_an_explanation_holds_for_what_it_covers(cohort):
     few = cohort.with_cells("classification", "benign", slice(8, None))
     cases = ["case001", "case003", "case005", "case007"]

@@ -27,6 +27,7 @@ def texts(figure: Figure) -> str:
     return " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
 
 
+@pytest.mark.medium
 def test_a_full_record_is_drawn_without_global_state(cohort):
     audit = cohort.with_cells("age", np.nan, slice(0, 6)).audited_record()
     pictures = draw_audit(audit)

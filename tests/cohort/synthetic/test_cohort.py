@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from lesion_fusion.cohort import synthetic as cohort_module
@@ -35,6 +36,7 @@ def test_the_table_names_every_file_and_no_other():
     assert set(render_files(COHORT)) == named
 
 
+@pytest.mark.medium
 def test_a_file_does_not_depend_on_what_was_rendered_before():
     forwards = {name: render() for name, render in render_files(COHORT).items()}
     cohort_module._records.cache_clear()
@@ -56,6 +58,7 @@ def test_a_mask_is_binary_opaque_inside_only_and_of_its_images_size():
         assert (mask == mask[..., :1]).all()
 
 
+@pytest.mark.medium
 def test_the_fan_border_is_transparent_and_black_and_other_images_are_opaque():
     images = [pixels(render()) for render in render_images(SyntheticCohort(cases=40, seed=1, max_side=200)).values()]
     fans = [image for image in images if (image[..., 3] == 0).any()]
@@ -64,6 +67,7 @@ def test_the_fan_border_is_transparent_and_black_and_other_images_are_opaque():
     assert all(set(np.unique(image[..., 3])) <= {0, 255} for image in images)
 
 
+@pytest.mark.medium
 def test_the_written_cohort_reads_back_as_the_table(tmp_path):
     small = SyntheticCohort(cases=12, normal_cases=1)
     write_published_layout(small, tmp_path)

@@ -77,12 +77,14 @@ def test_nothing_is_missing_where_none_is_wanted():
     assert not (lesions(cases=300, missing=0) == "not available").to_numpy().any()
 
 
+@pytest.mark.medium
 def test_the_default_record_has_the_stated_signal():
     table = lesions(cases=2004)
     assert auroc(table, METADATA) == pytest.approx(0.80, abs=0.04)
     assert auroc(table, (*METADATA, *SHOWN)) == pytest.approx(0.90, abs=0.03)
 
 
+@pytest.mark.medium
 def test_a_record_without_signal_is_independent_of_the_outcome():
     table = lesions(cases=4004, record_signal=0)
     assert auroc(table, BEYOND) == pytest.approx(0.5, abs=0.04)
@@ -133,6 +135,7 @@ def test_images_of_a_patient_share_record_outcome_and_lesion():
     assert len(normal) == cohort.normal_cases == normal["Patient_ID"].nunique()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("images", [1, 2, 5, 10])
 def test_the_number_of_images_is_kept_however_patients_share_them(images):
     for seed in range(20):

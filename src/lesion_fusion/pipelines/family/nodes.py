@@ -22,7 +22,7 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.network import last_repeat
-from lesion_fusion.plots.curves import calibration_plot, confusion_matrix_plot, roc_plot
+from lesion_fusion.plots.curves import model_plot
 from lesion_fusion.plots.forest import importance_plot
 from lesion_fusion.plots.networks import attention_plot, training_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid
@@ -36,7 +36,8 @@ Evaluated = dict[str, dict[str, Any]]
 
 # Edge of a picture in the gallery, pixels: finer than what the network sees.
 PICTURE = 192
-GALLERY_DPI = 110
+# Resolution of a model's plots: of so many, a finer one takes seconds and shows nothing more.
+DPI = 110
 PICTURES_IN_A_ROW = 6
 
 
@@ -64,28 +65,24 @@ def draw_family(
         if trained.class_maps is not None and trained.attention is not None:
             by_class, classes = pd.DataFrame(evaluated[name]["attention"]), class_names(trained.predictions)
             title = f"Attention inside the lesion, {name}"
-            drawn["attention"] = as_png(attention_plot(trained.attention, by_class, classes, title))
+            drawn["attention"] = as_png(attention_plot(trained.attention, by_class, classes, title), DPI)
             curves = training_plot(trained.training_log, f"Training, {name}: mean over the folds")
-            drawn["training_curves"] = as_png(curves)
+            drawn["training_curves"] = as_png(curves, DPI)
             drawn["gallery"] = gallery(name, trained, cases, raw_images, raw_masks)
         plots |= {f"{name}/{plot}": picture for plot, picture in drawn.items()}
     return plots
 
 
 def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
-    """Return ROC curve, calibration curve and confusion matrix, and the importance of a classifier's columns."""
+    """Return the model's curves with its confusion matrix, and the importance of a classifier's columns."""
     predictions = trained.predictions
-    calibration, confusion = calibration_curve(predictions, judge), confusion_table(predictions, judge)
-    drawn = {
-        "roc_curve": roc_plot({name: roc_curve(predictions, judge)}, title=f"ROC curve\n{name}"),
-        "calibration_curve": calibration_plot({name: calibration}, title=f"Calibration\n{name}"),
-        "confusion_matrix": confusion_matrix_plot(confusion, title=f"Confusion matrix\n{name}"),
-    }
+    tables = (table(predictions, judge) for table in (roc_curve, calibration_curve, confusion_table))
+    drawn = {"evaluation": model_plot(*tables, title=name)}
     if trained.importance is not None:
         score = "AUROC" if len(class_names(predictions)) == 2 else "log likelihood"
         table = importance_summary(trained.importance, judge.confidence)
         drawn["permutation_importance"] = importance_plot(table, score, title=f"Permutation importance, {name}")
-    return {plot: as_png(figure) for plot, figure in drawn.items()}
+    return {plot: as_png(figure, DPI) for plot, figure in drawn.items()}
 
 
 def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files, raw_masks: Files) -> bytes:
@@ -115,7 +112,7 @@ def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files,
         for heading, part in ((group, 0), ("Grad-CAM", 1)):
             rows.append((heading, [None if case_id is None else pictures[case_id][part] for case_id in ids]))
     title = f"Cases of {name}: outcome in the columns"
-    return as_png(picture_grid(rows, dict.fromkeys(classes, each), title), dpi=GALLERY_DPI)
+    return as_png(picture_grid(rows, dict.fromkeys(classes, each), title), dpi=DPI)
 
 
 def _case_and_heat(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.pipelines.reporting import table_nodes as tables
 from lesion_fusion.pipelines.reporting.explanation_nodes import draw_contributions, explain_best
 from lesion_fusion.pipelines.reporting.plot_nodes import draw_audit, draw_examples, draw_report
@@ -20,7 +19,6 @@ _READER = ["reader_comparison", "reader_operating_points"]
 
 def create_pipeline(image_input: str) -> Pipeline:
     """Return the stage `reporting`; examples of images are drawn as the image input of this name shows them."""
-    results = [f"{family}_results" for family in FAMILIES]
     found = ["leaderboard", "planned_comparisons", "promotion", "reader_operating_points"]
     parameters = ["params:comparisons", "params:evaluation", "params:study"]
     explained = ["study_cases", "params:explanation", "params:study"]
@@ -36,7 +34,7 @@ def create_pipeline(image_input: str) -> Pipeline:
         step(tables.evaluate_missing_modality, ["fusion_models", _JUDGE], "missing_modality"),
         step(tables.tabulate_networks, ["imaging_models", "imaging_results"], "network_combinations"),
         step(explain_best, ["leaderboard", *explained, *MODELS], "shap_values"),
-        step(draw_report, ["study_cases", *MODELS, *results, *found, _JUDGE, *parameters], "report_plots"),
+        step(draw_report, ["study_cases", *MODELS, *found, _JUDGE, *parameters], "report_plots"),
         step(draw_examples, ["study_cases", *FILES, examples, "params:study"], "example_plots"),
         step(draw_contributions, "shap_values", "shap_plots"),
         *_page(),

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.curves import (
     calibration_curve,
     class_distribution,
+    confusion_table,
     decision_curve,
     risk_distribution,
     roc_curve,
@@ -70,9 +70,6 @@ def draw_report(
     clinical: Family,
     imaging: Family,
     fusion: Family,
-    clinical_results: FamilyResults,
-    imaging_results: FamilyResults,
-    fusion_results: FamilyResults,
     leaderboard: pd.DataFrame,
     planned_comparisons: pd.DataFrame,
     promotion: Sequence[Mapping[str, Any]],
@@ -86,7 +83,6 @@ def draw_report(
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     models = models_on_board(board, clinical, imaging, fusion)
     best = {place.full_name: models[place.full_name].predictions for place in best_of_families(board).values()}
-    one_by_one = {**clinical_results.plots, **imaging_results.plots, **fusion_results.plots}
     reader = reader_decision_curves(cases[READING], study.classes[-1]) if has_reader(cases, study) else None
     put_forward = [f"{decision['family']}.{decision['model']}" for decision in promotion]
     risks = {name: risk_distribution(models[name].predictions, judge) for name in put_forward}
@@ -102,7 +98,9 @@ def draw_report(
         "roc_curves": plots.roc_panels_plot(_by_family(roc_curve, board, models, judge)),
         "calibration_curves": plots.calibration_panels_plot(_by_family(calibration_curve, board, models, judge)),
         "decision_curves": plots.decision_curve_plot(benefits, reader, "Net benefit, best model of each family"),
-        "confusion_matrices": side_by_side([one_by_one[f"{name}/confusion_matrix"] for name in best]),
+        "confusion_matrices": plots.confusion_panels_plot(
+            {name: confusion_table(table, judge) for name, table in best.items()}
+        ),
         "risk_distributions": side_by_side([as_png(plots.risk_distribution_plot(risks[name], name)) for name in risks]),
         "comparisons": comparisons_plot(planned_comparisons, titles),
         "roc_against_reader": plots.roc_plot(rocs, points, "Best of each family, BI-RADS category"),
