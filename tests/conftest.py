@@ -53,7 +53,7 @@ class Project:
     folder: Path
 
     def environment(self, **more: str) -> dict[str, str]:
-        others = {"MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "KEDRO_ENV"}
+        others = {"MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "KEDRO_ENV", "LESION_FUSION_STORE"}
         kept = {k: v for k, v in os.environ.items() if k not in others}
         return kept | {"DO_NOT_TRACK": "true", "PYTHONPATH": str(self.folder / "src")} | more
 
