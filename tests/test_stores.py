@@ -9,21 +9,23 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
+from tests.config.resolved import loader
 from tests.conftest import SMALL_GLOBALS, Project, copy_project
 
 pytestmark = pytest.mark.slow
 
 ROOT = "s3://results/toy"
-KEPT = {
-    "clinical": {"logistic_regression": {"grid": {"C": [0.1]}}},
-    "imaging": {
-        "descriptors_svm": {"grid": {"C": [1.0], "gamma": [0.0012]}},
-        "small_cnn_adam": {"network": {"epochs": 1}},
-    },
-    "fusion": {"intermediate_logistic_regression": {"grid": {"C": [0.1], "image_weight": [1]}}, "late_weighted": {}},
+MADE = "clinical_models,clinical_metrics,clinical_plots"
+GRID = {"grid": {"C": [0.1]}}
+CLINICAL = {
+    "logistic_regression": GRID,
+    "metadata_logistic_regression": GRID,
+    "assessment_logistic_regression": GRID,
+    "stacked_ensemble": {"members": ["clinical.logistic_regression", "clinical.assessment_logistic_regression"]},
 }
-MODELS = {f"{family}.{model}" for family, models in KEPT.items() for model in models}
+MODELS = {f"clinical.{model}" for model in CLINICAL}
 
 
 @pytest.fixture
@@ -47,30 +49,23 @@ def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 def toy(folder: Path) -> Project:
-    """A project with the models of `KEPT` alone."""
-    from tests.config.resolved import loader
-
+    """A project with a few clinical models alone."""
     project = copy_project(folder)
-    every = loader("local")["parameters"]
-    models = {
-        family: {model: None for model in every[family] if model not in kept} | kept for family, kept in KEPT.items()
-    }
-    groups = {"with_reader": {"rows": [{"what": "image", "model": "fusion.late_weighted", "answers": True}]}}
-    groups["with_reader"]["rows"][0]["reference"] = "clinical.logistic_regression"
+    every = loader("local")["parameters"]["clinical"]
+    project.configure("globals.yml", SMALL_GLOBALS)
     small = {
-        "preprocessing": {"folds": {"n_folds": 3}, "image_inputs": {"crop_with_mask": {"size": 32}}},
+        "preprocessing": {"folds": {"n_folds": 3}},
         "tuning": {"inner_folds": 3, "n_jobs": 1},
         "evaluation": {"resamples": 200},
-        "comparisons": {"groups": groups | {"without_reader": None}},
+        "clinical": dict.fromkeys(every) | CLINICAL,
     }
-    project.configure("globals.yml", SMALL_GLOBALS)
-    project.configure("parameters.yml", small | models)
+    project.configure("parameters.yml", small)
     return project
 
 
 def run(project: Project, *options: str, **variables: str) -> set[str]:
-    """Run the stages up to fusion; return the models that were trained."""
-    done = project.kedro("run", "--pipeline", "fusion", *options, **variables)
+    """Run the clinical stage; return the models that were trained."""
+    done = project.kedro("run", "--pipeline", "clinical_models", "--to-outputs", MADE, *options, **variables)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "Traceback" not in done.stdout + done.stderr
     steps = re.findall(r"\[\d+/\d+\] (\S+)", done.stdout)
@@ -98,8 +93,10 @@ def test_a_run_on_s3_gives_what_a_run_on_a_disk_gives_and_is_reused_while_nothin
     again = ("--only-missing-outputs",)
     assert run(there, *again, LESION_FUSION_STORE=ROOT) == set()
     file = there.folder / "conf" / "local" / "parameters.yml"
-    file.write_text(file.read_text().replace("- 0.0012", "- 0.0037"))
-    changed = {"imaging.descriptors_svm", "fusion.late_weighted"}
+    parameters = yaml.safe_load(file.read_text())
+    parameters["clinical"]["assessment_logistic_regression"] = {"grid": {"C": [1.0]}}
+    there.configure(file.name, parameters)
+    changed = {"clinical.assessment_logistic_regression", "clinical.stacked_ensemble"}
     assert run(there, *again, LESION_FUSION_STORE=ROOT) == changed
     after = predictions(ROOT)
     assert {model for model in MODELS if not after[model].equals(expected[model])} == changed
