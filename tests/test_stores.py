@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +14,6 @@ from tests.conftest import SMALL_GLOBALS, Project, copy_project
 
 pytestmark = pytest.mark.slow
 
-ROOT = "s3://results/toy"
 MADE = "clinical_models,clinical_metrics,clinical_plots"
 GRID = {"grid": {"C": [0.1]}}
 CLINICAL = {
@@ -26,26 +23,6 @@ CLINICAL = {
     "stacked_ensemble": {"members": ["clinical.logistic_regression", "clinical.assessment_logistic_regression"]},
 }
 MODELS = {f"clinical.{model}" for model in CLINICAL}
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """An S3 on the loopback, with one bucket, that fsspec finds by the environment's variables."""
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    variables = {"ACCESS_KEY_ID": "toy", "SECRET_ACCESS_KEY": "toy", "DEFAULT_REGION": "us-east-1"}
-    for name, value in (variables | {"ENDPOINT_URL": f"http://{host}:{port}"}).items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    import fsspec
-
-    fsspec.filesystem("s3").mkdir("results")
-    yield
-    server.stop()
 
 
 def toy(folder: Path) -> Project:
@@ -78,25 +55,24 @@ def predictions(root: str) -> dict[str, pd.DataFrame]:
     return {model: pd.read_parquet(f"{root}/06_models/synthetic/{model}/predictions.parquet") for model in MODELS}
 
 
-@pytest.mark.usefixtures("s3")
-def test_a_run_on_s3_gives_what_a_run_on_a_disk_gives_and_is_reused_while_nothing_changes(tmp_path: Path):
+def test_a_run_on_s3_gives_what_a_run_on_a_disk_gives_and_is_reused_while_nothing_changes(tmp_path: Path, s3: str):
     here, there = toy(tmp_path / "here"), toy(tmp_path / "there")
     assert run(here, LESION_FUSION_STORE=str(tmp_path / "elsewhere")) == MODELS
-    assert run(there, LESION_FUSION_STORE=ROOT) == MODELS
+    assert run(there, LESION_FUSION_STORE=s3) == MODELS
     for project in (here, there):
         assert [file.name for file in (project.folder / "data").rglob("*") if file.is_file()] == [".seconds.json"]
         assert not list(project.folder.rglob("s3:*"))
     expected = predictions(str(tmp_path / "elsewhere"))
-    for model, table in predictions(ROOT).items():
+    for model, table in predictions(s3).items():
         pd.testing.assert_frame_equal(table, expected[model], check_exact=True)
 
     again = ("--only-missing-outputs",)
-    assert run(there, *again, LESION_FUSION_STORE=ROOT) == set()
+    assert run(there, *again, LESION_FUSION_STORE=s3) == set()
     file = there.folder / "conf" / "local" / "parameters.yml"
     parameters = yaml.safe_load(file.read_text())
     parameters["clinical"]["assessment_logistic_regression"] = {"grid": {"C": [1.0]}}
     there.configure(file.name, parameters)
     changed = {"clinical.assessment_logistic_regression", "clinical.stacked_ensemble"}
-    assert run(there, *again, LESION_FUSION_STORE=ROOT) == changed
-    after = predictions(ROOT)
+    assert run(there, *again, LESION_FUSION_STORE=s3) == changed
+    after = predictions(s3)
     assert {model for model in MODELS if not after[model].equals(expected[model])} == changed

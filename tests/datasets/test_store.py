@@ -16,7 +16,7 @@ from kedro_datasets.pandas import CSVDataset
 from lesion_fusion.datasets.file_folder import FileFolderDataset
 from lesion_fusion.datasets.npy import NpyDataset
 from lesion_fusion.datasets.plots import PlotsDataset
-from lesion_fusion.datasets.store import Place, place_of
+from lesion_fusion.datasets.store import Place, UnusableStoreError, place_of
 from lesion_fusion.datasets.unfinished_training import UnfinishedTrainingDataset
 
 ENTRIES: dict[str, dict[str, Any]] = {
@@ -32,11 +32,13 @@ ENTRIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=["disk", "memory"])
+@pytest.fixture(params=["disk", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    return Place(str(tmp_path / "store") if request.param == "disk" else f"memory://{tmp_path}")
+    if request.param == "s3":
+        return Place(request.getfixturevalue("s3"))
+    return Place(f"{tmp_path}/store" if request.param == "disk" else f"memory://{tmp_path}")
 
 
 def write(folder: Place, **files: str) -> None:
@@ -176,3 +178,18 @@ def test_kedros_own_datasets_are_found_where_they_write(place: Place):
         assert found.exists() is dataset.exists() is (data is not None)
     assert (place / "a.json").exists()
     assert place_of(None) is None
+
+
+def test_a_store_that_takes_nothing_is_told_in_one_message(place: Place, monkeypatch: pytest.MonkeyPatch):
+    place.check()
+    assert place.names() == []
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "pipe_file", refuse)
+    if place.address.startswith("memory"):
+        with pytest.raises(
+            UnusableStoreError, match=rf"{place}: PermissionError Access Denied\. .*LESION_FUSION_STORE"
+        ):
+            place.check()

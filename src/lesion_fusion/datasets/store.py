@@ -16,9 +16,14 @@ from kedro.io import AbstractDataset
 from kedro.io.core import get_protocol_and_path
 
 from lesion_fusion.datasets.files import path_digest, replacing, text_digest
+from lesion_fusion.errors import UserError
 
 Saved = TypeVar("Saved")
 Loaded = TypeVar("Loaded")
+
+
+class UnusableStoreError(UserError):
+    """A store that can't be reached or written to."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,22 @@ class Place:
             return path_digest(self.path) if self.path.exists() else ""
         found = self._found()
         return text_digest(repr(found)) if found else ""
+
+    def check(self) -> None:
+        """Raise UnusableStoreError where nothing can be written beside this place; a disk is not checked."""
+        if self.path:
+            return
+        trial = Place(f"{self}.trial")
+        try:
+            trial.write_bytes(b"")
+            trial.remove()
+        # Every file system has errors of its own.
+        except Exception as error:
+            reason = f"{type(error).__name__} {error}".splitlines()[0]
+            raise UnusableStoreError(
+                f"Results can't be written to {self}: {reason}. The environment variable LESION_FUSION_STORE names the "
+                "store. Its bucket must exist, and credentials must be set."
+            ) from error
 
     def _put(self, draft: Path, last: str) -> None:
         files, path = self._elsewhere()

@@ -57,6 +57,8 @@ class Reuse:
         parameters = {name: catalog.load(name) for name in pipeline.inputs() if _is_parameter(name)}
         places = {name: place_of(catalog.get(name)) for name in pipeline.all_outputs() if name in catalog}
         self._stored = {name: place for name, place in places.items() if place is not None}
+        for place in list(self._stored.values())[:1]:
+            place.check()
         self._records = records(pipeline, parameters, lambda name: _input_digest(catalog, name))
         if not run_params.get("only_missing_outputs"):
             return
