@@ -63,5 +63,5 @@ lock: ## resolve the dependencies anew (needs uv)
 		--upgrade pyproject.toml --output-file requirements.lock
 
 clean: ## remove what runs made; published data in data/01_raw stays
-	rm -rf mlflow.db mlartifacts data/.fingerprints.json data/.seconds.json
+	rm -rf mlflow.db mlartifacts data/.seconds.json
 	find data -mindepth 2 -not -path 'data/01_raw/*' -not -name .gitkeep -delete

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +41,7 @@ class Project:
     folder: Path
 
     def environment(self, **more: str) -> dict[str, str]:
-        others = {"MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "KEDRO_ENV"}
+        others = {"MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "KEDRO_ENV", "LESION_FUSION_STORE"}
         kept = {k: v for k, v in os.environ.items() if k not in others}
         return kept | {"DO_NOT_TRACK": "true", "PYTHONPATH": str(self.folder / "src")} | more
 
@@ -101,3 +103,30 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (project.folder / "run.log").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return project
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Address of an S3 on the loopback; one per session, because fsspec keeps what it has opened."""
+    # Imported here: few tests need it.
+    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The URL of a folder of its own on the loopback's S3, which the environment's variables lead to."""
+    import fsspec
+
+    variables = {"ACCESS_KEY_ID": "toy", "SECRET_ACCESS_KEY": "toy", "DEFAULT_REGION": "us-east-1"}
+    for name, value in (variables | {"ENDPOINT_URL": s3_server}).items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fsspec.filesystem("s3").makedirs("results", exist_ok=True)
+    return f"s3://results/{tmp_path.name}"

@@ -120,10 +120,8 @@ def _bounds(node: Mapping[str, Any]) -> list[str]:
 def dataset(name: str, _kind: str) -> dict[str, str]:
     """Return type and place of a dataset of conf/base; KeyError for one without an entry."""
     entry = CATALOG[re.sub(r"<(\w+)>", r"{\1}", name)]
-    stored = entry.get("dataset", entry)
-    kind = stored["type"].rpartition(".")[2] + ("" if stored is entry else " in MLflow")
-    place = re.sub(r"\$?\{(?:globals:)?(\w+)\}", r"<\1>", stored.get("filepath", "")).removeprefix("data/")
-    return {"type": kind, "place": f"`{place}`" if place else ""}
+    place = re.sub(r"\$?\{(?:globals:)?(\w+)\}", r"<\1>", entry.get("filepath", "")).removeprefix("<data_root>/")
+    return {"type": entry["type"].rpartition(".")[2], "place": f"`{place}`" if place else ""}
 
 
 def metric(name: str, _kind: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -48,12 +47,9 @@ def user_error_cause(error: BaseException) -> BaseException | None:
 
 def user_message(*causes: BaseException) -> str:
     """Return the message for user errors, one line or more per error; missing files share a line."""
-    from kedro.utils import find_kedro_project
-
     # Not every library fills in the file name; the error's text is then the path.
-    absent = [Path(cause.filename or str(cause)) for cause in causes if isinstance(cause, FileNotFoundError)]
-    results = (find_kedro_project(Path.cwd()) or Path.cwd()) / "data"
-    computed = [path for path in absent if results in path.parents]
+    absent = [str(cause.filename or cause) for cause in causes if isinstance(cause, FileNotFoundError)]
+    computed = [path for path in absent if _is_result(path)]
     published = [path for path in absent if path not in computed]
     lines = []
     if published:
@@ -86,5 +82,13 @@ def with_plain_errors(show: Callable[..., Any]) -> Callable[..., Any]:
     return hook
 
 
-def _missing(paths: list[Path]) -> str:
-    return f"There is no file {paths[0]}." if len(paths) == 1 else f"There are no files {', '.join(map(str, paths))}."
+def _is_result(path: str) -> bool:
+    from lesion_fusion.config.resolvers import data_root
+
+    # Of a remote file libraries tell the place without the protocol.
+    root = data_root("data").rpartition("://")[2]
+    return f"{root}/" in path and f"{root}/01_raw/" not in path
+
+
+def _missing(paths: list[str]) -> str:
+    return f"There is no file {paths[0]}." if len(paths) == 1 else f"There are no files {', '.join(paths)}."

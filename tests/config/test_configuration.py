@@ -116,7 +116,7 @@ def test_all_faults_are_named_at_once():
     ]
 
 
-@pytest.mark.parametrize("name", ["cohort", "data_folder", "grids"])
+@pytest.mark.parametrize("name", ["cohort", "data_folder", "data_root", "grids"])
 def test_what_only_files_read_is_refused_as_a_parameter_of_a_command(name: str):
     with pytest.raises(InvalidParameterError, match=rf"^{name}: --params can't change it; set it in conf/"):
         configured(**{name: "other"})

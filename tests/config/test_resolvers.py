@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from lesion_fusion.config.loader import ConfigurationError
 from lesion_fusion.config.resolvers import (
+    STORE_VARIABLE,
     TRACKING_VARIABLE,
     artifact_location,
+    data_root,
     environment_or,
     project_path,
     tracking_uri,
 )
+from tests.config.resolved import loader
 from tests.conftest import ROOT
 
 
@@ -42,3 +46,33 @@ def test_tracking_goes_into_the_project_unless_a_server_is_named(monkeypatch: py
     monkeypatch.setenv(TRACKING_VARIABLE, "http://server:5000")
     assert tracking_uri("mlflow.db") == "http://server:5000"
     assert artifact_location("mlartifacts") is None
+
+
+@pytest.mark.parametrize(
+    ("named", "root"),
+    [
+        ("", "{here}/data"),
+        ("results", "{here}/results"),
+        ("/mnt/results/", "/mnt/results"),
+        ("memory://results/a/", "memory://results/a"),
+    ],
+)
+def test_results_are_in_the_project_or_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str, root: str
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(STORE_VARIABLE, named)
+    assert data_root("data") == root.format(here=tmp_path.resolve())
+
+
+@pytest.mark.parametrize(
+    ("named", "words"), [("s3:/bucket/a", "two slashes after its colon"), ("nowhere://a", "not known: nowhere")]
+)
+def test_a_store_that_can_not_be_is_refused_and_becomes_no_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str, words: str
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(STORE_VARIABLE, named)
+    with pytest.raises(ConfigurationError, match=rf"data_root: .*{words}"):
+        _ = loader()["globals"]
+    assert list(tmp_path.iterdir()) == []

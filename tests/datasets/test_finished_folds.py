@@ -14,7 +14,7 @@ from lesion_fusion.imaging.folds import FoldResult
 
 
 def folds_in(folder: Path) -> FinishedFolds:
-    return UnfinishedTrainingDataset(filepath=str(folder)).load().finished_folds("folds")
+    return UnfinishedTrainingDataset(filepath=str(folder), studies="").load().finished_folds("folds")
 
 
 def result(fold: int) -> FoldResult:
@@ -63,7 +63,7 @@ def test_a_fold_whose_writing_fails_is_not_there(tmp_path: Path, monkeypatch: py
 
 
 def test_what_is_kept_changes_no_result_so_that_it_makes_none_stale(tmp_path: Path):
-    dataset = UnfinishedTrainingDataset(filepath=str(tmp_path))
+    dataset = UnfinishedTrainingDataset(filepath=str(tmp_path), studies="")
     before = dataset.content_digest()
     dataset.load().finished_folds("a").save("a", result(0))
     assert dataset.content_digest() == before

@@ -1,4 +1,4 @@
-"""Fingerprints change with parameters, inputs and code, downstream alone, and with nothing else."""
+"""What results are made from changes with parameters, inputs, code and versions, downstream alone, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from kedro.pipeline import Node, Pipeline
 
-from lesion_fusion.datasets import files as module
-from lesion_fusion.hooks.reuse import fingerprints
+from lesion_fusion.datasets import source_code
+from lesion_fusion.hooks import reuse
+from lesion_fusion.hooks.reuse import records
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, select_study_cases
 from lesion_fusion.pipelines.preprocessing.nodes import split_folds
 from lesion_fusion.tabular.encoding import feature_table
@@ -26,7 +27,8 @@ MADE = {"study_cases", "folds", "features"}
 
 
 def found(parameters: dict[str, Any] = PARAMETERS, pipeline: Pipeline = PIPELINE, **digests: str) -> dict[str, str]:
-    return fingerprints(pipeline, parameters, lambda name: digests.get(name, name))
+    made = records(pipeline, parameters, lambda name: digests.get(name, name))
+    return {name: record["digest"] for name, record in made.items()}
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -74,12 +76,11 @@ def test_an_input_changes_what_is_made_of_it(name, downstream):
 )
 def test_code_that_is_imported_counts_however_far_away(monkeypatch: pytest.MonkeyPatch, file: str, downstream: set):
     before = found()
-    sources = module._sources
-    edited = Path(module._ROOT) / file
+    digests = source_code.code_digests
     monkeypatch.setattr(
-        module,
-        "_sources",
-        lambda name: frozenset((path, "edited" if path == edited else digest) for path, digest in sources(name)),
+        reuse,
+        "code_digests",
+        lambda name: {path: "edited" if path == file else digest for path, digest in digests(name).items()},
     )
     assert changed(before, found()) == downstream
 
@@ -93,6 +94,57 @@ def test_outputs_of_one_node_are_told_apart_and_renaming_it_counts():
 
 
 def test_the_templates_that_a_module_fills_count_as_its_code():
-    files = {path.name for path, _ in module._sources("lesion_fusion.reporting.sections.audit")}
+    files = {Path(name).name for name in source_code.code_digests("lesion_fusion.reporting.sections.audit")}
     assert {"audit.py", "audit.html.j2", "page.html.j2", "page_macros.html.j2", "page_style.css.j2"} <= files
     assert "reader.html.j2" not in files
+
+
+def test_versions_of_libraries_count_where_the_code_imports_them(monkeypatch: pytest.MonkeyPatch):
+    before = found()
+    monkeypatch.setattr(reuse, "_version", lambda module: "9.9" if module == "sklearn" else "1.0")
+    one = found()
+    monkeypatch.setattr(reuse, "_version", lambda module: "9.8" if module == "sklearn" else "1.0")
+    assert changed(before, one) == MADE
+    # The study's cases are selected without scikit-learn.
+    assert changed(one, found()) == {"folds", "features"}
+
+
+def test_a_stage_on_its_own_notes_what_the_whole_pipeline_notes():
+    whole = records(PIPELINE, PARAMETERS, lambda name: name)
+    stored = {name: record["digest"] for name, record in whole.items()}
+    alone = records(PIPELINE.only_nodes("split"), PARAMETERS, lambda name: stored.get(name, name))
+    assert alone == {"folds": whole["folds"]}
+
+
+def test_of_a_family_those_models_count_that_are_read():
+    def late(models: object) -> object:
+        return models
+
+    late.parts_read = {"models": ["a.trained"]}  # type: ignore[attr-defined]
+    pipeline = Pipeline([Node(late, "models", "late", name="late")])
+    read = {"a.trained": "1", "models": "2"}
+    assert records(pipeline, {}, read.__getitem__)["late"]["inputs"] == {"a.trained": "1"}
+    # Where they are not stored, the family does.
+    assert records(pipeline, {}, (read | {"a.trained": ""}).__getitem__)["late"]["inputs"] == {"models": "2"}
+
+
+EDITS = {
+    "def f(x):\n    return x + 1\n": True,
+    '"""What it holds."""\n# Why.\ndef f(x):\n\n    """Add one."""\n    return x + 1  # one\n': True,
+    "def f(x):\n    return x + 2\n": False,
+    'def f(x):\n    "one"\n    "two"\n    return x + 1\n': False,
+}
+
+
+@pytest.mark.parametrize(("text", "same"), EDITS.items())
+def test_comments_docstrings_and_layout_are_no_code(tmp_path: Path, text: str, same: bool):
+    digests = []
+    for name, content in (("a.py", next(iter(EDITS))), ("b.py", text)):
+        (tmp_path / name).write_text(content)
+        digests.append(source_code._read(tmp_path / name)[0])
+    assert (digests[0] == digests[1]) is same
+
+
+def test_what_only_a_type_checker_imports_is_not_followed(tmp_path: Path):
+    (tmp_path / "a.py").write_text("import numpy\nif TYPE_CHECKING:\n    import pandas\ndef f():\n    import scipy\n")
+    assert source_code._read(tmp_path / "a.py")[1] == {"numpy", "scipy"}

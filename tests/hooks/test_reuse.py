@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
-from lesion_fusion.hooks.reuse import Reuse
+from lesion_fusion.datasets.store import Place
+from lesion_fusion.hooks.reuse import Reuse, beside
 
 
 def double(raw: int, factor: int) -> int:
@@ -31,21 +38,13 @@ PIPELINE = Pipeline(
 
 
 class Run:
-    """One run's hook and catalog over the files of a folder, called in the order of Kedro's runner."""
+    """One run's hook and catalog over the files of a folder or URL, called in the order of Kedro's runner."""
 
-    def __init__(self, folder: Path, factor: int = 1, only_missing: bool = True) -> None:
-        self.catalog = DataCatalog(
-            {
-                "raw": JSONDataset(filepath=str(folder / "raw.json")),
-                "params:factor": MemoryDataset(factor),
-                "doubled": JSONDataset(filepath=str(folder / "doubled.json")),
-                "added": JSONDataset(filepath=str(folder / "added.json")),
-            }
-        )
+    def __init__(self, root: str, factor: int = 1, only_missing: bool = True) -> None:
+        stored = {name: JSONDataset(filepath=f"{root}/{name}.json") for name in ("raw", "doubled", "added")}
+        self.catalog = DataCatalog({**stored, "params:factor": MemoryDataset(factor)})
         self.hook = Reuse()
-        self.hook.before_pipeline_run(
-            {"project_path": str(folder), "only_missing_outputs": only_missing}, PIPELINE, self.catalog
-        )
+        self.hook.before_pipeline_run({"only_missing_outputs": only_missing}, PIPELINE, self.catalog)
 
     def missing(self) -> set[str]:
         return {name for name in ("doubled", "added") if not self.catalog.get(name).exists()}
@@ -61,45 +60,85 @@ class Run:
                 self.hook.after_dataset_saved(name)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "raw.json").write_text("3")
-    Run(tmp_path).write()
-    return tmp_path
+@pytest.fixture(params=["disk", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    root = str(tmp_path) if request.param == "disk" else f"memory://{tmp_path}"
+    (Place(root) / "raw.json").write_bytes(b"3")
+    Run(root).write()
+    return root
 
 
-def test_what_did_not_change_is_there(folder: Path):
-    assert Run(folder).missing() == set()
-    assert json.loads((folder / "added.json").read_text()) == 7
+def test_what_did_not_change_is_there(root: str):
+    assert Run(root).missing() == set()
+    assert Run(root).catalog.load("added") == 7
 
 
-def test_a_changed_parameter_or_input_makes_results_missing_until_they_are_written(folder: Path):
-    changed = Run(folder, factor=2)
+def test_a_changed_parameter_or_input_makes_results_missing_until_they_are_written(root: str):
+    changed = Run(root, factor=2)
     assert changed.missing() == {"doubled", "added"}
-    changed.write()
+    # Whichever process writes them.
+    Run(root, factor=2).write()
     assert changed.missing() == set()
-    assert Run(folder, factor=2).missing() == set()
-    (folder / "raw.json").write_text("4")
-    assert Run(folder, factor=2).missing() == {"doubled", "added"}
+    assert Run(root, factor=2).missing() == set()
+    (Place(root) / "raw.json").write_bytes(b"4")
+    assert Run(root, factor=2).missing() == {"doubled", "added"}
 
 
-def test_without_the_flag_nothing_is_hidden(folder: Path):
-    assert Run(folder, factor=2, only_missing=False).missing() == set()
+def test_the_log_says_what_changed(root: str, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level("INFO", "lesion_fusion"):
+        Run(root, factor=2)
+    assert (
+        "2 stored results are out of date and are computed again. Changed: parameters (1), inputs (1)." in caplog.text
+    )
 
 
-def test_files_that_no_run_noted_are_not_trusted(folder: Path):
-    (folder / "data" / ".fingerprints.json").unlink()
-    assert Run(folder).missing() == {"doubled", "added"}
-    (folder / "data" / ".fingerprints.json").write_text("{ half a ledg")
-    assert Run(folder).missing() == {"doubled", "added"}
+def test_without_the_flag_nothing_is_hidden(root: str):
+    assert Run(root, factor=2, only_missing=False).missing() == set()
 
 
-def test_a_node_that_was_begun_and_not_ended_is_not_reused(folder: Path):
-    Run(folder).write(until="add")
-    assert Run(folder).missing() == {"added"}
+@pytest.mark.parametrize("content", [None, b"{ half a rec", b"[1]"])
+def test_results_without_a_record_are_not_trusted(root: str, content: bytes | None):
+    record = beside(Place(root) / "doubled.json")
+    if content is None:
+        record.remove()
+    else:
+        record.write_bytes(content)
+    assert Run(root).missing() == {"doubled"}
 
 
-def test_the_ledger_moves_with_the_project(folder: Path, tmp_path_factory: pytest.TempPathFactory):
-    elsewhere = tmp_path_factory.mktemp("elsewhere") / "project"
-    folder.rename(elsewhere)
-    assert Run(elsewhere).missing() == set()
+def test_a_node_that_was_begun_and_not_ended_is_not_reused(root: str):
+    Run(root).write(until="add")
+    assert Run(root).missing() == {"added"}
+
+
+def test_a_hidden_result_can_be_sent_to_another_process(root: str):
+    hidden = Run(root, factor=2).catalog.get("doubled")
+    assert not pickle.loads(pickle.dumps(hidden)).exists()
+
+
+def test_records_move_with_the_project(tmp_path: Path):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "raw.json").write_text("3")
+    Run(str(tmp_path / "project")).write()
+    (tmp_path / "project").rename(tmp_path / "elsewhere")
+    assert Run(str(tmp_path / "elsewhere")).missing() == set()
+
+
+def note(root: str, process: int, results: int) -> None:
+    hook = Reuse()
+    names = [f"{process}_{number}.json" for number in range(results)]
+    hook._stored = {name: Place(root) / name for name in names}
+    hook._records = {name: {"digest": name} for name in names}
+    for name in names:
+        hook.after_dataset_saved(name)
+
+
+@settings(max_examples=3, deadline=None)
+@given(results=st.integers(min_value=50, max_value=200))
+def test_processes_that_write_at_once_lose_no_record(results: int):
+    with TemporaryDirectory() as root, ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        for written in [processes.submit(note, root, process, results) for process in (0, 1)]:
+            written.result()
+        names = [f"{process}_{number}.json" for process in (0, 1) for number in range(results)]
+        assert [json.loads(beside(Place(root) / name).read_bytes())["digest"] for name in names] == names
+        assert len(list(Path(root).iterdir())) == 2 * results

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.evaluation.judge import Judge
-from lesion_fusion.hooks.reuse import fingerprints
+from lesion_fusion.hooks.reuse import records
 from lesion_fusion.imaging.attention import attention_table
 from lesion_fusion.imaging.case_files import lesion_masks
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
@@ -225,7 +225,8 @@ def test_a_change_of_a_model_makes_those_of_other_families_out_of_date_that_read
     )
 
     def found(**changed: int) -> dict[str, str]:
-        return fingerprints(pipeline, {f"params:clinical.{name}": value for name, value in changed.items()}, str)
+        made = records(pipeline, {f"params:clinical.{name}": value for name, value in changed.items()}, str)
+        return {name: record["digest"] for name, record in made.items()}
 
     before = found()
     made = pipeline.all_outputs()

@@ -61,6 +61,7 @@ class Globals(Parameters):
     cohort: str = Field(min_length=1)
     pretrained: bool = False
     data_folder: str | None = None
+    data_root: str = "data"
     synthetic: SyntheticCohort
     grids: dict[str, dict[str, list[Any]]] = Field(default_factory=dict)
 

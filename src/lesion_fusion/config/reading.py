@@ -19,7 +19,7 @@ from lesion_fusion.parameters import InvalidParameterError, validated
 from lesion_fusion.settings import CONFIG_LOADER_ARGS
 
 # Files of conf/ read them before any parameter of a command counts.
-_ONLY_IN_FILES = ("cohort", "data_folder", "grids")
+_ONLY_IN_FILES = ("cohort", "data_folder", "data_root", "grids")
 
 # Empty without a session, otherwise the one configuration.
 _in_use: list[Configuration] = []

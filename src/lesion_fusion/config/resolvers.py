@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from kedro.utils import find_kedro_project
 
+STORE_VARIABLE = "LESION_FUSION_STORE"
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
@@ -20,6 +22,26 @@ def project_path(relative: str) -> str:
     return str(((find_kedro_project(Path.cwd()) or Path.cwd()) / relative).resolve())
 
 
+def data_root(folder: str) -> str:
+    """Return the place of all results: LESION_FUSION_STORE, a URL or folder, or a folder below the project's.
+
+    Raises ValueError where no file system is known by the URL, or ImportError where its package is not installed.
+    """
+    root = environment_or(STORE_VARIABLE, folder)
+    protocol, separator, _ = root.partition("://")
+    if not separator:
+        if re.match(r"\w\w+:/", root):
+            raise ValueError(
+                f"{STORE_VARIABLE}={root}: a URL has two slashes after its colon, such as s3://bucket/folder"
+            )
+        return project_path(root)
+    # Imported here: a run on a disk does without.
+    from fsspec import get_filesystem_class
+
+    get_filesystem_class(protocol)
+    return root.rstrip("/")
+
+
 def tracking_uri(database: str) -> str:
     """Return MLflow's address: MLFLOW_TRACKING_URI, or a SQLite file below the project's folder."""
     return environment_or(TRACKING_VARIABLE, f"sqlite:///{project_path(database)}")
@@ -31,5 +53,6 @@ def artifact_location(folder: str) -> str | None:
 
 
 RESOLVERS = {
-    resolver.__name__: resolver for resolver in (environment_or, project_path, tracking_uri, artifact_location)
+    resolver.__name__: resolver
+    for resolver in (environment_or, project_path, data_root, tracking_uri, artifact_location)
 }

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn
 
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
 
-from lesion_fusion.datasets.files import path_digest
+from lesion_fusion.datasets.store import Place, StoredDataset
 
 
-class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
+class FileFolderDataset(StoredDataset[None, dict[str, Callable[[], bytes]]]):
     """Loads a folder as {file name: function that reads the file's bytes}; read only.
 
     `suffix` keeps the files whose names end so, `pattern` those that match it as in a shell. With `optional` a folder
@@ -28,40 +27,40 @@ class FileFolderDataset(AbstractDataset[None, dict[str, Callable[[], bytes]]]):
         pattern: str = "*",
         optional: bool = False,
     ) -> None:
-        self._path = Path(filepath)
+        super().__init__(filepath=filepath)
         self._suffix = suffix
         self._pattern = pattern
         self._optional = optional
 
     def load(self) -> dict[str, Callable[[], bytes]]:
         """Return the files by name; raises DatasetError where the folder is missing or holds no such file."""
-        if not self._path.is_dir() and self._optional:
+        if not self._place.is_folder() and self._optional:
             return {}
-        if not self._path.is_dir():
+        if not self._place.is_folder():
             raise DatasetError(
-                f"There is no folder {self._path}. Put the collection's files there as downloaded, or say where it "
+                f"There is no folder {self._place}. Put the collection's files there as downloaded, or say where it "
                 "lies with the environment variable LESION_FUSION_DATA."
             )
-        files = sorted(p.name for p in self._path.iterdir() if p.is_file())
+        files = [name for name in self._place.names() if "/" not in name]
         names = [name for name in files if name.endswith(self._suffix) and fnmatchcase(name, self._pattern)]
         if not names:
             wanted = f"ending in {self._suffix!r}" if self._pattern == "*" else f"like {self._pattern!r}"
             raise DatasetError(
-                f"The folder {self._path} holds no file {wanted}. Put the collection's files there as downloaded, "
+                f"The folder {self._place} holds no file {wanted}. Put the collection's files there as downloaded, "
                 "without a folder in between."
             )
-        return {name: partial(Path.read_bytes, self._path / name) for name in names}
+        return {name: partial(Place.read_bytes, self._place / name) for name in names}
 
     def save(self, data: None) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
         """Refuse: published files are never written."""
-        raise DatasetError(f"The files in {self._path} are read only.")
+        raise DatasetError(f"The files in {self._place} are read only.")
 
     def content_digest(self) -> str:
         """Return a digest of the names and contents of the files."""
-        return path_digest(self._path) if self._path.is_dir() else ""
+        return self._place.digest()
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path), "suffix": self._suffix, "pattern": self._pattern}
+        return {**super()._describe(), "suffix": self._suffix, "pattern": self._pattern}
 
     def _exists(self) -> bool:
-        return self._path.is_dir()
+        return self._place.is_folder()

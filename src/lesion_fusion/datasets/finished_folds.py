@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lesion_fusion.datasets.files import code_digest, path_digest, replacing
+from lesion_fusion.datasets.files import path_digest
+from lesion_fusion.datasets.source_code import code_digest
 from lesion_fusion.datasets.study_journal import StudyJournal
 from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.parameters import NetworkParameters
+
+if TYPE_CHECKING:
+    from lesion_fusion.datasets.store import Place
 
 _ARRAYS = ("test", "test_probabilities", "validation", "validation_probabilities", "embeddings")
 _REST = ("fold", "best_epoch", "seconds", "history")
@@ -28,9 +32,10 @@ _ROWS = 64
 
 @dataclass(frozen=True)
 class UnfinishedTraining:
-    """What each model's training keeps until it is over, below `folder`."""
+    """What each model's training keeps until it is over: folds below `folder`, searches below `studies`."""
 
-    folder: Path
+    folder: Place
+    studies: Path
 
     def finished_folds(self, model: str) -> FinishedFolds:
         """Return the finished folds of the network `<family>.<model>`."""
@@ -38,23 +43,24 @@ class UnfinishedTraining:
 
     def journal(self, model: str) -> StudyJournal:
         """Return the journal of the searches of the classifier `<family>.<model>`."""
-        return StudyJournal(self.folder / f"{model}.studies.log")
+        return StudyJournal(self.studies / f"{model}.studies.log")
 
 
 class FinishedFolds:
     """One file a fold below `folder`, by the digest of all that the fold depends on; a fold is there whole or not."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self._folder = folder
 
     def load(self, digest: str) -> dict[int, FoldResult]:
         """Return the finished folds of the training with this digest, by fold."""
-        results = [_read(path) for path in sorted((self._folder / digest).glob("fold_*.npz"))]
+        training = self._folder / digest
+        results = [_read((training / name).local()) for name in training.names() if fnmatchcase(name, "fold_*.npz")]
         return {result.fold: result for result in results}
 
     def save(self, digest: str, result: FoldResult) -> None:
         """Keep a finished fold of the training with this digest."""
-        with replacing(self._folder / digest / f"fold_{result.fold}.npz") as draft, draft.open("wb") as file:
+        with (self._folder / digest / f"fold_{result.fold}.npz").writing() as draft, draft.open("wb") as file:
             weights = {f"weight_{i:04d}": weight for i, weight in enumerate(result.weights)}
             arrays = {name: getattr(result, name) for name in _ARRAYS}
             rest = json.dumps({name: getattr(result, name) for name in _REST})
@@ -62,7 +68,7 @@ class FinishedFolds:
 
     def clear(self) -> None:
         """Let go of all folds, of other digests too: the training is over."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
 
 def _read(path: Path) -> FoldResult:

@@ -25,8 +25,8 @@ from mlflow.types.schema import AnyType
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 import lesion_fusion
-from lesion_fusion.datasets.files import replacing
 from lesion_fusion.datasets.plots import PlotsDataset
+from lesion_fusion.datasets.store import Place, StoredDataset
 from lesion_fusion.evaluation.promotion import Champion
 
 if TYPE_CHECKING:
@@ -100,20 +100,20 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
 
     The runs never exist beforehand: a new parent run gets child runs of its own, of reused results too. `family` and
     `cohort` find the last runs of an earlier session, for one that runs a later stage alone; `metrics` and `plots` are
-    the paths of what the family's other nodes have stored.
+    the places of what the family's other nodes have stored.
     """
 
     def __init__(self, *, family: str, cohort: str, metrics: str, plots: str) -> None:
         self._family = family
         self._cohort = cohort
-        self._metrics = Path(metrics)
+        self._metrics = Place(metrics)
         self._plots = plots
         self._runs: dict[str, dict[str, str]] | None = None
 
     def load(self) -> FamilyResults:
         """Return the results, with the runs saved in this session, or otherwise with each model's last one."""
         runs = self._last_runs() if self._runs is None else self._runs
-        return FamilyResults(json.loads(self._metrics.read_text()), PlotsDataset(filepath=self._plots).load(), runs)
+        return FamilyResults(json.loads(self._metrics.read_bytes()), PlotsDataset(filepath=self._plots).load(), runs)
 
     def save(self, data: list[RunRecord]) -> None:
         """Write each run: cohort, tags, parameters, metrics, histories, plots, tables and the servable model."""
@@ -256,25 +256,18 @@ class ChampionsDataset(AbstractDataset[list[str], dict[str, Champion]]):
         return False
 
 
-class PromotionDataset(AbstractDataset[list[dict[str, Any]], list[dict[str, Any]]]):
+class PromotionDataset(StoredDataset[list[dict[str, Any]], list[dict[str, Any]]]):
     """Saves promotion decisions: registers a version of each model with its alias and tags; keeps the decisions."""
-
-    def __init__(self, *, filepath: str) -> None:
-        self._path = Path(filepath)
 
     def load(self) -> list[dict[str, Any]]:
         """Return the decisions."""
-        return list(json.loads(self._path.read_text()))
+        return list(json.loads(self._place.read_bytes()))
 
     def save(self, data: list[dict[str, Any]]) -> None:
         """Register each decision's model under its name and alias, with tags; its card is also a file of its run."""
         for decision in data:
             _register(decision)
-        with replacing(self._path) as draft:
-            draft.write_text(json.dumps(data, indent=2) + "\n")
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
+        self._place.write_bytes(f"{json.dumps(data, indent=2)}\n".encode())
 
     def _exists(self) -> bool:
         # The registry may have changed since: it is always decided anew.

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
 
-from lesion_fusion.datasets.files import RowStream, replacing
+from lesion_fusion.datasets.files import RowStream
+from lesion_fusion.datasets.store import StoredDataset
 
 
-class NpyDataset(AbstractDataset[RowStream | np.ndarray, np.ndarray]):
+class NpyDataset(StoredDataset[RowStream | np.ndarray, np.ndarray]):
     """Saves an array or a `RowStream`; loads a read-only memory map, of which only the slices used are read."""
-
-    def __init__(self, *, filepath: str) -> None:
-        self._path = Path(filepath)
 
     def load(self) -> np.ndarray:
         """Return the array as a read-only memory map."""
-        return np.load(self._path, mmap_mode="r", allow_pickle=False)
+        return np.load(self._place.local(), mmap_mode="r", allow_pickle=False)
 
     def save(self, data: RowStream | np.ndarray) -> None:
         """Write the file whole or not at all; raises DatasetError if a stream ends too early or too late."""
-        with replacing(self._path) as draft:
+        with self._place.writing() as draft:
             if isinstance(data, RowStream):
                 _write_stream(data, draft)
             else:
                 with draft.open("wb") as file:
                     np.save(file, data, allow_pickle=False)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
-
-    def _exists(self) -> bool:
-        return self._path.is_file()
 
 
 def _write_stream(stream: RowStream, path: Path) -> None:

@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType
 
-from kedro.io import AbstractDataset
-
-from lesion_fusion.datasets.files import replacing
+from lesion_fusion.datasets.store import StoredDataset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Kedro-Viz knows a preview by the name of the type that `preview` returns.
 ImagePreview = NewType("ImagePreview", str)
+# The list of a folder's plots: with it the folder is complete.
+NAMES = "plots.json"
 
 
 def _preview(picture: bytes) -> ImagePreview:
     return ImagePreview(base64.b64encode(picture).decode())
 
 
-class PlotDataset(AbstractDataset["Figure", bytes]):
+class PlotDataset(StoredDataset["Figure", bytes]):
     """Saves a matplotlib figure as PNG and loads the file's bytes; previewed in Kedro-Viz."""
 
     def __init__(self, *, filepath: str, dpi: int = 150) -> None:
-        self._path = Path(filepath)
+        super().__init__(filepath=filepath)
         self._dpi = dpi
 
     def load(self) -> bytes:
         """Return the PNG file's bytes."""
-        return self._path.read_bytes()
+        return self._place.read_bytes()
 
     def save(self, data: Figure) -> None:
         """Draw the figure into the file, whole or not at all."""
-        with replacing(self._path) as draft:
+        with self._place.writing() as draft:
             data.savefig(draft, format="png", dpi=self._dpi)
 
     def preview(self) -> ImagePreview:
@@ -43,27 +43,21 @@ class PlotDataset(AbstractDataset["Figure", bytes]):
         return _preview(self.load())
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path), "dpi": self._dpi}
-
-    def _exists(self) -> bool:
-        return self._path.is_file()
+        return {**super()._describe(), "dpi": self._dpi}
 
 
-class PlotsDataset(AbstractDataset[Mapping[str, bytes], dict[str, bytes]]):
+class PlotsDataset(StoredDataset[Mapping[str, bytes], dict[str, bytes]]):
     """Saves PNG pictures by name as a folder, whole or not at all; a name may hold folders (`<model>/evaluation`)."""
-
-    def __init__(self, *, filepath: str) -> None:
-        self._path = Path(filepath)
 
     def load(self) -> dict[str, bytes]:
         """Return the pictures by name."""
-        files = sorted(self._path.rglob("*.png"))
-        return {file.relative_to(self._path).as_posix().removesuffix(".png"): file.read_bytes() for file in files}
+        return {name: (self._place / f"{name}.png").read_bytes() for name in self._names()}
 
     def save(self, data: Mapping[str, bytes]) -> None:
         """Write the pictures in place of those that were there."""
-        with replacing(self._path) as draft:
+        with self._place.writing(last=NAMES) as draft:
             draft.mkdir()
+            (draft / NAMES).write_text(json.dumps(sorted(data), indent=0))
             for name, picture in data.items():
                 file = draft / f"{name}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -71,11 +65,11 @@ class PlotsDataset(AbstractDataset[Mapping[str, bytes], dict[str, bytes]]):
 
     def preview(self) -> ImagePreview:
         """Return the first picture as Kedro-Viz shows it."""
-        first = min(self._path.rglob("*.png"), default=None)
-        return _preview(first.read_bytes() if first else b"")
+        first = self._names()[:1]
+        return _preview((self._place / f"{first[0]}.png").read_bytes() if first else b"")
 
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
+    def _names(self) -> list[str]:
+        return list(json.loads((self._place / NAMES).read_bytes()))
 
     def _exists(self) -> bool:
-        return self._path.is_dir()
+        return (self._place / NAMES).exists()

@@ -14,9 +14,9 @@ from typing import Any, NoReturn, TypeVar
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
-from lesion_fusion import __version__
 from lesion_fusion.cohort.synthetic import Files, parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.datasets.files import text_digest
+from lesion_fusion.datasets.source_code import code_digest
 
 RENDERERS = {"images": render_images, "masks": render_masks}
 
@@ -39,9 +39,9 @@ class _SyntheticDataset(AbstractDataset[NoReturn, Made]):
         raise DatasetError("A synthetic cohort can't be saved to; it is made from its `cohort` parameters")
 
     def content_digest(self) -> str:
-        """Return the SHA-256 of all that the content depends on: kind, parameters and the package's version."""
-        content = {"version": __version__, "kind": self._kind, "cohort": self._cohort.model_dump()}
-        return text_digest(json.dumps(content, sort_keys=True))
+        """Return the SHA-256 of all that the content depends on: kind, parameters and the code that makes it."""
+        content = json.dumps({"kind": self._kind, "cohort": self._cohort.model_dump()}, sort_keys=True)
+        return text_digest(content, code_digest(parse_cohort.__module__))
 
     def _describe(self) -> dict[str, Any]:
         return {"kind": self._kind, "cohort": self._cohort.model_dump()}

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NewType, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NewType, NoReturn
 
 import numpy as np
 import pandas as pd
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
 
-from lesion_fusion.datasets.files import replacing
+from lesion_fusion.datasets.store import Place, StoredDataset
 
 if TYPE_CHECKING:
     from lesion_fusion.models.base import Family, FittedModel, ModelParameters, Trained
@@ -21,10 +21,6 @@ MODEL = "model"
 PARAMETERS = "parameters.json"
 NAMES = "models.json"
 PREDICTIONS = "predictions.parquet"
-
-Saved = TypeVar("Saved")
-Loaded = TypeVar("Loaded")
-
 
 # The file of each part of a trained model. Some kinds of model lack some parts.
 _PARTS = {
@@ -40,9 +36,10 @@ _PARTS = {
 }
 
 
-def _read(path: Path) -> Any:
-    if not path.exists():
+def _read(place: Place) -> Any:
+    if not place.exists():
         return None
+    path = place.local()
     if path.suffix == ".npy":
         return np.load(path, mmap_mode="r", allow_pickle=False)
     return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
@@ -74,13 +71,13 @@ def _array(name: str) -> Any:
 def _fitted_model(stored: StoredModel) -> FittedModel:
     from lesion_fusion.models.base import load_model
 
-    return load_model(stored.folder / MODEL)
+    return load_model((stored.folder / MODEL).local())
 
 
 def _parameters(stored: StoredModel) -> ModelParameters:
     from lesion_fusion.models import stored_parameters
 
-    return stored_parameters(json.loads((stored.folder / PARAMETERS).read_text()))
+    return stored_parameters(json.loads((stored.folder / PARAMETERS).read_bytes()))
 
 
 # Kedro-Viz knows a preview by the name of the type that `preview` returns.
@@ -88,8 +85,8 @@ TablePreview = NewType("TablePreview", dict[str, Any])
 ROWS_PREVIEWED = 10
 
 
-def _preview(file: Path) -> TablePreview:
-    table = pd.read_parquet(file).head(ROWS_PREVIEWED)
+def _preview(file: Place) -> TablePreview:
+    table = pd.read_parquet(file.local()).head(ROWS_PREVIEWED)
     return TablePreview(table.astype("object").where(table.notna(), None).to_dict(orient="split"))
 
 
@@ -109,28 +106,20 @@ class StoredModel:
     # Read anew each time: only a few fitted models are needed at once.
     model: Any = property(_fitted_model)
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
 
 
-class _FolderDataset(AbstractDataset[Saved, Loaded]):
-    """A dataset that is kept in a folder."""
-
-    def __init__(self, *, filepath: str) -> None:
-        self._path = Path(filepath)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
-
-
-class TrainedModelDataset(_FolderDataset["Trained", StoredModel]):
-    """Saves a trained model as a folder, whole or not at all; loads it lazily."""
+class TrainedModelDataset(StoredDataset["Trained", StoredModel]):
+    """Saves a trained model as a folder, whole or not at all; loads it lazily. With its parameters it is complete."""
 
     def load(self) -> StoredModel:
         """Return the trained model; raises DatasetError where there is none."""
         if not self._exists():
-            raise DatasetError(f"There is no trained model at {self._path}. Train it first, without --nodes or --tags.")
-        return StoredModel(self._path)
+            raise DatasetError(
+                f"There is no trained model at {self._place}. Train it first, without --nodes or --tags."
+            )
+        return StoredModel(self._place)
 
     def save(self, data: Trained) -> None:
         """Write every part that there is; raises ValueError for predictions that break their contract."""
@@ -138,7 +127,7 @@ class TrainedModelDataset(_FolderDataset["Trained", StoredModel]):
         from lesion_fusion.models.base import save_model
 
         validate_predictions(data.predictions)
-        with replacing(self._path) as draft:
+        with self._place.writing(last=PARAMETERS) as draft:
             draft.mkdir()
             (draft / PARAMETERS).write_text(data.parameters.model_dump_json(indent=2) + "\n")
             for name, file in _PARTS.items():
@@ -149,64 +138,64 @@ class TrainedModelDataset(_FolderDataset["Trained", StoredModel]):
 
     def preview(self) -> TablePreview:
         """Return the first predictions as Kedro-Viz shows them."""
-        return _preview(self._path / _PARTS["predictions"])
+        return _preview(self._place / _PARTS["predictions"])
 
     def _exists(self) -> bool:
-        return (self._path / PARAMETERS).is_file()
+        return (self._place / PARAMETERS).exists()
 
 
-class FamilyDataset(AbstractDataset["Family", "Family"]):
+class FamilyDataset(StoredDataset["Family", "Family"]):
     """Saves which models a family has, and their predictions as one long table; loads the models lazily.
 
     `models` is the folder in which each model has a folder of its name.
     """
 
     def __init__(self, *, filepath: str, models: str) -> None:
-        self._path = Path(filepath)
-        self._models = Path(models)
+        super().__init__(filepath=filepath)
+        self._models = Place(models)
 
     def load(self) -> Family:
         """Return the family."""
         from lesion_fusion.models.base import Family
 
-        names = json.loads((self._path / NAMES).read_text())
+        names = json.loads((self._place / NAMES).read_bytes())
         return Family({name: StoredModel(self._models / name) for name in names})
 
     def save(self, data: Family) -> None:
         """Write names and predictions."""
-        with replacing(self._path) as draft:
+        with self._place.writing(last=NAMES) as draft:
             draft.mkdir()
             (draft / NAMES).write_text(json.dumps(list(data.models), indent=2) + "\n")
             data.predictions.to_parquet(draft / PREDICTIONS)
 
     def preview(self) -> TablePreview:
         """Return the first predictions as Kedro-Viz shows them."""
-        return _preview(self._path / PREDICTIONS)
+        return _preview(self._place / PREDICTIONS)
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path), "models": str(self._models)}
+        return {**super()._describe(), "models": str(self._models)}
 
     def _exists(self) -> bool:
-        return (self._path / NAMES).is_file()
+        return (self._place / NAMES).exists()
 
 
-class FittedModelDataset(_FolderDataset[NoReturn, "FittedModel"]):
+class FittedModelDataset(StoredDataset[NoReturn, "FittedModel"]):
     """Loads the fitted model of another cohort from its folder; read only."""
 
     def load(self) -> FittedModel:
         """Return the model; raises DatasetError with what to do where there is none."""
         if not self._exists():
-            family, cohort = self._path.name.partition(".")[0], self._path.parent.name
+            family, cohort = self._place.name.partition(".")[0], self._place.parent
             stage = f"{family}_models" if family in ("clinical", "imaging") else family
             raise DatasetError(
-                f"There is no model at {self._path}. Train it first: `kedro run --pipeline {stage}` with the "
+                f"There is no model at {self._place}. Train it first: `kedro run --pipeline {stage}` with the "
                 f"environment of its cohort, {cohort}, such as `--env {cohort.replace('-', '_')}`."
             )
-        return StoredModel(self._path).model
+        return StoredModel(self._place).model
 
     def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
         """Refuse: it is saved where that cohort is run."""
-        raise DatasetError(f"{self._path} belongs to another cohort and is not written here.")
+        raise DatasetError(f"{self._place} belongs to another cohort and is not written here.")
 
     def _exists(self) -> bool:
-        return (self._path / MODEL / "model.json").is_file()
+        return (self._place / PARAMETERS).exists()

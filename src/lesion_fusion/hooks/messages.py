@@ -15,13 +15,14 @@ from typing import Any
 
 import rich
 from kedro.framework.hooks import hook_impl
-from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
+from kedro.io import CatalogProtocol, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from rich.live import Live
 from rich.text import Text
 
 from lesion_fusion.datasets.files import replacing
+from lesion_fusion.datasets.store import place_of
 from lesion_fusion.notation import count, listing
 
 logger = logging.getLogger(__name__)
@@ -188,8 +189,8 @@ class ClosingMessage:
         lines.append("Next:")
         for name, what in _RESULTS.items():
             dataset = catalog.get(name) if name in outputs and name in catalog else None
-            if isinstance(dataset, AbstractDataset):
-                lines.append(f"  {what}: {Path(str(dataset._describe()['filepath']))}")
+            if (place := place_of(dataset)) is not None:
+                lines.append(f"  {what}: {place}")
         lines.append(f"  runs, models, registry:  kedro mlflow ui{env}")
         lines.append(f"  lineage:                 kedro viz run{env}")
         if not outputs & {"report", "paper_reproduction_report"}:

@@ -1,8 +1,8 @@
 """Hook: `--only-missing-outputs` reuses a result only if it would come out the same.
 
-A ledger notes the fingerprint of each stored result: one digest of the code, parameters and inputs it was made of, all
-the way back to the published files. A result with another fingerprint by now counts as missing, so that it and all that
-depends on it are computed again.
+Beside each stored result lies what it was made from: parameters, inputs, code and versions, of the inputs the same, all
+the way back to the published files. A result that would be made from anything else by now counts as missing, so that it
+and all that depends on it are computed again.
 """
 
 from __future__ import annotations
@@ -11,144 +11,182 @@ import inspect
 import json
 import logging
 import os
+import platform
+from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
-from kedro.io import AbstractDataset, CatalogProtocol
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import BaseModel
 
-from lesion_fusion.datasets.files import code_digest, path_digest, replacing, text_digest
+from lesion_fusion.datasets.files import text_digest
+from lesion_fusion.datasets.source_code import code_digests, libraries
+from lesion_fusion.datasets.store import Place, place_of
 
 logger = logging.getLogger(__name__)
 
+Record = dict[str, Any]
+"""What a result is made from: node, output, parameters, inputs, code, versions, and the digest of them all."""
+
+SUFFIX = ".made-from.json"
+# Libraries that compute, by the module that is imported: the first distribution that is installed.
+_DISTRIBUTIONS = {
+    **{name: (name,) for name in ("numpy", "pandas", "scipy", "keras", "optuna", "shap", "matplotlib", "jax", "torch")},
+    **{"sklearn": ("scikit-learn",), "skimage": ("scikit-image",), "PIL": ("pillow",)},
+    **{"tensorflow": ("tensorflow-cpu", "tensorflow"), "xgboost": ("xgboost-cpu", "xgboost")},
+}
+
 
 class Reuse:
-    """Keeps the ledger, and makes stale results count as missing."""
+    """Keeps what each result was made from, and makes stale results count as missing."""
 
     def __init__(self) -> None:
-        self._fingerprints: dict[str, str] = {}
-        self._stored: dict[str, Path] = {}
+        self._records: dict[str, Record] = {}
+        self._stored: dict[str, Place] = {}
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
-        """Work out what every result should be made of; hide those that are made of something else."""
+        """Work out what every result should be made from; hide those that are made from something else."""
         parameters = {name: catalog.load(name) for name in pipeline.inputs() if _is_parameter(name)}
-        places = {name: _stored_path(catalog, name) for name in pipeline.all_outputs()}
-        self._stored = {name: path for name, path in places.items() if path is not None}
-        self._ledger = Path(run_params["project_path"]) / "data" / ".fingerprints.json"
-        self._fingerprints = fingerprints(pipeline, parameters, lambda name: _input_digest(catalog, name))
+        places = {name: place_of(catalog.get(name)) for name in pipeline.all_outputs() if name in catalog}
+        self._stored = {name: place for name, place in places.items() if place is not None}
+        for place in list(self._stored.values())[:1]:
+            place.check()
+        self._records = records(pipeline, parameters, lambda name: _input_digest(catalog, name))
         if not run_params.get("only_missing_outputs"):
             return
-        noted = self._noted()
-        exist = [name for name, path in self._stored.items() if path.exists()]
-        stale = [name for name in exist if noted.get(self._key(name)) != self._fingerprints[name]]
-        for name in stale:
-            _count_as_missing(catalog.get(name))
-        if stale:
-            logger.info("%d stored results are out of date and are computed again.", len(stale))
+        changed = Counter[str]()
+        for name, place in self._stored.items():
+            dataset = catalog.get(name)
+            if (change := _change(place, self._records[name])) and dataset is not None and dataset.exists():
+                changed[change] += 1
+                _count_as_missing(dataset, place, self._records[name])
+        if changed:
+            why = ", ".join(f"{change} ({number})" for change, number in changed.most_common())
+            logger.info("%d stored results are out of date and are computed again. Changed: %s.", changed.total(), why)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
-        """Note what the result was made of."""
-        if dataset_name in self._stored and dataset_name in self._fingerprints:
-            self._note(dataset_name, self._fingerprints[dataset_name])
+        """Note what the result was made from."""
+        if dataset_name in self._stored and dataset_name in self._records:
+            content = json.dumps(self._records[dataset_name], indent=1)
+            beside(self._stored[dataset_name]).write_bytes(content.encode())
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Strike the node's results from the ledger: whatever ends the run now, a half-made set is not reused."""
+        """Remove what is noted of the node's results: whatever ends the run now, a half-made set is not reused."""
         for name in node.outputs:
             if name in self._stored:
-                self._note(name, None)
-
-    def _key(self, name: str) -> str:
-        return os.path.relpath(self._stored[name], self._ledger.parent)
-
-    def _noted(self) -> dict[str, str]:
-        try:
-            return dict(json.loads(self._ledger.read_text()))
-        except (OSError, ValueError):
-            return {}
-
-    def _note(self, name: str, fingerprint: str | None) -> None:
-        key, noted = self._key(name), self._noted()
-        if noted.get(key) == fingerprint:
-            return
-        noted.pop(key, None)
-        noted |= {} if fingerprint is None else {key: fingerprint}
-        with replacing(self._ledger) as draft:
-            draft.write_text(json.dumps(noted, indent=0, sort_keys=True))
+                beside(self._stored[name]).remove()
 
 
-def fingerprints(
-    pipeline: Pipeline, parameters: Mapping[str, Any], input_digest: Callable[[str], str]
-) -> dict[str, str]:
-    """Return {dataset: fingerprint} for every dataset that `pipeline` reads or makes.
+def beside(place: Place) -> Place:
+    """Return where it is noted what the file or folder at `place` was made from."""
+    return Place(f"{place}{SUFFIX}")
 
-    An output's fingerprint covers its node's name and code, the parameters it reads and the fingerprints of its inputs.
-    `input_digest` gives that of a dataset which no node of the pipeline makes.
+
+def records(pipeline: Pipeline, parameters: Mapping[str, Any], input_digest: Callable[[str], str]) -> dict[str, Record]:
+    """Return {dataset: what it is made from} for every dataset that `pipeline` makes.
+
+    An input counts by the digest of its own record. `input_digest` gives the digest of a dataset that no node of the
+    pipeline makes, "" where there is none.
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
+    made: dict[str, Record] = {}
+
+    def digest(name: str) -> str:
+        if name not in digests:
+            digests[name] = input_digest(name)
+        return digests[name]
+
     for node in pipeline.nodes:
-        for name in node.inputs:
-            if name not in found:
-                found[name] = _parameter_digest(parameters, name) if _is_parameter(name) else input_digest(name)
+        read = [part for name in node.inputs if not _is_parameter(name) for part in _parts_read(node, name, digest)]
         module = inspect.getmodule(inspect.unwrap(node.func))
-        code = code_digest(module.__name__ if module else "")
-        read = [part for name in node.inputs for part in _parts_read(node, name, found)]
-        digest = text_digest(node.name, code, *(f"{name}={found[name]}" for name in read))
-        found |= {name: text_digest(digest, str(position)) for position, name in enumerate(node.outputs)}
-    return found
+        name = module.__name__ if module else ""
+        record = {
+            "node": node.name,
+            "parameters": {name: _plain(parameters.get(name)) for name in node.inputs if _is_parameter(name)},
+            "inputs": {name: digest(name) for name in read},
+            "code": code_digests(name),
+            "versions": _versions(libraries(name)),
+        }
+        whole = json.dumps(record)
+        for position, output in enumerate(node.outputs):
+            digests[output] = text_digest(whole, str(position))
+            made[output] = {**record, "digest": digests[output]}
+    return made
 
 
-def _parts_read(node: Node, name: str, found: Mapping[str, str]) -> list[str]:
-    """Return what an input counts by: a family by the models that the node reads, where the pipeline trains these."""
+def _parts_read(node: Node, name: str, digest: Callable[[str], str]) -> list[str]:
+    """Return what an input counts by: a family by the models that the node reads, where these are stored or made."""
     parts: list[str] = getattr(node.func, "parts_read", {}).get(name, [])
-    return parts if parts and all(part in found for part in parts) else [name]
+    return parts if parts and all(digest(part) for part in parts) else [name]
+
+
+def _versions(modules: frozenset[str]) -> dict[str, str]:
+    """Return the versions of Python and of the libraries that compute among `modules`, and the backend of Keras."""
+    found = {name: _version(name) for name in _DISTRIBUTIONS if name in modules}
+    backend = {"backend of Keras": os.environ.get("KERAS_BACKEND") or "tensorflow"} if "keras" in modules else {}
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **found, **backend}
+
+
+@cache
+def _version(module: str) -> str:
+    for distribution in _DISTRIBUTIONS[module]:
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return ""
 
 
 def _is_parameter(name: str) -> bool:
     return name == "parameters" or name.startswith("params:")
 
 
-def _parameter_digest(parameters: Mapping[str, Any], name: str) -> str:
-    value = parameters.get(name)
-    return text_digest(value.model_dump_json() if isinstance(value, BaseModel) else repr(value))
-
-
-def _stored_path(catalog: CatalogProtocol[Any, Any], name: str) -> Path | None:
-    """Return where a dataset's file or folder lies; None for one that is not kept on disk."""
-    dataset = catalog.get(name) if name in catalog else None
-    path = dataset._describe().get("filepath") if isinstance(dataset, AbstractDataset) else None
-    return None if path is None else Path(str(path))
+def _plain(value: Any) -> Any:
+    """Return a parameter as JSON holds it."""
+    return json.loads(value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value, default=repr))
 
 
 def _input_digest(catalog: CatalogProtocol[Any, Any], name: str) -> str:
-    """Return the digest of a dataset that no node makes: of its content, otherwise of its file, or of its settings."""
-    dataset = catalog.get(name)
-    own = getattr(dataset, "content_digest", None)
-    if own is not None:
-        # Its code counts too: the synthetic cohort is made by it.
-        return f"{own()} {code_digest(type(dataset).__module__)}"
-    path = _stored_path(catalog, name)
-    if path is not None:
-        return path_digest(path) if path.exists() else ""
-    return text_digest(repr(dataset))
+    """Return the digest of a dataset that no node makes: of its content, record, or file, or of its settings."""
+    dataset = catalog.get(name) if name in catalog else None
+    if (own := getattr(dataset, "content_digest", None)) is not None:
+        return str(own())
+    if (place := place_of(dataset)) is not None:
+        return str(_noted(place).get("digest") or place.digest())
+    return text_digest(repr(dataset)) if dataset is not None else ""
 
 
-def _count_as_missing(dataset: Any) -> None:
-    """Let a dataset say that it does not exist until it is saved."""
-    original_save = dataset.save
+def _noted(place: Place) -> Record:
+    """Return what is noted of a result; nothing where that is absent or damaged."""
+    try:
+        return dict(json.loads(beside(place).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
-    def save(data: Any) -> None:
-        del dataset.exists
-        dataset.save = original_save
-        original_save(data)
 
-    dataset.exists = lambda: False
-    dataset.save = save
+def _change(place: Place, record: Record) -> str:
+    """Return what changed since a result was made; "" where nothing did."""
+    noted = _noted(place)
+    if noted.get("digest") == record["digest"]:
+        return ""
+    parts = ("parameters", "code", "versions", "inputs")
+    return next((part for part in parts if noted and noted.get(part) != record[part]), "no record")
+
+
+def _count_as_missing(dataset: Any, place: Place, record: Record) -> None:
+    """Let a dataset say that it does not exist until it is made from what `record` says, by whatever process."""
+    dataset.exists = partial(_exists_unchanged, dataset, place, record)
+
+
+def _exists_unchanged(dataset: Any, place: Place, record: Record) -> bool:
+    return not _change(place, record) and type(dataset).exists(dataset)

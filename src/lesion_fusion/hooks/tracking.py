@@ -14,7 +14,7 @@ from typing import Any
 
 import mlflow
 from kedro.framework.hooks import hook_impl
-from kedro.io import AbstractDataset, CatalogProtocol, DataCatalog
+from kedro.io import CatalogProtocol, DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from mlflow.entities import Run
@@ -23,6 +23,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from pydantic import BaseModel
 
 import lesion_fusion
+from lesion_fusion.datasets.store import place_of
 
 # On import the plugin defines a model class without type hints, which MLflow warns of past every filter.
 with warnings.catch_warnings(record=True):
@@ -43,7 +44,10 @@ SUMMED_UP = (
     *("cohort_audit", "clinical_models", "imaging_models", "fusion_models"),
     *("clinical_results", "imaging_results", "fusion_results", "leaderboard", "planned_comparisons", "promotion"),
 )
-ARTIFACTS = ("report", "leaderboard", "planned_comparisons", "models_table", "promotion", "report_plots")
+ARTIFACTS = (
+    *("report", "leaderboard", "planned_comparisons", "models_table", "promotion", "report_plots", "cohort_audit"),
+    *("shap_values", "paper_comparison", "paper_shortcuts", "paper_luck", "paper_reproduction_report", "paper_gallery"),
+)
 EXPERIMENT = (
     "Breast lesions classified from a B-mode ultrasound image and the patient's record. A run is one `kedro run`: what "
     "came out stands in its description; its children are the models. Those to serve are in the registry."
@@ -178,8 +182,8 @@ def _sum_up(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
     mlflow.set_tags(summary.tags | {MLFLOW_RUN_NOTE: summary.note})
     for name in ARTIFACTS:
         dataset = catalog.get(name) if name in made and name in catalog else None
-        if isinstance(dataset, AbstractDataset):
-            path = Path(str(dataset._describe()["filepath"]))
+        if (place := place_of(dataset)) is not None:
+            path = place.local()
             mlflow.log_artifacts(str(path), name) if path.is_dir() else mlflow.log_artifact(str(path))
 
 

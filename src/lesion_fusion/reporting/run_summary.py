@@ -74,8 +74,10 @@ def _best(found: Mapping[str, Any], evaluation: Evaluation | None) -> Iterator[t
         return
     for family in FAMILIES:
         models: Family | None = found.get(f"{family}_models")
-        metrics = found[f"{family}_results"].metrics if f"{family}_results" in found else {}
-        aurocs = {name: metrics[name]["metrics"].get("auroc") for name in models.on_leaderboard()} if models else {}
+        # A part of a stage has models without metrics.
+        metrics = found[f"{family}_results"].metrics if f"{family}_results" in found else None
+        ranked = models.on_leaderboard() if models and metrics is not None else []
+        aurocs = {name: metrics[name]["metrics"].get("auroc") for name in ranked} if metrics is not None else {}
         held = {name: auroc for name, auroc in aurocs.items() if auroc is not None}
         if held:
             best = max(held, key=lambda name: held[name]["estimate"])
