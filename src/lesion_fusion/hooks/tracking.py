@@ -23,6 +23,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFL
 from pydantic import BaseModel
 
 import lesion_fusion
+from lesion_fusion.hooks.engine import is_part
 
 # On import the plugin defines a model class without type hints, which MLflow warns of past every filter.
 with warnings.catch_warnings(record=True):
@@ -56,6 +57,10 @@ class Tracking(MlflowHook):
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Start the run, named after what was asked; note version, commit and parameters; mark killed runs."""
+        if is_part(run_params):
+            active = mlflow.active_run()
+            self.run_id = active.info.run_id if active is not None else None
+            return
         super().before_pipeline_run(run_params=run_params, pipeline=pipeline, catalog=catalog)
         run = mlflow.active_run()
         if run is None:
@@ -89,9 +94,19 @@ class Tracking(MlflowHook):
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Note what came out, and end the run."""
+        if is_part(run_params):
+            return
         if mlflow.active_run() is not None:
             _sum_up(pipeline, catalog)
         super().after_pipeline_run(run_params=run_params, pipeline=pipeline, catalog=catalog)
+
+    @hook_impl
+    def on_pipeline_error(
+        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """End the run as failed."""
+        if not is_part(run_params):
+            super().on_pipeline_error(error=error, run_params=run_params, pipeline=pipeline, catalog=catalog)
 
 
 def asked(run_params: Mapping[str, Any]) -> str:
