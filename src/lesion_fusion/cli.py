@@ -130,7 +130,7 @@ def _check_runner(context: click.Context, option: click.Parameter, name: str | N
     """Refuse a runner that does not exist; a path of another package's is left to Kedro."""
     del context, option
     if name and "." not in name and name not in kedro.runner.__all__:
-        known = [runner for runner in kedro.runner.__all__ if runner.endswith("Runner")]
+        known = ["SequentialRunner", "lesion_fusion.runners.DaskRunner"]
         raise click.BadParameter(f"{name} does not exist. {did_you_mean(name, known)}")
     return name
 

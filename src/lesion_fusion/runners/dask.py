@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from pluggy import PluginManager
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("lesion_fusion.cluster")
 
 # Seconds to wait for an answer of a scheduler.
 _PATIENCE = 10
@@ -82,6 +82,9 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     """Yield a client of the scheduler, or of one started here; ClusterError where there is none."""
     try:
         import dask
+
+        # It logs every connection; it sets its own level when it is imported.
+        dask.config.set({"logging.distributed": "error" if scheduler else "critical"})
         from distributed import Client, LocalCluster
     except ModuleNotFoundError as error:
         raise ClusterError("DaskRunner needs Dask: pip install 'lesion-fusion[cluster]'.") from error
@@ -96,7 +99,9 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     # A process holds one group and none in waiting: what waits must not be blamed for the death of a process.
     with (
         dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
-        LocalCluster(workers, threads_per_worker=1, memory_limit=0, dashboard_address=None) as cluster,
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0"
+        ) as cluster,
         Client(cluster) as client,
     ):
         yield client
