@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractDataset, CatalogProtocol, DataCatalog
 from kedro.pipeline import Pipeline
@@ -24,6 +25,7 @@ from pydantic import BaseModel
 
 import lesion_fusion
 from lesion_fusion.hooks.engine import is_part
+from lesion_fusion.hooks.server import alone, check_server
 
 # On import the plugin defines a model class without type hints, which MLflow warns of past every filter.
 with warnings.catch_warnings(record=True):
@@ -53,6 +55,14 @@ EXPERIMENT = (
 
 class Tracking(MlflowHook):
     """One MLflow run per `kedro run`; takes the place of the hook that the plugin registers by itself."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Set MLflow up; NoServerError where its server does not answer."""
+        address = str(context.config_loader["mlflow"]["server"]["mlflow_tracking_uri"])
+        check_server(address)
+        with alone(address):
+            super().after_context_created(context=context)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
