@@ -22,6 +22,7 @@ from lesion_fusion.datasets.file_folder import FileFolderDataset
 from lesion_fusion.datasets.files import replacing
 from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
 from lesion_fusion.imaging.case_files import Files
+from lesion_fusion.runners.airflow import dag
 
 # Kedro-Viz uses it; it is no concern of who looks at the lineage.
 warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
@@ -130,7 +131,7 @@ def _check_runner(context: click.Context, option: click.Parameter, name: str | N
     """Refuse a runner that does not exist; a path of another package's is left to Kedro."""
     del context, option
     if name and "." not in name and name not in kedro.runner.__all__:
-        known = [runner for runner in kedro.runner.__all__ if runner.endswith("Runner")]
+        known = ["SequentialRunner", "lesion_fusion.runners.DaskRunner"]
         raise click.BadParameter(f"{name} does not exist. {did_you_mean(name, known)}")
     return name
 
@@ -139,5 +140,5 @@ run = with_plain_errors(kedro_run)
 for option in run.params:
     if option.name == "runner":
         option.callback = _check_runner
-for command in (run, with_plain_errors(score)):
+for command in (run, with_plain_errors(score), with_plain_errors(dag)):
     cli.add_command(command)

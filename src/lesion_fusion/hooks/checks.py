@@ -13,6 +13,7 @@ from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
+from lesion_fusion.hooks.engine import is_part
 
 
 class UnknownNameError(UserError):
@@ -79,7 +80,7 @@ class MissingInputs:
 
         With --only-missing-outputs nothing is checked: results may all be there without what they were made of.
         """
-        if run_params.get("only_missing_outputs"):
+        if run_params.get("only_missing_outputs") or is_part(run_params):
             return
         causes = list(_missing(pipeline, catalog))
         if causes:

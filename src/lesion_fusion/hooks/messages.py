@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import logging
-import os
 import sys
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from rich.text import Text
 
 from lesion_fusion.datasets.files import replacing
 from lesion_fusion.datasets.store import place_of
+from lesion_fusion.hooks.engine import is_part
 from lesion_fusion.notation import count, listing
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,6 @@ class Progress:
     """
 
     def __init__(self) -> None:
-        self._process: int | None = None
         self._listener = _Listener()
         self._live: Live | None = None
         self._to_run: list[str] = []
@@ -59,23 +58,22 @@ class Progress:
         """Count the steps, and read how long they took before."""
         self._to_run = _steps_to_run(pipeline, catalog if run_params.get("only_missing_outputs") else None)
         self._started, self._seconds = {}, {}
-        self._process, self._begin = os.getpid(), time.monotonic()
+        self._begin = time.monotonic()
         self._environment = run_params.get("env") or "base"
         runner = str(run_params.get("runner"))
         # Steps that run side by side take longer each, and their sum is not the time left.
         self._one_by_one = runner == "None" or "SequentialRunner" in runner
         self._file = Path(run_params["project_path"]) / "data" / ".seconds.json"
         self._before: dict[str, float] = _read(self._file).get(self._environment, {}) if self._one_by_one else {}
-        self._show("ParallelRunner" not in runner)
+        self._show(self._one_by_one)
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
         """Log the step's name, its number, and the time."""
         self._started[node.name] = time.monotonic()
         self._listener.text = ""
-        # Another process knows no other steps than its own.
-        here = os.getpid() == self._process
-        logger.info(f"{self._number()}{node.name} ({self._time()})" if here else node.name)
+        # A worker knows no other steps than its own.
+        logger.info(f"{self._number()}{node.name} ({self._time()})" if self._one_by_one else node.name)
 
     @hook_impl
     def after_node_run(self, node: Node) -> None:
@@ -179,6 +177,8 @@ class ClosingMessage:
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
         """Log what the run found and made, and the commands that show it."""
+        if is_part(run_params):
+            return
         env = f" --env {run_params['env']}" if run_params.get("env") not in (None, "local", "base") else ""
         outputs = pipeline.all_outputs()
         lines = ["Done."]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol, DataCatalog
 from kedro.pipeline import Pipeline
@@ -24,6 +25,8 @@ from pydantic import BaseModel
 
 import lesion_fusion
 from lesion_fusion.datasets.store import place_of
+from lesion_fusion.hooks.engine import is_part
+from lesion_fusion.hooks.server import alone, check_server
 
 # On import the plugin defines a model class without type hints, which MLflow warns of past every filter.
 with warnings.catch_warnings(record=True):
@@ -58,8 +61,20 @@ class Tracking(MlflowHook):
     """One MLflow run per `kedro run`; takes the place of the hook that the plugin registers by itself."""
 
     @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Set MLflow up; NoServerError where its server does not answer."""
+        address = str(context.config_loader["mlflow"]["server"]["mlflow_tracking_uri"])
+        check_server(address)
+        with alone(address):
+            super().after_context_created(context=context)
+
+    @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Start the run, named after what was asked; note version, commit and parameters; mark killed runs."""
+        if is_part(run_params):
+            active = mlflow.active_run()
+            self.run_id = active.info.run_id if active is not None else None
+            return
         super().before_pipeline_run(run_params=run_params, pipeline=pipeline, catalog=catalog)
         run = mlflow.active_run()
         if run is None:
@@ -93,9 +108,19 @@ class Tracking(MlflowHook):
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Note what came out, and end the run."""
+        if is_part(run_params):
+            return
         if mlflow.active_run() is not None:
             _sum_up(pipeline, catalog)
         super().after_pipeline_run(run_params=run_params, pipeline=pipeline, catalog=catalog)
+
+    @hook_impl
+    def on_pipeline_error(
+        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """End the run as failed."""
+        if not is_part(run_params):
+            super().on_pipeline_error(error=error, run_params=run_params, pipeline=pipeline, catalog=catalog)
 
 
 def asked(run_params: Mapping[str, Any]) -> str:
