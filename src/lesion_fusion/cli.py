@@ -18,6 +18,7 @@ from kedro.framework.cli.project import run as kedro_run
 
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.config.resolvers import tracking_uri
+from lesion_fusion.datasets.clinical_table import ClinicalTableDataset
 from lesion_fusion.datasets.file_folder import FileFolderDataset
 from lesion_fusion.datasets.files import replacing
 from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
@@ -28,10 +29,6 @@ warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
-
-class UnreadableTableError(UserError, ValueError):
-    """A table that is neither a sheet nor comma-separated text."""
 
 
 class NoSuchModelError(UserError, LookupError):
@@ -45,7 +42,7 @@ def cli() -> None:
 
 @click.command(name="score")
 @click.option("--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it.")
-@click.option("--table", required=True, type=_FILE, help="The record, .xlsx or .csv, in a published layout.")
+@click.option("--table", required=True, type=_FILE, help="The record, .xlsx, .csv or .parquet, in a published layout.")
 @click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
 @click.option("--images", type=_FOLDER, help="Folder of the images; without it only the record is asked.")
 @click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
@@ -65,7 +62,7 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
 
     start = time.monotonic()
     mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
-    cases = _read_table(table)
+    cases = ClinicalTableDataset(filepath=str(table)).load()
     try:
         loaded = mlflow.pyfunc.load_model(model)
     except MlflowException as error:
@@ -91,15 +88,6 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
     )
     if refused:
         sys.exit(3)
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """Return a table as text, as published."""
-    if path.suffix.lower() == ".xlsx":
-        return pd.read_excel(path, dtype=str, keep_default_na=False)
-    if path.suffix.lower() == ".csv":
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    raise UnreadableTableError(f"{path} is no table that can be read: give it as .xlsx or .csv.")
 
 
 def _read_files(folder: Path | None) -> Files | None:
