@@ -39,7 +39,8 @@ def read_table(data: bytes, name: str, encoding: str | None = None, separator: s
 
     A formula without a stored value is kept as its text (`=A1+1`) and an error as its name (`#DIV/0!`): both are no
     value of any column. Encoding and separator of a text are found where they are not given; `attrs["file"]` has the
-    name. Raises `CohortError` for a file that is no such table, for a column that is listed twice and for rows of another length than the header.
+    name. Raises `CohortError` for a file that is no such table, a column that is listed twice, or rows of another
+    length than the header.
     """
     kind = _kind(data, name)
     expected = _SUFFIXES.get(PurePosixPath(name).suffix.lower(), kind)
