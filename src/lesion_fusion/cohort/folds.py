@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -38,8 +39,9 @@ def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> 
 
 def _check_classes(folds: pd.DataFrame, patients: pd.Series, repeat: int) -> None:
     """Raise SmallCohortError for a fold that a class is not tested in, or leaves less than two patients to train on."""
-    tested = folds.groupby(["fold", "label"])["patient_id"].nunique().unstack(fill_value=0)
-    for (fold, label), number in tested.stack().items():
+    tested = folds.pivot_table("patient_id", "fold", "label", aggfunc="nunique", fill_value=0)
+    for label, fold in product(tested.columns, tested.index):
+        number = tested.loc[fold, label]
         if number == 0 or patients[label] - number < 2:
             problem = "none to test" if number == 0 else "less than two to train on"
             raise SmallCohortError(
