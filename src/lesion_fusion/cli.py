@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import warnings
@@ -15,6 +16,7 @@ import click
 import kedro.runner
 import pandas as pd
 from kedro.framework.cli.project import run as kedro_run
+from kedro.utils import find_kedro_project
 
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.config.resolvers import tracking_uri
@@ -90,6 +92,40 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
         sys.exit(3)
 
 
+@click.command(name="new-cohort")
+@click.argument("table", type=_FILE)
+@click.argument("images", type=_FOLDER)
+@click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
+@click.option("--env", default="my_clinic", show_default=True, help="Name of the new folder in conf/.")
+def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
+    """Write a first draft of conf/<env>/cohort.yml by looking at a table and its images.
+
+    Nothing is guessed: what is not certain is marked TODO, and refused until it is replaced.
+    """
+    # Imported here for the same reason.
+    from lesion_fusion.cohort.draft import TODO, draft
+
+    project = find_kedro_project(Path.cwd())
+    if project is None:
+        raise click.ClickException("This is no folder of the project: run the command where its conf/ lies.")
+    file = project / "conf" / env / "cohort.yml"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", env) or file.exists():
+        raise click.ClickException(f"{file} exists already, or its folder has no plain name. Give another --env.")
+    cells = ClinicalTableDataset(filepath=str(table)).load()
+    folders = images.resolve(), (masks or images).resolve()
+    places = {
+        name: path.relative_to(project).as_posix() if path.is_relative_to(project) else path.as_posix()
+        for name, path in zip(("table", "images", "masks"), (table.resolve(), *folders), strict=True)
+    }
+    text = draft(
+        cells, env.replace("_", "-"), places, *(FileFolderDataset(filepath=str(one)).load() for one in folders)
+    )
+    with replacing(file) as written:
+        written.write_text(text)
+    todo = sum(TODO in line.partition("#")[0] for line in text.splitlines())
+    click.echo(f"{file}: {todo} places are marked {TODO}. Then: kedro run --env {env} --pipeline ingestion")
+
+
 def _read_files(folder: Path | None) -> Files | None:
     return FileFolderDataset(filepath=str(folder)).load() if folder else None
 
@@ -127,5 +163,5 @@ run = with_plain_errors(kedro_run)
 for option in run.params:
     if option.name == "runner":
         option.callback = _check_runner
-for command in (run, with_plain_errors(score)):
+for command in (run, with_plain_errors(score), with_plain_errors(new_cohort)):
     cli.add_command(command)

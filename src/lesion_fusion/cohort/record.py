@@ -16,7 +16,11 @@ _MISSING = frozenset({"", "not_available", "nan", "none_given", "n_a", "na", "nu
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 # What a spreadsheet shows where a formula failed.
 _ERRORS = re.compile(r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!|GETTING_DATA)", re.IGNORECASE)
-_MARGIN_PREFIX = re.compile(r"^\s*not circumscribed\s*-\s*", re.IGNORECASE)
+# What stands before a category and says nothing more.
+_PREFIXES = {
+    "margin": re.compile(r"^\s*not circumscribed\s*-\s*", re.IGNORECASE),
+    "birads": re.compile(r"^\s*(bi-?rads|category|\s|:)+", re.IGNORECASE),
+}
 # Published wording (as a slug) to category, where the two differ.
 _SYNONYMS: Mapping[str, Mapping[str, str]] = {
     "tissue_composition": {
@@ -48,8 +52,8 @@ def canonical_cell(cell: object, column: Column) -> str | None:
         return None
     if column.kind is Kind.TEXT:
         return NOT_APPLICABLE if _slug(text) == NOT_APPLICABLE else text
-    if column.name == "margin":
-        text = _MARGIN_PREFIX.sub("", text)
+    if column.name in _PREFIXES:
+        text = _PREFIXES[column.name].sub("", text)
     synonyms = _SYNONYMS.get(column.name, {})
     slugs = [_slug(part) for part in _parts(text, column)]
     return join_cell([synonyms.get(part, part) for part in slugs if part])
@@ -86,19 +90,20 @@ def parse_record(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[Defect]]:
     Columns that `raw` lacks and cells with a defect are NA; numbers are float64, the rest text.
     """
     defects: list[Defect] = []
-    file = str(raw.attrs.get("file", TABLE))
+    file, headings = str(raw.attrs.get("file", TABLE)), raw.attrs.get("headings", {})
     identifiers = [canonical_cell(cell, COLUMN["case_id"]) or "" for cell in raw["case_id"]]
     parsed: dict[str, pd.Series] = {}
     for column in COLUMNS:
         if column.name in ("image_width", "image_height"):  # measured from the image file
             continue
         values: list[float | str | None] = []
+        shown = f"{column.name} ({headings[column.name]})" if column.name in headings else column.name
         cells = raw[column.name] if column.name in raw else [None] * len(raw)
         for cell, row, case_id in zip(cells, raw["row"], identifiers, strict=True):
             value, problem = _parse_cell(cell, column)
             values.append(value)
             if problem:
-                defects.append(Defect(*problem, case_id=case_id, file=file, row=int(row), column=column.name))
+                defects.append(Defect(*problem, case_id=case_id, file=file, row=int(row), column=shown))
         parsed[column.name] = pd.Series(values, dtype="float64" if column.kind is Kind.NUMBER else "str")
     cases = pd.DataFrame(parsed)
     defects += _repeated_cases(cases["case_id"], raw["row"], file)
