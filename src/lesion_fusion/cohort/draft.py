@@ -48,7 +48,7 @@ def draft(
     lines = [
         f"# Draft from {table.attrs.get('file', 'a table')}, {len(table)} rows. Check every line, replace each {TODO}.",
         yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=10_000).rstrip(),
-        *(['decimal: ","'] if _decimal_comma(table, found) else []),
+        *(['decimal: ","'] if _decimal_comma(table) else []),
         "",
         "columns:",
     ]
@@ -99,9 +99,14 @@ def _absent(found: Collection[str]) -> list[str]:
     return [column.name for column in COLUMNS if column.name not in found and not column.name.startswith("image_")]
 
 
-def _decimal_comma(table: pd.DataFrame, found: dict[str, str]) -> bool:
-    numbers = [table[heading].dropna() for name, heading in found.items() if COLUMN[name].kind is Kind.NUMBER]
-    return any(cells.str.fullmatch(r"[+-]?\d+,\d+").any() for cells in numbers)
+def _decimal_comma(table: pd.DataFrame) -> bool:
+    """Whether a column has numbers alone, some of them with a decimal comma."""
+    columns = [table[heading].dropna() for heading in table]
+    return any(
+        cells.str.fullmatch(r"[+-]?\d+(,\d+)?").all() and cells.str.contains(",").any()
+        for cells in columns
+        if len(cells)
+    )
 
 
 def _entry(table: pd.DataFrame, heading: str, column: Column) -> list[str]:
