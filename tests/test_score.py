@@ -82,7 +82,7 @@ def test_refused_rows_are_in_the_file_and_in_the_exit_code(folder: Path, tmp_pat
     [
         (["--model", "models:/nope/1"], ["models:/nope/1 can't be loaded", "MLFLOW_TRACKING_URI"]),
         (["--layout", "bus_bra"], ["no column ID"]),
-        (["--table", "notes.txt"], ["give it as .xlsx or .csv"]),
+        (["--table", "notes.txt"], ["notes.txt: the table has no row"]),
     ],
 )
 def test_what_can_not_be_scored_is_one_sentence_and_no_file(folder, tmp_path, monkeypatch, arguments, words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import warnings
@@ -15,9 +16,11 @@ import click
 import kedro.runner
 import pandas as pd
 from kedro.framework.cli.project import run as kedro_run
+from kedro.utils import find_kedro_project
 
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.config.resolvers import tracking_uri
+from lesion_fusion.datasets.clinical_table import ClinicalTableDataset
 from lesion_fusion.datasets.file_folder import FileFolderDataset
 from lesion_fusion.datasets.files import replacing
 from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
@@ -31,10 +34,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-class UnreadableTableError(UserError, ValueError):
-    """A table that is neither a sheet nor comma-separated text."""
-
-
 class NoSuchModelError(UserError, LookupError):
     """A model that MLflow does not find or can't load."""
 
@@ -46,7 +45,7 @@ def cli() -> None:
 
 @click.command(name="score")
 @click.option("--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it.")
-@click.option("--table", required=True, type=_FILE, help="The record, .xlsx or .csv, in a published layout.")
+@click.option("--table", required=True, type=_FILE, help="The record, .xlsx, .csv or .parquet, in a published layout.")
 @click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
 @click.option("--images", type=_FOLDER, help="Folder of the images; without it only the record is asked.")
 @click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
@@ -66,7 +65,7 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
 
     start = time.monotonic()
     mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
-    cases = _read_table(table)
+    cases = ClinicalTableDataset(filepath=str(table)).load()
     try:
         loaded = mlflow.pyfunc.load_model(model)
     except MlflowException as error:
@@ -94,13 +93,38 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
         sys.exit(3)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    """Return a table as text, as published."""
-    if path.suffix.lower() == ".xlsx":
-        return pd.read_excel(path, dtype=str, keep_default_na=False)
-    if path.suffix.lower() == ".csv":
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    raise UnreadableTableError(f"{path} is no table that can be read: give it as .xlsx or .csv.")
+@click.command(name="new-cohort")
+@click.argument("table", type=_FILE)
+@click.argument("images", type=_FOLDER)
+@click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
+@click.option("--env", default="my_clinic", show_default=True, help="Name of the new folder in conf/.")
+def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
+    """Write a first draft of conf/<env>/cohort.yml by looking at a table and its images.
+
+    Nothing is guessed: what is not certain is marked TODO, and refused until it is replaced.
+    """
+    # Imported here for the same reason.
+    from lesion_fusion.cohort.draft import TODO, draft
+
+    project = find_kedro_project(Path.cwd())
+    if project is None:
+        raise click.ClickException("This is no folder of the project: run the command where its conf/ lies.")
+    file = project / "conf" / env / "cohort.yml"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", env) or file.exists():
+        raise click.ClickException(f"{file} exists already, or its folder has no plain name. Give another --env.")
+    cells = ClinicalTableDataset(filepath=str(table)).load()
+    folders = images.resolve(), (masks or images).resolve()
+    places = {
+        name: path.relative_to(project).as_posix() if path.is_relative_to(project) else path.as_posix()
+        for name, path in zip(("table", "images", "masks"), (table.resolve(), *folders), strict=True)
+    }
+    text = draft(
+        cells, env.replace("_", "-"), places, *(FileFolderDataset(filepath=str(one)).load() for one in folders)
+    )
+    with replacing(file) as written:
+        written.write_text(text)
+    todo = sum(TODO in line.partition("#")[0] for line in text.splitlines())
+    click.echo(f"{file}: {todo} places are marked {TODO}. Then: kedro run --env {env} --pipeline ingestion")
 
 
 def _read_files(folder: Path | None) -> Files | None:
@@ -140,5 +164,5 @@ run = with_plain_errors(kedro_run)
 for option in run.params:
     if option.name == "runner":
         option.callback = _check_runner
-for command in (run, with_plain_errors(score), with_plain_errors(dag)):
+for command in (run, with_plain_errors(score), with_plain_errors(dag), with_plain_errors(new_cohort)):
     cli.add_command(command)

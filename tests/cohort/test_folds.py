@@ -85,3 +85,20 @@ def test_normal_cases_are_left_out_of_malignancy_and_kept_in_three_class():
     )
     assert set(study_cases(cases, "malignancy")["label"]) == {"benign", "malignant"}
     assert set(study_cases(cases, "three_class")["label"]) == {"normal", "benign", "malignant"}
+
+
+def test_a_fold_in_which_a_class_is_not_tested_is_told():
+    """Patients with images of both classes take them along, so that stratification fails."""
+    both = [False, False, False, True, True, True]
+    labels = {"p0": [True], "p1": [True], "p2": both, "p3": both, "p4": [False] * 3}
+    rows = [(patient, "malignant" if one else "benign") for patient, ones in labels.items() for one in ones]
+    cases = pd.DataFrame(rows, columns=["patient_id", "label"])
+    cases["case_id"] = [f"c{i:03d}" for i in range(len(cases))]
+    with pytest.raises(SmallCohortError, match=r"has none to test of the . patients of the class"):
+        make_folds(cases, 3, 20, 0)
+
+
+def test_a_fold_that_leaves_one_patient_of_a_class_to_train_on_is_told():
+    cases = cohort([1] * 12, [i < 2 for i in range(12)])
+    with pytest.raises(SmallCohortError, match="less than two to train on of the 2 patients of the class malignant"):
+        make_folds(cases, 2, 1, 0)

@@ -69,7 +69,7 @@ def spoil(published: Published) -> dict[int, list[str]]:
     whole = images[published.image(b)]()
     images[published.image(b)] = lambda: whole[: len(whole) // 2]
     images[published.image(c)] = lambda: b""
-    images[published.image(d)] = lambda: b"\xff\xd8 a JPEG"
+    images[published.image(d)] = lambda: b"%PDF-1.7"
     masks[published.mask(e)] = png(np.full((9, 9), 255, dtype="uint8"))
     masks[published.mask(f)] = png(np.zeros(Image.open(io.BytesIO(images[published.image(f)]())).size[::-1], "uint8"))
     told = {

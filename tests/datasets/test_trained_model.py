@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from tests.models.toy import Cohort, fitted_tabular, small_cohort
 
 from lesion_fusion.datasets.trained_model import FamilyDataset, FittedModelDataset, TrainedModelDataset
-from lesion_fusion.models.base import Family, TrainedModel
+from lesion_fusion.models.base import Family, TrainedModel, seal
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.tabular.classifiers import UntrustedModelError
 
@@ -150,6 +150,7 @@ def test_an_unknown_kind_is_refused(trained: TrainedModel, tmp_path: Path):
     dataset.save(trained)
     path = tmp_path / "clinical.linear" / "model" / "model.json"
     path.write_text(path.read_text().replace('"classifier"', '"shell"'))
+    seal(path.parent)
     with pytest.raises(UntrustedModelError, match="'shell'"):
         _ = dataset.load().model
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from lesion_fusion.imaging import png
-from lesion_fusion.imaging.png import ImageDefect, check_same_size, decode_image, decode_mask
+from lesion_fusion.imaging.png import ImageDefect, check_same_size, decode_image, decode_mask, decode_picture
 
 GRAY = np.arange(12 * 9, dtype=np.uint8).reshape(9, 12) * 2
 
@@ -26,10 +26,11 @@ def gray_png() -> bytes:
     return encode(Image.fromarray(GRAY))
 
 
-def header_only(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
+
+def header_only(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
@@ -47,6 +48,60 @@ def test_palette_becomes_gray():
 def test_sixteen_bits_keep_the_upper_eight():
     deep = GRAY.astype(np.uint16) * 256 + 77
     np.testing.assert_array_equal(decode_image(encode(Image.fromarray(deep)), "a.png"), GRAY)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_deep_pixels_are_scaled_by_the_bits_that_they_use(bits):
+    deep = (GRAY.astype(np.uint32) + 41 << bits - 8).astype(np.uint16)
+    picture = decode_picture(encode(Image.fromarray(deep)), "a.png")
+    np.testing.assert_array_equal(picture.gray, GRAY + 41)
+    assert picture.bits == bits
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "BMP"])
+def test_other_formats_are_read_by_their_first_bytes(form):
+    smooth = np.tile(np.linspace(20, 230, 64).astype(np.uint8), (48, 1))
+    buffer = io.BytesIO()
+    Image.fromarray(smooth).save(buffer, form)
+    assert np.abs(decode_image(buffer.getvalue(), "a.png").astype(int) - smooth).max() <= 2
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
+def test_an_image_is_turned_as_its_exif_orientation_says(form):
+    smooth = np.tile(np.linspace(20, 230, 64).astype(np.uint8), (48, 1))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned by 90 degrees clockwise
+    buffer = io.BytesIO()
+    Image.fromarray(smooth).save(buffer, form, exif=exif)
+    turned = decode_image(buffer.getvalue(), "a.png")
+    assert np.abs(turned.astype(int) - np.rot90(smooth, -1)).max() <= 2
+
+
+@pytest.mark.parametrize("decode", [decode_image, decode_mask])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_second_header_is_refused_before_its_pixels_take_memory(decode, channels):
+    hidden = struct.pack(">IIBBBBB", 14_000, 14_000, 8, {1: 0, 4: 6}[channels], 0, 0, 0)
+    data = gray_png()[:-12] + chunk(b"IHDR", hidden) + chunk(b"IEND", b"")
+    with pytest.raises(ImageDefect, match=r"a\.png: the PNG file is corrupt: it has several headers"):
+        decode(data, "a.png")
+
+
+@pytest.mark.parametrize("form", ["TIFF", "BMP"])
+def test_a_bomb_of_another_format_is_refused(form):
+    buffer = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(buffer, form, **({"compression": "group4"} if form == "TIFF" else {}))
+    with pytest.raises(ImageDefect, match="is not between 1 and 25,000,000 pixels"):
+        decode_image(buffer.getvalue(), "a.tif")
+
+
+def test_a_mask_in_the_alpha_channel_of_a_white_picture_is_read():
+    alpha = np.zeros((6, 6), dtype=np.uint8)
+    alpha[2:4, 2:5] = 255
+    white = np.dstack([np.full((6, 6, 3), 255, dtype=np.uint8), alpha])
+    np.testing.assert_array_equal(decode_mask(encode(Image.fromarray(white)), "m.png"), alpha == 255)
+    black = np.dstack([np.zeros((6, 6, 3), dtype=np.uint8), alpha])
+    with pytest.raises(ImageDefect, match=r"differs in its transparency only; mark the structure in white on black"):
+        decode_mask(encode(Image.fromarray(black)), "m.png")
 
 
 def test_one_bit_becomes_black_and_white():
@@ -100,7 +155,7 @@ def test_empty_mask_is_refused():
 
 BROKEN = {
     "the file is empty": b"",
-    "not a PNG file": b"\xff\xd8\xff\xe0 a JPEG",
+    "not a PNG file": b"%PDF-1.7",
     "truncated or corrupt": gray_png()[:-20],
     "truncated or corrupt (": gray_png().replace(b"IDATx", b"IDAT\xff", 1),
     "is not between 1 and": header_only(60_000, 60_000),

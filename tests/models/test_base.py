@@ -24,6 +24,7 @@ from lesion_fusion.models.base import (
     TrainedModel,
     load_model,
     save_model,
+    seal,
 )
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.late_rules import MajorityVote
@@ -93,6 +94,7 @@ def test_an_unknown_kind_is_refused(cohort, tmp_path: Path):
     save_model(fitted_tabular(cohort, ("record",)), tmp_path / "model")
     path = tmp_path / "model" / DESCRIPTION
     path.write_text(path.read_text().replace('"classifier"', '"shell"'))
+    seal(path.parent)
     with pytest.raises(UntrustedModelError, match="'shell'"):
         load_model(tmp_path / "model")
 

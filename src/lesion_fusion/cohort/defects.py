@@ -40,7 +40,7 @@ class CohortError(UserError, ValueError):
 
 
 def describe_defects(defects: Iterable[Defect]) -> str:
-    """Return the defects as text: one paragraph per kind; one line per defect, with how to fix it."""
+    """Return the defects as text: one paragraph per kind; one line per problem, with how to fix it."""
     by_kind: dict[str, list[Defect]] = {}
     for defect in defects:
         by_kind.setdefault(defect.kind, []).append(defect)
@@ -48,16 +48,27 @@ def describe_defects(defects: Iterable[Defect]) -> str:
     lines = [f"The cohort has {total} defect{'s' if total != 1 else ''}; nothing was written."]
     for kind, group in by_kind.items():
         lines.append(f"\n{kind} ({len(group)}):")
-        lines += [f"  - {d.place()}: {d.problem}. How to fix it: {d.fix}." for d in group[:_SHOWN_PER_KIND]]
-        if len(group) > _SHOWN_PER_KIND:
-            places = ", ".join(d.case_id or d.place() for d in group[_SHOWN_PER_KIND:])
-            lines.append(f"  - the same in: {places}")
+        alike: dict[tuple[str, str, str], list[Defect]] = {}
+        for defect in group:
+            alike.setdefault((defect.column, defect.problem, defect.fix), []).append(defect)
+        shown = list(alike.values())[:_SHOWN_PER_KIND]
+        lines += [f"  - {_places(some)}: {some[0].problem}. How to fix it: {some[0].fix}." for some in shown]
+        rest = [defect for some in list(alike.values())[_SHOWN_PER_KIND:] for defect in some]
+        if rest:
+            lines.append(f"  - others in: {', '.join(defect.case_id or defect.place() for defect in rest)}")
     if all(defect.case_id for group in by_kind.values() for defect in group):
         lines.append(
             "\nTo continue without these cases, set ingestion.on_defect to exclude: they are then left out and listed "
             "in the audit."
         )
     return "\n".join(lines)
+
+
+def _places(defects: Sequence[Defect]) -> str:
+    """Return the place of the first of defects with the same problem, and the rows or cases of the others."""
+    others = [f"row {one.row}" if one.row else one.case_id or one.file for one in defects[1:]]
+    many = f" and {len(others) - _SHOWN_PER_KIND} more" if len(others) > _SHOWN_PER_KIND else ""
+    return defects[0].place() + (f" (and in {', '.join(others[:_SHOWN_PER_KIND])}{many})" if others else "")
 
 
 def defects_table(defects: Sequence[Defect]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> 
     """Return `folds`: case_id, repeat, fold, one row per case and repeat, whatever the order of the rows of `cases`.
 
     All images of a patient are in one fold, and the classes are spread evenly. Raises SmallCohortError where a class
-    has fewer patients than there are folds.
+    has fewer patients than there are folds, is not tested in every fold, or is left with one patient to train on.
     """
     cases = cases.sort_values("case_id", ignore_index=True)
     patients = cases.groupby("label")["patient_id"].nunique()
@@ -31,8 +32,22 @@ def make_folds(cases: pd.DataFrame, n_folds: int, n_repeats: int, seed: int) -> 
     tables = []
     for repeat in range(n_repeats):
         fold = fold_numbers(cases["label"], cases["patient_id"], n_folds, derived_seed(seed, repeat))
+        _check_classes(cases.assign(fold=fold), patients, repeat)
         tables.append(pd.DataFrame({"case_id": cases["case_id"], "repeat": repeat, "fold": fold}))
     return pd.concat(tables, ignore_index=True)
+
+
+def _check_classes(folds: pd.DataFrame, patients: pd.Series, repeat: int) -> None:
+    """Raise SmallCohortError for a fold that a class is not tested in, or leaves less than two patients to train on."""
+    tested = folds.pivot_table("patient_id", "fold", "label", aggfunc="nunique", fill_value=0)
+    for label, fold in product(tested.columns, tested.index):
+        number = tested.loc[fold, label]
+        if number == 0 or patients[label] - number < 2:
+            problem = "none to test" if number == 0 else "less than two to train on"
+            raise SmallCohortError(
+                f"Fold {fold} of repeat {repeat} has {problem} of the {patients[label]} patients of the class {label}. "
+                "Change preprocessing.folds.n_folds or the seed, or use a larger cohort."
+            )
 
 
 def fold_numbers(labels: np.ndarray | pd.Series, groups: np.ndarray | pd.Series, n_folds: int, seed: int) -> np.ndarray:

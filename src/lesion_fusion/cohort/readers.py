@@ -42,9 +42,10 @@ def _renamed(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     missing = {name: f"the table has no column {name} (it has: {found})" for name in names if name not in table}
     if missing:
         kind = "missing column"
-        raise CohortError([Defect(kind, text, fix, file=TABLE, column=name) for name, text in missing.items()])
+        file = str(table.attrs.get("file", TABLE))
+        raise CohortError([Defect(kind, text, fix, file=file, column=name) for name, text in missing.items()])
     renamed = table[list(names)].rename(columns=names).astype("object")
-    renamed["row"] = range(2, len(table) + 2)
+    renamed["row"] = table.index + 2
     return renamed.reset_index(drop=True)
 
 
@@ -56,7 +57,8 @@ def read_breast_lesions_usg(table: pd.DataFrame) -> pd.DataFrame:
     patient = {"Patient_ID": "patient_id"} if "Patient_ID" in table else {}
     cases = _renamed(table, {**BREAST_LESIONS_USG_COLUMNS, **patient})
     number = cases["case_id"].astype("str").str.strip()
-    cases["case_id"] = "case" + number.str.zfill(max(3, int(number.str.len().max() or 0)))
+    padded = "case" + number.str.zfill(max(3, int(number.str.len().max() or 0)))
+    cases["case_id"] = padded.where(number.str.isalnum(), number)
     if "patient_id" not in cases:
         cases["patient_id"] = cases["case_id"]
     size = pd.to_numeric(cases["pixel_size_mm"], errors="coerce")

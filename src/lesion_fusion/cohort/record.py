@@ -11,8 +11,16 @@ from lesion_fusion.cohort.schema import COLUMN, COLUMNS, NOT_APPLICABLE, SEPARAT
 
 TABLE = "clinical table"
 _FILE_COLUMNS = ("image_file", "tumor_mask_file", "other_mask_files")
-_MISSING = frozenset({"", "not_available", "nan", "none_given", "n_a", "na"})
-_MARGIN_PREFIX = re.compile(r"^\s*not circumscribed\s*-\s*", re.IGNORECASE)
+_MISSING = frozenset({"", "not_available", "nan", "none_given", "n_a", "na", "null"})
+# Digits, sign and decimal point: Python would also read `5_7`, `1e1`, `inf` and the digits of other scripts.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
+# What a spreadsheet shows where a formula failed.
+_ERRORS = re.compile(r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!|GETTING_DATA)", re.IGNORECASE)
+# What stands before a category and says nothing more.
+_PREFIXES = {
+    "margin": re.compile(r"^\s*not circumscribed\s*-\s*", re.IGNORECASE),
+    "birads": re.compile(r"^\s*(bi-?rads|category|\s|:)+", re.IGNORECASE),
+}
 # Published wording (as a slug) to category, where the two differ.
 _SYNONYMS: Mapping[str, Mapping[str, str]] = {
     "tissue_composition": {
@@ -44,8 +52,8 @@ def canonical_cell(cell: object, column: Column) -> str | None:
         return None
     if column.kind is Kind.TEXT:
         return NOT_APPLICABLE if _slug(text) == NOT_APPLICABLE else text
-    if column.name == "margin":
-        text = _MARGIN_PREFIX.sub("", text)
+    if column.name in _PREFIXES:
+        text = _PREFIXES[column.name].sub("", text)
     synonyms = _SYNONYMS.get(column.name, {})
     slugs = [_slug(part) for part in _parts(text, column)]
     return join_cell([synonyms.get(part, part) for part in slugs if part])
@@ -67,10 +75,10 @@ def parse_number(cell: object, column: Column) -> tuple[float | None, str]:
     text = canonical_cell(cell, Column(column.name, column.role, Kind.TEXT, ""))
     if text is None or text == NOT_APPLICABLE:
         return None, ""
-    try:
-        number = float(text)
-    except ValueError:
-        return None, f"{text!r} is not a number"
+    # A number that is not text may be as small as 1e-05.
+    if not (_NUMBER.fullmatch(text) or isinstance(cell, int | float)):
+        return None, f"{text[:40]!r} is not a number in the digits 0 to 9"
+    number = float(text)
     if (column.low is not None and number < column.low) or (column.high is not None and number > column.high):
         return None, f"{number:g} lies outside {column.low:g} to {column.high:g}"
     return number, ""
@@ -82,28 +90,30 @@ def parse_record(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[Defect]]:
     Columns that `raw` lacks and cells with a defect are NA; numbers are float64, the rest text.
     """
     defects: list[Defect] = []
+    file, headings = str(raw.attrs.get("file", TABLE)), raw.attrs.get("headings", {})
     identifiers = [canonical_cell(cell, COLUMN["case_id"]) or "" for cell in raw["case_id"]]
     parsed: dict[str, pd.Series] = {}
     for column in COLUMNS:
         if column.name in ("image_width", "image_height"):  # measured from the image file
             continue
         values: list[float | str | None] = []
+        shown = f"{column.name} ({headings[column.name]})" if column.name in headings else column.name
         cells = raw[column.name] if column.name in raw else [None] * len(raw)
         for cell, row, case_id in zip(cells, raw["row"], identifiers, strict=True):
             value, problem = _parse_cell(cell, column)
             values.append(value)
             if problem:
-                defects.append(Defect(*problem, case_id=case_id, file=TABLE, row=int(row), column=column.name))
+                defects.append(Defect(*problem, case_id=case_id, file=file, row=int(row), column=shown))
         parsed[column.name] = pd.Series(values, dtype="float64" if column.kind is Kind.NUMBER else "str")
     cases = pd.DataFrame(parsed)
-    defects += _repeated_cases(cases["case_id"], raw["row"])
+    defects += _repeated_cases(cases["case_id"], raw["row"], file)
     order = cases["case_id"].fillna("").argsort(kind="stable")
     return cases.iloc[order].reset_index(drop=True), defects
 
 
 def _slug(text: str) -> str:
     """Return `text` in lower case, each run of characters that are not letters or digits as one underscore."""
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return re.sub(r"[\W_]+", "_", text.lower()).strip("_")
 
 
 def _parts(cell: str, column: Column) -> list[str]:
@@ -112,6 +122,12 @@ def _parts(cell: str, column: Column) -> list[str]:
 
 def _parse_cell(cell: object, column: Column) -> tuple[float | str | None, tuple[str, str, str] | None]:
     """Return a cell's value, and kind, problem and fix of its defect (None without one)."""
+    written = cell.strip() if isinstance(cell, str) else ""
+    if written.startswith("="):
+        fix = "open the table in a spreadsheet program and save it, or write the value"
+        return None, ("formula without a value", f"the result of {written[:40]} is not stored", fix)
+    if _ERRORS.fullmatch(written):
+        return None, ("failed formula", f"it holds {written}", "mend the formula, write the value, or leave it empty")
     if column.kind is Kind.NUMBER:
         number, problem = parse_number(cell, column)
         if problem:
@@ -131,7 +147,7 @@ def _parse_cell(cell: object, column: Column) -> tuple[float | str | None, tuple
         return None, ("unknown category", f"{unknown} is none of its categories", fix)
     if column.name not in _FILE_COLUMNS:
         return value, None
-    names = split_cell(value) if column.name == "other_mask_files" else (value,)
+    names = (value,) if column.name == "image_file" else split_cell(value)
     unsafe = ", ".join(name for name in names if not is_plain_file_name(name))
     if unsafe:
         fix = "name a file that lies directly in the cohort's folder"
@@ -139,11 +155,11 @@ def _parse_cell(cell: object, column: Column) -> tuple[float | str | None, tuple
     return SEPARATOR.join(names), None
 
 
-def _repeated_cases(case_ids: pd.Series, rows: pd.Series) -> Iterator[Defect]:
+def _repeated_cases(case_ids: pd.Series, rows: pd.Series, file: str) -> Iterator[Defect]:
     """Yield a defect for each row whose case is listed in an earlier row too."""
     kind, fix = "case listed twice", "keep one of the rows"
     first_row: dict[str, int] = {}
     for case_id, row in zip(case_ids, map(int, rows), strict=True):
         if not pd.isna(case_id) and first_row.setdefault(case_id, row) != row:
             problem = f"it is listed in row {first_row[case_id]} already"
-            yield Defect(kind, problem, fix, case_id, TABLE, row=row, column="case_id")
+            yield Defect(kind, problem, fix, case_id, file, row=row, column="case_id")

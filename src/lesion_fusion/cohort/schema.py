@@ -77,7 +77,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("case_id", Role.IDENTITY, Kind.TEXT, "Key of the row, unique in the cohort", required=True),
     Column("patient_id", Role.IDENTITY, Kind.TEXT, "The image's patient; no split divides a patient", required=True),
     Column("image_file", Role.IDENTITY, Kind.TEXT, "File name of the B-mode image", required=True),
-    Column("tumor_mask_file", Role.IDENTITY, Kind.TEXT, "File name of the lesion's mask; NA for a normal case"),
+    Column("tumor_mask_file", Role.IDENTITY, Kind.TEXT, "File names of the lesion's masks, joined by &; NA if normal"),
     Column("other_mask_files", Role.IDENTITY, Kind.TEXT, "File names of masks of further structures, joined by &"),
     Column("pixel_size_mm", Role.ACQUISITION, Kind.NUMBER, "Edge of a pixel, mm", low=0.01, high=1.0),
     Column("image_width", Role.ACQUISITION, Kind.NUMBER, "Width of the image, px", low=1, high=20_000, required=True),

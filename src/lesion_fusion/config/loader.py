@@ -21,6 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 from lesion_fusion.errors import UserError, did_you_mean
 from lesion_fusion.parameters import validated
 
+# An environment of this file alone is a cohort.
+COHORT_FILE = "cohort.yml"
+
 
 class ConfigurationError(UserError, ValueError):
     """A folder or file of `conf/` that is missing or can't be read."""
@@ -65,9 +68,20 @@ class ProjectConfigLoader(OmegaConfigLoader):
     def unchecked(self, key: str) -> dict[str, Any]:
         """Return one kind of configuration as it is written; ConfigurationError for a file that can't be read."""
         try:
-            return super().__getitem__(key)
+            return self._with_cohort(key, super().__getitem__(key))
         except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
             raise ConfigurationError(self._in_words(error)) from error
+
+    def _with_cohort(self, key: str, found: dict[str, Any]) -> dict[str, Any]:
+        """Return one kind of configuration with what the environment's cohort.yml says of it, where there is one."""
+        file = Path(self.conf_source) / (self.env or "") / COHORT_FILE
+        if key not in ("globals", "parameters", "catalog") or not self.env or not file.is_file():
+            return found
+        from lesion_fusion.config.cohort_file import CohortFile
+
+        root = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+        cohort = validated(CohortFile, root, written=self.place)
+        return cohort.added_to(key, found, self.env)
 
     def _check_dataset(self, name: str, entry: dict[str, Any]) -> None:
         """Raise ConfigurationError for a type that does not exist, or an argument that it does not take."""

@@ -44,7 +44,13 @@ def data_root(folder: str) -> str:
 
 def tracking_uri(database: str) -> str:
     """Return MLflow's address: MLFLOW_TRACKING_URI, or a SQLite file below the project's folder."""
-    return environment_or(TRACKING_VARIABLE, f"sqlite:///{project_path(database)}")
+    address = environment_or(TRACKING_VARIABLE, f"sqlite:///{project_path(database)}")
+    if TRACKING_VARIABLE not in os.environ and set("%?#") & set(address):
+        raise ValueError(
+            f"MLflow can't keep its database below {project_path('.')}: the name has one of %, ? and #. Rename the "
+            f"folder, or set the variable {TRACKING_VARIABLE} to another place"
+        )
+    return address
 
 
 def artifact_location(folder: str) -> str | None:

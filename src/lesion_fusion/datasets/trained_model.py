@@ -13,6 +13,7 @@ import pandas as pd
 from kedro.io import DatasetError
 
 from lesion_fusion.datasets.store import Place, StoredDataset
+from lesion_fusion.errors import UserError
 
 if TYPE_CHECKING:
     from lesion_fusion.models.base import Family, FittedModel, ModelParameters, Trained
@@ -36,13 +37,21 @@ _PARTS = {
 }
 
 
+class DamagedResultError(UserError, ValueError):
+    """A file of a stored result that can't be read."""
+
+
 def _read(place: Place) -> Any:
     if not place.exists():
         return None
     path = place.local()
-    if path.suffix == ".npy":
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    try:
+        if path.suffix == ".npy":
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    # Damaged files raise errors of any type.
+    except Exception as error:
+        raise DamagedResultError(f"{place} is damaged ({error}). Delete it and train the model again.") from error
 
 
 def _write(part: Any, path: Path) -> None:

@@ -1,16 +1,19 @@
 """The image and mask files of a cohort: decoded case by case, or inspected for everything that is wrong."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
 from lesion_fusion.cohort.defects import Defect
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.imaging.lesion_image import lesion_mask
+from lesion_fusion.imaging.lesion_image import lesion_mask, merge_masks
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
 
@@ -37,10 +40,23 @@ def read_cases(
 
 
 def read_masks(cases: pd.DataFrame, raw_masks: Files) -> Iterator[tuple[Mask | None, list[Mask]]]:
-    """Yield tumour mask (None without one) and other masks, case by case; see `read_cases`."""
+    """Yield tumour mask (None without one) and other masks, case by case; see `read_cases`.
+
+    Several tumour masks of one image are merged.
+    """
     for case in records(cases):
         tumor, others = ([decode_mask(raw_masks[n](), n) for n in split_cell(case[column])] for column in MASK_COLUMNS)
-        yield tumor[0] if tumor else None, others
+        yield merge_masks(tumor) if tumor else None, others
+
+
+def tumor_mask_file(names: Sequence[str], raw_masks: Files) -> bytes:
+    """Return the file of a tumour mask, for a request; several masks of one image are merged into a PNG."""
+    if len(names) == 1:
+        return raw_masks[names[0]]()
+    merged = merge_masks([decode_mask(raw_masks[name](), name) for name in names])
+    buffer = io.BytesIO()
+    Image.fromarray(merged.astype(np.uint8) * np.uint8(255)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def lesion_masks(cases: pd.DataFrame, raw_masks: Files, parameters: ImageInput) -> Iterator[GrayImage]:
@@ -90,7 +106,11 @@ def _read(name: str, files: Files, decode: Callable[[bytes, str], Decoded]) -> t
     if name not in files:
         fix = "put it into the cohort's folder, or correct its name in the table"
         raise ImageDefect(name, "there is no such file", fix)
-    content = files[name]()
+    try:
+        content = files[name]()
+    except OSError as error:
+        fix = "check that the file is there and that you may read it"
+        raise ImageDefect(name, f"it can't be read ({error.strerror or error})", fix) from error
     return content, decode(content, name)
 
 

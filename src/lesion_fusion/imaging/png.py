@@ -1,19 +1,24 @@
-"""Decoding of PNG bytes to a grayscale image or a binary mask; errors name the file, the defect and how to fix it."""
+"""Decoding of image files to a grayscale image or a binary mask; errors name the file, the defect and how to fix it."""
 
 import io
 import struct
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 GrayImage = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 MAX_PIXELS = 25_000_000  # larger than any ultrasound frame, small enough to decode in a request
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# The first bytes of a file tell its format, whatever its name says.
+_FORMATS = {_SIGNATURE: "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"BM": "BMP"}
+# Bits per pixel that scanners produce; deeper files are often filled with fewer bits than they could hold.
+_DEPTHS = (8, 10, 12, 14, 16)
 _EXPORT_AGAIN = "export it again from its source"
 
 
@@ -28,53 +33,86 @@ class ImageDefect(ValueError):  # noqa: N818 - it names what is wrong with a fil
         return type(self), (self.name, self.problem, self.mend)
 
 
-def decode_image(data: bytes, name: str) -> GrayImage:
-    """Decode a PNG of any colour type to grayscale, uint8 (height, width).
+class Picture(NamedTuple):
+    """A decoded image, uint8 (height, width), and what the file has that `gray` does not show.
 
-    Colour becomes luma (ITU-R BT.601), 16 bits become their upper 8. Pixels that are not wholly opaque become 0: some
-    scanners leave colour hidden under a transparent border. Raises `ImageDefect` where the data are empty, not a PNG,
-    truncated or corrupt, or hold more than `MAX_PIXELS`, several frames or nothing opaque.
+    `hidden_pixels` have colour but are not opaque. `bits` are those that the values use where the file holds more than
+    8 per pixel, otherwise 8.
+    """
+
+    gray: GrayImage
+    hidden_pixels: int
+    bits: int
+
+
+def decode_picture(data: bytes, name: str) -> Picture:
+    """Decode a PNG, JPEG, TIFF or BMP of any colour type to grayscale, turned as its EXIF orientation says.
+
+    Colour becomes luma (ITU-R BT.601). Deeper pixels keep the upper 8 of the bits they use: 12-bit values in a 16-bit
+    file would otherwise be nearly black. Pixels that are not wholly opaque become 0: some scanners leave colour hidden
+    under a transparent border. Raises `ImageDefect` where the data are empty, of another format, truncated or corrupt,
+    or hold more than `MAX_PIXELS`, several frames or nothing opaque.
     """
     picture = _open(data, name)
+    bits = 8
     if picture.mode.startswith("I"):
-        deep = np.asarray(picture)
-        gray = (deep >> 8).astype(np.uint8)
+        deep = np.asarray(picture).astype(np.int64)
+        if deep.min() < 0 or deep.max() >= 1 << _DEPTHS[-1]:
+            raise ImageDefect(name, f"its values, {deep.min()} to {deep.max()}, are no gray levels", _EXPORT_AGAIN)
+        bits = next(depth for depth in _DEPTHS if deep.max() < 1 << depth)
+        gray = (deep >> bits - 8).astype(np.uint8)
         opaque = deep != picture.info.get("transparency", -1)
-    elif picture.mode in ("L", "RGB") and "transparency" not in picture.info:
-        return np.array(picture.convert("L"))
+        coloured = np.broadcast_to(deep > 0, deep.shape)
+    elif not picture.has_transparency_data:
+        return Picture(np.array(picture.convert("L")), 0, bits)
     else:
-        coloured = picture.convert("RGBA")
-        gray = np.array(coloured.convert("L"))
-        opaque = np.asarray(coloured.getchannel("A")) == 255
+        rgba = picture.convert("RGBA")
+        gray = np.array(rgba.convert("L"))
+        pixels = np.asarray(rgba)
+        opaque, coloured = pixels[..., 3] == 255, pixels[..., :3].any(axis=-1)
     if not opaque.any():
         raise ImageDefect(name, "every pixel is transparent", "save it without an alpha channel")
     gray[~opaque] = 0
-    return gray
+    return Picture(gray, int((coloured & ~opaque).sum()), bits)
+
+
+def decode_image(data: bytes, name: str) -> GrayImage:
+    """Return the pixels of `decode_picture`, uint8 (height, width)."""
+    return decode_picture(data, name).gray
 
 
 def decode_mask(data: bytes, name: str) -> Mask:
-    """Decode a PNG mask to bool (height, width): True where its red (or gray) channel exceeds 127.
+    """Decode a mask to bool (height, width): True where its red (or gray) channel exceeds 127.
 
-    Alpha is ignored because masks are published with transparent black pixels. Raises `ImageDefect` as `decode_image`,
-    and for values other than 0 and 255 or where nothing is marked.
+    Alpha is ignored because masks are published with transparent black pixels, unless all is white: then the mask is
+    in the alpha channel alone. Raises `ImageDefect` as `decode_picture`, and for values other than 0 and 255 or where
+    nothing is marked.
     """
     picture = _open(data, name)
+    alpha = None
     if picture.mode.startswith("I"):
-        red = (np.asarray(picture) >> 8).astype(np.uint8)
-    elif picture.mode == "L":
+        deep = np.asarray(picture).astype(np.int64)
+        red = np.where(np.isin(deep, (0, 65535)), deep // 257, 1)
+    elif picture.mode == "L" and not picture.has_transparency_data:
         red = np.asarray(picture)
     else:
-        red = np.asarray((picture if picture.mode == "RGB" else picture.convert("RGBA")).getchannel("R"))
+        pixels = np.asarray(picture.convert("RGBA"))
+        red, alpha = pixels[..., 0], pixels[..., 3]
+        if (red == 255).all():
+            red = alpha
     between = np.count_nonzero((red != 0) & (red != 255)) / red.size
     if between > 0:
         raise ImageDefect(
             name,
             f"not a binary mask, {between:.2%} of its pixels are neither 0 nor 255",
-            "save it with 0 outside and 255 inside the structure, without smoothing or lossy compression",
+            "save it as PNG with 0 outside and 255 inside the structure, without smoothing or lossy compression",
         )
     mask = red > 127
     if not mask.any():
-        raise ImageDefect(name, "the mask is empty", "mark the structure, or leave the file out for a case without one")
+        only_alpha = alpha is not None and alpha.min() != alpha.max()
+        problem = "it is black everywhere and differs in its transparency only" if only_alpha else "the mask is empty"
+        mend = "mark the structure in white on black, or leave the file out for a case without one"
+        raise ImageDefect(name, problem, mend)
     return mask
 
 
@@ -86,26 +124,59 @@ def check_same_size(image: GrayImage, mask: Mask, name: str) -> None:
 
 
 def _open(data: bytes, name: str) -> Image.Image:
-    """Return the decoded picture; the checks before Pillow decodes it keep out decompression bombs and warnings."""
+    """Return the decoded picture, upright; the checks before Pillow decodes it keep out decompression bombs."""
     if not data:
         raise ImageDefect(name, "the file is empty", _EXPORT_AGAIN)
-    if not data.startswith(_SIGNATURE):
-        raise ImageDefect(name, "not a PNG file", "convert it to PNG; a new file extension is not enough")
-    chunks = dict(_chunks(data))
-    if b"IEND" not in chunks or len(chunks.get(b"IHDR", b"")) != 13:
-        raise ImageDefect(name, "the PNG file is truncated or corrupt", _EXPORT_AGAIN)
-    width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
-    if width == 0 or height == 0 or width * height > MAX_PIXELS:
-        problem = f"its size, {width} x {height} pixels, is not between 1 and {MAX_PIXELS:,} pixels"
-        raise ImageDefect(name, problem, "check that it is an ultrasound frame and scale it down")
-    if chunks.get(b"acTL", b"\0\0\0\1")[:4] != b"\0\0\0\1":
-        raise ImageDefect(name, "it holds several frames", "save the one frame that shows the lesion")
+    form = next((form for start, form in _FORMATS.items() if data.startswith(start)), "")
+    if not form:
+        raise ImageDefect(name, "not a PNG file, nor JPEG, TIFF or BMP", "convert it to PNG; a new name is not enough")
+    if form == "PNG":
+        _check_chunks(data, name)
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            picture.load()
-            return picture
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise ImageDefect(name, f"the PNG file is truncated or corrupt ({error})", _EXPORT_AGAIN) from error
+        with Image.open(io.BytesIO(data), formats=[form]) as picture:
+            _check_size(*picture.size, name)
+            frames = getattr(picture, "n_frames", 1)
+            if frames == 1:
+                picture.load()
+                picture = ImageOps.exif_transpose(picture)
+    except (ImageDefect, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large("", name) from None
+    # The decoders of damaged files raise errors of any type.
+    except Exception as error:
+        raise ImageDefect(name, f"the {form} file is truncated or corrupt ({error})", _EXPORT_AGAIN) from error
+    if frames != 1:
+        raise ImageDefect(name, "it holds several frames", "save the one frame that shows the lesion")
+    if picture.mode == "F":
+        raise ImageDefect(name, "its pixels are fractions", "save it with 8 or 16 bits per pixel")
+    return picture
+
+
+def _check_chunks(data: bytes, name: str) -> None:
+    """Raise `ImageDefect` for a PNG that is cut short, too large, animated, or states its size twice.
+
+    Pillow would believe the last header, wherever in the file it is.
+    """
+    chunks = list(_chunks(data))
+    kinds = Counter(kind for kind, _ in chunks)
+    if not kinds[b"IEND"] or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
+        raise ImageDefect(name, "the PNG file is truncated or corrupt", _EXPORT_AGAIN)
+    _check_size(*struct.unpack(">II", chunks[0][1][:8]), name)
+    if kinds[b"IHDR"] > 1:
+        raise ImageDefect(name, "the PNG file is corrupt: it has several headers", _EXPORT_AGAIN)
+    if any(kind == b"acTL" and content[:4] != b"\0\0\0\1" for kind, content in chunks):
+        raise ImageDefect(name, "it holds several frames", "save the one frame that shows the lesion")
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width == 0 or height == 0 or width * height > MAX_PIXELS:
+        raise _too_large(f", {width} x {height} pixels,", name)
+
+
+def _too_large(size: str, name: str) -> ImageDefect:
+    problem = f"its size{size} is not between 1 and {MAX_PIXELS:,} pixels"
+    return ImageDefect(name, problem, "check that it is an ultrasound frame and scale it down")
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -6,6 +6,7 @@ its fitted form (a `FittedModel`) and how that is stored, loaded and described. 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
@@ -13,13 +14,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self
 
 import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed
+from lesion_fusion.cohort.record import is_plain_file_name
 from lesion_fusion.cohort.schema import COLUMN, Kind
+from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.calibration import Calibration, log_odds
@@ -28,6 +31,8 @@ from lesion_fusion.tabular.out_of_fold import Split
 from lesion_fusion.tabular.parameters import ClassifierParameters, Tuning
 
 DESCRIPTION = "model.json"
+DIGEST = "digest.json"
+_AGAIN = "It is not loaded: write the model again with `kedro run`."
 
 # Enough cases to measure a root mean square; every field is one more pass of the model over them.
 MOST_CASES = 500
@@ -395,26 +400,89 @@ def save_model(model: FittedModel, folder: Path) -> None:
     folder.mkdir(parents=True)
     description = {name: getattr(model, name) for name in ("kind", "family", "name", "classes")}
     description |= {"threshold": number_to_json(model.threshold), **model.store(folder)}
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
+    seal(folder)
 
 
 def load_model(folder: Path) -> FittedModel:
-    """Read the model that `save_model` wrote; raises `UntrustedModelError` for one that it never wrote."""
-    values = json.loads((folder / DESCRIPTION).read_text())
-    kind = FittedModel.kinds.get(values["kind"])
-    if kind is None:
-        raise UntrustedModelError(
-            f"{folder / DESCRIPTION} names the kind {values['kind']!r}, which does not exist here."
-        )
-    common = {"family": values["family"], "name": values["name"], "classes": tuple(values["classes"])}
-    return kind.load({**common, "threshold": number_from_json(values["threshold"])}, values, folder)
+    """Read the model that `save_model` wrote; raises `UntrustedModelError` for one that it never wrote, or damaged."""
+    if not (folder / DIGEST).is_file():
+        raise UntrustedModelError(f"{folder} is no stored model: it has no {DIGEST}. {_AGAIN}")
+    try:
+        noted = _read_json(folder / DIGEST)
+        if noted != {"sha256": _digest(folder)}:
+            raise ValueError(f"its files are not those that {DIGEST} was made of")
+        values = _read_json(folder / DESCRIPTION)
+        kind = FittedModel.kinds.get(values["kind"])
+        if kind is None:
+            raise ValueError(f"{DESCRIPTION} names the kind {values['kind']!r}, which does not exist here")
+        common = {"family": values["family"], "name": values["name"], "classes": tuple(values["classes"])}
+        model = kind.load({**common, "threshold": number_from_json(values["threshold"])}, values, folder)
+        _check(model)
+    except (UserError, MemoryError):
+        raise
+    # What reads estimators and networks raises errors of any type for files that are not its own.
+    except Exception as error:
+        what = f"it lacks {error}" if isinstance(error, KeyError) else str(error).splitlines()[0] if str(error) else ""
+        raise UntrustedModelError(f"The model in {folder} is damaged or altered: {what}. {_AGAIN}") from error
+    return model
+
+
+def load_member(folder: Path, name: str) -> FittedModel:
+    """Read a model that is stored in another one's `folder`; raises ValueError for one that lies elsewhere."""
+    return load_model(file_inside(folder, name))
+
+
+def file_inside(folder: Path, name: str) -> Path:
+    """Return the path of a file or folder directly in `folder`; raises ValueError for any other, also by a link."""
+    path = (folder / name).resolve()
+    if not is_plain_file_name(name) or path.parent != folder.resolve():
+        raise ValueError(f"{name!r} is not inside its folder")
+    return path
+
+
+def seal(folder: Path) -> None:
+    """Note the digest of a stored model's files, by which `load_model` knows that they are whole."""
+    (folder / DIGEST).write_text(json.dumps({"sha256": _digest(folder)}) + "\n")
+
+
+def _digest(folder: Path) -> str:
+    """Return the digest of the names and contents of all files of a stored model but that of the digest itself."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / DIGEST):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _read_json(path: Path) -> Any:
+    """Return the content of a JSON file; raises ValueError for NaN and infinity too."""
+
+    def refuse(number: str) -> NoReturn:
+        raise ValueError(f"{path.name} holds {number}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def _check(model: FittedModel) -> None:
+    """Raise ValueError for a model whose parts don't fit each other, or that reads columns that don't exist."""
+    texts = (model.family, model.name, *model.classes)
+    if not all(isinstance(text, str) for text in texts) or len(set(model.classes)) < max(2, len(model.classes)):
+        raise ValueError("its names or classes are none")
+    unknown = [name for name in model.record_columns if name not in COLUMN]
+    if unknown:
+        raise ValueError(f"it reads columns that don't exist: {', '.join(map(str, unknown))}")
+    if len(model.calibration.intercept) != len(model.classes) - 1:
+        raise ValueError("its calibration is not that of its classes")
 
 
 def number_to_json(value: float) -> float | None:
-    """Return a number as JSON takes it: None for NaN."""
+    """Return a probability as JSON takes it: None for NaN."""
     return None if math.isnan(value) else value
 
 
 def number_from_json(value: float | None) -> float:
-    """Return the number that `number_to_json` wrote."""
+    """Return the probability that `number_to_json` wrote; raises ValueError for a number that is none."""
+    if value is not None and not 0 <= value <= 1:
+        raise ValueError(f"{value} is no probability")
     return math.nan if value is None else float(value)

@@ -266,6 +266,9 @@ class FittedClassifier(FittedModel):
     def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
         """Return the classifier that `store` wrote."""
         parts: dict[str, Any] = {name: tuple(values[name]) for name in _LISTS}
+        unknown = set(parts["descriptor_names"]) - {descriptor.name for descriptor in DESCRIPTORS}
+        if unknown:
+            raise ValueError(f"it reads image descriptors that don't exist: {', '.join(sorted(unknown))}")
         for name in ("image_input", "pixel_input"):
             parts[name] = ImageInput(**values[name]) if values[name] else None
         return cls(

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, FiniteFloat
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.models.base import FittedModel
+from lesion_fusion.models.base import FittedModel, seal
 from lesion_fusion.parameters import Parameters
+from lesion_fusion.tabular.classifiers import UntrustedModelError
 
 DOMAIN = "domain.json"
 
@@ -34,9 +35,9 @@ class ServingRules(Parameters):
 class Range(BaseModel, frozen=True):
     """Lowest and highest value seen in training, and the margin beyond them within which a value is still used."""
 
-    low: float
-    high: float
-    margin: float
+    low: FiniteFloat
+    high: FiniteFloat
+    margin: FiniteFloat
 
     def holds(self, value: float) -> bool:
         """Return whether a value lies within, or is missing."""
@@ -54,7 +55,7 @@ class Domain(BaseModel, frozen=True):
     fewest_fields: int
     numbers: dict[str, Range]
     descriptors: dict[str, Range]
-    field_shifts: dict[str, float]
+    field_shifts: dict[str, FiniteFloat]
 
     @classmethod
     def of(
@@ -81,12 +82,16 @@ class Domain(BaseModel, frozen=True):
 
     @classmethod
     def load(cls, folder: Path) -> Domain:
-        """Read the domain from the folder of a stored model."""
-        return cls.model_validate_json((folder / DOMAIN).read_text())
+        """Read the domain from the folder of a stored model; raises `UntrustedModelError` for one that is damaged."""
+        try:
+            return cls.model_validate_json((folder / DOMAIN).read_text())
+        except (OSError, ValueError) as error:
+            raise UntrustedModelError(f"{folder / DOMAIN} is missing or damaged: {error}") from error
 
     def save(self, folder: Path) -> None:
         """Write the domain into the folder of a stored model."""
         (folder / DOMAIN).write_text(self.model_dump_json(indent=2) + "\n")
+        seal(folder)
 
 
 def outside(values: Mapping[str, float], ranges: Mapping[str, Range]) -> list[str]:

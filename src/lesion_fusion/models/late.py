@@ -28,7 +28,7 @@ from lesion_fusion.models.base import (
     Need,
     TrainedModel,
     Trial,
-    load_model,
+    load_member,
     number_from_json,
     number_to_json,
     save_model,
@@ -452,7 +452,7 @@ class FittedLate(FittedModel):
         """Return the fusion that `store` wrote."""
         return cls(
             **{name: value for name, value in common.items() if name != "threshold"},
-            members={name: load_model(folder / subfolder) for name, subfolder in values["members"].items()},
+            members={name: load_member(folder, subfolder) for name, subfolder in values["members"].items()},
             fusions={tuple(one["members"]): FittedFusion.load(one, folder) for one in values["fusions"]},
             shifts={tuple(one["members"]): float(one["log_odds"]) for one in values["shifts"]},
         )

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from lesion_fusion.models.base import number_from_json, number_to_json
+from lesion_fusion.models.base import file_inside, number_from_json, number_to_json
 from lesion_fusion.tabular.calibration import class_scores, decision_threshold, log_odds
 from lesion_fusion.tabular.classifiers import CLASSIFIERS, dump_estimator, load_estimator
 
@@ -188,11 +188,13 @@ RULES: Mapping[str, type[FittedRule]] = {rule.name: rule for rule in (Mean, Majo
 def load_rule(values: Mapping[str, Any], folder: Path) -> FittedRule:
     """Return the rule that its `store` wrote into `folder`."""
     if values["kind"] == Stacking.name:
-        return Stacking(load_estimator(folder / values["estimator"]))
+        return Stacking(load_estimator(file_inside(folder, values["estimator"])))
     if values["kind"] == Weighted.name:
-        return Weighted(np.asarray(values["weights"]))
+        return Weighted(np.asarray(values["weights"], dtype="float64"))
     if values["kind"] == MajorityVote.name:
         return MajorityVote(np.array([number_from_json(value) for value in values["thresholds"]]))
+    if values["kind"] != Mean.name:
+        raise ValueError(f"no rule is called {values['kind']!r}")
     return Mean()
 
 

@@ -21,7 +21,7 @@ from lesion_fusion.models.base import (
     ModelName,
     ModelParameters,
     TrainedModel,
-    load_model,
+    load_member,
     save_model,
 )
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
@@ -168,5 +168,5 @@ class FittedTransferred(FittedModel):
     @classmethod
     def load(cls, common: dict[str, Any], values: dict[str, Any], folder: Path) -> Self:
         """Return the model that `store` wrote."""
-        source = load_model(folder / SOURCE)
+        source = load_member(folder, SOURCE)
         return cls(**common, source=source, calibration=Calibration.from_json(values["calibration"]))

@@ -12,8 +12,9 @@ from mlflow.exceptions import MlflowException
 
 from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS, BUS_BRA_COLUMNS, READERS
 from lesion_fusion.cohort.record import canonical_cell, is_plain_file_name
-from lesion_fusion.cohort.schema import COLUMN, MAY_PREDICT, predictor_columns
-from lesion_fusion.imaging.case_files import Files
+from lesion_fusion.cohort.schema import COLUMN, MAY_PREDICT, NOT_APPLICABLE, predictor_columns, split_cell
+from lesion_fusion.imaging.case_files import Files, tumor_mask_file
+from lesion_fusion.imaging.png import ImageDefect
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK
 
 PUBLISHED = {"breast_lesions_usg": BREAST_LESIONS_USG_COLUMNS, "bus_bra": BUS_BRA_COLUMNS}
@@ -47,13 +48,20 @@ def read_rows(
         cells = {name: case[name] for name in predictor_columns(MAY_PREDICT) if name in case and name in fields}
         fault = ""
         for field, column, files in ((IMAGE, "image_file", images), (MASK, "tumor_mask_file", masks)):
-            name = canonical_cell(case.get(column), COLUMN[column])
-            if files is None or field not in fields or name is None or name == "not_applicable":
+            cell = canonical_cell(case.get(column), COLUMN[column])
+            if files is None or field not in fields or cell is None or cell == NOT_APPLICABLE:
                 continue
-            if not is_plain_file_name(name) or name not in files:
-                fault = f"field {field}: there is no file {name}; put it there, or correct its name in the table"
+            names = (cell,) if field == IMAGE else split_cell(cell)
+            absent = [name for name in names if not is_plain_file_name(name) or name not in files]
+            if absent:
+                fault = f"field {field}: there is no file {', '.join(absent)}; put it there, or correct its name"
                 continue
-            cells[field] = base64.b64encode(files[name]()).decode()
+            try:
+                content = files[cell]() if field == IMAGE else tumor_mask_file(names, files)
+            except (OSError, ImageDefect) as error:
+                fault = f"field {field}: {error}"
+                continue
+            cells[field] = base64.b64encode(content).decode()
         yield Row(str(case[CASE]), cells, fault)
 
 

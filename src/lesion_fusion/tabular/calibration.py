@@ -115,9 +115,13 @@ class Calibration:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Calibration:
-        """Return the map that `to_json` wrote."""
-        arrays: dict[str, Any] = {name: None if array is None else np.asarray(array) for name, array in values.items()}
-        return cls(**arrays)
+        """Return the map that `to_json` wrote; raises ValueError for numbers that are no such map."""
+        arrays = {k: None if array is None else np.asarray(array, dtype="float64") for k, array in values.items()}
+        found = cls(**arrays)  # type: ignore[arg-type]
+        fits = found.slope.ndim == 2 and found.intercept.shape == found.slope.shape[:1]
+        if not fits or not all(np.isfinite(array).all() for array in arrays.values() if array is not None):
+            raise ValueError("its calibration is no map of finite numbers")
+        return found
 
     def _measured(self, scores: np.ndarray, share: float) -> Calibration:
         """Return the map with its covariance: the inverse information of the fit, `share` of each row counted."""

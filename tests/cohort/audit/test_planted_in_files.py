@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from tests.cohort.audit.clean import (
     png,
 )
 
+from lesion_fusion.imaging.case_files import read_masks, tumor_mask_file
+from lesion_fusion.imaging.png import decode_mask
 from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort
 
 
@@ -97,6 +100,35 @@ def test_images_without_content_are_no_duplicates_of_each_other(cohort):
     blank = png(np.full((SIDE, SIDE), 30, dtype=np.uint8))
     found = only(cohort.with_image("case003", blank).with_image("case004", blank).audited(), "LF306")
     assert found["cases"] == ["case003", "case004"]
+
+
+def test_images_with_more_bits_are_listed_and_doubtful_where_others_have_fewer(cohort):
+    deep = {
+        name: png(np.asarray(Image.open(io.BytesIO(data))).astype(np.uint16) * 16)
+        for name, data in cohort.images.items()
+    }
+    found = only(cohort.with_image("case003", deep["case003.png"]).audited(), "LF307")
+    assert (found["cases"], found["severity"]) == (["case003"], "warning")
+    assert "case003 (12 bits)" in found["sentence"]
+    every = only(replace(cohort, images=deep).audited(), "LF307")
+    assert every["severity"] == "info"
+
+
+def test_a_black_lesion_on_white_is_an_inverted_mask_and_nothing_else(cohort):
+    found = only(cohort.with_mask("case009", ~disc()).audited(), "LF408")
+    assert (found["cases"], found["severity"]) == (["case009"], "error")
+
+
+def test_masks_of_one_lesion_are_merged_and_listed(cohort):
+    second = replace(cohort, masks=cohort.masks | {"second.png": png(disc(6, row=20))})
+    named = second.with_cells("tumor_mask_file", "case009_tumor.png&second.png", cohort.cases["case_id"] == "case009")
+    found = only(named.audited(), "LF409")
+    assert found["cases"] == ["case009"]
+    [(merged, _)] = read_masks(named.cases[named.cases["case_id"] == "case009"], files(named.masks))
+    np.testing.assert_array_equal(merged, disc() | disc(6, row=20))
+    # A request holds one mask.
+    sent = tumor_mask_file(["case009_tumor.png", "second.png"], files(named.masks))
+    np.testing.assert_array_equal(decode_mask(sent, "sent"), merged)
 
 
 def stray() -> np.ndarray:

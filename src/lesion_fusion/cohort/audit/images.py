@@ -6,7 +6,6 @@ hashed too: a copy that lost up to a tenth on any side is close to one of them.
 """
 
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -37,13 +36,14 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class ImageSummary:
-    """The audit's summary of an image; `hidden_pixels` have colour and are not fully opaque."""
+    """The audit's summary of an image; `hidden_pixels` have colour and are not fully opaque, `bits` are those used."""
 
     name: str
     digest: str
     hashes: Hashes
     flat: bool
     hidden_pixels: int
+    bits: int
 
 
 class Pair(NamedTuple):
@@ -55,12 +55,12 @@ class Pair(NamedTuple):
     distance: int
 
 
-def summarise_image(name: str, content: bytes, gray: NDArray[np.uint8]) -> ImageSummary:
-    """Return the summary of the image of case `name`: `content` is the PNG, `gray` its pixels, (height, width)."""
+def summarise_image(name: str, gray: NDArray[np.uint8], hidden_pixels: int, bits: int) -> ImageSummary:
+    """Return the summary of the image of case `name`; `gray` are its pixels, (height, width)."""
     low, high = np.percentile(gray, [1, 99])
     digest = hashlib.sha256(repr(gray.shape).encode() + np.ascontiguousarray(gray).data).hexdigest()
     # An image is flat if the central 98 % of its gray values span fewer than 8 levels.
-    return ImageSummary(name, digest, perceptual_hashes(gray), bool(high - low < 8), _hidden_pixels(content))
+    return ImageSummary(name, digest, perceptual_hashes(gray), bool(high - low < 8), hidden_pixels, bits)
 
 
 def perceptual_hashes(gray: NDArray[np.uint8]) -> Hashes:
@@ -141,7 +141,7 @@ def duplicate_findings(cases: pd.DataFrame, within: Sequence[Pair], between: Seq
 
 
 def content_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
-    """Yield LF305 and LF306."""
+    """Yield LF305 to LF307."""
     hidden = [one.name for one in images if one.hidden_pixels]
     if hidden:
         yield finding(
@@ -153,17 +153,14 @@ def content_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
     flat = [one.name for one in images if one.flat]
     if flat:
         yield finding("LF306", f"{count(len(flat), 'image')} without content: {named(flat)}.", cases=flat)
+    deep = {one.name: one.bits for one in images if one.bits > 8}
+    if deep:
+        depths = [f"{name} ({bits} bits)" for name, bits in deep.items()]
+        sentence = f"{count(len(deep), 'image')} with more than 8 bits per pixel: {named(depths)}."
+        severity = Severity.WARNING if len({one.bits for one in images}) > 1 else None
+        yield finding("LF307", sentence, cases=list(deep), severity=severity)
 
 
 def _listed(pairs: Sequence[Pair]) -> str:
     bits = ["" if pair.exact else f" ({pair.distance} bits)" for pair in pairs]
     return named([f"{pair.first} and {pair.second}{far}" for pair, far in zip(pairs, bits, strict=True)])
-
-
-def _hidden_pixels(content: bytes) -> int:
-    """Return the number of pixels that are neither fully opaque nor black."""
-    with Image.open(io.BytesIO(content)) as image:
-        if not image.has_transparency_data:
-            return 0
-        pixels = np.asarray(image.convert("RGBA"))
-    return int(pixels[pixels[..., 3] < 255][:, :3].any(axis=1).sum())

@@ -17,7 +17,10 @@ Kind = Literal["tumor", "other"]
 
 
 class MaskSummary(NamedTuple):
-    """Summary of a mask: share of the image, parts (eight neighbours), share of it inside the lesion's mask."""
+    """Summary of a mask: share of the image, parts (eight neighbours), share of it inside the lesion's mask.
+
+    `inverted`: it marks every corner of the image and leaves something out, as white around a black lesion does.
+    """
 
     case_id: str
     file: str
@@ -26,6 +29,7 @@ class MaskSummary(NamedTuple):
     parts: int
     touches_border: bool
     overlap: float
+    inverted: bool
 
 
 def summarise_mask(case_id: str, file: str, kind: Kind, mask: Mask, tumor: Mask | None) -> MaskSummary:
@@ -33,7 +37,8 @@ def summarise_mask(case_id: str, file: str, kind: Kind, mask: Mask, tumor: Mask 
     parts = int(ndimage.label(mask, np.ones((3, 3), dtype=int))[1])
     touches_border = any(bool(edge.any()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
     overlap = 0.0 if tumor is None else float(tumor[mask].mean())
-    return MaskSummary(case_id, file, kind, float(mask.mean()), parts, touches_border, overlap)
+    inverted = bool(mask[[0, 0, -1, -1], [0, -1, 0, -1]].all() and not mask.all())
+    return MaskSummary(case_id, file, kind, float(mask.mean()), parts, touches_border, overlap, inverted)
 
 
 def size_table(masks: pd.DataFrame) -> pd.DataFrame:
@@ -43,8 +48,9 @@ def size_table(masks: pd.DataFrame) -> pd.DataFrame:
 
 
 def mask_findings(cases: pd.DataFrame, masks: pd.DataFrame, parameters: CohortAudit) -> Iterator[Finding]:
-    """Yield LF401 to LF407; `masks` has the fields of `MaskSummary` as columns, one row per mask."""
+    """Yield LF401 to LF409; `masks` has the fields of `MaskSummary` as columns, one row per mask."""
     tumor, other = (masks[masks["kind"] == kind] for kind in ("tumor", "other"))
+    inverted, tumor = tumor[tumor["inverted"]], tumor[~tumor["inverted"].astype(bool)]
     tiny, large = percent(parameters.tiny_mask), percent(parameters.large_mask)
     tiny_masks = tumor[tumor["share"] < parameters.tiny_mask]
     large_masks, large_others = (group[group["share"] > parameters.large_mask] for group in (tumor, other))
@@ -58,6 +64,9 @@ def mask_findings(cases: pd.DataFrame, masks: pd.DataFrame, parameters: CohortAu
     yield from _listed(
         "LF407", overlapping, "overlapping the lesion", "overlap", lambda share: f"{percent(share)} of it inside"
     )
+    yield from _listed("LF408", inverted, "marking all corners of the image", "share", "{:.0%}".format)
+    merged = tumor[tumor["case_id"].duplicated(keep=False)]
+    yield from _listed("LF409", merged, "merged with others of the same image")
 
 
 def _listed(

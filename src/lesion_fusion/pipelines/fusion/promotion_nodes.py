@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.cohort.schema import ForbiddenPredictorError, assert_no_leak
+from lesion_fusion.cohort.schema import ForbiddenPredictorError, assert_no_leak, split_cell
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.errors import UserError
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
-from lesion_fusion.imaging.case_files import Files
+from lesion_fusion.imaging.case_files import Files, tumor_mask_file
 from lesion_fusion.models.base import CaseInputs, Family, FittedModel, ModelName, Need
 from lesion_fusion.notation import listing
 from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
@@ -124,7 +124,8 @@ def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_mas
     rows = cases[[CASE, *model.record_columns]].astype(object)
     if Need.IMAGE in model.needs:
         rows[IMAGE] = [base64.b64encode(raw_images[name]()).decode() for name in cases["image_file"]]
-        rows[MASK] = [base64.b64encode(raw_masks[name]()).decode() for name in cases["tumor_mask_file"]]
+        masks = [tumor_mask_file(split_cell(cell), raw_masks) for cell in cases["tumor_mask_file"]]
+        rows[MASK] = [base64.b64encode(mask).decode() for mask in masks]
     return rows.where(rows.notna(), None)
 
 

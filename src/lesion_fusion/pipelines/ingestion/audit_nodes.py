@@ -14,7 +14,8 @@ from lesion_fusion.cohort.audit.masks import MaskSummary, summarise_mask
 from lesion_fusion.cohort.schema import split_cell
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.case_files import Files
-from lesion_fusion.imaging.png import decode_image, decode_mask
+from lesion_fusion.imaging.lesion_image import merge_masks
+from lesion_fusion.imaging.png import decode_mask, decode_picture
 
 
 def audit_cohort(
@@ -37,10 +38,9 @@ def audit_cohort(
     for case in cases.itertuples(index=False):
         case_id = str(case.case_id)
         pictures.append(_picture(case_id, str(case.image_file), raw_images))
-        tumor = None
-        for name in split_cell(case.tumor_mask_file):
-            tumor = decode_mask(raw_masks[name](), name)
-            outlines.append(summarise_mask(case_id, name, "tumor", tumor, tumor))
+        masks = {name: decode_mask(raw_masks[name](), name) for name in split_cell(case.tumor_mask_file)}
+        tumor = merge_masks(list(masks.values())) if masks else None
+        outlines += [summarise_mask(case_id, name, "tumor", mask, tumor) for name, mask in masks.items()]
         outlines += [
             summarise_mask(case_id, name, "other", decode_mask(raw_masks[name](), name), tumor)
             for name in split_cell(case.other_mask_files)
@@ -51,5 +51,4 @@ def audit_cohort(
 
 
 def _picture(case_id: str, file: str, images: Files) -> ImageSummary:
-    content = images[file]()
-    return summarise_image(case_id, content, decode_image(content, file))
+    return summarise_image(case_id, *decode_picture(images[file](), file))

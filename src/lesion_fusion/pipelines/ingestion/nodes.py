@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import pandas as pd
 from pydantic import field_validator
 
 from lesion_fusion.cohort.defects import OnDefect, assemble_cases, defects_table
+from lesion_fusion.cohort.layout import Layout, read_layout
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.study import Study, study_cases
@@ -16,9 +18,13 @@ from lesion_fusion.parameters import Parameters
 
 
 class Ingestion(Parameters):
-    """`reader`: the published layout of the table. `on_defect`: stop at a defect, or exclude its case and say so."""
+    """`reader`: the published layout of the table; `layout`: that of another one, which is then read in its place.
+
+    `on_defect`: stop at a defect, or exclude its case and say so.
+    """
 
     reader: str
+    layout: Layout | None = None
     on_defect: OnDefect = "stop"
 
     @field_validator("reader")
@@ -36,7 +42,9 @@ def build_cases(
 
     Raises `CohortError` with every defect of table and files at once, before anything is written.
     """
-    record, defects = parse_record(READERS[ingestion.reader](raw_clinical_table))
+    layout = ingestion.layout
+    read = READERS[ingestion.reader] if layout is None else partial(read_layout, layout=layout)
+    record, defects = parse_record(read(raw_clinical_table))
     inspection = inspect_files(record, raw_images, raw_masks)
     defects = [*defects, *inspection.defects]
     cases = assemble_cases(record, inspection.sizes, defects, ingestion.on_defect)

@@ -1,0 +1,149 @@
+"""A first draft of a cohort's file, from its table and the names of its files; what is not certain is marked."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+import pandas as pd
+import yaml
+
+from lesion_fusion.cohort.record import canonical_cell, unknown_categories
+from lesion_fusion.cohort.schema import COLUMN, COLUMNS, SEPARATOR, Column, Kind
+
+TODO = "TODO"
+# Headings by which a column is known, besides its own name; as words without signs.
+_HEADINGS = {
+    "case_id": "case id no number nr",
+    "patient_id": "patient patientid pid subject",
+    "image_file": "image imagefile imagefilename filename picture",
+    "tumor_mask_file": "mask maskfile maskfilename masktumorfilename tumormask lesionmask segmentation",
+    "other_mask_files": "maskotherfilename othermask",
+    "pixel_size_mm": "pixelsize pixelspacing spacing",
+    "device": "scanner machine manufacturer model",
+    "age": "ageyears patientage",
+    "tissue_composition": "tissue composition density",
+    "margin": "margins",
+    "echogenicity": "echopattern",
+    "posterior_features": "posterior posterioracousticfeatures",
+    "calcifications": "calcification",
+    "birads": "biradscategory",
+    "diagnosis": "histology histologicaltype",
+    "classification": "class outcome pathology label malignancy",
+}
+_FILES = ("image_file", "tumor_mask_file")
+_SEPARATORS = (SEPARATOR, ";", ",", "/", "+")
+_TEXTS = 40
+
+
+def draft(
+    table: pd.DataFrame, cohort: str, places: dict[str, str], images: Collection[str], masks: Collection[str]
+) -> str:
+    """Return the text of a cohort.yml for `table`, all cells as text.
+
+    `places`: the file of the table, the folders of images and of masks, as the file has them. `images`, `masks`: names
+    of the files in the folders. A column is known by its heading, those of files by their cells. A wording that means
+    no category for certain is marked TODO, which is refused when the file is read.
+    """
+    found = dict(_matched(table, images, masks))
+    head = {"cohort": cohort, "table": {"file": places["table"]}, "images": places["images"], "masks": places["masks"]}
+    lines = [
+        f"# Draft from {table.attrs.get('file', 'a table')}, {len(table)} rows. Check every line, replace each {TODO}.",
+        yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=10_000).rstrip(),
+        *(['decimal: ","'] if _decimal_comma(table) else []),
+        "",
+        "columns:",
+    ]
+    for column in COLUMNS:
+        if column.name in found:
+            lines += _entry(table, found[column.name], column)
+        elif column.required and column.name not in ("image_width", "image_height"):
+            lines.append(f"  {column.name}: {TODO}  # needed: {column.description}")
+    lines += ["", "# Columns of `cases` without a match, left out: " + ", ".join(_absent(found))]
+    unmatched = [heading for heading in table if heading not in found.values()]
+    lines += [f"# Headings without a match: {', '.join(unmatched) or 'none'}"]
+    return "\n".join(lines) + "\n"
+
+
+def _matched(table: pd.DataFrame, images: Collection[str], masks: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield column of `cases` and heading, each at most once: files by their cells, the others by their heading."""
+    taken: set[str] = set()
+    for name, files in (("image_file", set(images) - (set(masks) - set(images))), ("tumor_mask_file", set(masks))):
+        shares = {heading: _share(table[heading], files) for heading in table if heading not in taken}
+        best = max(shares, key=lambda heading: shares[heading], default=None)
+        if best is not None and shares[best] > 0.5:
+            taken.add(best)
+            yield name, best
+    for column in COLUMNS:
+        if column.name in _FILES:
+            continue
+        known = {_plain(column.name), *_HEADINGS.get(column.name, "").split()}
+        heading = next((one for one in table if one not in taken and _plain(one) in known), None)
+        if heading is not None:
+            taken.add(heading)
+            yield column.name, heading
+
+
+def _share(cells: pd.Series, files: Collection[str]) -> float:
+    given = cells.dropna()
+    return 0.0 if given.empty else float(sum(any(p in files for p in _split(cell)) for cell in given) / len(given))
+
+
+def _split(cell: str) -> list[str]:
+    return [part.strip() for part in re.split("[" + re.escape("".join(_SEPARATORS[:3])) + "]", cell)]
+
+
+def _plain(heading: str) -> str:
+    return re.sub(r"[\W_]+", "", heading.lower())
+
+
+def _absent(found: Collection[str]) -> list[str]:
+    return [column.name for column in COLUMNS if column.name not in found and not column.name.startswith("image_")]
+
+
+def _decimal_comma(table: pd.DataFrame) -> bool:
+    """Whether a column has numbers alone, some of them with a decimal comma."""
+    columns = [table[heading].dropna() for heading in table]
+    return any(
+        cells.str.fullmatch(r"[+-]?\d+(,\d+)?").all() and cells.str.contains(",").any()
+        for cells in columns
+        if len(cells)
+    )
+
+
+def _entry(table: pd.DataFrame, heading: str, column: Column) -> list[str]:
+    """Return the lines of a column: its heading, and its wordings where they are not those of the categories."""
+    cells = table[heading].dropna()
+    quoted = _quoted(heading)
+    if not column.categories:
+        separator = _separator(cells) if column.name == "tumor_mask_file" else SEPARATOR
+        if separator == SEPARATOR:
+            return [f"  {column.name}: {quoted}"]
+        return [f"  {column.name}:", f"    column: {quoted}", f"    separator: {_quoted(separator)}"]
+    separator = SEPARATOR if column.kind is not Kind.MULTIPLE else _separator(cells)
+    parts = [part.strip() for cell in cells for part in (cell.split(separator) if separator else [cell])]
+    counts = pd.Series(parts, dtype="str").value_counts()
+    unknown = [word for word in counts.index if not _is_certain(word, column)]
+    if not unknown and separator == SEPARATOR:
+        return [f"  {column.name}: {quoted}"]
+    lines = [f"  {column.name}:", f"    column: {quoted}"]
+    lines += [f"    separator: {_quoted(separator)}"] if separator != SEPARATOR else []
+    if unknown:
+        lines += [f"    # Categories: {', '.join(column.categories)}; '' for missing.", "    wordings:"]
+        lines += [f"      {_quoted(word)}: {TODO}  # {counts[word]} times" for word in unknown[:_TEXTS]]
+    return lines
+
+
+def _is_certain(word: str, column: Column) -> bool:
+    """Whether a wording is a category, or missing, whoever wrote it."""
+    return not unknown_categories(canonical_cell(word, column), column)
+
+
+def _separator(cells: Sequence[str] | pd.Series) -> str:
+    """Return the separator that most cells have, & where none has any."""
+    counts = {separator: sum(separator in cell for cell in cells) for separator in _SEPARATORS[:3]}
+    best = max(counts, key=lambda one: counts[one])
+    return best if counts[best] else SEPARATOR
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML takes it, whatever it holds."""
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10_000).strip()

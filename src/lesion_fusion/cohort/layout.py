@@ -1,0 +1,182 @@
+"""A table's layout as configuration: which column is what, how its cells are worded, separated and measured."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from string import Formatter
+from typing import Annotated, Any
+
+import pandas as pd
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from lesion_fusion.cohort.defects import CohortError, Defect
+from lesion_fusion.cohort.record import TABLE
+from lesion_fusion.cohort.schema import COLUMN, COLUMNS, NOT_APPLICABLE, SEPARATOR, Kind
+from lesion_fusion.errors import did_you_mean
+from lesion_fusion.parameters import Parameters
+
+_MEASURED = ("image_width", "image_height")
+_GIVEN = [column.name for column in COLUMNS if column.name not in _MEASURED]
+_NEEDED = [column.name for column in COLUMNS if column.required and column.name not in _MEASURED]
+_ISO = "%Y-%m-%d"
+
+
+def _as_written(value: Any) -> Any:
+    """Return a wording or category as it is written: YAML reads yes, no and digits as other types."""
+    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else str(value)
+
+
+def _worded(wordings: Any) -> Any:
+    return {_as_written(k): _as_written(v) for k, v in wordings.items()} if isinstance(wordings, Mapping) else wordings
+
+
+class Source(Parameters):
+    """Where the cells of one column of `cases` come from.
+
+    `column`: heading in the table; or `text`, with headings in braces: `{ID}.png`. `wordings`: {as written: category},
+    whatever its case; empty for missing. `separator`: between several categories or files of one cell. `factor`: turns
+    a number into the unit of `cases`. `born`, `examined`: headings of dates that give the age, in the format `dates`.
+    """
+
+    column: str = ""
+    text: str = ""
+    wordings: Annotated[dict[str, str], BeforeValidator(_worded)] = Field(default_factory=dict)
+    separator: str = Field(default=SEPARATOR, min_length=1)
+    factor: float = Field(default=1.0, gt=0)
+    born: str = ""
+    examined: str = ""
+    dates: str = _ISO
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Source":
+        if (bool(self.column), bool(self.text), bool(self.born and self.examined)).count(True) != 1:
+            raise ValueError("give one of column, text, or born and examined together")
+        return self
+
+    @property
+    def headings(self) -> list[str]:
+        """The table's columns that it reads."""
+        named = [name for _, name, _, _ in Formatter().parse(self.text) if name]
+        return [*named, *filter(None, (self.column, self.born, self.examined))]
+
+
+Shorthand = Annotated[Source, BeforeValidator(lambda given: given if isinstance(given, Mapping) else {"column": given})]
+
+
+class Layout(Parameters):
+    """`columns`: a source per column of `cases`, or its heading alone.
+
+    `decimal`: sign between a number's whole and decimals. `missing`: further wordings of a missing value.
+    """
+
+    columns: dict[str, Shorthand]
+    decimal: str = Field(default=".", pattern=r"^[.,]$")
+    missing: tuple[str, ...] = ()
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_exist(cls, columns: dict[str, Source]) -> dict[str, Source]:
+        unknown = [name for name in columns if name not in _GIVEN]
+        if unknown:
+            raise ValueError(f"no column of a cohort is called {unknown[0]}. {did_you_mean(unknown[0], _GIVEN)}")
+        lacking = [name for name in _NEEDED if name not in columns]
+        if lacking:
+            raise ValueError(f"{', '.join(lacking)} must be given; patient_id may have the heading of case_id")
+        for name, source in columns.items():
+            _check_source(name, source)
+        return columns
+
+
+def _check_source(name: str, source: Source) -> None:
+    """Raise ValueError for wordings that mean no category, and for settings that the column has no use for."""
+    column = COLUMN[name]
+    allowed = [*column.categories, NOT_APPLICABLE, ""]
+    for written, category in source.wordings.items():
+        unknown = [part for part in category.split(SEPARATOR) if part not in allowed]
+        if unknown and column.categories:
+            hint = did_you_mean(unknown[0], column.categories)
+            raise ValueError(f"{name}: the wording {written!r} means {unknown[0]!r}, which is no category. {hint}")
+    if source.born and name != "age":
+        raise ValueError(f"{name}: born and examined give an age")
+    if source.factor != 1 and column.kind is not Kind.NUMBER:
+        raise ValueError(f"{name}: only a number has a factor")
+
+
+def read_layout(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+    """Return the record columns of `cases` as a reader does; raises `CohortError` for headings that are not there."""
+    wanted = {heading: name for name, source in layout.columns.items() for heading in source.headings}
+    defects = [
+        Defect(
+            "missing column",
+            f"the table has no column {heading}, which {name} is read from. {did_you_mean(heading, map(str, table))}",
+            "correct the heading under columns, or remove the entry",
+            file=str(table.attrs.get("file", TABLE)),
+            column=heading,
+        )
+        for heading, name in wanted.items()
+        if heading not in table
+    ]
+    if defects:
+        raise CohortError(defects)
+    cases = pd.DataFrame({name: list(_cells(table, name, layout)) for name in layout.columns}, dtype="object")
+    cases["row"] = list(table.index + 2)
+    cases.attrs = table.attrs | {"headings": {name: ", ".join(one.headings) for name, one in layout.columns.items()}}
+    return cases
+
+
+def _cells(table: pd.DataFrame, name: str, layout: Layout) -> Iterator[object]:
+    source = layout.columns[name]
+    missing = {word.strip().lower() for word in layout.missing}
+    wordings = {written.strip().lower(): category for written, category in source.wordings.items()}
+    for row in table[source.headings].astype("object").to_dict("records"):
+        cells = ["" if cell is None or cell != cell else str(cell).strip() for cell in row.values()]
+        if any(not cell or cell.lower() in missing for cell in cells):
+            yield None
+        elif source.text:
+            yield source.text.format(**dict(zip(row, cells, strict=True)))
+        elif source.born:
+            yield _age(*cells, source.dates)
+        elif COLUMN[name].kind is Kind.NUMBER:
+            yield _number(cells[0], layout.decimal, source.factor)
+        else:
+            yield _worded_cell(cells[0], source.separator, wordings)
+
+
+def _worded_cell(cell: str, separator: str, wordings: Mapping[str, str]) -> str:
+    """Return a cell with the categories of its wordings, joined by &; others stay as they are written."""
+    whole = wordings.get(cell.lower())
+    if whole is not None:
+        return whole
+    parts = [part.strip() for part in cell.split(separator)]
+    return SEPARATOR.join(wordings.get(part.lower(), part) for part in parts if part)
+
+
+def _number(cell: str, decimal: str, factor: float) -> str:
+    """Return a number with a decimal point, times `factor`; what is no number stays as it is written."""
+    # 1.234 is a thousand where decimals have a comma.
+    if decimal == "," and re.fullmatch(r"[+-]?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]*)?", cell):
+        return f"{cell} (with a thousands separator)"
+    plain = cell.replace(",", ".") if decimal == "," else cell
+    if factor == 1 or not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", plain):
+        return plain
+    return format(Decimal(plain) * Decimal(repr(factor)), "f")
+
+
+def _age(born: str, examined: str, dates: str) -> str:
+    """Return the full years between two dates; where they are none, both as they are written, which is no number."""
+    days = [_date(text, dates) for text in (born, examined)]
+    if days[0] is None or days[1] is None or days[1] < days[0]:
+        return f"born {born}, examined {examined}"
+    (first, last) = days
+    return str(last.year - first.year - ((last.month, last.day) < (first.month, first.day)))
+
+
+def _date(text: str, dates: str) -> date | None:
+    # A workbook's own dates come with their time.
+    for form in (dates, _ISO, f"{_ISO} %H:%M:%S"):
+        try:
+            return datetime.strptime(text, form).date()
+        except ValueError:
+            continue
+    return None
