@@ -1,4 +1,4 @@
-"""The project's commands: `kedro run`, Kedro's own, and `kedro score`; a user error ends in its message alone."""
+"""The project's commands: `kedro run`, `score`, `serve`, and Kedro's own; a user error ends in its message alone."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_MODEL = click.option(
+    "--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it."
+)
 
 
 class UnreadableTableError(UserError, ValueError):
@@ -44,7 +47,7 @@ def cli() -> None:
 
 
 @click.command(name="score")
-@click.option("--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it.")
+@_MODEL
 @click.option("--table", required=True, type=_FILE, help="The record, .xlsx or .csv, in a published layout.")
 @click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
 @click.option("--images", type=_FOLDER, help="Folder of the images; without it only the record is asked.")
@@ -57,22 +60,12 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
     The file is written whole or not at all.
     """
     # Imported here: MLflow takes seconds, and every `kedro` command reads this file.
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
     from lesion_fusion.serving.batch import TOGETHER, counts, read_rows
     from lesion_fusion.serving.batch import score as scored
 
     start = time.monotonic()
-    mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
     cases = _read_table(table)
-    try:
-        loaded = mlflow.pyfunc.load_model(model)
-    except MlflowException as error:
-        raise NoSuchModelError(
-            f"{model} can't be loaded: {error.message}. MLflow was asked at {mlflow.get_tracking_uri()}; the variable "
-            "MLFLOW_TRACKING_URI names another place."
-        ) from error
+    loaded = _load_model(model)
     asked = set(loaded.metadata.get_input_schema().input_names())
     rows = read_rows(cases, layout, asked, _read_files(images), _read_files(masks or images))
     answers: list[Mapping[str, object]] = []
@@ -91,6 +84,39 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
     )
     if refused:
         sys.exit(3)
+
+
+@click.command(name="serve")
+@_MODEL
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other computers ask.")
+@click.option("--port", default=5001, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--megabytes", default=32, show_default=True, type=click.IntRange(1), help="Largest request.")
+@click.option("--cases", default=32, show_default=True, type=click.IntRange(1), help="Most cases of a request.")
+@click.option("--seconds", default=60.0, show_default=True, help="Longest wait for an answer.")
+def serve(model: str, host: str, port: int, megabytes: int, cases: int, seconds: float) -> None:
+    """Serve a registered model over HTTP, on this computer alone by default."""
+    import uvicorn
+
+    from lesion_fusion.serving.server import MOST_WAITING, Limits, make_app
+
+    loaded = _load_model(model).unwrap_python_model()
+    app = make_app(loaded, Limits(megabytes=megabytes, cases=cases, seconds=seconds))
+    click.echo(f"{loaded.version} at http://{host}:{port}/invocations; fields at /schema. Ctrl-C ends it.")
+    uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=MOST_WAITING)
+
+
+def _load_model(address: str) -> Any:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
+    try:
+        return mlflow.pyfunc.load_model(address)
+    except MlflowException as error:
+        raise NoSuchModelError(
+            f"{address} can't be loaded: {error.message}. MLflow was asked at {mlflow.get_tracking_uri()}; the "
+            "variable MLFLOW_TRACKING_URI names another place."
+        ) from error
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -139,5 +165,5 @@ run = with_plain_errors(kedro_run)
 for option in run.params:
     if option.name == "runner":
         option.callback = _check_runner
-for command in (run, with_plain_errors(score)):
+for command in (run, with_plain_errors(score), with_plain_errors(serve)):
     cli.add_command(command)

@@ -40,16 +40,16 @@ class BadRequest(MlflowException):
 class ServedModel(PythonModel):
     """Answers each row as `serving.answer` says; loads a bundle, never a pickle."""
 
-    _model: FittedModel
+    model: FittedModel
+    version: str
     _domain: Domain
-    _version: str
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the bundle, and read which registered version this is."""
         bundle = Path(context.artifacts[BUNDLE])
-        self._model = load_model(bundle)
+        self.model = load_model(bundle)
         self._domain = Domain.load(bundle)
-        self._version = _registered_version(bundle)
+        self.version = _registered_version(bundle)
 
     def predict(
         self,
@@ -60,7 +60,7 @@ class ServedModel(PythonModel):
         """Return a row per case (see `serving.answer`); raises `BadRequest` for a request that is not well formed."""
         rows = model_input.reset_index(drop=True)
         try:
-            return answer(self._model, self._domain, rows, self._version)
+            return answer(self.model, self._domain, rows, self.version)
         except RequestError as error:
             raise BadRequest(str(error)) from None
 
