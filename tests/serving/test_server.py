@@ -22,13 +22,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, render_images, render_masks
 from tests.conftest import SMALL_GLOBALS, Project
 
 pytestmark = pytest.mark.slow
 
 START_S = 180
-RECORD = ("age", "tissue_composition", "signs", "symptoms", "shape", "margin", "echogenicity", "halo")
+RECORD = predictor_columns(("metadata", "descriptors"))
 
 
 TRACES = ("Traceback", "stack_trace", 'File \\"')
@@ -88,7 +89,7 @@ def url(finished_project: Project) -> Iterator[str]:
 def case(finished_project: Project) -> dict:
     """A case's raw record and files, from the folder of the project's cohort."""
     primary = finished_project.folder / "data" / "03_primary" / "synthetic"
-    row = pd.read_parquet(primary / "study_cases.parquet").iloc[0]
+    row = pd.read_parquet(primary / "study_cases.parquet").dropna(subset=list(RECORD)).iloc[0]
     shared = yaml.safe_load((finished_project.folder / "conf" / "base" / "globals.yml").read_text())
     cohort = parse_cohort(shared["synthetic"] | SMALL_GLOBALS["synthetic"] | {"seed": shared["seed"]})
     record = {name: row[name] for name in RECORD if pd.notna(row[name])}
@@ -184,7 +185,7 @@ def test_a_case_without_its_outline_is_answered_from_what_remains_or_withheld(ur
     assert status == 200, body
     partly, wholly = json.loads(body)["predictions"]
     assert "no outline of the lesion" in partly["reason"]
-    assert partly["abstained"] == (partly["probability"] is None)
+    assert partly["abstained"] == (partly["decision"] is None)
     assert wholly["reason"] == ""
 
 

@@ -150,7 +150,7 @@ def agreement_cutoff(distances: np.ndarray, agrees: np.ndarray, agreement: float
     """
     order = np.argsort(-distances, kind="stable")
     counts = np.arange(1, len(order) + 1)
-    enough = (np.cumsum(~agrees[order]) + 1) / (counts + 1) <= 1 - agreement
+    enough = (np.cumsum(~agrees[order]) + 1) / (counts + 1) <= 1 - agreement + 1e-9
     return float(distances[order][enough][-1]) if enough.any() else None
 
 

@@ -66,13 +66,14 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
 class Gap:
     """What a case lacks for its answer: how far that might move it (a standard deviation of log-odds), and in words.
 
-    `cutoff`: how many such deviations from the threshold a decision needs; infinite where there is none.
+    `cutoff`: how many such deviations from the threshold a decision needs. `thin`: there is none, however far.
     """
 
     reason: str
     ask_for: str
-    spread: float
-    cutoff: float
+    spread: float = 0.0
+    cutoff: float = 0.0
+    thin: bool = False
 
 
 def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:
@@ -93,7 +94,7 @@ def _answers(able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain:
     for row, (low, high), decision, gap in zip(
         probabilities, intervals, decisions(able, probabilities), gaps, strict=True
     ):
-        undecided = gap.cutoff == math.inf or _undecided(row[-1], low, high, able.threshold, gap, domain)
+        undecided = gap.thin or _undecided(row[-1], low, high, able.threshold, gap, domain)
         reason = gap.reason
         if undecided:
             why = "too little for a decision" if gap.ask_for else "too close to the threshold for a decision"
@@ -136,15 +137,15 @@ def _gap(
     why = [*case.reasons.values()]
     if able is None:
         unable = f"{model.full_name} can't answer without"
-        return Gap("; ".join([*why, unable]), _ask_for(model, domain, parts, record, math.inf), math.inf, math.inf)
+        return Gap("; ".join([*why, unable]), _ask_for(model, domain, parts, record, math.inf))
     unused = model.unused(parts)
     why += [f"not used: {', '.join(unused)}"] if unused else []
     fields = domain.missing_fields(able, record)
     why += [f"not given: {', '.join(fields)}"] if fields else []
     variance = _variance(model, able, domain, parts, record)
     missing = [*(model.needs - parts), *([FIELDS] if fields else [])]
-    cutoff = math.inf if case.thin_record else domain.cutoff(missing)
-    return Gap("; ".join(why), _ask_for(model, domain, parts, record, variance), math.sqrt(variance), cutoff)
+    asked = _ask_for(model, domain, parts, record, variance)
+    return Gap("; ".join(why), asked, math.sqrt(variance), domain.cutoff(missing), case.thin_record)
 
 
 def _variance(model: FittedModel, able: FittedModel, domain: Domain, parts: frozenset[Need], record: Record) -> float:
