@@ -47,7 +47,19 @@ _SEES = {
 }
 # What the served model imports, beside the package itself, which travels inside it.
 _SERVING_PACKAGES = (
-    *("keras", "mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-image", "scikit-learn", "scipy", "skops"),
+    *(
+        "keras",
+        "mlflow",
+        "numpy",
+        "pandas",
+        "pillow",
+        "pydantic",
+        "scikit-image",
+        "scikit-learn",
+        "scipy",
+        "shap",
+        "skops",
+    ),
     *("tensorflow-cpu", "tensorflow", "jax", "torch", "xgboost-cpu", "xgboost"),
 )
 # MLflow refuses more in one call.

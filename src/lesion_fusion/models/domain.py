@@ -21,6 +21,8 @@ from lesion_fusion.parameters import Parameters
 DOMAIN = "domain.json"
 # What is missing where single fields of a record are; the other keys of `Domain.cutoffs` are parts of a case.
 FIELDS = "fields"
+_BACKGROUND = 16
+_CATEGORIES = COLUMN["birads"].categories
 _KEYS = ["repeat", "fold", "case_id"]
 
 
@@ -63,7 +65,9 @@ class Domain(BaseModel, frozen=True):
     `fewest_fields` of a record. `numbers`, `descriptors`: the ranges of the record's numbers and of the image
     descriptors that the model reads. `field_shifts`: by how much each field moves an answer, in log-odds, for each set
     of models that answers (see `answering_key`). `cutoffs`: for what is missing, how far from the threshold an answer
-    must lie to be decided, in standard deviations of what is missing; None: no distance is enough.
+    must lie to be decided, in standard deviations of what is missing; None: no distance is enough. `background`:
+    synthetic records, each cell drawn by itself, that an explanation compares with. `birads`: how many training cases
+    of each category there were, and how many of them were of the last class.
     """
 
     rules: ServingRules
@@ -72,6 +76,8 @@ class Domain(BaseModel, frozen=True):
     descriptors: dict[str, Range]
     field_shifts: dict[str, dict[str, float]]
     cutoffs: dict[str, float | None]
+    background: list[dict[str, float | str | None]] = []
+    birads: dict[str, tuple[int, int]] = {}
 
     @classmethod
     def of(
@@ -111,6 +117,8 @@ class Domain(BaseModel, frozen=True):
             descriptors=ranges(image_descriptors, default_names() if model.uses_descriptors else []),
             field_shifts=shifts,
             cutoffs=cutoffs,
+            background=_background(model, cases),
+            birads=_birads(model, cases),
         )
 
     @classmethod
@@ -161,6 +169,21 @@ def outside(values: Mapping[str, float], ranges: Mapping[str, Range]) -> list[st
         for name, found in ranges.items()
         if name in values and not found.holds(values[name])
     ]
+
+
+def _background(model: FittedModel, cases: pd.DataFrame) -> list[dict[str, float | str | None]]:
+    drawn, _ = draw_records(model, cases, pd.DataFrame({"case_id": []}))
+    few = drawn[list(model.record_columns)].iloc[:_BACKGROUND].astype(object)
+    return [
+        {str(name): value for name, value in one.items()} for one in few.where(few.notna(), None).to_dict("records")
+    ]
+
+
+def _birads(model: FittedModel, cases: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    if not {"birads", "label"} <= set(cases) or len(model.classes) > 2:
+        return {}
+    positive = (cases["label"] == model.classes[-1]).groupby(cases["birads"].astype("str")).agg(["size", "sum"])
+    return {str(name): (int(n), int(found)) for name, n, found in positive.itertuples() if name in _CATEGORIES}
 
 
 def _part_cutoffs(model: FittedModel, trained: Trained, agreement: float) -> dict[str, float | None]:

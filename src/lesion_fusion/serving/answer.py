@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.cohort.record import canonical_cell
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.models.base import CaseInputs, FittedModel, Need
@@ -17,6 +18,7 @@ from lesion_fusion.models.domain import FIELDS, Domain, distance
 from lesion_fusion.serving.request import Record, Request, parse_request, unknown_fields
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK, answer_fields
 from lesion_fusion.serving.usable import Usable, usable
+from lesion_fusion.serving.why import birads_statement, contributions
 
 _NAMES = {Need.RECORD: "the record", Need.IMAGE: IMAGE, Need.MASK: MASK}
 # What a request may be asked to give next: one part, an image with its outline, or all.
@@ -74,6 +76,28 @@ class Gap:
     spread: float = 0.0
     cutoff: float = 0.0
     thin: bool = False
+
+
+def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return, per case of a request, why it is answered so (see `why.contributions`), and `birads` in words.
+
+    Where nothing can answer, `fields` is empty. Raises `RequestError` as `answer` does.
+    """
+    unknown_fields(rows, domain.rules.unknown_fields == "refuse")
+    request = parse_request(rows, model.record_columns, Need.IMAGE in model.needs)
+    found: list[dict[str, Any]] = []
+    judged = [
+        usable(record, image, mask, model, domain)
+        for record, image, mask in zip(request.records, request.images, request.masks, strict=True)
+    ]
+    categories = rows["birads"] if "birads" in rows else [None] * len(rows)
+    for i, category in enumerate(categories):
+        able = model.reduced(judged[i].parts)
+        why: dict[str, Any] = {"log_odds": None, "base": None, "fields": {}}
+        if able is not None:
+            why = contributions(able, domain, _inputs(able, request, [i], judged))
+        found.append(why | {"birads": birads_statement(domain, canonical_cell(category, COLUMN["birads"]))})
+    return found
 
 
 def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:

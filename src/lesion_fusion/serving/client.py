@@ -61,15 +61,26 @@ class Client:
 
         Raises `RefusedError` where the case is not well formed, `OSError` where no server answers.
         """
-        pictures = {"image_png": image, "tumor_mask_png": outline}
-        coded = {name: base64.b64encode(one).decode() for name, one in pictures.items() if one is not None}
-        body = json.dumps({"dataframe_records": [{**record, **coded}]}).encode()
-        answer = self._fetch("/invocations", body)
-        return Answer.of(answer["predictions"][0])
+        return Answer.of(self._post("/invocations", record, image, outline)["predictions"][0])
+
+    def why(
+        self, record: Mapping[str, float | str | None], image: bytes | None = None, outline: bytes | None = None
+    ) -> dict[str, Any]:
+        """Return why a case is answered as it is: `log_odds`, `base`, `fields` and `birads`; raises as `ask` does."""
+        found: dict[str, Any] = self._post("/why", record, image, outline)["explanations"][0]
+        return found
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of a case."""
         return self._fetch("/schema")
+
+    def _post(
+        self, path: str, record: Mapping[str, float | str | None], image: bytes | None, outline: bytes | None
+    ) -> dict[str, Any]:
+        pictures = {"image_png": image, "tumor_mask_png": outline}
+        coded = {name: base64.b64encode(one).decode() for name, one in pictures.items() if one is not None}
+        body = json.dumps({"dataframe_records": [{**record, **coded}]}).encode()
+        return self._fetch(path, body)
 
     def _fetch(self, path: str, body: bytes | None = None) -> dict[str, Any]:
         request = urllib.request.Request(self.url.rstrip("/") + path, body, {"Content-Type": "application/json"})

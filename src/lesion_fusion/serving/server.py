@@ -56,7 +56,7 @@ class RefusedRequest(Exception):  # noqa: N818 - it says what is refused
 
 
 def make_app(model: ServedModel, limits: Limits) -> FastAPI:
-    """Return the server of `model`: POST /invocations, GET /ping, /schema and /openapi.json."""
+    """Return the server of `model`: POST /invocations, POST /why, GET /ping, /schema and /openapi.json."""
     app = FastAPI(title="lesion-fusion", version=lesion_fusion.__version__, docs_url=None, redoc_url=None)
     schema, turns = request_schema(model.model), asyncio.Semaphore(limits.at_once)
     body = {"required": True, "content": _json(_array(_KEY, schema))}
@@ -65,17 +65,25 @@ def make_app(model: ServedModel, limits: Limits) -> FastAPI:
         **{status: {"description": words, "content": _json(_FAULT)} for status, words in _REFUSALS.items()},
     }
 
-    @app.post("/invocations", openapi_extra={"requestBody": body}, responses=responses)
-    async def invocations(request: Request) -> Response:
-        """Answer each case of the request."""
+    async def ask(request: Request, work: Callable[[pd.DataFrame], Any]) -> Any:
         rows = read_rows(await _body(request, limits), limits)
         async with asyncio.timeout(limits.seconds):
             await turns.acquire()
-            work = asyncio.ensure_future(asyncio.to_thread(model.predict, None, rows))
+            thread = asyncio.ensure_future(asyncio.to_thread(work, rows))
             # A thread can't be stopped: one that is too late keeps its turn until it ends.
-            work.add_done_callback(lambda _: turns.release())
-            answers = await asyncio.shield(work)
+            thread.add_done_callback(lambda _: turns.release())
+            return await asyncio.shield(thread)
+
+    @app.post("/invocations", openapi_extra={"requestBody": body}, responses=responses)
+    async def invocations(request: Request) -> Response:
+        """Answer each case of the request."""
+        answers = await ask(request, lambda rows: model.predict(None, rows))
         return JSONResponse({"predictions": answers.to_dict("records")})
+
+    @app.post("/why", openapi_extra={"requestBody": body})
+    async def why(request: Request) -> Response:
+        """Tell what each given field adds to the log-odds of the answer, and what the BI-RADS category alone tells."""
+        return JSONResponse({"explanations": await ask(request, model.explain)})
 
     @app.get("/ping")
     def ping() -> dict[str, str]:
@@ -154,7 +162,7 @@ def _told(app: FastAPI, limits: Limits) -> FastAPI:
 
     async def not_there(request: Request, error: Exception) -> Response:  # noqa: ARG001
         assert isinstance(error, HTTPException)
-        known = "POST /invocations, GET /ping, GET /schema, GET /openapi.json"
+        known = "POST /invocations, POST /why, GET /ping, GET /schema, GET /openapi.json"
         return _fault(HTTPStatus(error.status_code), f"{HTTPStatus(error.status_code).phrase}. There are: {known}.")
 
     late = f"No answer within {limits.seconds:g} s: the server is busy. Send fewer cases, or again later."
