@@ -17,6 +17,8 @@ import pandas as pd
 from kedro.framework.cli.project import run as kedro_run
 
 from lesion_fusion.cohort.readers import READERS
+from lesion_fusion.cohort.record import canonical_cell
+from lesion_fusion.cohort.schema import COLUMN
 from lesion_fusion.config.resolvers import tracking_uri
 from lesion_fusion.datasets.file_folder import FileFolderDataset
 from lesion_fusion.datasets.files import replacing
@@ -60,19 +62,12 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
     The file is written whole or not at all.
     """
     # Imported here: MLflow takes seconds, and every `kedro` command reads this file.
-    from lesion_fusion.serving.batch import TOGETHER, counts, read_rows
-    from lesion_fusion.serving.batch import score as scored
+    from lesion_fusion.serving.batch import counts
 
     start = time.monotonic()
     cases = _read_table(table)
     loaded = _load_model(model)
-    asked = set(loaded.metadata.get_input_schema().input_names())
-    rows = read_rows(cases, layout, asked, _read_files(images), _read_files(masks or images))
-    answers: list[Mapping[str, object]] = []
-    with click.progressbar(length=len(cases), label=f"Scoring {len(cases)} cases", show_pos=True) as progress:
-        while some := list(islice(rows, TOGETHER)):
-            answers += scored(some, loaded.predict)
-            progress.update(len(some))
+    answers = _score_all(loaded, cases, layout, images, masks)
     # A refused row lacks the numbers; any other has all columns, in their order.
     columns = max((list(answer) for answer in answers), key=len, default=[])
     with replacing(out) as draft:
@@ -84,6 +79,56 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
     )
     if refused:
         sys.exit(3)
+
+
+@click.command(name="calibrate")
+@click.argument("model")
+@click.argument("table", type=_FILE, required=False)
+@click.option("--site", required=True, help="Name of the site, in its alias and in every answer.")
+@click.option("--share", type=click.FloatRange(0, 1, True, True), help="Malignant share of its lesions, without TABLE.")
+@click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
+@click.option("--images", type=_FOLDER, help="Folder of the images.")
+@click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
+@click.option("--sensitivity", default=0.95, show_default=True, help="Least sensitivity of a new threshold.")
+def calibrate(
+    model: str,
+    table: Path | None,
+    site: str,
+    share: float | None,
+    layout: str,
+    images: Path | None,
+    masks: Path | None,
+    sensitivity: float,
+) -> None:
+    """Fit MODEL's probability and threshold to a site's own cases in TABLE, or to its share of malignant lesions.
+
+    MODEL is `models:/<name>@<alias>` or `models:/<name>/<version>`; the result is a new version of that name.
+    """
+    from lesion_fusion.datasets.mlflow_runs import register_site
+    from lesion_fusion.models.site import Site, SiteError
+    from lesion_fusion.serving.batch import whole_answers
+
+    if (table is None) == (share is None):
+        raise click.UsageError("Give either TABLE, with the outcomes of the site's cases, or --share.")
+    loaded = _load_model(model)
+    served = loaded.unwrap_python_model()
+    fitted, domain = served.model, served.domain
+    if domain.site is not None or len(fitted.classes) != 2:
+        raise SiteError(f"{model} is calibrated for a site already, or has three classes: name another version.")
+    if share is not None:
+        if domain.positive_share is None:
+            raise SiteError(f"{model} does not tell its training share of malignant lesions: register it anew.")
+        found = Site.of_share(site, share, domain.positive_share)
+    else:
+        assert table is not None
+        cases = _read_table(table)
+        answers = _score_all(loaded, cases, layout, images, masks)
+        outcomes = [canonical_cell(one, COLUMN["classification"]) for one in READERS[layout](cases)["classification"]]
+        probabilities, labels = whole_answers(answers, outcomes, fitted.classes)
+        found = Site.of_cases(site, probabilities, labels, fitted.threshold, sensitivity)
+    registered = model.removeprefix("models:/").partition("@")[0].partition("/")[0]
+    version = register_site(model, registered, found)
+    click.echo(f"{registered} {version}: {found.origin}.")
 
 
 @click.command(name="serve")
@@ -103,6 +148,23 @@ def serve(model: str, host: str, port: int, megabytes: int, cases: int, seconds:
     app = make_app(loaded, Limits(megabytes=megabytes, cases=cases, seconds=seconds))
     click.echo(f"{loaded.version} at http://{host}:{port}/invocations; fields at /schema. Ctrl-C ends it.")
     uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=MOST_WAITING)
+
+
+def _score_all(
+    loaded: Any, cases: pd.DataFrame, layout: str, images: Path | None, masks: Path | None
+) -> list[Mapping[str, object]]:
+    """Return the answers of a loaded model to all rows of a table, under a progress bar."""
+    from lesion_fusion.serving.batch import TOGETHER, read_rows
+    from lesion_fusion.serving.batch import score as scored
+
+    asked = set(loaded.metadata.get_input_schema().input_names())
+    rows = read_rows(cases, layout, asked, _read_files(images), _read_files(masks or images))
+    answers: list[Mapping[str, object]] = []
+    with click.progressbar(length=len(cases), label=f"Scoring {len(cases)} cases", show_pos=True) as progress:
+        while some := list(islice(rows, TOGETHER)):
+            answers += scored(some, loaded.predict)
+            progress.update(len(some))
+    return answers
 
 
 def _load_model(address: str) -> Any:
@@ -165,5 +227,5 @@ run = with_plain_errors(kedro_run)
 for option in run.params:
     if option.name == "runner":
         option.callback = _check_runner
-for command in (run, with_plain_errors(score), with_plain_errors(serve)):
+for command in (run, with_plain_errors(score), with_plain_errors(serve), with_plain_errors(calibrate)):
     cli.add_command(command)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from difflib import get_close_matches
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -176,12 +175,12 @@ def test_the_interval_holds_the_probability_and_is_wider_the_less_is_known(cohor
 
 def test_the_decision_is_positive_from_the_threshold_on(model):
     probabilities = np.array([[0.65, 0.35], [0.66, 0.34], [0.1, 0.9]])
-    assert decisions(model, probabilities) == ["malignant", "benign", "malignant"]
+    assert decisions(model.classes, probabilities, model.threshold) == ["malignant", "benign", "malignant"]
 
 
 def test_three_classes_are_decided_by_the_largest_probability():
-    three = SimpleNamespace(classes=("normal", "benign", "malignant"), threshold=float("nan"))
-    assert decisions(three, np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]])) == ["benign", "malignant"]
+    three, nan = ("normal", "benign", "malignant"), float("nan")
+    assert decisions(three, np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]), nan) == ["benign", "malignant"]
 
 
 def test_the_example_can_be_answered(cohort, model):

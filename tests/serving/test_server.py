@@ -1,4 +1,4 @@
-"""A registered model behind MLflow's own server: a case answered, a fault told in a sentence."""
+"""A registered model behind `lesion-fusion serve` and MLflow's server: a case answered, a fault told in a sentence."""
 
 from __future__ import annotations
 
@@ -48,15 +48,21 @@ def send(url: str, body: bytes) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-@pytest.fixture(scope="module")
-def url(finished_project: Project) -> Iterator[str]:
+SERVERS = {
+    "own": ["lesion_fusion", "serve", "--model", "models:/lesion-fusion/1", "--megabytes", "1"],
+    "mlflow": ["mlflow", "models", "serve", "-m", "models:/lesion-fusion/1", "--env-manager", "local"],
+}
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def url(finished_project: Project, request: pytest.FixtureRequest) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = (finished_project.folder / "server.log").open("w")
-    command = ["-m", "models:/lesion-fusion/1", "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    command = [*SERVERS[request.param], "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "models", "serve", *command],
+        [sys.executable, "-m", *command],
         cwd=finished_project.folder,
         # MLflow starts uvicorn by name, from beside the interpreter.
         env=finished_project.environment(

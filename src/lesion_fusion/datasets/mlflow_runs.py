@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from lesion_fusion.evaluation.promotion import Champion
 if TYPE_CHECKING:
     from lesion_fusion.models.base import FittedModel
     from lesion_fusion.models.domain import Domain
+    from lesion_fusion.models.site import Site
 
 _TYPES = {float: DataType.double, str: DataType.string, bool: DataType.boolean}
 
@@ -234,6 +236,31 @@ def _package_tags() -> dict[str, str]:
         commit = MlflowClient().get_run(parent.data.tags["mlflow.parentRunId"]).data.tags.get("git_commit")
         tags |= {"git_commit": commit} if commit else {}
     return tags
+
+
+def register_site(address: str, registered: str, site: Site) -> str:
+    """Register the model at MLflow's `address`, calibrated for a site, as a version of `registered`; return its number.
+
+    Its alias is `site-<name>`; its tags say what it was made from.
+    """
+    from mlflow.models import Model
+
+    from lesion_fusion.models.base import load_model
+    from lesion_fusion.models.domain import Domain
+
+    folder = Path(mlflow.artifacts.download_artifacts(address))
+    bundle = folder / "artifacts" / "bundle"
+    model, domain = load_model(bundle), Domain.load(bundle).model_copy(update={"site": site})
+    example = Model.load(str(folder)).load_input_example(str(folder))
+    record = RunRecord(model.family, model.name, {}, {}, {}, model, domain, example, pd.DataFrame())
+    with mlflow.start_run(run_name=f"calibrated for {site.name}"):
+        logged = _log_model(record)
+    tags = {"model": record.full_name, "site": site.origin, "calibrated_from": address}
+    with redirect_stderr(io.StringIO()):
+        version = mlflow.register_model(logged.model_uri, registered, tags=tags).version
+    alias = "site-" + re.sub(r"[^a-z0-9]+", "-", site.name.lower()).strip("-")
+    MlflowClient().set_registered_model_alias(registered, alias, version)
+    return str(version)
 
 
 class ChampionsDataset(AbstractDataset[list[str], dict[str, Champion]]):

@@ -16,6 +16,7 @@ from scipy.special import logit
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.models.base import GIVEN, FittedModel, Trained, blank, draw_records
+from lesion_fusion.models.site import Site
 from lesion_fusion.parameters import Parameters
 
 DOMAIN = "domain.json"
@@ -67,7 +68,8 @@ class Domain(BaseModel, frozen=True):
     of models that answers (see `answering_key`). `cutoffs`: for what is missing, how far from the threshold an answer
     must lie to be decided, in standard deviations of what is missing; None: no distance is enough. `background`:
     synthetic records, each cell drawn by itself, that an explanation compares with. `birads`: how many training cases
-    of each category there were, and how many of them were of the last class.
+    of each category there were, and how many of them were of the last class; `positive_share` is that of all. `site`:
+    the calibration of the site that the model is for, if it has one.
     """
 
     rules: ServingRules
@@ -78,6 +80,8 @@ class Domain(BaseModel, frozen=True):
     cutoffs: dict[str, float | None]
     background: list[dict[str, float | str | None]] = []
     birads: dict[str, tuple[int, int]] = {}
+    positive_share: float | None = None
+    site: Site | None = None
 
     @classmethod
     def of(
@@ -119,6 +123,7 @@ class Domain(BaseModel, frozen=True):
             cutoffs=cutoffs,
             background=_background(model, cases),
             birads=_birads(model, cases),
+            positive_share=float((cases["label"] == model.classes[-1]).mean()) if "label" in cases else None,
         )
 
     @classmethod

@@ -52,7 +52,12 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
         able = model.reduced(parts)
         gaps = [_gap(model, able, domain, parts, request.records[i], judged[i]) for i in members]
         if able is None:
-            nothing = dict.fromkeys(answer_fields(model)) | {"abstained": True, "parts": "", "model": model.full_name}
+            nothing = dict.fromkeys(answer_fields(model)) | {
+                "abstained": True,
+                "parts": "",
+                "model": model.full_name,
+                "site": "",
+            }
             answers = [nothing | {"reason": gap.reason, "ask_for": gap.ask_for} for gap in gaps]
         else:
             there = {name: probabilities[members] for name, probabilities in answered.items()}
@@ -100,25 +105,32 @@ def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict
     return found
 
 
-def decisions(model: FittedModel, probabilities: np.ndarray) -> list[str]:
+def decisions(classes: Sequence[str], probabilities: np.ndarray, threshold: float) -> list[str]:
     """Return a class per case: positive from the threshold on, or the most probable of more than two."""
-    if math.isnan(model.threshold):
-        return [model.classes[i] for i in probabilities.argmax(axis=1)]
-    negative, positive = model.classes
-    return [positive if p >= model.threshold else negative for p in probabilities[:, -1]]
+    if math.isnan(threshold):
+        return [classes[i] for i in probabilities.argmax(axis=1)]
+    negative, positive = classes
+    return [positive if p >= threshold else negative for p in probabilities[:, -1]]
 
 
 def _answers(able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain: Domain) -> list[dict[str, Any]]:
-    probabilities = able.probabilities(inputs)
-    spreads = np.array([gap.spread for gap in gaps])
-    intervals = able.calibration.interval(probabilities, domain.rules.confidence, spreads)
-    threshold = None if math.isnan(able.threshold) else able.threshold
+    probabilities, calibration, threshold, site = (
+        able.probabilities(inputs),
+        able.calibration,
+        able.threshold,
+        domain.site,
+    )
+    if site is not None:
+        probabilities, threshold = site.probabilities(probabilities), site.threshold(threshold)
+        gaps = [replace(gap, spread=gap.spread * site.slope) for gap in gaps]
+        calibration = site.map if site.map.covariance is not None else calibration
+    intervals = calibration.interval(probabilities, domain.rules.confidence, np.array([gap.spread for gap in gaps]))
     parts = ", ".join(need for need in Need if need in able.needs)
     answers = []
     for row, (low, high), decision, gap in zip(
-        probabilities, intervals, decisions(able, probabilities), gaps, strict=True
+        probabilities, intervals, decisions(able.classes, probabilities, threshold), gaps, strict=True
     ):
-        undecided = gap.thin or _undecided(row[-1], low, high, able.threshold, gap, domain)
+        undecided = gap.thin or _undecided(row[-1], low, high, threshold, gap, domain)
         reason = gap.reason
         if undecided:
             why = "too little for a decision" if gap.ask_for else "too close to the threshold for a decision"
@@ -130,12 +142,13 @@ def _answers(able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain:
                 "low": None if np.isnan(low) else float(low),
                 "high": None if np.isnan(high) else float(high),
                 "decision": None if undecided else decision,
-                "threshold": threshold,
+                "threshold": None if math.isnan(threshold) else threshold,
                 "abstained": undecided,
                 "reason": reason,
                 "ask_for": gap.ask_for,
                 "parts": parts,
                 "model": able.full_name,
+                "site": "" if site is None else site.origin,
             }
         )
     return answers

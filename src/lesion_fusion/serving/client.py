@@ -36,6 +36,7 @@ class Answer:
     ask_for: str
     parts: str
     model: str
+    site: str
     version: str
     classes: Mapping[str, float | None] = field(default_factory=dict)
 

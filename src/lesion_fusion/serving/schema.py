@@ -91,7 +91,7 @@ def answer_schema(model: FittedModel) -> dict[str, Any]:
 def answer_fields(model: FittedModel) -> dict[str, type]:
     """Return the type of each field of an answer, in their order; numbers are missing where nothing can answer."""
     numbers = [*(f"p_{name}" for name in model.classes), "probability", "low", "high"]
-    texts = ("reason", "ask_for", "parts", "model", "version")
+    texts = ("reason", "ask_for", "parts", "model", "site", "version")
     return dict.fromkeys(numbers, float) | {
         "decision": str,
         "threshold": float,

@@ -44,14 +44,14 @@ class ServedModel(PythonModel):
     """Answers each row as `serving.answer` says; loads a bundle, never a pickle."""
 
     model: FittedModel
+    domain: Domain
     version: str
-    _domain: Domain
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the bundle, and read which registered version this is."""
         bundle = Path(context.artifacts[BUNDLE])
         self.model = load_model(bundle)
-        self._domain = Domain.load(bundle)
+        self.domain = Domain.load(bundle)
         self.version = _registered_version(bundle)
 
     def predict(
@@ -61,11 +61,11 @@ class ServedModel(PythonModel):
         params: Any = None,  # noqa: ARG002 (MLflow's signature)
     ) -> pd.DataFrame:
         """Return a row per case (see `serving.answer`); raises `BadRequest` for a request that is not well formed."""
-        return _well_formed(lambda rows: answer(self.model, self._domain, rows, self.version), model_input)
+        return _well_formed(lambda rows: answer(self.model, self.domain, rows, self.version), model_input)
 
     def explain(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
         """Return why each case is answered as it is (see `serving.answer.explain`); raises `BadRequest`."""
-        return _well_formed(lambda cases: explain(self.model, self._domain, cases), rows)
+        return _well_formed(lambda cases: explain(self.model, self.domain, cases), rows)
 
 
 def _well_formed(ask: Callable[[pd.DataFrame], Found], rows: pd.DataFrame) -> Found:

@@ -36,8 +36,9 @@ def contributions(model: FittedModel, domain: Domain, inputs: CaseInputs) -> dic
     def ask(positions: np.ndarray) -> np.ndarray:
         chosen = positions.astype(int)
         columns = {name: own[chosen[:, k]] for k, (name, own) in enumerate(zip(given, values, strict=True))}
-        table = pd.DataFrame({name: [case[name]] * len(chosen) for name in inputs.cases}).assign(**columns)
-        return repeated(table.astype(inputs.cases.dtypes.to_dict()))
+        table = inputs.cases.iloc[np.zeros(len(chosen), dtype=int)].reset_index(drop=True)
+        typed = {name: pd.Series(column).astype(table[name].dtype) for name, column in columns.items()}
+        return repeated(table.assign(**typed))
 
     hidden = np.broadcast_to(np.arange(1, len(values[0]))[:, None], (len(values[0]) - 1, len(given)))
     explainer = shap.PermutationExplainer(ask, shap.maskers.Independent(hidden, max_samples=len(hidden)), seed=0)
