@@ -4,7 +4,7 @@ Run `python benchmarks/serving.py`. Models trained on phantoms: late fusions of 
 image descriptors, with a network, and with both; and the network alone. The bare pass is image descriptors, classifiers
 and networks on what they take; with decoding it starts at the bytes of the PNG files. Answers and passes are timed in
 turn, so that both have the same machine; `--clock processor` counts the processor's time, so that other programs
-don't count. The server is MLflow's own.
+don't count. The server is that of `lesion-fusion serve`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -167,43 +168,51 @@ def over_http(model: FittedModel, study: Study, requests: int, clients: int) -> 
         dataset.save(
             [RunRecord(model.family, model.name, tags, {}, {}, model, domain, example, study.cases.assign(label=""))]
         )
-        command = [
-            "-m",
-            "mlflow",
-            "models",
-            "serve",
-            "-m",
-            dataset.load().runs[model.full_name]["model_uri"],
-            "-p",
-            str(port),
-        ]
-        environment = os.environ | {
-            "MLFLOW_TRACKING_URI": uri,
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        }
+        uri_of_model = dataset.load().runs[model.full_name]["model_uri"]
+        command = [sys.executable, "-m", "lesion_fusion", "serve", "--model", uri_of_model, "--port", str(port)]
         with open(os.devnull, "w") as quiet:
             server = subprocess.Popen(
-                [sys.executable, *command, "--env-manager", "local"], env=environment, stdout=quiet, stderr=quiet
+                command, env=os.environ | {"MLFLOW_TRACKING_URI": uri}, stdout=quiet, stderr=quiet
             )
         try:
             start = time.perf_counter()
             while not _answers(f"http://127.0.0.1:{port}/ping"):
                 time.sleep(0.2)
             print(f"  server up after {time.perf_counter() - start:.1f} s")
-            bodies = [json.dumps({"dataframe_records": [study.request(i)]}).encode() for i in range(8)]
-            with ThreadPoolExecutor(clients) as pool:
-                start = time.perf_counter()
-                taken = list(pool.map(lambda i: _post(port, bodies[i % len(bodies)]), range(requests)))
-                seconds = time.perf_counter() - start
-            lost = sum(one is None for one in taken)
-            p50 = np.median([one for one in taken if one is not None]) * 1000
-            print(
-                f"  {requests} requests from {clients} clients: {lost} lost, {requests / seconds:.0f} a second, "
-                f"half answered within {p50:.0f} ms"
-            )
+            load(f"http://127.0.0.1:{port}/invocations", server.pid, study, requests, clients)
         finally:
             server.terminate()
             server.wait(30)
+
+
+def load(url: str, server: int, study: Study, requests: int, clients: int) -> None:
+    """Print what many clients' good and bad requests get, how fast, and the server's memory (where Linux tells it)."""
+    good = [json.dumps({"dataframe_records": [study.request(i)]}).encode() for i in range(8)]
+    unreadable = {**study.request(0), IMAGE: base64.b64encode(b"GIF89a").decode()}
+    bad = [b"[" * 100_000, b'{"inputs": {"age": 50}}', b'{"dataframe_records": [{"agee": 50}]}', b"{"]
+    bad += [b'{"dataframe_records": [{"age": ' + b"9" * 5_000 + b"}]}"]
+    bad += [json.dumps({"dataframe_records": [unreadable]}).encode()]
+    # Every fourth is a bad one.
+    bodies = [bad[i // 4 % len(bad)] if i % 4 == 3 else good[i % len(good)] for i in range(requests)]
+    memory = []
+    with ThreadPoolExecutor(clients) as pool:
+        start, taken = time.perf_counter(), []
+        for part in np.array_split(np.arange(requests), 4):
+            taken += list(pool.map(lambda i: _post(url, bodies[i]), part))
+            memory.append(_memory(server))
+        seconds = time.perf_counter() - start
+    wrong = sum(status != (400 if i % 4 == 3 else 200) for i, (status, _) in enumerate(taken))
+    times = np.array([one for i, (_, one) in enumerate(taken) if i % 4 < 3]) * 1000
+    print(
+        f"  {requests} requests from {clients} clients, every fourth a bad one: {wrong} lost or answered wrongly, "
+        f"{requests / seconds:.0f} per second, good ones p50 {np.median(times):.0f} ms, "
+        f"p99 {np.percentile(times, 99):.0f} ms; memory after each quarter {', '.join(map(str, memory))} MiB"
+    )
+
+
+def _memory(process: int) -> int:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines() if Path("/proc/self/status").exists() else []
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS")), 0)
 
 
 def _answers(url: str) -> bool:
@@ -214,15 +223,19 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _post(port: int, body: bytes) -> float | None:
-    url, headers = f"http://127.0.0.1:{port}/invocations", {"Content-Type": "application/json"}
+def _post(url: str, body: bytes) -> tuple[int, float]:
+    """Return the status, 0 where there is none, and the seconds until the answer."""
     start = time.perf_counter()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=120) as response:
-            (answer,) = json.loads(response.read())["predictions"]
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=120) as response:
+            response.read()
+            status = response.status
+    except urllib.error.HTTPError as error:
+        status = error.code
     except OSError:
-        return None
-    return None if answer["probability"] is None else time.perf_counter() - start
+        status = 0
+    return status, time.perf_counter() - start
 
 
 def main() -> None:
@@ -230,6 +243,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=50, help="answers to take the median of")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="what milliseconds are of")
+    parser.add_argument("--requests", type=int, default=2000, help="requests to a server, from 8 clients")
     parser.add_argument("--no-http", action="store_true", help="without a server")
     options = parser.parse_args()
     study = Study(60)
@@ -241,7 +255,7 @@ def main() -> None:
     for model in (*(late(name, record, *others) for name, others in fusions.items()), network):
         in_process(model, study, options.times, options.clock)
         if not options.no_http:
-            over_http(model, study, 200, 8)
+            over_http(model, study, options.requests, 8)
 
 
 if __name__ == "__main__":

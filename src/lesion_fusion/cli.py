@@ -1,4 +1,4 @@
-"""The project's commands: `kedro run`, Kedro's own, and `kedro score`; a user error ends in its message alone."""
+"""The project's commands: `kedro run`, `score`, `serve`, and Kedro's own; a user error ends in its message alone."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.utils import find_kedro_project
 
 from lesion_fusion.cohort.readers import READERS
+from lesion_fusion.cohort.record import canonical_cell
+from lesion_fusion.cohort.schema import COLUMN
 from lesion_fusion.config.resolvers import tracking_uri
 from lesion_fusion.datasets.clinical_table import ClinicalTableDataset
 from lesion_fusion.datasets.file_folder import FileFolderDataset
@@ -32,6 +34,9 @@ warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_MODEL = click.option(
+    "--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it."
+)
 
 
 class NoSuchModelError(UserError, LookupError):
@@ -44,7 +49,7 @@ def cli() -> None:
 
 
 @click.command(name="score")
-@click.option("--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it.")
+@_MODEL
 @click.option("--table", required=True, type=_FILE, help="The record, .xlsx, .csv or .parquet, in a published layout.")
 @click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
 @click.option("--images", type=_FOLDER, help="Folder of the images; without it only the record is asked.")
@@ -57,29 +62,12 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
     The file is written whole or not at all.
     """
     # Imported here: MLflow takes seconds, and every `kedro` command reads this file.
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    from lesion_fusion.serving.batch import TOGETHER, counts, read_rows
-    from lesion_fusion.serving.batch import score as scored
+    from lesion_fusion.serving.batch import counts
 
     start = time.monotonic()
-    mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
     cases = ClinicalTableDataset(filepath=str(table)).load()
-    try:
-        loaded = mlflow.pyfunc.load_model(model)
-    except MlflowException as error:
-        raise NoSuchModelError(
-            f"{model} can't be loaded: {error.message}. MLflow was asked at {mlflow.get_tracking_uri()}; the variable "
-            "MLFLOW_TRACKING_URI names another place."
-        ) from error
-    asked = set(loaded.metadata.get_input_schema().input_names())
-    rows = read_rows(cases, layout, asked, _read_files(images), _read_files(masks or images))
-    answers: list[Mapping[str, object]] = []
-    with click.progressbar(length=len(cases), label=f"Scoring {len(cases)} cases", show_pos=True) as progress:
-        while some := list(islice(rows, TOGETHER)):
-            answers += scored(some, loaded.predict)
-            progress.update(len(some))
+    loaded = _load_model(model)
+    answers = _score_all(loaded, cases, layout, images, masks)
     # A refused row lacks the numbers; any other has all columns, in their order.
     columns = max((list(answer) for answer in answers), key=len, default=[])
     with replacing(out) as draft:
@@ -127,6 +115,106 @@ def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
     click.echo(f"{file}: {todo} places are marked {TODO}. Then: kedro run --env {env} --pipeline ingestion")
 
 
+@click.command(name="calibrate")
+@click.argument("model")
+@click.argument("table", type=_FILE, required=False)
+@click.option("--site", required=True, help="Name of the site, in its alias and in every answer.")
+@click.option("--share", type=click.FloatRange(0, 1, True, True), help="Malignant share of its lesions, without TABLE.")
+@click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
+@click.option("--images", type=_FOLDER, help="Folder of the images.")
+@click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
+@click.option("--sensitivity", default=0.95, show_default=True, help="Least sensitivity of a new threshold.")
+def calibrate(
+    model: str,
+    table: Path | None,
+    site: str,
+    share: float | None,
+    layout: str,
+    images: Path | None,
+    masks: Path | None,
+    sensitivity: float,
+) -> None:
+    """Fit MODEL's probability and threshold to a site's own cases in TABLE, or to its share of malignant lesions.
+
+    MODEL is `models:/<name>@<alias>` or `models:/<name>/<version>`; the result is a new version of that name.
+    """
+    from lesion_fusion.datasets.mlflow_runs import register_site
+    from lesion_fusion.models.site import Site, SiteError
+    from lesion_fusion.serving.batch import whole_answers
+
+    if (table is None) == (share is None):
+        raise click.UsageError("Give either TABLE, with the outcomes of the site's cases, or --share.")
+    loaded = _load_model(model)
+    served = loaded.unwrap_python_model()
+    fitted, domain = served.model, served.domain
+    if domain.site is not None or len(fitted.classes) != 2:
+        raise SiteError(f"{model} is calibrated for a site already, or has three classes: name another version.")
+    if share is not None:
+        if domain.positive_share is None:
+            raise SiteError(f"{model} does not tell its training share of malignant lesions: register it anew.")
+        found = Site.of_share(site, share, domain.positive_share)
+    else:
+        assert table is not None
+        cases = ClinicalTableDataset(filepath=str(table)).load()
+        answers = _score_all(loaded, cases, layout, images, masks)
+        outcomes = [canonical_cell(one, COLUMN["classification"]) for one in READERS[layout](cases)["classification"]]
+        probabilities, labels = whole_answers(answers, outcomes, fitted.classes)
+        found = Site.of_cases(site, probabilities, labels, fitted.threshold, sensitivity)
+    registered = model.removeprefix("models:/").partition("@")[0].partition("/")[0]
+    version = register_site(model, registered, found)
+    click.echo(f"{registered} {version}: {found.origin}.")
+
+
+@click.command(name="serve")
+@_MODEL
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other computers ask.")
+@click.option("--port", default=5001, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--megabytes", default=32, show_default=True, type=click.IntRange(1), help="Largest request.")
+@click.option("--cases", default=32, show_default=True, type=click.IntRange(1), help="Most cases of a request.")
+@click.option("--seconds", default=60.0, show_default=True, help="Longest wait for an answer.")
+def serve(model: str, host: str, port: int, megabytes: int, cases: int, seconds: float) -> None:
+    """Serve a registered model over HTTP, on this computer alone by default."""
+    import uvicorn
+
+    from lesion_fusion.serving.server import MOST_WAITING, Limits, make_app
+
+    loaded = _load_model(model).unwrap_python_model()
+    app = make_app(loaded, Limits(megabytes=megabytes, cases=cases, seconds=seconds))
+    click.echo(f"{loaded.version} at http://{host}:{port}/invocations; fields at /schema. Ctrl-C ends it.")
+    uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=MOST_WAITING)
+
+
+def _score_all(
+    loaded: Any, cases: pd.DataFrame, layout: str, images: Path | None, masks: Path | None
+) -> list[Mapping[str, object]]:
+    """Return the answers of a loaded model to all rows of a table, under a progress bar."""
+    from lesion_fusion.serving.batch import TOGETHER, read_rows
+    from lesion_fusion.serving.batch import score as scored
+
+    asked = set(loaded.metadata.get_input_schema().input_names())
+    rows = read_rows(cases, layout, asked, _read_files(images), _read_files(masks or images))
+    answers: list[Mapping[str, object]] = []
+    with click.progressbar(length=len(cases), label=f"Scoring {len(cases)} cases", show_pos=True) as progress:
+        while some := list(islice(rows, TOGETHER)):
+            answers += scored(some, loaded.predict)
+            progress.update(len(some))
+    return answers
+
+
+def _load_model(address: str) -> Any:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
+    try:
+        return mlflow.pyfunc.load_model(address)
+    except MlflowException as error:
+        raise NoSuchModelError(
+            f"{address} can't be loaded: {error.message}. MLflow was asked at {mlflow.get_tracking_uri()}; the "
+            "variable MLFLOW_TRACKING_URI names another place."
+        ) from error
+
+
 def _read_files(folder: Path | None) -> Files | None:
     return FileFolderDataset(filepath=str(folder)).load() if folder else None
 
@@ -164,5 +252,5 @@ run = with_plain_errors(kedro_run)
 for option in run.params:
     if option.name == "runner":
         option.callback = _check_runner
-for command in (run, with_plain_errors(score), with_plain_errors(dag), with_plain_errors(new_cohort)):
+for command in (run, *map(with_plain_errors, (score, dag, new_cohort, serve, calibrate))):
     cli.add_command(command)

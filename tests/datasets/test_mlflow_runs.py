@@ -22,11 +22,13 @@ from lesion_fusion.datasets.mlflow_runs import (
     FamilyResultsDataset,
     PromotionDataset,
     RunRecord,
+    register_site,
     shorten,
 )
 from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.datasets.served_answers import ServedAnswersDataset
 from lesion_fusion.evaluation.promotion import Champion
+from lesion_fusion.models.site import Site
 from lesion_fusion.serving.schema import IMAGE, MASK, describe_fields, example_request, request_fields
 from lesion_fusion.serving.served_model import BadRequest
 
@@ -243,3 +245,18 @@ def test_a_child_run_has_the_commit_of_its_parent(tracked: Tracked):
         dataset.save([replace(tracked.record, histories={}, plots={}, tables={})])
     run = mlflow.MlflowClient().get_run(dataset.load().runs["fusion.late"]["run_id"])
     assert run.data.tags["git_commit"] == "abc123"
+
+
+def test_a_model_is_calibrated_for_a_site_as_a_version_of_its_own(tracked):
+    address, site = tracked.reference["model_uri"], Site.of_share("Clinic, North 1", 0.1, 0.4)
+    version = register_site(address, "lesion-site", site)
+    rows = request_of(tracked.cohort).iloc[:3]
+    fields = request_fields(tracked.record.model)
+    plain, calibrated = (
+        mlflow.pyfunc.load_model(one).predict(rows[fields])
+        for one in (address, "models:/lesion-site@site-clinic-north-1")
+    )
+    assert set(calibrated["site"]) == {site.origin}
+    assert set(calibrated["version"]) == {f"lesion-site {version}"}
+    assert (calibrated["probability"].astype(float) < plain["probability"].astype(float)).all()
+    assert mlflow.MlflowClient().get_model_version("lesion-site", version).tags["site"] == site.origin

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import expit
 
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.models.domain import Domain, Range, outside
+from lesion_fusion.models.base import Need
+from lesion_fusion.models.domain import Domain, Range, ServingRules, agreement_cutoff, answering_key, outside
 from lesion_fusion.tabular.calibration import Calibration
 from tests.models.toy import Cohort, domain_of, fitted_late, fitted_tabular, small_cohort
 
@@ -39,11 +44,47 @@ def test_without_a_margin_training_cases_lie_inside_and_the_next_value_outside(c
 @pytest.mark.medium
 def test_field_shifts_cover_the_record_and_are_zero_where_nothing_moves_the_answer(cohort):
     model = fitted_tabular(cohort, ("record",))
-    shifts = domain_of(cohort, model).field_shifts
+    shifts = domain_of(cohort, model).field_shifts[model.full_name]
     assert set(shifts) == set(model.record_columns)
-    assert domain_of(cohort, fitted_late(cohort)).field_shifts == shifts
+    late = fitted_late(cohort)
+    joint = domain_of(cohort, late).field_shifts
+    assert joint[model.full_name] == shifts
+    assert set(joint[answering_key(late)]) == set(shifts)
     silent = replace(model, calibration=Calibration(np.zeros((1, 1)), np.zeros(1)))
-    assert set(domain_of(cohort, silent).field_shifts.values()) == {0.0}
+    assert set(domain_of(cohort, silent).field_shifts[silent.full_name].values()) == {0.0}
+
+
+def test_decisions_beyond_the_cutoff_agree_as_often_as_promised_and_more_would_not():
+    rng = np.random.default_rng(0)
+    distances = rng.exponential(1, 2000)
+    agrees = rng.random(2000) < 1 - 0.5 * np.exp(-distances)
+    cutoff = agreement_cutoff(distances, agrees, 0.9)
+    assert cutoff is not None
+    assert agrees[distances >= cutoff].mean() >= 0.9
+    assert agrees[distances >= 0.5 * cutoff].mean() < 0.9
+    assert agreement_cutoff(distances, rng.random(2000) < 0.5, 0.99) is None
+    # Eight of eight do not show that nine in ten agree; nine of nine do.
+    assert agreement_cutoff(distances[:8], np.full(8, True), 0.9) is None
+    assert agreement_cutoff(distances[:9], np.full(9, True), 0.9) == distances[:9].min()
+
+
+def test_the_cutoffs_of_missing_parts_come_from_decisions_out_of_fold(cohort):
+    rng = np.random.default_rng(1)
+    whole = rng.normal(0, 2, 400)
+    table = pd.DataFrame({"repeat": 0, "fold": 0, "case_id": np.arange(400), "threshold": 0.5})
+    near, far = (expit(whole + rng.normal(0, noise, 400)) for noise in (0.1, 4.0))
+    parts = {Need.RECORD: near, Need.IMAGE: far, Need.MASK: rng.permutation(far)}
+    reduced = pd.concat(table.assign(p_malignant=p, without=str(part)) for part, p in parts.items())
+    trained = SimpleNamespace(reduced_predictions=reduced, predictions=table.assign(p_malignant=expit(whole)))
+    inputs = cohort.inputs
+    model = fitted_late(cohort)
+    domain = Domain.of(model, inputs.cases, inputs.image_descriptors, ServingRules(), trained)
+    assert domain.cutoffs["mask"] is None
+    assert domain.cutoff(["mask"]) == np.inf
+    usual = NormalDist().inv_cdf(0.9)
+    assert domain.cutoff([]) == 0
+    assert domain.cutoff(["record"]) == usual
+    assert domain.cutoff(["record", "image"]) == max(usual, domain.cutoffs["image"])
 
 
 def test_a_stored_domain_comes_back(cohort, tmp_path: Path):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.schema import predictor_columns
+from lesion_fusion.cohort.schema import MAY_PREDICT, predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.models.base import CaseInputs, FittedModel
@@ -89,7 +90,7 @@ def fitted_late(cohort: Cohort, rule: FittedRule | None = None) -> FittedLate:
     return FittedLate("fusion", "late", CLASSES, named, {tuple(named): fusion}, shifts)
 
 
-def domain_of(cohort: Cohort, model: FittedModel, **rules: float) -> Domain:
+def domain_of(cohort: Cohort, model: FittedModel, **rules: Any) -> Domain:
     assert cohort.inputs.image_descriptors is not None
     return Domain.of(model, cohort.inputs.cases, cohort.inputs.image_descriptors, ServingRules(**rules))
 
@@ -97,8 +98,7 @@ def domain_of(cohort: Cohort, model: FittedModel, **rules: float) -> Domain:
 def request_of(cohort: Cohort) -> pd.DataFrame:
     """All cases as a request, in the words of `cases`."""
     cases = cohort.inputs.cases
-    columns = [column for column in cases if not column.endswith(("_file", "_files"))]
-    return cases[columns].assign(
+    return cases[["case_id", *predictor_columns(MAY_PREDICT)]].assign(
         **{
             IMAGE: [base64.b64encode(cohort.images[name]()).decode() for name in cases["image_file"]],
             MASK: [base64.b64encode(cohort.masks[name]()).decode() for name in cases["tumor_mask_file"]],
@@ -106,7 +106,7 @@ def request_of(cohort: Cohort) -> pd.DataFrame:
     )
 
 
-def answered(cohort: Cohort, model: FittedModel, rows: pd.DataFrame, **rules: float) -> pd.DataFrame:
+def answered(cohort: Cohort, model: FittedModel, rows: pd.DataFrame, **rules: Any) -> pd.DataFrame:
     """The answer of a model trained on the cohort to a request."""
     return answer(model, domain_of(cohort, model, **rules), rows.reset_index(drop=True), "v")
 

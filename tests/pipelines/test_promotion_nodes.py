@@ -65,7 +65,10 @@ def test_another_number_a_failure_or_silence_keeps_it_a_challenger(cohort, cases
     for answers, why in (
         (Answered(right.assign(p_malignant=right["p_malignant"] + 1e-5)), "other probabilities than in training"),
         (Answered(fault="OSError: gone"), "fails: OSError: gone"),
-        (Answered(right.assign(abstained=True, reason="too little")), "does not answer a case of its own study"),
+        (
+            Answered(right.assign(probability=None, abstained=True, reason="too little")),
+            "does not answer a case of its own study",
+        ),
     ):
         decision = promoted(nominations, {"models:/m": answers}, expected, leaks)
         assert decision["alias"] == "challenger"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from types import SimpleNamespace
+from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from scipy.special import logit
 from lesion_fusion.models.late_rules import Mean
 from lesion_fusion.serving import request, usable
 from lesion_fusion.serving.answer import answer, decisions
+from lesion_fusion.serving.request import RequestError
 from lesion_fusion.serving.schema import IMAGE, MASK, answer_fields, example_request
 from lesion_fusion.tabular.calibration import Calibration
 from tests.models.toy import answered, domain_of, fitted_tabular
@@ -30,8 +31,10 @@ def test_a_raw_case_gets_the_pipelines_probability(cohort, model, canonical, vie
     expected = asked.probabilities(cohort.inputs)
     np.testing.assert_allclose(table[["p_benign", "p_malignant"]].astype(float), expected, atol=1e-6)
     assert (table["probability"] == table["p_malignant"]).all()
-    assert not table["abstained"].any()
-    assert set(table["reason"]) == {""}
+    complete = canonical[list(asked.record_columns)].notna().all(axis=1).to_numpy()
+    assert not table["abstained"][complete].any()
+    assert set(table["reason"][complete]) == {""}
+    assert table["reason"][~complete].str.contains("not given: ").all()
     assert set(table["model"]) == {f"{asked.family}.{asked.name}"}
 
 
@@ -51,7 +54,7 @@ def test_pictures_are_decoded_and_described_once_however_many_members_read_them(
     names = [*model.members, "imaging.twin"]
     members = dict(zip(names, [*model.members.values(), replace(twin, name="twin")], strict=True))
     three = replace(model, members=members, fusions={tuple(names): replace(model.fusion, rule=Mean())})
-    assert not answered(cohort, three, canonical.iloc[[0]])["abstained"].any()
+    assert answered(cohort, three, canonical.iloc[[0]])["probability"].notna().all()
     assert sorted(calls) == ["decode_image", "decode_mask", "describe"]
 
 
@@ -87,8 +90,10 @@ def test_what_remains_of_a_late_fusion_answers_and_says_who_does_not(cohort, mod
         )
         assert set(table["model"]) == {f"{able.family}.{able.name}"}
         assert set(table["threshold"]) == {able.threshold}
-        assert set(table["reason"]) == {f"{why}; not used: {unused}"}
-        assert not table["abstained"].any()
+        assert table["reason"].str.contains(f"{why}; not used: {unused}").all()
+        decided = answered(cohort, model, canonical.drop(columns=left_out), undecided="never")
+        assert not decided["abstained"].any()
+        assert decided["probability"].equals(table["probability"])
 
 
 def test_where_nothing_remains_the_answer_is_withheld_with_its_reason(cohort, canonical):
@@ -102,7 +107,7 @@ def test_where_nothing_remains_the_answer_is_withheld_with_its_reason(cohort, ca
 
 def test_a_model_says_nothing_of_what_it_does_not_read(cohort, canonical):
     table = answered(cohort, fitted_tabular(cohort, ("record",)), canonical.drop(columns=[IMAGE, MASK]))
-    assert set(table["reason"]) == {""}
+    assert not table["reason"].str.contains("image").any()
     assert set(table["parts"]) == {"record"}
 
 
@@ -114,8 +119,11 @@ def test_too_little_of_a_record_is_none(cohort, model, canonical):
     assert answered(cohort, model, few, fewest_record_fields=2)["model"].tolist() == ["fusion.late"]
     (row,) = answered(cohort, model, few.drop(columns=[IMAGE, MASK])).to_dict("records")
     assert row["abstained"]
+    assert row["probability"] is not None
+    assert row["decision"] is None
     assert "too little" in row["reason"]
     assert "no image" in row["reason"]
+    assert row["ask_for"] in {f"{IMAGE} and {MASK}", *model.record_columns}
 
 
 def test_numbers_unlike_those_of_training_are_out_of_range(cohort, model, canonical):
@@ -124,7 +132,7 @@ def test_numbers_unlike_those_of_training_are_out_of_range(cohort, model, canoni
     assert "out of range" in row["reason"]
     assert "age 119 lies outside" in row["reason"]
     assert row["model"] == IMAGE_MODEL
-    assert answered(cohort, model, old, range_margin=50)["reason"].tolist() == [""]
+    assert "out of range" not in answered(cohort, model, old, range_margin=50)["reason"].iloc[0]
 
 
 def png(pixels: np.ndarray) -> str:
@@ -167,23 +175,23 @@ def test_the_interval_holds_the_probability_and_is_wider_the_less_is_known(cohor
 
 def test_the_decision_is_positive_from_the_threshold_on(model):
     probabilities = np.array([[0.65, 0.35], [0.66, 0.34], [0.1, 0.9]])
-    assert decisions(model, probabilities) == ["malignant", "benign", "malignant"]
+    assert decisions(model.classes, probabilities, model.threshold) == ["malignant", "benign", "malignant"]
 
 
 def test_three_classes_are_decided_by_the_largest_probability():
-    three = SimpleNamespace(classes=("normal", "benign", "malignant"), threshold=float("nan"))
-    assert decisions(three, np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]])) == ["benign", "malignant"]
+    three, nan = ("normal", "benign", "malignant"), float("nan")
+    assert decisions(three, np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]), nan) == ["benign", "malignant"]
 
 
 def test_the_example_can_be_answered(cohort, model):
     example = example_request(cohort.inputs.cases, model)
     assert len(example) == 1
-    assert not answered(cohort, model, example)["abstained"].any()
+    assert answered(cohort, model, example)["probability"].notna().all()
 
 
 def test_an_answer_has_the_fields_that_are_announced(cohort, model, canonical):
     fields = answer_fields(model)
-    given = answered(cohort, model, canonical.iloc[[0]])
+    given = answered(cohort, model, canonical.iloc[[0]], undecided="never")
     assert list(given) == list(fields)
     assert {name: type(given[name].iloc[0]) for name in fields} == fields
     withheld = answered(cohort, model, canonical.iloc[[0]].drop(columns=[IMAGE, *model.record_columns]))
@@ -200,3 +208,62 @@ def test_a_missing_field_widens_the_interval_by_what_it_may_move(cohort, canonic
     assert (reach[1] > reach[0])[given].all()
     held = (without["low"] <= whole["probability"]) & (whole["probability"] <= without["high"])
     assert held.mean() > 0.9
+
+
+# Few fields, as a hurried user gives them, or fields that nobody asked for.
+FEW = [
+    {name: value}
+    for name, value in {
+        "age": 50, "signs": "palpable", "symptoms": "none", "shape": "round", "margin": "circumscribed", "halo": "yes",
+        "echogenicity": "anechoic", "posterior_features": "shadowing", "calcifications": "none",
+        "skin_thickening": "no", "tissue_composition": "fat",
+    }.items()
+]  # fmt: skip
+MISSPELT = [{"agee": 50}, {"Age ": 50}, {"shapes": "round"}, {"margn": "spiculated"}, {"marigin": "x"}, {"HALO": "yes"}]
+
+
+@pytest.mark.parametrize("known", [("record",), None])
+def test_few_fields_get_a_probability_but_no_decision(cohort, model, known):
+    asked = model if known is None else fitted_tabular(cohort, known)
+    rng = np.random.default_rng(0)
+    requests = [*FEW, *(FEW[i] | FEW[j] for i, j in rng.integers(0, len(FEW), (39, 2)))]
+    table = answered(cohort, asked, pd.DataFrame(requests, dtype=object))
+    assert len(table) == 50
+    assert table["abstained"].all()
+    assert table["decision"].isna().all()
+    assert table["probability"].notna().all()
+    assert (table["ask_for"] != "").all()
+    assert table["reason"].str.contains("too little for a decision; ").all()
+
+
+@pytest.mark.parametrize("fields", MISSPELT)
+def test_an_unknown_field_is_refused_with_the_nearest_or_listed(cohort, model, fields):
+    (name,) = fields
+    near = get_close_matches(name.lower(), model.record_columns, 1)[0]
+    with pytest.raises(RequestError, match=rf"Unknown field {name} \(did you mean {near}\?\)"):
+        answered(cohort, model, pd.DataFrame([fields]))
+    (row,) = answered(cohort, model, pd.DataFrame([fields]), unknown_fields="list").to_dict("records")
+    assert row["abstained"]
+    assert f"ignored, as unknown: {name} (did you mean {near}?)" in row["reason"]
+
+
+def test_what_would_narrow_the_interval_most_is_asked_for(cohort, model, canonical):
+    rows = canonical.dropna(subset=list(model.record_columns))
+    assert set(answered(cohort, model, rows)["ask_for"]) == {""}
+    assert set(answered(cohort, model, rows.drop(columns=[MASK]))["ask_for"]) == {MASK}
+    assert set(answered(cohort, model, rows.drop(columns=[IMAGE, MASK]))["ask_for"]) == {f"{IMAGE} and {MASK}"}
+    assert set(answered(cohort, model, rows.drop(columns=[*model.record_columns]))["ask_for"]) == {"the record"}
+    shifts = domain_of(cohort, model).field_shifts[", ".join(model.members)]
+    most, least = (pick(shifts, key=shifts.__getitem__) for pick in (max, min))
+    assert set(answered(cohort, model, rows.drop(columns=[most, least]))["ask_for"]) == {most}
+
+
+def test_the_rule_of_no_decision_is_a_parameter(cohort, model, canonical):
+    table = answered(cohort, model, canonical.drop(columns=[MASK]), undecided="interval")
+    inside = (table["low"] <= table["threshold"]) & (table["threshold"] <= table["high"])
+    assert 0 < inside.sum() < len(table)
+    assert (table["abstained"] == inside).all()
+    without = canonical.drop(columns=[MASK])
+    shares = [answered(cohort, model, without, agreement=one)["abstained"].mean() for one in (0.6, 0.9, 0.999)]
+    assert shares == sorted(shares)
+    assert shares[0] < shares[-1]

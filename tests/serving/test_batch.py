@@ -20,7 +20,7 @@ FIELDS = {*RECORD, IMAGE, MASK}
 def ask(cohort: Cohort, model: FittedLate):
     def asked(rows: pd.DataFrame) -> pd.DataFrame:
         try:
-            return answered(cohort, model, rows)
+            return answered(cohort, model, rows, undecided="never")
         except RequestError as error:
             raise BadRequest(str(error)) from None
 

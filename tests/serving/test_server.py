@@ -1,4 +1,4 @@
-"""A registered model behind MLflow's own server: a case answered, a fault told in a sentence."""
+"""A registered model behind `lesion-fusion serve` and MLflow's server: a case answered, a fault told in a sentence."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, render_images, render_masks
 from tests.conftest import SMALL_GLOBALS, Project
 
 pytestmark = pytest.mark.slow
 
 START_S = 180
-RECORD = ("age", "tissue_composition", "signs", "symptoms", "shape", "margin", "echogenicity", "halo")
+RECORD = predictor_columns(("metadata", "descriptors"))
 
 
 TRACES = ("Traceback", "stack_trace", 'File \\"')
@@ -47,15 +48,21 @@ def send(url: str, body: bytes) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-@pytest.fixture(scope="module")
-def url(finished_project: Project) -> Iterator[str]:
+SERVERS = {
+    "own": ["lesion_fusion", "serve", "--model", "models:/lesion-fusion/1", "--megabytes", "1"],
+    "mlflow": ["mlflow", "models", "serve", "-m", "models:/lesion-fusion/1", "--env-manager", "local"],
+}
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def url(finished_project: Project, request: pytest.FixtureRequest) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = (finished_project.folder / "server.log").open("w")
-    command = ["-m", "models:/lesion-fusion/1", "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    command = [*SERVERS[request.param], "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "models", "serve", *command],
+        [sys.executable, "-m", *command],
         cwd=finished_project.folder,
         # MLflow starts uvicorn by name, from beside the interpreter.
         env=finished_project.environment(
@@ -88,7 +95,7 @@ def url(finished_project: Project) -> Iterator[str]:
 def case(finished_project: Project) -> dict:
     """A case's raw record and files, from the folder of the project's cohort."""
     primary = finished_project.folder / "data" / "03_primary" / "synthetic"
-    row = pd.read_parquet(primary / "study_cases.parquet").iloc[0]
+    row = pd.read_parquet(primary / "study_cases.parquet").dropna(subset=list(RECORD)).iloc[0]
     shared = yaml.safe_load((finished_project.folder / "conf" / "base" / "globals.yml").read_text())
     cohort = parse_cohort(shared["synthetic"] | SMALL_GLOBALS["synthetic"] | {"seed": shared["seed"]})
     record = {name: row[name] for name in RECORD if pd.notna(row[name])}
@@ -184,7 +191,7 @@ def test_a_case_without_its_outline_is_answered_from_what_remains_or_withheld(ur
     assert status == 200, body
     partly, wholly = json.loads(body)["predictions"]
     assert "no outline of the lesion" in partly["reason"]
-    assert partly["abstained"] == (partly["probability"] is None)
+    assert partly["abstained"] == (partly["decision"] is None)
     assert wholly["reason"] == ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from lesion_fusion.evaluation.promotion import Champion
 if TYPE_CHECKING:
     from lesion_fusion.models.base import FittedModel
     from lesion_fusion.models.domain import Domain
+    from lesion_fusion.models.site import Site
 
 _TYPES = {float: DataType.double, str: DataType.string, bool: DataType.boolean}
 
@@ -48,7 +50,19 @@ _SEES = {
 }
 # What the served model imports, beside the package itself, which travels inside it.
 _SERVING_PACKAGES = (
-    *("keras", "mlflow", "numpy", "pandas", "pillow", "pydantic", "scikit-image", "scikit-learn", "scipy", "skops"),
+    *(
+        "keras",
+        "mlflow",
+        "numpy",
+        "pandas",
+        "pillow",
+        "pydantic",
+        "scikit-image",
+        "scikit-learn",
+        "scipy",
+        "shap",
+        "skops",
+    ),
     *("tensorflow-cpu", "tensorflow", "jax", "torch", "xgboost-cpu", "xgboost"),
 )
 # MLflow refuses more in one call.
@@ -221,6 +235,31 @@ def _package_tags() -> dict[str, str]:
     active, tags = mlflow.active_run(), {"package_version": lesion_fusion.__version__}
     commit = MlflowClient().get_run(active.info.run_id).data.tags.get("git_commit") if active else None
     return tags | ({"git_commit": commit} if commit else {})
+
+
+def register_site(address: str, registered: str, site: Site) -> str:
+    """Register the model at MLflow's `address`, calibrated for a site, as a version of `registered`; return its number.
+
+    Its alias is `site-<name>`; its tags say what it was made from.
+    """
+    from mlflow.models import Model
+
+    from lesion_fusion.models.base import load_model
+    from lesion_fusion.models.domain import Domain
+
+    folder = Path(mlflow.artifacts.download_artifacts(address))
+    bundle = folder / "artifacts" / "bundle"
+    model, domain = load_model(bundle), Domain.load(bundle).model_copy(update={"site": site})
+    example = Model.load(str(folder)).load_input_example(str(folder))
+    record = RunRecord(model.family, model.name, {}, {}, {}, model, domain, example, pd.DataFrame())
+    with mlflow.start_run(run_name=f"calibrated for {site.name}"):
+        logged = _log_model(record)
+    tags = {"model": record.full_name, "site": site.origin, "calibrated_from": address}
+    with redirect_stderr(io.StringIO()):
+        version = mlflow.register_model(logged.model_uri, registered, tags=tags).version
+    alias = "site-" + re.sub(r"[^a-z0-9]+", "-", site.name.lower()).strip("-")
+    MlflowClient().set_registered_model_alias(registered, alias, version)
+    return str(version)
 
 
 class ChampionsDataset(AbstractDataset[list[str], dict[str, Champion]]):

@@ -371,28 +371,40 @@ class FittedModel(ABC):
     def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
         """Return, for each record column, the root mean square by which the log-odds move when its cell is blanked.
 
-        Taken over records drawn column by column from `cases`, those that have the cell: the model may know a training
-        case by heart, but not a drawn one. The image descriptors are drawn as a whole. Empty for a model that reads
-        images beside the record: the effect of its fields is not known.
+        Taken over `draw_records` that have the cell. Empty for a model that reads images beside the record: the effect
+        of its fields is not known.
         """
         if self.image_inputs or not self.record_columns:
             return {}
-        rng = np.random.default_rng(0)
-        some = cases.iloc[:MOST_CASES].reset_index(drop=True)
-        drawn = some.assign(**{name: some[name].to_numpy()[rng.permutation(len(some))] for name in self.record_columns})
-        descriptors = image_descriptors.assign(case_id=rng.permutation(image_descriptors["case_id"].to_numpy()))
-
-        def answer(records: pd.DataFrame) -> np.ndarray:
-            return log_odds(self.probabilities(CaseInputs(records, descriptors)))[:, -1]
-
+        drawn, answer = draw_records(self, cases, image_descriptors)
         whole, shifts = answer(drawn), {}
         for name in self.record_columns:
             held = drawn[name].notna().to_numpy()
             if held.any():
-                dtype = "float64" if COLUMN[name].kind is Kind.NUMBER else "str"
-                moved = answer(drawn.assign(**{name: pd.Series([None] * len(drawn), dtype=dtype)})) - whole
+                moved = answer(blank(drawn, name, held)) - whole
                 shifts[name] = float(np.sqrt(np.square(moved[held]).mean()))
         return shifts
+
+
+def draw_records(
+    model: FittedModel, cases: pd.DataFrame, image_descriptors: pd.DataFrame
+) -> tuple[pd.DataFrame, Callable[[pd.DataFrame], np.ndarray]]:
+    """Return records drawn column by column from `cases`, and the log-odds (n,) that `model` gives to such records.
+
+    The model may know a training case by heart, but not a drawn one. The image descriptors are drawn as a whole.
+    """
+    rng = np.random.default_rng(0)
+    some = cases.iloc[:MOST_CASES].reset_index(drop=True)
+    drawn = some.assign(**{name: some[name].to_numpy()[rng.permutation(len(some))] for name in model.record_columns})
+    descriptors = image_descriptors.assign(case_id=rng.permutation(image_descriptors["case_id"].to_numpy()))
+    return drawn, lambda records: log_odds(model.probabilities(CaseInputs(records, descriptors)))[:, -1]
+
+
+def blank(records: pd.DataFrame, name: str, rows: np.ndarray) -> pd.DataFrame:
+    """Return records without the cells of a column in those `rows` (n,), bool."""
+    dtype = "float64" if COLUMN[name].kind is Kind.NUMBER else "str"
+    kept = [None if gone else value for value, gone in zip(records[name], rows, strict=True)]
+    return records.assign(**{name: pd.Series(kept, index=records.index, dtype=dtype)})
 
 
 def save_model(model: FittedModel, folder: Path) -> None:

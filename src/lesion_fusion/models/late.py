@@ -426,7 +426,9 @@ class FittedLate(FittedModel):
         }
 
     def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
-        """Return the largest shift among the members, which joined answers hardly exceed."""
+        """Return the shifts of the joined answer; with networks the largest of its members, which it hardly exceeds."""
+        if not self.image_inputs:
+            return super().field_shifts(cases, image_descriptors)
         found: dict[str, float] = {}
         for member in self.members.values():
             for name, shift in member.field_shifts(cases, image_descriptors).items():

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
@@ -85,6 +86,23 @@ def _answers(rows: list[Row], ask: Ask) -> list[dict[str, object]]:
 
 def _refused(reason: str) -> dict[str, object]:
     return {"abstained": True, "refused": True, "reason": reason.replace("\n", " ")}
+
+
+def whole_answers(
+    answers: list[Mapping[str, object]], outcomes: list[object], classes: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities (n, 2) and labels (n,) of the cases with a known outcome that were answered from all parts.
+
+    Fields of the record may be missing, as they were in training.
+    """
+    parts = max((str(answer.get("parts", "")) for answer in answers), key=len, default="")
+    kept = [
+        (answer, outcome)
+        for answer, outcome in zip(answers, outcomes, strict=True)
+        if outcome in classes and answer.get("parts") == parts and not answer["refused"]
+    ]
+    probabilities = np.array([[answer[f"p_{name}"] for name in classes] for answer, _ in kept], dtype="float64")
+    return probabilities.reshape(-1, len(classes)), np.array([classes.index(str(one)) for _, one in kept], dtype=int)
 
 
 def counts(answers: list[Mapping[str, object]]) -> tuple[int, int, int]:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TypeVar
 
 import pandas as pd
 
 from lesion_fusion.cohort.record import canonical_cell, parse_number, unknown_categories
-from lesion_fusion.cohort.schema import COLUMN, Column, Kind
-from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
-from lesion_fusion.serving.schema import IMAGE, MASK
+from lesion_fusion.cohort.schema import COLUMN, MAY_PREDICT, Column, Kind, predictor_columns
+from lesion_fusion.imaging.png import (
+    MAX_PIXELS,
+    GrayImage,
+    ImageDefect,
+    Mask,
+    check_same_size,
+    decode_image,
+    decode_mask,
+)
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK
+
+# Of the names in a message that come from the request.
+_LONGEST_NAME, _MOST_UNKNOWN = 40, 10
 
 Record = dict[str, float | str | None]
 Decoded = TypeVar("Decoded", GrayImage, Mask)
@@ -50,6 +63,12 @@ def parse_request(
     if rows.empty:
         fields = [*record_columns, *([IMAGE, MASK] if pictures else [])]
         raise RequestError(f"The request holds no case. Give at least one of the fields {', '.join(fields)}.")
+    pixels = sum(_pixels(cell) for field in (IMAGE, MASK) for cell in _cells(rows, field, pictures))
+    if pixels > 2 * MAX_PIXELS:
+        raise RequestError(
+            f"The pictures of the request have {pixels:,} pixels, more than {2 * MAX_PIXELS:,} together: scale them "
+            "down, or send the cases in several requests."
+        )
     # In a thread of its own, because an image that is decoded leaves the interpreter to others.
     with ThreadPoolExecutor(1) as pool:
         decoding = [pool.submit(_picture, cell, IMAGE, decode_image) for cell in _cells(rows, IMAGE, pictures)]
@@ -72,6 +91,20 @@ def parse_request(
     if faults:
         raise RequestError("\n".join(faults))
     return Request(tuple(records), tuple(image for image, _ in pairs), tuple(mask for _, mask in pairs))
+
+
+def unknown_fields(rows: pd.DataFrame, refuse: bool) -> str:
+    """Return in words which columns are no field of any model, each with the nearest; "" if there are none.
+
+    Fields that other models read are known. Raises `RequestError` where unknown ones are to be refused.
+    """
+    known = [*predictor_columns(MAY_PREDICT), CASE, IMAGE, MASK]
+    unknown = [str(name)[:_LONGEST_NAME] for name in rows.columns if name not in known][:_MOST_UNKNOWN]
+    hints = {name: get_close_matches(name.lower(), known, 1) for name in unknown}
+    listed = [f"{name}{f' (did you mean {near[0]}?)' if near else ''}" for name, near in hints.items()]
+    if unknown and refuse:
+        raise RequestError(f"Unknown field {', '.join(listed)}. Fields are: {', '.join(known)}.")
+    return f"ignored, as unknown: {', '.join(listed)}" if unknown else ""
 
 
 def _records(rows: pd.DataFrame, record_columns: Sequence[str], faults: list[str]) -> list[Record]:
@@ -104,6 +137,15 @@ def _cells(rows: pd.DataFrame, field: str, wanted: bool = True) -> list[object]:
 
 def _fault(row: int, defect: ImageDefect) -> str:
     return f"Row {row}, field {defect.name}: {defect.problem}; {defect.mend}."
+
+
+def _pixels(cell: object) -> int:
+    """Return how many pixels a picture says that it has, without decoding it; 0 where it says nothing."""
+    try:
+        width, height = struct.unpack(">II", base64.b64decode(str(cell)[:32])[16:24])
+    except (ValueError, struct.error):
+        return 0
+    return int(width * height)
 
 
 def _picture(cell: object, field: str, decode: Callable[[bytes, str], Decoded]) -> Decoded | ImageDefect | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_fusion.cohort.schema import COLUMN
+from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Column, Kind
 from lesion_fusion.cohort.synthetic import parse_cohort, render_images, render_masks
 from lesion_fusion.models.base import FittedModel, Need
 
@@ -48,10 +48,50 @@ def describe_fields(model: FittedModel) -> list[dict[str, Any]]:
     ]
 
 
+def request_schema(model: FittedModel) -> dict[str, Any]:
+    """Return the JSON schema (2020-12) of a case: each field `model` reads, its type, categories, unit and an example.
+
+    Categories stand in the words of `cases`; a server takes the published wordings too.
+    """
+    fields = {CASE: {"type": ["string", "number", "null"], "description": "Name of the case; ignored"}}
+    fields |= {name: _field_schema(COLUMN[name]) for name in model.record_columns}
+    pictures = {IMAGE: "The B-mode image", MASK: "The lesion's outline: white inside, of the same size as the image"}
+    for name in [IMAGE, MASK] if Need.IMAGE in model.needs else []:
+        coded = {"contentEncoding": "base64", "contentMediaType": "image/png"}
+        fields[name] = {"type": ["string", "null"], "description": f"{pictures[name]}; PNG in base64", **coded}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A case for {model.full_name}; any field may be left out",
+        "type": "object",
+        "properties": fields,
+        "additionalProperties": False,
+    }
+
+
+def _field_schema(column: Column) -> dict[str, Any]:
+    if column.kind is Kind.NUMBER:
+        bounds = {"minimum": column.low, "maximum": column.high, "examples": [50]}
+        return {"type": ["number", "null"], "description": column.description, **bounds}
+    text = {"type": ["string", "null"], "description": column.description}
+    if not column.categories:
+        return text
+    if column.kind is Kind.MULTIPLE:
+        any_of = "|".join(column.categories)
+        return text | {"pattern": f"^({any_of})({SEPARATOR}({any_of}))*$", "examples": [column.categories[0]]}
+    return text | {"enum": [*column.categories, None], "examples": [column.categories[0]]}
+
+
+def answer_schema(model: FittedModel) -> dict[str, Any]:
+    """Return the JSON schema of an answer."""
+    named = {float: "number", str: "string", bool: "boolean"}
+    fields = {name: {"type": [named[kind], "null"]} for name, kind in answer_fields(model).items()}
+    return {"type": "object", "properties": fields}
+
+
 def answer_fields(model: FittedModel) -> dict[str, type]:
     """Return the type of each field of an answer, in their order; numbers are missing where nothing can answer."""
     numbers = [*(f"p_{name}" for name in model.classes), "probability", "low", "high"]
-    texts = ("reason", "parts", "model", "version")
+    texts = ("reason", "ask_for", "parts", "model", "site", "version")
     return dict.fromkeys(numbers, float) | {
         "decision": str,
         "threshold": float,

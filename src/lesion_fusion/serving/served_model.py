@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import yaml
@@ -14,10 +15,12 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 import lesion_fusion
 from lesion_fusion.models.base import FittedModel, load_model
 from lesion_fusion.models.domain import Domain
-from lesion_fusion.serving.answer import answer
+from lesion_fusion.serving.answer import answer, explain
 from lesion_fusion.serving.request import RequestError
 
 BUNDLE = "bundle"
+
+Found = TypeVar("Found")
 
 
 class BadRequest(MlflowException):
@@ -40,16 +43,16 @@ class BadRequest(MlflowException):
 class ServedModel(PythonModel):
     """Answers each row as `serving.answer` says; loads a bundle, never a pickle."""
 
-    _model: FittedModel
-    _domain: Domain
-    _version: str
+    model: FittedModel
+    domain: Domain
+    version: str
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the bundle, and read which registered version this is."""
         bundle = Path(context.artifacts[BUNDLE])
-        self._model = load_model(bundle)
-        self._domain = Domain.load(bundle)
-        self._version = _registered_version(bundle)
+        self.model = load_model(bundle)
+        self.domain = Domain.load(bundle)
+        self.version = _registered_version(bundle)
 
     def predict(
         self,
@@ -58,11 +61,18 @@ class ServedModel(PythonModel):
         params: Any = None,  # noqa: ARG002 (MLflow's signature)
     ) -> pd.DataFrame:
         """Return a row per case (see `serving.answer`); raises `BadRequest` for a request that is not well formed."""
-        rows = model_input.reset_index(drop=True)
-        try:
-            return answer(self._model, self._domain, rows, self._version)
-        except RequestError as error:
-            raise BadRequest(str(error)) from None
+        return _well_formed(lambda rows: answer(self.model, self.domain, rows, self.version), model_input)
+
+    def explain(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
+        """Return why each case is answered as it is (see `serving.answer.explain`); raises `BadRequest`."""
+        return _well_formed(lambda cases: explain(self.model, self.domain, cases), rows)
+
+
+def _well_formed(ask: Callable[[pd.DataFrame], Found], rows: pd.DataFrame) -> Found:
+    try:
+        return ask(rows.reset_index(drop=True))
+    except RequestError as error:
+        raise BadRequest(str(error)) from None
 
 
 def _registered_version(bundle: Path) -> str:

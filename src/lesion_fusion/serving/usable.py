@@ -8,7 +8,7 @@ import numpy as np
 
 from lesion_fusion.imaging.descriptors import describe
 from lesion_fusion.imaging.png import GrayImage, Mask
-from lesion_fusion.models.base import Need
+from lesion_fusion.models.base import FittedModel, Need
 from lesion_fusion.models.domain import Domain, outside
 from lesion_fusion.serving.request import Record
 from lesion_fusion.serving.schema import IMAGE, MASK
@@ -20,11 +20,15 @@ STRIDE = 4
 
 @dataclass
 class Usable:
-    """Parts of a case that may be used, why others that the model needs may not, and its image's descriptors."""
+    """Parts of a case that may be used, why others that the model needs may not, and its image's descriptors.
+
+    `thin_record`: the record has too few fields, and is used for want of anything better.
+    """
 
     parts: set[Need] = field(default_factory=set)
     reasons: dict[Need, str] = field(default_factory=dict)
     descriptors: dict[str, float] | None = None
+    thin_record: bool = False
 
     def judge(self, part: Need, fault: str) -> None:
         """Note that a part may be used, or why not."""
@@ -34,11 +38,9 @@ class Usable:
             self.parts.add(part)
 
 
-def usable(
-    record: Record, image: GrayImage | None, mask: Mask | None, needs: frozenset[Need], domain: Domain
-) -> Usable:
-    """Return what may be used of a case (None where not given), for a model that `needs` these parts."""
-    found = Usable()
+def usable(record: Record, image: GrayImage | None, mask: Mask | None, model: FittedModel, domain: Domain) -> Usable:
+    """Return what `model` may use of a case (None where not given)."""
+    found, needs = Usable(), model.needs
     if Need.RECORD in needs:
         found.judge(Need.RECORD, _record_fault(record, domain))
     if Need.IMAGE in needs:
@@ -48,11 +50,18 @@ def usable(
         found.judge(Need.MASK, _mask_fault(mask, domain))
         if mask is not None and Need.MASK in found.parts and domain.descriptors:
             _judge_descriptors(image, mask, domain, found)
+    if 0 < _given(record) < domain.fewest_fields and model.reduced(found.parts) is None:
+        found.parts.add(Need.RECORD)
+        found.thin_record = True
     return found
 
 
+def _given(record: Record) -> int:
+    return sum(value is not None for value in record.values())
+
+
 def _record_fault(record: Record, domain: Domain) -> str:
-    given, fewest = sum(value is not None for value in record.values()), domain.fewest_fields
+    given, fewest = _given(record), domain.fewest_fields
     if given == 0:
         return "no record"
     if given < fewest:

@@ -156,7 +156,7 @@ def gather_results(
                 parameters=flatten(trained.parameters.model_dump()),
                 metrics=flat_metrics(metrics),
                 model=model,
-                domain=Domain.of(model, cases, image_descriptors, serving),
+                domain=Domain.of(model, cases, image_descriptors, serving, trained),
                 input_example=example_request(cases, model),
                 cases=cases,
                 note=_note(metrics, trained.predictions, needed),

@@ -160,7 +160,7 @@ def _smoke_faults(answered: Answered, expected: np.ndarray) -> list[str]:
     if answered.fault:
         return [f"asked through the served interface it fails: {answered.fault}"]
     table = answered.answers
-    withheld = table["abstained"].astype(bool)
+    withheld = table["probability"].isna()
     if withheld.any():
         return [f"served, it does not answer a case of its own study: {table.loc[withheld, 'reason'].iloc[0]}"]
     served = table[[name for name in table if str(name).startswith("p_")]].to_numpy(dtype="float64")

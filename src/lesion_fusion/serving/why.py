@@ -1,0 +1,79 @@
+"""Why an answer is as it is: what each given field adds to the log-odds, and what the BI-RADS category alone tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.models.base import CaseInputs, FittedModel
+from lesion_fusion.models.domain import Domain
+from lesion_fusion.tabular.calibration import log_odds
+
+# Orders in which fields are added, each forwards and backwards.
+_ORDERS = 2
+
+
+def contributions(model: FittedModel, domain: Domain, inputs: CaseInputs) -> dict[str, Any]:
+    """Return why `model` answers as it does to the one case of `inputs`: `log_odds`, `base` and `fields`.
+
+    `fields` are SHAP values of the given fields, most important first; with `base` they sum to `log_odds`. `base` is
+    the mean over the domain's synthetic records with the same image, outline and missing fields.
+    """
+    import shap  # Takes seconds, which only the first question of this kind needs.
+
+    case = inputs.cases.iloc[0]
+    given = [name for name in model.record_columns if pd.notna(case[name])]
+    repeated = _with_image(model, inputs)
+    if not given or not domain.background:
+        return {"log_odds": float(repeated(inputs.cases)[0]), "base": None, "fields": {}}
+    # Position 0 of a field's values is the case's own, the others are those of the synthetic records.
+    values = [np.array([case[name], *(one[name] for one in domain.background)], dtype=object) for name in given]
+
+    def ask(positions: np.ndarray) -> np.ndarray:
+        chosen = positions.astype(int)
+        columns = {name: own[chosen[:, k]] for k, (name, own) in enumerate(zip(given, values, strict=True))}
+        table = inputs.cases.iloc[np.zeros(len(chosen), dtype=int)].reset_index(drop=True)
+        typed = {name: pd.Series(column).astype(table[name].dtype) for name, column in columns.items()}
+        return repeated(table.assign(**typed))
+
+    hidden = np.broadcast_to(np.arange(1, len(values[0]))[:, None], (len(values[0]) - 1, len(given)))
+    explainer = shap.PermutationExplainer(ask, shap.maskers.Independent(hidden, max_samples=len(hidden)), seed=0)
+    explained = explainer(np.zeros((1, len(given))), max_evals=_ORDERS * (2 * len(given) + 1), silent=True)
+    added = dict(zip(given, map(float, explained.values[0]), strict=True))  # noqa: PD011 (no DataFrame)
+    base = float(np.ravel(explained.base_values)[0])
+    ordered = dict(sorted(added.items(), key=lambda one: -abs(one[1])))
+    return {"log_odds": base + sum(added.values()), "base": base, "fields": ordered}
+
+
+def birads_statement(domain: Domain, category: object) -> str:
+    """Return what the radiologist's category tells of a lesion in the training cohort; "" where it is not known."""
+    n, malignant = domain.birads.get(str(category), (0, 0))
+    share = f"{malignant} of {n} lesions were malignant ({malignant / max(n, 1):.0%})"
+    return f"BI-RADS {category} in the training cohort: {share}." if n else ""
+
+
+def _with_image(model: FittedModel, inputs: CaseInputs) -> Callable[[pd.DataFrame], np.ndarray]:
+    """Return a function from records to log-odds (n,), all with the image of the one case of `inputs`."""
+    # The image's members of a late fusion answer once, not to each record.
+    late = model.full_name not in model.readers
+    image_alone = {name: one for name, one in model.readers.items() if late and not one.record_columns}
+    fixed = {name: one.probabilities(replace(inputs, answered={})) for name, one in image_alone.items()}
+
+    def repeat(array: np.ndarray, n: int) -> np.ndarray:
+        return np.repeat(array, n, axis=0)
+
+    def ask(records: pd.DataFrame) -> np.ndarray:
+        n = len(records)
+        named = records.assign(case_id=[f"row {i}" for i in range(n)])
+        described = inputs.image_descriptors
+        if described is not None:
+            described = described.iloc[np.zeros(n, dtype=int)].assign(case_id=named["case_id"].to_numpy())
+        images = {one: repeat(array, n) for one, array in inputs.lesion_images.items()}
+        answered = {name: repeat(probabilities, n) for name, probabilities in fixed.items()}
+        return log_odds(model.probabilities(CaseInputs(named, described, images, answered)))[:, -1]
+
+    return ask

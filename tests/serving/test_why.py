@@ -1,0 +1,49 @@
+"""Why an answer is as it is: contributions that sum to it, from records that are no patient's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import logit
+
+from lesion_fusion.serving.answer import explain
+from lesion_fusion.serving.schema import MASK
+from tests.models.toy import RECORD, answered, domain_of, fitted_tabular
+
+
+@pytest.mark.parametrize("views", [("record",), ("record", "image_descriptors"), None])
+def test_contributions_sum_to_the_answer(cohort, model, canonical, views):
+    asked = model if views is None else fitted_tabular(cohort, views)
+    rows = canonical.iloc[:3]
+    found = explain(asked, domain_of(cohort, asked), rows)
+    probabilities = answered(cohort, asked, rows)["probability"].astype(float)
+    np.testing.assert_allclose([one["log_odds"] for one in found], logit(probabilities), atol=1e-6)
+    for one, (_, row) in zip(found, rows[list(RECORD)].iterrows(), strict=True):
+        assert set(one["fields"]) == set(row.dropna().index)
+        assert one["base"] + sum(one["fields"].values()) == pytest.approx(one["log_odds"])
+        sizes = [abs(value) for value in one["fields"].values()]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+def test_without_an_outline_the_models_that_remain_are_explained(cohort, model, canonical):
+    rows = canonical.iloc[:2].drop(columns=[MASK])
+    found = explain(model, domain_of(cohort, model), rows)
+    probabilities = answered(cohort, model, rows)["probability"].astype(float)
+    np.testing.assert_allclose([one["log_odds"] for one in found], logit(probabilities), atol=1e-6)
+
+
+def test_the_background_is_no_patient_and_the_radiologists_category_is_put_in_words(cohort, model, canonical):
+    labelled = cohort.inputs.cases.assign(label=cohort.inputs.cases["classification"])
+    domain = type(domain_of(cohort, model)).of(
+        model, labelled, cohort.inputs.image_descriptors, domain_of(cohort, model).rules
+    )
+    records = {tuple(row) for row in cohort.inputs.cases[list(RECORD)].astype("str").to_numpy()}
+    drawn = [tuple(str(one[name]) for name in RECORD) for one in domain.background]
+    assert len(drawn) == 16
+    assert not records & set(drawn)
+    (found,) = explain(model, domain, canonical.iloc[[0]])
+    category = canonical["birads"].iloc[0]
+    of_category = labelled[labelled["birads"] == category]
+    malignant = (of_category["label"] == "malignant").sum()
+    assert f"BI-RADS {category}" in found["birads"]
+    assert f"{malignant} of {len(of_category)} lesions" in found["birads"]
