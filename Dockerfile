@@ -5,6 +5,6 @@ RUN useradd --create-home --uid 1000 lesion
 USER 1000
 WORKDIR /home/lesion/project
 COPY --chown=1000 . .
-RUN pip install --no-cache-dir --user --constraint requirements.lock --editable '.[viz]'
+RUN pip install --no-cache-dir --user --constraint requirements.lock --editable '.[viz,cluster]'
 EXPOSE 4141 5000
 CMD ["kedro", "run"]

@@ -9,7 +9,6 @@ from functools import partial
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-import mlflow
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.runner import AbstractRunner
@@ -61,6 +60,9 @@ class DaskRunner(AbstractRunner):
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
+        # Imported here, as in the worker's module: every `kedro` command reads this file, and it takes seconds.
+        import mlflow
+
         del catalog
         groups = grouped(pipeline)
         if not groups:

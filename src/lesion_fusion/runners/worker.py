@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mlflow
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
-from mlflow.entities import Run as TrackedRun
 
 import lesion_fusion
 from lesion_fusion.datasets.files import path_digest
 from lesion_fusion.errors import user_error_cause, user_message
 from lesion_fusion.hooks.engine import Asked
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as TrackedRun
 
 # Variables that say where data is and what computes; credentials are the worker's own.
 _PASSED_ON = ("LESION_FUSION_", "KERAS_BACKEND")
@@ -64,6 +65,8 @@ class Run:
     @classmethod
     def of(cls, asked: Asked, tracked: TrackedRun | None) -> Run:
         """Return the run of this process; `tracked` is its run in MLflow."""
+        import mlflow
+
         passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
         ids = (None, None) if tracked is None else (tracked.info.run_id, tracked.info.experiment_id)
         return cls(asked, mlflow.get_tracking_uri(), mlflow.get_registry_uri(), *ids, passed)
@@ -71,6 +74,8 @@ class Run:
     @contextmanager
     def adopted(self) -> Iterator[None]:
         """Make it the active run of this thread, under the project's server; it stays open afterwards."""
+        import mlflow
+
         mlflow.set_tracking_uri(self.tracking)
         mlflow.set_registry_uri(self.registry)
         if self.run_id is None:
@@ -87,6 +92,8 @@ class Run:
 
     def end_lost_runs(self) -> None:
         """Mark child runs that a dead worker began, and another one began again: of each name only the last counts."""
+        import mlflow
+
         if self.run_id is None:
             return
         client, seen = mlflow.MlflowClient(), set()
