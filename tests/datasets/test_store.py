@@ -189,6 +189,6 @@ def test_a_store_that_takes_nothing_is_told_in_one_message(place: Place, monkeyp
 
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "pipe_file", refuse)
     if place.address.startswith("memory"):
-        with pytest.raises(UnusableStoreError, match="PermissionError Access Denied.*LESION_FUSION_STORE") as told:
+        with pytest.raises(UnusableStoreError, match=r"PermissionError Access Denied.*LESION_FUSION_STORE") as told:
             place.check()
         assert len(str(told.value).splitlines()) == 1
