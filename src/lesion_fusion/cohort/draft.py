@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from lesion_fusion.cohort.record import canonical_cell, unknown_categories
-from lesion_fusion.cohort.schema import COLUMN, COLUMNS, SEPARATOR, Column, Kind
+from lesion_fusion.cohort.schema import COLUMNS, SEPARATOR, Column, Kind
 
 TODO = "TODO"
 # Headings by which a column is known, besides its own name; as words without signs.
