@@ -132,14 +132,14 @@ def _cells(table: pd.DataFrame, name: str, layout: Layout) -> Iterator[object]:
     source = layout.columns[name]
     missing = {word.strip().lower() for word in layout.missing}
     wordings = {written.strip().lower(): category for written, category in source.wordings.items()}
-    for row in table[source.headings].astype("object").to_dict("records"):
-        cells = ["" if cell is None or cell != cell else str(cell).strip() for cell in row.values()]
+    for row in zip(*(table[heading] for heading in source.headings), strict=True):
+        cells = ["" if cell is None or cell != cell else str(cell).strip() for cell in row]
         if any(not cell or cell.lower() in missing for cell in cells):
             yield None
         elif source.text:
-            yield source.text.format(**dict(zip(row, cells, strict=True)))
+            yield source.text.format_map(dict(zip(source.headings, cells, strict=True)))
         elif source.born:
-            yield _age(*cells, source.dates)
+            yield _age(cells[0], cells[1], source.dates)
         elif COLUMN[name].kind is Kind.NUMBER:
             yield _number(cells[0], layout.decimal, source.factor)
         else:
@@ -168,10 +168,9 @@ def _number(cell: str, decimal: str, factor: float) -> str:
 
 def _age(born: str, examined: str, dates: str) -> str:
     """Return the full years between two dates; where they are none, both as they are written, which is no number."""
-    days = [_date(text, dates) for text in (born, examined)]
-    if days[0] is None or days[1] is None or days[1] < days[0]:
+    first, last = (_date(text, dates) for text in (born, examined))
+    if first is None or last is None or last < first:
         return f"born {born}, examined {examined}"
-    (first, last) = days
     return str(last.year - first.year - ((last.month, last.day) < (first.month, first.day)))
 
 

@@ -70,7 +70,7 @@ def decode_picture(data: bytes, name: str) -> Picture:
         rgba = picture.convert("RGBA")
         gray = np.array(rgba.convert("L"))
         pixels = np.asarray(rgba)
-        opaque, coloured = pixels[..., 3] == 255, pixels[..., :3].any(axis=-1)
+        opaque, coloured = np.asarray(pixels[..., 3] == 255), pixels[..., :3].max(axis=-1) > 0
     if not opaque.any():
         raise ImageDefect(name, "every pixel is transparent", "save it without an alpha channel")
     gray[~opaque] = 0
