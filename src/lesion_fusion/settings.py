@@ -22,6 +22,8 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
     "custom_resolvers": RESOLVERS,
+    # Read before the plugin names its files to the loader.
+    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
     # An environment says what differs, at any depth, and nothing else.
     "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
 }
