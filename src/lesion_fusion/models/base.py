@@ -389,7 +389,7 @@ def draw_records(
     rng = np.random.default_rng(0)
     some = cases.iloc[:MOST_CASES].reset_index(drop=True)
     drawn = some.assign(**{name: some[name].to_numpy()[rng.permutation(len(some))] for name in model.record_columns})
-    descriptors = image_descriptors.assign(case_id=rng.permutation(image_descriptors["case_id"].to_numpy()))
+    descriptors = image_descriptors.assign(case_id=rng.permutation(image_descriptors["case_id"].to_numpy(copy=True)))
     return drawn, lambda records: log_odds(model.probabilities(CaseInputs(records, descriptors)))[:, -1]
 
 
