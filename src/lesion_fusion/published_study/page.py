@@ -106,15 +106,15 @@ def headline(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]]
     """Return, of each family, the model with the highest accuracy published and its counterpart here, by protocol."""
     accuracies = _by_model(comparison, "accuracy")
     found = []
-    for family, seen in INPUTS.items():
-        models = [one for one in article.figures.get(family, {}).values() if one.accuracy and one.here]
+    for family, reported in article.figures.items():
+        models = [one for one in reported.values() if one.accuracy and one.here and family in INPUTS]
         best = max(models, key=lambda one: printed_value(next(iter(one.accuracy.values()))) or 0.0, default=None)
         if best is None or best.here[0] not in accuracies.index:
             continue
         (place, text), row = next(iter(best.accuracy.items())), accuracies.loc[best.here[0]]
         columns = {"reproduced": published_column(family), "leak_free": "leak_free", "no_signal": "no_signal"}
         found.append(
-            {"family": seen, "model": best.here[0], "printed": text, "where": f"{best.name}, {place}"}
+            {"family": INPUTS[family], "model": best.here[0], "printed": text, "where": f"{best.name}, {place}"}
             | {name: defined(row, column) for name, column in columns.items()}
         )
     return found
