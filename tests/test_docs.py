@@ -104,7 +104,8 @@ def test_every_parameter_is_described(file: str):
 def test_every_field_of_the_parameters_is_described():
     kinds = list(subclasses(Parameters))
     # As a name, or in the braces that say what a group holds.
-    pages = page("parameters.md") + page("networks.md")
+    own_cohort = (DOCS / "how-to" / "your-own-cohort.md").read_text()
+    pages = page("parameters.md") + page("networks.md") + own_cohort
     described = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`|\{[^|\n]+\}", pages))))
     assert NetworkParameters in kinds
     for kind in kinds:

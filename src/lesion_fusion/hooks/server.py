@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import ssl
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPException
@@ -12,6 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from lesion_fusion.config.resolvers import TRACKING_VARIABLE
+from lesion_fusion.datasets.files import text_digest
 from lesion_fusion.errors import UserError
 
 # Seconds to wait for a server's answer, and for another process that makes the tables.
@@ -51,13 +53,13 @@ def check_server(address: str) -> None:
 def alone(address: str) -> Iterator[None]:
     """Hold up other processes that open the same SQLite file: side by side each would make the same tables.
 
-    A file beside it is locked by SQLite, so that the lock ends with its process.
+    A file among the temporary ones is locked by SQLite, so that the lock ends with its process.
     """
     if not address.startswith(_FILE):
         yield
         return
-    file = Path(f"{address.removeprefix(_FILE)}.lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(address.removeprefix(_FILE)).resolve()
+    file = Path(tempfile.gettempdir()) / f"lesion-fusion-{text_digest(str(place))[:16]}.lock"
     with closing(sqlite3.connect(file, timeout=_MAKING_TABLES)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         yield
