@@ -80,11 +80,11 @@ class PlannedComparisons(Parameters):
         return [row for group in self.present.values() for row in group.rows]
 
     @property
-    def answering(self) -> list[tuple[str, str]]:
-        """Group and `what` of the rows that answer; where none says so, of fused models against those of the record."""
+    def answering(self) -> list[tuple[str, ComparisonRow]]:
+        """Group and row of those that answer; where none says so, of fused models against those of the record."""
         rows = [(name, row) for name, group in self.present.items() for row in group.rows]
         fused = [(name, row) for name, row in rows if row.is_fusion_against_record]
-        return [(name, row.what) for name, row in [one for one in rows if one[1].answers] or fused]
+        return [one for one in rows if one[1].answers] or fused
 
     @property
     def models(self) -> list[str]:
