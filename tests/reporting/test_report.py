@@ -152,6 +152,11 @@ def html(outputs: dict) -> str:
     return outputs["report"]
 
 
+def test_the_leaderboard_says_which_models_saw_the_drawn_outline(html: str) -> None:
+    seen = re.findall(r'data-model="([^"]+)".*?<td class="soft">([^<]*)</td>', html, flags=re.DOTALL)
+    assert dict(seen) == {CLINICAL: "", IMAGING: "drawn", FUSION: "drawn"}
+
+
 def test_every_number_of_the_leaderboard_stands_in_the_page(toy: ToyStudy, html: str) -> None:
     page = Page(html)
     board = toy.datasets["leaderboard"]

@@ -99,8 +99,8 @@ class CohortAudit(Parameters):
     this. `near_duplicate_bits`: largest difference of two perceptual hashes, of 288 bits. `tiny_mask`, `large_mask`:
     shares of the image. `folds`, `repeats`: of the cross-validation of acquisition proxies and of outlines.
     `outline_warning`, `outline_error`: AUROC of the drawn outline alone from which on, by its lower bound, it is a
-    warning or an error. `outline_gap`: the same for what it has more than `predicted_outlines`, which then decides on an
-    error. `outline_cases`: lesions whose outlines are asked, at most. `compares_outlines`: read `predicted_outlines`.
+    warning or an error. `outline_gap`: the same for its lead over `predicted_outlines`, which are read if it
+    `compares_outlines`, and then decide on an error. `outline_cases`: lesions whose outlines are asked, at most.
     `compares_images`: look for copies among `compared_images`, those of another cohort.
     """
 

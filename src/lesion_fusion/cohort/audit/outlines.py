@@ -61,8 +61,8 @@ def outline_findings(table: pd.DataFrame, asked: int, parameters: CohortAudit) -
         return
     lesions, n = int(table["cases"].iloc[0]), len(found)
     sentence = (
-        f"Cross-validated AUROC ({parameters.confidence:.0%} interval) of the form of the drawn outlines alone, without "
-        f"a pixel of the image: {with_interval(found[DRAWN])} over {count(lesions, 'lesion')}"
+        f"Cross-validated AUROC ({parameters.confidence:.0%} interval) of the form of the drawn outlines alone, "
+        f"without a pixel of the image: {with_interval(found[DRAWN])} over {count(lesions, 'lesion')}"
     )
     if n > 1:
         sentence += (

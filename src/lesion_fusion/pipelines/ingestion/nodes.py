@@ -23,8 +23,8 @@ from lesion_fusion.parameters import Parameters
 class Ingestion(Parameters):
     """`reader`: the published layout of the table; `layout`: that of another one, which is then read in its place.
 
-    `on_defect`: stop at a defect, or exclude its case and say so. `near_double_bits`: images whose perceptual hashes (288
-    bits) differ in at most this many bits are one patient's, for a collection that names no patients; None: as named.
+    `on_defect`: stop at a defect, or exclude its case and say so. `near_double_bits`: images whose perceptual hashes
+    (288 bits) differ in at most this many bits are one patient's, for a collection without patients; None: as named.
     """
 
     reader: str

@@ -47,7 +47,8 @@ def statements_html(statements: Sequence[Statement]) -> Markup:
 def first_sentence(planned_comparisons: pd.DataFrame, comparisons: PlannedComparisons, confidence: float) -> str:
     """Return the study's answer: whether the image adds anything to the record, with and without a radiologist's hand.
 
-    One sentence for each of the two that was planned. It follows from the planned comparisons of a fused model with a model of the record, and says what their table says.
+    One sentence for each of the two that was planned. It follows from the planned comparisons of a fused model with a
+    model of the record, and says what their table says.
     """
     found = _image_adds(planned_comparisons, comparisons, confidence)
     return " ".join(f"{one.headline} {one.detail}" for one in found)
