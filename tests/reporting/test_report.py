@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import io
+import re
 from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
