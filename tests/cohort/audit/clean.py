@@ -99,7 +99,7 @@ class Cohort:
         parameters: CohortAudit = PARAMETERS,
         study: Study = STUDY,
         compared: Files | None = None,
-        predicted: Files | None = None,
+        predicted: pd.DataFrame | None = None,
     ) -> dict:
         return audit_cohort(
             self.cases,
@@ -110,7 +110,7 @@ class Cohort:
             parameters,
             study,
             compared or {},
-            predicted or {},
+            predicted,
         )
 
     def audited_record(self, parameters: CohortAudit = PARAMETERS, study: Study = STUDY) -> dict:

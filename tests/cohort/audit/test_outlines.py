@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
-from tests.cohort.audit.clean import PARAMETERS, SIDE, Cohort, disc, files, numbers, only, png
-
-BLIND = PARAMETERS.model_copy(update={"compares_outlines": True})
+from tests.cohort.audit.clean import PARAMETERS, SIDE, Cohort, disc, numbers, only, png
 
 
 def star() -> np.ndarray:
@@ -27,12 +26,11 @@ def told(cohort: Cohort) -> Cohort:
     return outlined(cohort, (cohort.cases["classification"] == "malignant").to_numpy())
 
 
-def predicted(cohort: Cohort, starry: np.ndarray, missed: int = 0) -> dict:
-    shapes = {
-        name: png(star() if spiked else disc()) for name, spiked in zip(cohort.cases["case_id"], starry, strict=True)
-    }
-    empty = png(np.zeros((SIDE, SIDE), dtype=bool))
-    return files({f"{name}.png": empty if k < missed else shape for k, (name, shape) in enumerate(shapes.items())})
+def predicted(cohort: Cohort, starry: np.ndarray, missed: int = 0) -> pd.DataFrame:
+    """Outlines as a network draws them; the first `missed` cases have none of it."""
+    masks = [png(star() if spiked else disc()) for spiked in starry]
+    source = ["drawn"] * missed + ["predicted"] * (len(masks) - missed)
+    return pd.DataFrame({"case_id": cohort.cases["case_id"], "source": source, "mask": masks})
 
 
 def test_a_hand_that_knew_the_class_is_an_error(cohort):
@@ -55,7 +53,7 @@ def test_what_lies_between_the_drawn_and_a_blind_outline_decides(cohort):
     found = {
         name: next(one for one in audit["findings"] if one["number"] == "LF410")
         for name, starry in (("form", malignant), ("hand", np.arange(40) // 2 % 2 == 0))
-        for audit in [cohort.audited(BLIND, predicted=predicted(cohort, starry))]
+        for audit in [cohort.audited(predicted=predicted(cohort, starry))]
     }
     # Where a blind outline tells as much, the form itself does, and the drawn one is no more than a warning.
     assert {name: one["severity"] for name, one in found.items()} == {"form": "warning", "hand": "error"}
@@ -65,7 +63,7 @@ def test_what_lies_between_the_drawn_and_a_blind_outline_decides(cohort):
 def test_lesions_that_the_blind_outline_missed_are_left_out_of_both_and_counted(cohort):
     cohort = told(cohort)
     malignant = (cohort.cases["classification"] == "malignant").to_numpy()
-    audit = cohort.audited(BLIND, predicted=predicted(cohort, malignant, missed=4))
+    audit = cohort.audited(predicted=predicted(cohort, malignant, missed=4))
     assert [row["cases"] for row in audit["tables"]["outlines"]] == [36, 36, 36]
     assert "4 lesions without a predicted outline left out" in audit["findings"][-1]["sentence"]
 
