@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
@@ -47,7 +48,7 @@ def test_a_row_is_an_image_with_all_its_masks_and_no_other_ones(folder: Path):
 
 def test_the_table_is_never_written_and_a_folder_without_images_is_said(folder: Path, tmp_path: Path):
     with pytest.raises(DatasetError, match="read only"):
-        FolderTableDataset(filepath=str(folder)).save(None)
+        FolderTableDataset(filepath=str(folder)).save(pd.DataFrame())
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"empty holds no folder of images.*a folder per class"):
         FolderTableDataset(filepath=str(tmp_path / "empty")).load()

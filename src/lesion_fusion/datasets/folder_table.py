@@ -11,7 +11,7 @@ from kedro.io import DatasetError
 from lesion_fusion.datasets.store import StoredDataset
 
 
-class FolderTableDataset(StoredDataset[None, pd.DataFrame]):
+class FolderTableDataset(StoredDataset[NoReturn, pd.DataFrame]):
     """Loads a table of the images in a folder of folders, all cells as text; read only.
 
     Columns: `folder`; `name`, that of the image without its suffix; `image`, its file; `masks`, the files called as the
@@ -45,7 +45,7 @@ class FolderTableDataset(StoredDataset[None, pd.DataFrame]):
         table.attrs["file"] = self._place.name
         return table
 
-    def save(self, data: None) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
+    def save(self, data: NoReturn) -> NoReturn:  # noqa: ARG002 (Kedro's signature)
         """Refuse: published files are never written."""
         raise DatasetError(f"The files in {self._place} are read only.")
 
