@@ -8,6 +8,7 @@ of the processor do.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import resource
@@ -69,12 +70,11 @@ def timed_run(folder: Path, arguments: list[str]) -> dict[str, float]:
 
 def main() -> None:
     """Print the seconds, the shares, what all but training costs beside it, and the slowest steps."""
-    if {"-h", "--help"} & set(sys.argv):
-        raise SystemExit(f"usage: {sys.argv[0]} [options of kedro run]\n\n{__doc__}")
+    _, options = argparse.ArgumentParser(description=__doc__).parse_known_args()
     with tempfile.TemporaryDirectory() as name:
         copy_project(Path(name))
         began = time.perf_counter()
-        seconds = timed_run(Path(name), sys.argv[1:] or ["--pipeline", "fusion"])
+        seconds = timed_run(Path(name), options or ["--pipeline", "fusion"])
         wall = time.perf_counter() - began
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     parts: dict[str, float] = defaultdict(float)

@@ -127,6 +127,6 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     variables = {"ACCESS_KEY_ID": "toy", "SECRET_ACCESS_KEY": "toy", "DEFAULT_REGION": "us-east-1"}
     for name, value in (variables | {"ENDPOINT_URL": s3_server}).items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LESION_FUSION_CACHE", str(tmp_path / "cache"))
     fsspec.filesystem("s3").makedirs("results", exist_ok=True)
     return f"s3://results/{tmp_path.name}"

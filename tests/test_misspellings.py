@@ -20,6 +20,7 @@ from tests.conftest import Project, small_project
 LOCAL = "conf/local/parameters_more.yml"
 GLOBALS = "conf/local/globals.yml"
 CATALOG = "conf/local/catalog.yml"
+MODEL = "{kind: classifier, classifier: logistic_regression, views: [record]}\n"
 DATASET = "cases:\n  type: pandas."
 
 
@@ -79,6 +80,8 @@ def message(project: Project, *arguments: str) -> str:
         (["--params", "synthetic.cases=-4"], r"^--params: synthetic\.cases: .*greater than or equal to 8"),
         (["--params", "clinical.xgboost.classifier=xgbost"], r"^--params: clinical\.xgboost\.classifier: .*xgbost"),
         (["--params", "study.target=malignent"], r"^--params: study\.target: .*malignancy"),
+        (["--params", "clinical=x"], r"^--params: clinical: this is a group of parameters, not 'x'"),
+        (["--params", "preprocessing.folds=3"], r"^--params: preprocessing\.folds: this is a group .*not 3"),
         (["--params", "seed"], r"seed"),
         (["--params", "cohort=mine"], r"cohort: --params can't change it"),
         (["--conf-source", "conff"], r"conff"),
@@ -102,6 +105,8 @@ def test_on_the_command_line(project: Project, arguments: list[str], words: str)
         (LOCAL, "audit: 5\n", rf"^{LOCAL}, line 1: audit: .*not 5"),
         (LOCAL, "pretraining:\n  one:\n    kind: x\n", rf"^{LOCAL}, line \d: pretraining\.one"),
         (LOCAL, "audit:\n  folds: ${globals:fold}\n", rf"^{LOCAL}, line 2: audit\.folds: .*'fold'"),
+        (LOCAL, "clinical:\n  a/b c.d: " + MODEL, rf"^{LOCAL}, line 2: clinical\.a/b c\.d: a name has letters"),
+        (GLOBALS, "cohort: ../mine\n", rf"^{GLOBALS}, line 1: cohort: .*pattern"),
         (GLOBALS, "sead: 5\n", rf"^{GLOBALS}, line 1: sead: .*Did you mean seed\?"),
         (GLOBALS, "synthetic:\n  csaes: 9\n", rf"^{GLOBALS}, line 2: synthetic\.csaes: .*cases\?"),
         ("conf/local/mlflow.yml", "servr:\n  x: 1\n", r"^conf/local/mlflow\.yml, line 1: mlflow\.servr: Extra inputs"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+# Results are in folders named after their stage, whatever the store; published data is in 01_raw or elsewhere.
+_RESULT = re.compile("/0[2-8]_[a-z_]+/")
 # More names are not listed.
 _SHOWN = 30
 
@@ -49,7 +53,7 @@ def user_message(*causes: BaseException) -> str:
     """Return the message for user errors, one line or more per error; missing files share a line."""
     # Not every library fills in the file name; the error's text is then the path.
     absent = [str(cause.filename or cause) for cause in causes if isinstance(cause, FileNotFoundError)]
-    computed = [path for path in absent if _is_result(path)]
+    computed = [path for path in absent if _RESULT.search(Path(path).as_posix())]
     published = [path for path in absent if path not in computed]
     lines = []
     if published:
@@ -80,14 +84,6 @@ def with_plain_errors(show: Callable[..., Any]) -> Callable[..., Any]:
             print(f"Error: {user_message(cause)}", file=sys.stderr)  # noqa: T201
 
     return hook
-
-
-def _is_result(path: str) -> bool:
-    from lesion_fusion.config.resolvers import data_root
-
-    # Of a remote file libraries tell the place without the protocol.
-    root = data_root("data").rpartition("://")[2]
-    return f"{root}/" in path and f"{root}/01_raw/" not in path
 
 
 def _missing(paths: list[str]) -> str:

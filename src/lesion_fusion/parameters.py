@@ -125,6 +125,8 @@ def _in_words(found: ErrorDetails, place: str) -> str:
     complete = found["type"] in ("value_error", _OURS, "missing") or isinstance(given, dict | list | tuple)
     # YAML has no tuples.
     problem = found["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+    if found["type"] in ("dict_type", "model_type"):
+        problem = "this is a group of parameters"
     problem = "true or false" if found["type"] == "bool_parsing" else problem
     where = ".".join([*([place] if place else []), *map(str, found["loc"])])
     return f"{where}: {problem}{'' if complete else f', not {given!r}'}"

@@ -34,7 +34,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(params=["disk", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LESION_FUSION_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     if request.param == "s3":
         return Place(request.getfixturevalue("s3"))
@@ -116,7 +116,7 @@ def test_where_a_folder_is_put_file_by_file_the_last_one_is_absent_until_all_are
 
 
 def test_a_remote_file_is_fetched_once_and_again_only_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LESION_FUSION_CACHE", str(tmp_path / "cache"))
     dataset = NpyDataset(filepath=f"memory://{tmp_path}/a.npy")
     memory = type(fsspec.filesystem("memory"))
     get = memory.get_file
@@ -189,7 +189,6 @@ def test_a_store_that_takes_nothing_is_told_in_one_message(place: Place, monkeyp
 
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "pipe_file", refuse)
     if place.address.startswith("memory"):
-        with pytest.raises(
-            UnusableStoreError, match=rf"{place}: PermissionError Access Denied\. .*LESION_FUSION_STORE"
-        ):
+        with pytest.raises(UnusableStoreError, match=r"PermissionError Access Denied.*LESION_FUSION_STORE") as told:
             place.check()
+        assert len(str(told.value).splitlines()) == 1

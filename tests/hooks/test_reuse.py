@@ -60,9 +60,10 @@ class Run:
                 self.hook.after_dataset_saved(name)
 
 
-@pytest.fixture(params=["disk", "memory"])
+@pytest.fixture(params=["disk", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    root = str(tmp_path) if request.param == "disk" else f"memory://{tmp_path}"
+    roots = {"disk": str(tmp_path), "memory": f"memory://{tmp_path}"}
+    root = request.getfixturevalue("s3") if request.param == "s3" else roots[request.param]
     (Place(root) / "raw.json").write_bytes(b"3")
     Run(root).write()
     return root

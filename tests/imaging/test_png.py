@@ -157,7 +157,7 @@ BROKEN = {
     "the file is empty": b"",
     "not a PNG file": b"%PDF-1.7",
     "truncated or corrupt": gray_png()[:-20],
-    "truncated or corrupt (": gray_png().replace(b"IDATx", b"IDAT\xff", 1),
+    "truncated or corrupt; export": gray_png().replace(b"IDATx", b"IDAT\xff", 1),
     "is not between 1 and": header_only(60_000, 60_000),
     "truncated or corrupt (image file is truncated": header_only(50, 50),
     "several frames": encode(

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.published_study.comparison import comparison_columns
-from lesion_fusion.published_study.page import agreement, statements
+from lesion_fusion.published_study.page import agreement, headline, statements
 from lesion_fusion.reporting.page import Statement
 from tests.published_study.toy import toy_article, toy_parameters
 
@@ -79,3 +79,11 @@ def test_a_published_figure_is_reproduced_within_chance_and_half_its_last_digit(
     assert one["within"] is within
     noted = {**ARTICLE["figures"]["clinical"]["a"], "note": "another model by design"}
     assert agreement(rows, toy_article(figures={"clinical": {"a": noted}})) == []
+
+
+def test_the_headline_is_the_most_accurate_published_model_of_each_kind_that_has_a_counterpart():
+    rows = compared({"a": 0.8, "b": 0.9}, leak_free=0.6)
+    (row,) = headline(rows, toy_article(**ARTICLE))
+    assert (row["model"], row["printed"], row["where"]) == ("clinical.b", "98.5 %", "boosting, table 1")
+    assert (row["reproduced"].value, row["leak_free"].value) == (0.9, 0.6)
+    assert headline(compared({"c": 0.8}), toy_article(**ARTICLE)) == []

@@ -58,7 +58,7 @@ def draft(
         elif column.required and column.name not in ("image_width", "image_height"):
             lines.append(f"  {column.name}: {TODO}  # needed: {column.description}")
     lines += ["", "# Columns of `cases` without a match, left out: " + ", ".join(_absent(found))]
-    unmatched = [heading for heading in table if heading not in found.values()]
+    unmatched = [heading for heading in map(str, table) if heading not in found.values()]
     lines += [f"# Headings without a match: {', '.join(unmatched) or 'none'}"]
     return "\n".join(lines) + "\n"
 
@@ -66,8 +66,9 @@ def draft(
 def _matched(table: pd.DataFrame, images: Collection[str], masks: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield column of `cases` and heading, each at most once: files by their cells, the others by their heading."""
     taken: set[str] = set()
+    headings = list(map(str, table))
     for name, files in (("image_file", set(images) - (set(masks) - set(images))), ("tumor_mask_file", set(masks))):
-        shares = {heading: _share(table[heading], files) for heading in table if heading not in taken}
+        shares = {heading: _share(table[heading], files) for heading in headings if heading not in taken}
         best = max(shares, key=lambda heading: shares[heading], default=None)
         if best is not None and shares[best] > 0.5:
             taken.add(best)
@@ -76,7 +77,7 @@ def _matched(table: pd.DataFrame, images: Collection[str], masks: Collection[str
         if column.name in _FILES:
             continue
         known = {_plain(column.name), *_HEADINGS.get(column.name, "").split()}
-        heading = next((one for one in table if one not in taken and _plain(one) in known), None)
+        heading = next((one for one in headings if one not in taken and _plain(one) in known), None)
         if heading is not None:
             taken.add(heading)
             yield column.name, heading

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import pandas as pd
 from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from lesion_fusion.cohort.defects import CohortError, Defect
 from lesion_fusion.cohort.record import TABLE
 from lesion_fusion.cohort.schema import COLUMN, COLUMNS, NOT_APPLICABLE, SEPARATOR, Kind
 from lesion_fusion.errors import did_you_mean
-from lesion_fusion.parameters import Parameters
+from lesion_fusion.parameters import Parameters, fault, refused
 
 _MEASURED = ("image_width", "image_height")
 _GIVEN = [column.name for column in COLUMNS if column.name not in _MEASURED]
@@ -77,30 +78,32 @@ class Layout(Parameters):
     @field_validator("columns")
     @classmethod
     def _columns_exist(cls, columns: dict[str, Source]) -> dict[str, Source]:
-        unknown = [name for name in columns if name not in _GIVEN]
-        if unknown:
-            raise ValueError(f"no column of a cohort is called {unknown[0]}. {did_you_mean(unknown[0], _GIVEN)}")
+        hints = {name: did_you_mean(name, _GIVEN) for name in columns if name not in _GIVEN}
+        faults = [fault([name], f"no column of a cohort is called {name}. {hint}") for name, hint in hints.items()]
         lacking = [name for name in _NEEDED if name not in columns]
         if lacking:
-            raise ValueError(f"{', '.join(lacking)} must be given; patient_id may have the heading of case_id")
-        for name, source in columns.items():
-            _check_source(name, source)
+            message = f"{', '.join(lacking)} must be given; patient_id may have the heading of case_id"
+            faults.append(fault([], message))
+        faults += [one for name, source in columns.items() if name in _GIVEN for one in _source_faults(name, source)]
+        if faults:
+            raise refused("columns", faults)
         return columns
 
 
-def _check_source(name: str, source: Source) -> None:
-    """Raise ValueError for wordings that mean no category, and for settings that the column has no use for."""
+def _source_faults(name: str, source: Source) -> Iterator[ErrorDetails]:
+    """Yield a fault for wordings that mean no category, and for settings that the column has no use for."""
     column = COLUMN[name]
     allowed = [*column.categories, NOT_APPLICABLE, ""]
     for written, category in source.wordings.items():
         unknown = [part for part in category.split(SEPARATOR) if part not in allowed]
         if unknown and column.categories:
             hint = did_you_mean(unknown[0], column.categories)
-            raise ValueError(f"{name}: the wording {written!r} means {unknown[0]!r}, which is no category. {hint}")
+            message = f"the wording {written!r} means {unknown[0]!r}, which is no category. {hint}"
+            yield fault([name, "wordings", written], message)
     if source.born and name != "age":
-        raise ValueError(f"{name}: born and examined give an age")
+        yield fault([name, "born"], "two dates give an age, and no other column")
     if source.factor != 1 and column.kind is not Kind.NUMBER:
-        raise ValueError(f"{name}: only a number has a factor")
+        yield fault([name, "factor"], "only a number has a factor")
 
 
 def read_layout(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
@@ -129,14 +132,14 @@ def _cells(table: pd.DataFrame, name: str, layout: Layout) -> Iterator[object]:
     source = layout.columns[name]
     missing = {word.strip().lower() for word in layout.missing}
     wordings = {written.strip().lower(): category for written, category in source.wordings.items()}
-    for row in table[source.headings].astype("object").to_dict("records"):
-        cells = ["" if cell is None or cell != cell else str(cell).strip() for cell in row.values()]
+    for row in zip(*(table[heading] for heading in source.headings), strict=True):
+        cells = ["" if cell is None or cell != cell else str(cell).strip() for cell in row]
         if any(not cell or cell.lower() in missing for cell in cells):
             yield None
         elif source.text:
-            yield source.text.format(**dict(zip(row, cells, strict=True)))
+            yield source.text.format_map(dict(zip(source.headings, cells, strict=True)))
         elif source.born:
-            yield _age(*cells, source.dates)
+            yield _age(cells[0], cells[1], source.dates)
         elif COLUMN[name].kind is Kind.NUMBER:
             yield _number(cells[0], layout.decimal, source.factor)
         else:
@@ -165,10 +168,9 @@ def _number(cell: str, decimal: str, factor: float) -> str:
 
 def _age(born: str, examined: str, dates: str) -> str:
     """Return the full years between two dates; where they are none, both as they are written, which is no number."""
-    days = [_date(text, dates) for text in (born, examined)]
-    if days[0] is None or days[1] is None or days[1] < days[0]:
+    first, last = (_date(text, dates) for text in (born, examined))
+    if first is None or last is None or last < first:
         return f"born {born}, examined {examined}"
-    (first, last) = days
     return str(last.year - first.year - ((last.month, last.day) < (first.month, first.day)))
 
 

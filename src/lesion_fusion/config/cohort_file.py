@@ -22,14 +22,18 @@ class Table(Parameters):
 class CohortFile(Layout):
     """Name, table, folders of the images and of the masks, and the layout of the table.
 
-    `masks` is the folder of the images unless it is given. `description` is for the report.
+    `masks` is the folder of the images unless it is given. Title, description, source (where it is published) and
+    limitations are for the report.
     """
 
     cohort: str
     table: Table
     images: str = Field(min_length=1)
     masks: str | None = None
-    description: str = "Described in its environment's cohort.yml alone."
+    title: str | None = None
+    description: str = ""
+    source: str | None = None
+    limitations: tuple[str, ...] = ()
 
     @field_validator("cohort")
     @classmethod
@@ -52,13 +56,13 @@ class CohortFile(Layout):
             table |= self.table.model_dump(include={"encoding", "separator"})
             return found | {"raw_clinical_table": table, "raw_images": images, "raw_masks": masks}
         layout = self.model_dump(mode="json", include=set(Layout.model_fields))
-        report = found.get("report", {})
-        described = {"title": self.cohort, "patients": True, "description": self.description, "source": None}
+        described = self.model_dump(mode="json", include={"title", "description", "source", "limitations"})
+        described |= {"title": self.title or self.cohort, "patients": True}
         return found | {
             "ingestion": {**found.get("ingestion", {}), "layout": layout},
             "report": {
-                **report,
-                "cohort": {**described, "limitations": []},
+                **found.get("report", {}),
+                "cohort": described,
                 "command": f"kedro run --env {env} --pipeline reporting",
             },
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Self
@@ -59,7 +60,7 @@ class Globals(Parameters):
     """What several files of `conf/` read; `grids` are hyperparameter grids by name, for entries of models to use."""
 
     seed: int = Field(ge=0)
-    cohort: str = Field(min_length=1)
+    cohort: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     pretrained: bool = False
     data_folder: str | None = None
     data_root: str = "data"
@@ -149,9 +150,21 @@ def _disagreements(configuration: Configuration) -> Iterator[ErrorDetails]:
     if named != stored:
         message = f"is {named}, but the results are stored under {stored}. Set `cohort` in an environment's globals.yml"
         yield fault(["study", "cohort"], f"{message} instead.")
+    yield from _names(configuration)
     yield from _image_inputs(configuration)
     yield from _between_models(configuration)
     yield from _evaluation(configuration)
+
+
+def _names(configuration: Configuration) -> Iterator[ErrorDetails]:
+    """Yield a fault for every name that can't be part of a file's and a dataset's name."""
+    groups: dict[str, Iterable[str]] = {**configuration.families, "pretraining": configuration.pretraining}
+    groups |= {"preprocessing.image_inputs": configuration.preprocessing.image_inputs}
+    for group, names in groups.items():
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+                message = "a name has letters, digits, _ and - alone, as files and datasets are called by it"
+                yield fault([*group.split("."), name], message)
 
 
 def _image_inputs(configuration: Configuration) -> Iterator[ErrorDetails]:

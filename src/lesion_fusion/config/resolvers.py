@@ -34,7 +34,7 @@ def data_root(folder: str) -> str:
             raise ValueError(
                 f"{STORE_VARIABLE}={root}: a URL has two slashes after its colon, such as s3://bucket/folder"
             )
-        return project_path(root)
+        return Path(project_path(root)).as_posix()
     # Imported here: a run on a disk does without.
     from fsspec import get_filesystem_class
 

@@ -198,7 +198,7 @@ def _log_model(data: RunRecord) -> Any:
     # Imported here: these bring scikit-learn and the networks' code along, which a run without models does without.
     from lesion_fusion.models.base import save_model
     from lesion_fusion.serving import entry_path
-    from lesion_fusion.serving.schema import answer_fields, describe_fields
+    from lesion_fusion.serving.schema import answer_fields, describe_fields, request_schema
 
     # Of any type and optional: the model's own message says what is wrong with a cell, and how to fix it. MLflow has no
     # place for descriptions in a signature: they are in the model's metadata.
@@ -217,7 +217,11 @@ def _log_model(data: RunRecord) -> Any:
             pip_requirements=_requirements(),
             signature=ModelSignature(inputs=Schema(columns), outputs=Schema(given)),
             input_example=data.input_example,
-            metadata={"lesion_fusion_version": lesion_fusion.__version__, "fields": fields},
+            metadata={
+                "lesion_fusion_version": lesion_fusion.__version__,
+                "fields": fields,
+                "request_schema": request_schema(data.model),
+            },
         )
 
 

@@ -186,7 +186,7 @@ class Place:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lesion-fusion"
+    return Path(os.environ.get("LESION_FUSION_CACHE") or Path.home() / ".cache" / "lesion-fusion")
 
 
 def place_of(dataset: object) -> Place | None:

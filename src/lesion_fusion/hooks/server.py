@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPException
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -55,6 +56,8 @@ def alone(address: str) -> Iterator[None]:
     if not address.startswith(_FILE):
         yield
         return
-    with closing(sqlite3.connect(f"{address.removeprefix(_FILE)}.lock", timeout=_MAKING_TABLES)) as lock:
+    file = Path(f"{address.removeprefix(_FILE)}.lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(file, timeout=_MAKING_TABLES)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         yield

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -61,7 +62,7 @@ def decode_picture(data: bytes, name: str) -> Picture:
             raise ImageDefect(name, f"its values, {deep.min()} to {deep.max()}, are no gray levels", _EXPORT_AGAIN)
         bits = next(depth for depth in _DEPTHS if deep.max() < 1 << depth)
         gray = (deep >> bits - 8).astype(np.uint8)
-        opaque = deep != picture.info.get("transparency", -1)
+        opaque = np.asarray(deep != picture.info.get("transparency", -1))
         coloured = np.broadcast_to(deep > 0, deep.shape)
     elif not picture.has_transparency_data:
         return Picture(np.array(picture.convert("L")), 0, bits)
@@ -69,7 +70,7 @@ def decode_picture(data: bytes, name: str) -> Picture:
         rgba = picture.convert("RGBA")
         gray = np.array(rgba.convert("L"))
         pixels = np.asarray(rgba)
-        opaque, coloured = pixels[..., 3] == 255, pixels[..., :3].any(axis=-1)
+        opaque, coloured = np.asarray(pixels[..., 3] == 255), pixels[..., :3].max(axis=-1) > 0
     if not opaque.any():
         raise ImageDefect(name, "every pixel is transparent", "save it without an alpha channel")
     gray[~opaque] = 0
@@ -133,12 +134,12 @@ def _open(data: bytes, name: str) -> Image.Image:
     if form == "PNG":
         _check_chunks(data, name)
     try:
-        with Image.open(io.BytesIO(data), formats=[form]) as picture:
-            _check_size(*picture.size, name)
-            frames = getattr(picture, "n_frames", 1)
+        with Image.open(io.BytesIO(data), formats=[form]) as opened:
+            _check_size(*opened.size, name)
+            frames = getattr(opened, "n_frames", 1)
             if frames == 1:
-                picture.load()
-                picture = ImageOps.exif_transpose(picture)
+                opened.load()
+                picture = ImageOps.exif_transpose(opened)
     except (ImageDefect, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -162,7 +163,8 @@ def _check_chunks(data: bytes, name: str) -> None:
     kinds = Counter(kind for kind, _ in chunks)
     if not kinds[b"IEND"] or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         raise ImageDefect(name, "the PNG file is truncated or corrupt", _EXPORT_AGAIN)
-    _check_size(*struct.unpack(">II", chunks[0][1][:8]), name)
+    width, height = struct.unpack(">II", chunks[0][1][:8])
+    _check_size(width, height, name)
     if kinds[b"IHDR"] > 1:
         raise ImageDefect(name, "the PNG file is corrupt: it has several headers", _EXPORT_AGAIN)
     if any(kind == b"acTL" and content[:4] != b"\0\0\0\1" for kind, content in chunks):
@@ -180,12 +182,12 @@ def _too_large(size: str, name: str) -> ImageDefect:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (type, content) of each complete chunk, up to IEND."""
+    """Yield (type, content) of each chunk up to IEND or to the first that is cut short or not what its CRC says."""
     start = len(_SIGNATURE)
     while start + 12 <= len(data):
         length, kind = struct.unpack(">I4s", data[start : start + 8])
         end = start + 12 + length
-        if end > len(data):
+        if end > len(data) or zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             return
         yield kind, data[start + 8 : end - 4]
         if kind == b"IEND":

@@ -420,8 +420,24 @@ def draw_records(
     rng = np.random.default_rng(0)
     some = cases.iloc[:MOST_CASES].reset_index(drop=True)
     drawn = some.assign(**{name: some[name].to_numpy()[rng.permutation(len(some))] for name in model.record_columns})
-    descriptors = image_descriptors.assign(case_id=rng.permutation(image_descriptors["case_id"].to_numpy()))
-    return drawn, lambda records: log_odds(model.probabilities(CaseInputs(records, descriptors)))[:, -1]
+    descriptors = image_descriptors.assign(case_id=rng.permutation(image_descriptors["case_id"].to_numpy(copy=True)))
+    answered: dict[str, np.ndarray] = {}
+
+    def answer(records: pd.DataFrame) -> np.ndarray:
+        if not answered:
+            answered.update(answered_from_image(model, CaseInputs(records, descriptors)))
+        return log_odds(model.probabilities(CaseInputs(records, descriptors, answered=answered)))[:, -1]
+
+    return drawn, answer
+
+
+def answered_from_image(model: FittedModel, inputs: CaseInputs) -> dict[str, np.ndarray]:
+    """Return, by name, probabilities (n, k) of the members of a late fusion that do not read the record."""
+    # Any other model is its own only reader.
+    members = {} if model.full_name in model.readers else model.readers
+    return {
+        name: one.probabilities(replace(inputs, answered={})) for name, one in members.items() if not one.record_columns
+    }
 
 
 def blank(records: pd.DataFrame, name: str, rows: np.ndarray) -> pd.DataFrame:

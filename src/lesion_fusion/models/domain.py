@@ -234,6 +234,6 @@ def _field_cutoff(
     return agreement_cutoff(distances, ((partly >= threshold) == (whole >= threshold))[lacking], agreement)
 
 
-def distance(probabilities: np.ndarray, thresholds: np.ndarray | float) -> np.ndarray:
+def distance(probabilities: np.ndarray | float, thresholds: np.ndarray | float) -> np.ndarray:
     """Return how far probabilities lie from thresholds, in log-odds."""
     return np.abs(logit(np.clip(probabilities, 1e-6, 1 - 1e-6)) - logit(np.clip(thresholds, 1e-6, 1 - 1e-6)))

@@ -17,7 +17,7 @@ from lesion_fusion.published_study.comparison import comparison_columns, publish
 from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.parameters import PaperReproduction
 from lesion_fusion.published_study.protocol import SHORTCUTS
-from lesion_fusion.reporting.page import Statement, render_page
+from lesion_fusion.reporting.page import Statement, fill, render_page
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.sections.answer import statements_html
 from lesion_fusion.reporting.standing import estimate
@@ -49,7 +49,12 @@ def write_page(
         title=title,
         heading=title,
         identity=identity | {"lesion-fusion": lesion_fusion.__version__},
-        answer=statements_html(statements(comparison, shortcuts, luck, parameters, article)),
+        answer=fill(
+            "lesion_fusion.published_study.headline",
+            statements=statements_html(statements(comparison, shortcuts, luck, parameters, article)),
+            rows=headline(comparison, article),
+            confidence=evaluation.confidence,
+        ),
         cohort=report.cohort,
         parameters=parameters,
         article=article,
@@ -97,6 +102,24 @@ def _gains_by_model(shortcuts: pd.DataFrame) -> dict[str, dict[str, dict[str, An
     return found
 
 
+def headline(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]]:
+    """Return, of each family, the model with the highest accuracy published and its counterpart here, by protocol."""
+    accuracies = _by_model(comparison, "accuracy")
+    found = []
+    for family, seen in INPUTS.items():
+        models = [one for one in article.figures.get(family, {}).values() if one.accuracy and one.here]
+        best = max(models, key=lambda one: printed_value(next(iter(one.accuracy.values()))) or 0.0, default=None)
+        if best is None or best.here[0] not in accuracies.index:
+            continue
+        (place, text), row = next(iter(best.accuracy.items())), accuracies.loc[best.here[0]]
+        columns = {"reproduced": published_column(family), "leak_free": "leak_free", "no_signal": "no_signal"}
+        found.append(
+            {"family": seen, "model": best.here[0], "printed": text, "where": f"{best.name}, {place}"}
+            | {name: defined(row, column) for name, column in columns.items()}
+        )
+    return found
+
+
 def agreement(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]]:
     """Return every published metric that a model here is held against: name, metric, printed, ours, difference, within.
 
@@ -107,7 +130,8 @@ def agreement(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]
     for row in records(comparison.dropna(subset=["published", "chance"])):
         name = f"{row['family']}.{row['model']}"
         reported = article.reported(name)
-        if reported is None or reported.note:
+        # One figure is one, however many models here are held against it.
+        if reported is None or reported.note or reported.here[0] != name:
             continue
         (place, text), *_ = article.printed(name, row["metric"]).items()
         ours = row[published_column(row["family"])]

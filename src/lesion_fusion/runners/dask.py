@@ -96,6 +96,8 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Client]:
         except (OSError, ValueError) as error:
             raise ClusterError(f"No Dask scheduler answers at {scheduler}: {error}") from error
         with client:
+            if not client.scheduler_info()["workers"]:
+                logger.info("The scheduler at %s has no workers yet; the run starts with the first.", scheduler)
             yield client
         return
     # A process holds one group and none in waiting: what waits must not be blamed for the death of a process.

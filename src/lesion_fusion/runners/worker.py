@@ -68,8 +68,8 @@ class Run:
         import mlflow
 
         passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
-        ids = (None, None) if tracked is None else (tracked.info.run_id, tracked.info.experiment_id)
-        return cls(asked, mlflow.get_tracking_uri(), mlflow.get_registry_uri(), *ids, passed)
+        run, experiment = (None, None) if tracked is None else (tracked.info.run_id, tracked.info.experiment_id)
+        return cls(asked, mlflow.get_tracking_uri(), mlflow.get_registry_uri(), run, experiment, passed)
 
     @contextmanager
     def adopted(self) -> Iterator[None]:

@@ -195,7 +195,7 @@ def _ask_for(model: FittedModel, domain: Domain, parts: frozenset[Need], record:
     able = model.reduced(parts)
     fields = domain.missing_fields(able, record) if able is not None else {}
     left = {name: variance - shift**2 for name, shift in fields.items()}
-    whole_record = {name: value if value is not None else "" for name, value in record.items()}
+    whole_record: Record = {name: value if value is not None else "" for name, value in record.items()}
     for more, names in _MORE.items():
         added = parts | (more & model.needs)
         reached = model.reduced(added)

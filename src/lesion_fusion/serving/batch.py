@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +89,7 @@ def _refused(reason: str) -> dict[str, object]:
 
 
 def whole_answers(
-    answers: list[Mapping[str, object]], outcomes: list[object], classes: tuple[str, ...]
+    answers: Sequence[Mapping[str, object]], outcomes: Sequence[object], classes: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities (n, 2) and labels (n,) of the cases with a known outcome that were answered from all parts.
 

@@ -6,18 +6,17 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import pandas as pd
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import Field
 from starlette.exceptions import HTTPException
 
 import lesion_fusion
 from lesion_fusion.imaging.png import MAX_PIXELS
-from lesion_fusion.parameters import Parameters
 from lesion_fusion.serving.schema import answer_schema, request_schema
 from lesion_fusion.serving.served_model import BadRequest, ServedModel
 
@@ -38,13 +37,14 @@ _REFUSALS = {
 }
 
 
-class Limits(Parameters):
+@dataclass(frozen=True)
+class Limits:
     """Bounds of a request: size of the body, cases, seconds for the answer, and requests answered at the same time."""
 
-    megabytes: int = Field(default=32, ge=1)
-    cases: int = Field(default=32, ge=1)
-    seconds: float = Field(default=60, gt=0)
-    at_once: int = Field(default=2, ge=1)
+    megabytes: int = 32
+    cases: int = 32
+    seconds: float = 60
+    at_once: int = 2
 
 
 class RefusedRequest(Exception):  # noqa: N818 - it says what is refused

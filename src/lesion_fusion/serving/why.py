@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.models.base import CaseInputs, FittedModel
+from lesion_fusion.models.base import CaseInputs, FittedModel, answered_from_image
 from lesion_fusion.models.domain import Domain
 from lesion_fusion.tabular.calibration import log_odds
 
@@ -59,9 +58,7 @@ def birads_statement(domain: Domain, category: object) -> str:
 def _with_image(model: FittedModel, inputs: CaseInputs) -> Callable[[pd.DataFrame], np.ndarray]:
     """Return a function from records to log-odds (n,), all with the image of the one case of `inputs`."""
     # The image's members of a late fusion answer once, not to each record.
-    late = model.full_name not in model.readers
-    image_alone = {name: one for name, one in model.readers.items() if late and not one.record_columns}
-    fixed = {name: one.probabilities(replace(inputs, answered={})) for name, one in image_alone.items()}
+    fixed = answered_from_image(model, inputs)
 
     def repeat(array: np.ndarray, n: int) -> np.ndarray:
         return np.repeat(array, n, axis=0)

@@ -76,8 +76,8 @@ def draw_family(
 def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
     """Return the model's curves with its confusion matrix, and the importance of a classifier's columns."""
     predictions = trained.predictions
-    tables = (table(predictions, judge) for table in (roc_curve, calibration_curve, confusion_table))
-    drawn = {"evaluation": model_plot(*tables, title=name)}
+    roc, calibration = roc_curve(predictions, judge), calibration_curve(predictions, judge)
+    drawn = {"evaluation": model_plot(roc, calibration, confusion_table(predictions, judge), name)}
     if trained.importance is not None:
         score = "AUROC" if len(class_names(predictions)) == 2 else "log likelihood"
         table = importance_summary(trained.importance, judge.confidence)
