@@ -24,7 +24,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
     configured = configuration()
     image_inputs = list(configured.preprocessing.image_inputs)
-    ingested = as_stage("ingestion", ingestion(configured.audit.compares_images))
+    ingested = as_stage("ingestion", ingestion(configured.audit))
     prepared = ingested + as_stage("preprocessing", preprocessing(image_inputs))
     clinical = family_pipeline("clinical", "clinical_models", configured.clinical)
     imaging = family_pipeline("imaging", "imaging_models", configured.imaging)

@@ -12,6 +12,7 @@ from lesion_fusion.cohort.schema import (
     ForbiddenPredictorError,
     Role,
     assert_no_leak,
+    assert_no_reader,
     predictor_columns,
 )
 from lesion_fusion.cohort.study import Study
@@ -52,3 +53,13 @@ def test_the_published_protocol_lets_outcome_columns_in_but_never_the_target():
     with pytest.raises(ForbiddenPredictorError):
         predictor_columns(["metadata"], outcome_columns=["classification"])
     assert "verification" in predictor_columns(["metadata"], outcome_columns=["verification"])
+
+
+@pytest.mark.parametrize("role", [Role.DESCRIPTORS, Role.ASSESSMENT, Role.OUTLINE])
+def test_what_only_a_radiologist_can_give_is_refused_where_no_reader_is_claimed(role):
+    with pytest.raises(ForbiddenPredictorError, match=rf"fusion\.x reads a radiologist's {role.value} \("):
+        assert_no_reader("fusion.x", {Role.METADATA, Role.IMAGE, role})
+
+
+def test_metadata_and_pixels_need_no_reader():
+    assert_no_reader("fusion.x", {Role.METADATA, Role.IMAGE})

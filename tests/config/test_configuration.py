@@ -305,3 +305,44 @@ def test_pipelines_are_built_anew_only_for_another_configuration(monkeypatch: py
         counts.append(len(built))
     assert counts == [1, 1, 2, 2]
     assert reading.configuration() == second
+
+
+WHOLE = {"folds": {}, "image_inputs": {"crop": {}, "whole": {"variant": "whole"}}}
+METADATA = RECORD | {"predictors": ["metadata"]}
+CLAIMED = {
+    "metadata": METADATA,
+    "record": RECORD,
+    "verdict": RECORD | {"predictors": ["assessment"]},
+    "descriptors": RECORD | {"views": ["image_descriptors"]},
+    "crop": IMAGE,
+    "whole": IMAGE | {"image_input": "whole"},
+    "joint": JOINT | {"image_input": "whole", "predictors": ["metadata"]},
+    "embedded": EMBEDDED | {"network": "imaging.cnn"},
+    "unseen": UNSEEN | {"image_inputs": []},
+    "late": {"kind": "late", "members": ["fusion.metadata", "fusion.whole"]},
+    "late_drawn": {"kind": "late", "members": ["fusion.late", "fusion.crop"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "reading"),
+    [
+        *((name, "") for name in ("metadata", "whole", "joint", "late")),
+        ("record", "descriptors"),
+        ("verdict", "assessment"),
+        *((name, "outline") for name in ("descriptors", "crop", "embedded", "unseen", "late_drawn")),
+    ],
+)
+@pytest.mark.parametrize("place", ["model", "reference"])
+def test_a_row_that_claims_no_reader_may_name_no_model_that_reads_what_one_gave(model: str, reading: str, place: str):
+    row = {"what": "w", "model": "fusion.metadata", "without_reader": True} | {place: f"fusion.{model}"}
+    groups = {"one": {"title": "t", "rows": [row]}}
+    settings = {"preprocessing": WHOLE, "fusion": CLAIMED, "comparisons": {"groups": groups}}
+    if not reading:
+        assert read(**settings).comparisons.rows[0].without_reader
+        return
+    (line,) = faults(**settings)
+    claim = rf"row `w` claims without_reader, but fusion\.{model} reads a radiologist's {reading} \("
+    assert re.search(rf"^comparisons\.groups\.one: {claim}", line)
+    groups["one"]["rows"][0]["without_reader"] = False
+    read(**settings)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from lesion_fusion.imaging.descriptors import DESCRIPTORS, Group, default_names, describe
+from lesion_fusion.imaging.descriptors import DESCRIPTORS, FORM, Group, default_names, describe, describe_form
 from lesion_fusion.imaging.descriptors.echo import posterior_bands
 from lesion_fusion.imaging.descriptors.lesion import RIM, standardise
 from lesion_fusion.imaging.png import decode_image, decode_mask
@@ -64,6 +64,21 @@ def test_names_are_unique_and_every_group_is_there():
     assert {descriptor.group for descriptor in DESCRIPTORS} == set(Group)
     assert set(default_names()) == set(UNIT) - PHYSICAL
     assert list(values(DISC)) == [descriptor.name for descriptor in DESCRIPTORS]
+
+
+@pytest.mark.parametrize("mask", [DISC, STAR, LOBED], ids=["disc", "star", "lobed"])
+def test_the_form_of_an_outline_is_the_same_whatever_the_image_shows(mask):
+    form = describe_form(mask)
+    assert list(form) == [descriptor.name for descriptor in FORM]
+    for image in (tissue(mask), tissue(mask, contrast=-40, seed=1, shadow=50)):
+        described = describe(image, mask)
+        assert form == {name: described[name] for name in form}
+
+
+def test_every_descriptor_that_no_pixel_changes_is_of_the_form_or_a_size():
+    first, second = values(STAR), values(STAR, contrast=-40, seed=1, shadow=50)
+    unchanged = {name for name in first if first[name] == second[name]}
+    assert unchanged == {descriptor.name for descriptor in FORM}
 
 
 def box(top, bottom, left, right):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from lesion_fusion.cohort.schema import ForbiddenPredictorError
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.models.base import Family, ModelParameters, TrainedModel
@@ -20,6 +22,7 @@ from lesion_fusion.pipelines.fusion.nodes import (
 )
 from lesion_fusion.pipelines.reporting.table_nodes import evaluate_missing_modality
 from tests.evaluation.tables import binary_predictions, judge_of, simulated
+from tests.models.toy import fitted_tabular, small_cohort
 
 CLINICAL = Classifier(classifier="naive_bayes", views=("record",))
 ABLATION = Classifier(classifier="naive_bayes", views=("record",), ablation=True, must_beat="clinical.plain")
@@ -81,6 +84,20 @@ def test_a_planned_comparison_may_name_an_ablation_and_another_family(families, 
     table = compare_as_planned(*families, judge, planned)
     assert table[["model", "reference"]].to_numpy().tolist() == [["clinical.less", "fusion.late"]]
     assert table["difference"].notna().all()
+
+
+@pytest.mark.parametrize(("views", "refused"), [(("record",), False), (("record", "image_descriptors"), True)])
+def test_a_claim_of_no_reader_is_checked_on_the_fitted_models_too(families, judge: Judge, views, refused: bool):
+    row = {"what": "less", "model": "clinical.less", "without_reader": True}
+    planned = PlannedComparisons.model_validate({"groups": {"one": {"title": "?", "rows": [row]}}})
+    clinical, *others = families
+    fitted = replace(fitted_tabular(small_cohort(), views), record_columns=("age",))
+    claimed = Family({"clinical.less": replace(clinical.models["clinical.less"], model=fitted)})
+    if not refused:
+        assert len(compare_as_planned(claimed, *others, judge, planned)) == 1
+        return
+    with pytest.raises(ForbiddenPredictorError, match=r"clinical\.less reads a radiologist's outline \(.*by hand"):
+        compare_as_planned(claimed, *others, judge, planned)
 
 
 def test_what_a_fusion_achieves_without_a_part_is_judged_where_it_answers(families, judge: Judge):

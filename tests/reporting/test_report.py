@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import io
+import re
 from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
@@ -150,6 +151,11 @@ def outputs(toy: ToyStudy, tmp_path_factory: pytest.TempPathFactory) -> dict:
 @pytest.fixture(scope="module")
 def html(outputs: dict) -> str:
     return outputs["report"]
+
+
+def test_the_leaderboard_says_which_models_saw_the_drawn_outline(html: str) -> None:
+    seen = re.findall(r'data-model="([^"]+)".*?<td class="soft">([^<]*)</td>', html, flags=re.DOTALL)
+    assert dict(seen) == {CLINICAL: "", IMAGING: "drawn", FUSION: "drawn"}
 
 
 def test_every_number_of_the_leaderboard_stands_in_the_page(toy: ToyStudy, html: str) -> None:

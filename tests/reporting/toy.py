@@ -54,6 +54,11 @@ PLOTS_OF_KIND = {
     IMAGING: ("training_curves", "attention", "gallery"),
 }
 
+NEEDS = {
+    CLINICAL: "metadata, descriptors",
+    IMAGING: "image, mask",
+    FUSION: "metadata, descriptors, image, mask",
+}
 PARAMETERS: dict[str, ModelParameters] = {
     CLINICAL: Classifier(classifier="logistic_regression", views=("record",), grid={"C": [0.1, 1.0]}),
     IMAGING: Network.model_validate(
@@ -218,6 +223,7 @@ def toy_study(
                     }
                 },
                 {f"{name}/{plot}": picture() for plot in (*PLOTS, *PLOTS_OF_KIND.get(name, ()))},
+                {name: {"needs": NEEDS[name]}},
             ),
         }
     decisions = [

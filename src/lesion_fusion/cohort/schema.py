@@ -22,6 +22,9 @@ class Role(StrEnum):
     ACQUISITION = "acquisition"
     METADATA = "metadata"
     DESCRIPTORS = "descriptors"
+    # Of no column: what models read of the image. A predicted outline is a part of the image.
+    IMAGE = "image"
+    OUTLINE = "outline"
     ASSESSMENT = "assessment"
     OUTCOME = "outcome"
 
@@ -107,8 +110,17 @@ REASONS: dict[Role, str] = {
     Role.IDENTITY: "it names the case, so a model could only memorise it",
     Role.OUTCOME: "it is the outcome or became known with it",
     Role.ACQUISITION: "it depends on the scanner and its settings, which follow the clinic's habits and not the lesion",
+    Role.IMAGE: "models say by their views and image inputs what they read of the image",
+    Role.OUTLINE: "models say by their views and image inputs what they read of the image",
 }
 MAY_PREDICT: tuple[Role, ...] = (Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT)
+
+# What only a radiologist can give.
+READINGS: dict[Role, str] = {
+    Role.DESCRIPTORS: "BI-RADS descriptors",
+    Role.ASSESSMENT: "a verdict on the lesion",
+    Role.OUTLINE: "an outline drawn by hand, whose form alone can tell the outcome",
+}
 
 
 class ForbiddenPredictorError(UserError, ValueError):
@@ -161,6 +173,21 @@ def assert_no_leak(columns: Collection[str], protocol: str) -> None:
     ]
     if leaks:
         raise ForbiddenPredictorError(f"Columns that may not predict reached a model: {'; '.join(leaks)}.")
+
+
+def readings(roles: Collection[Role]) -> str:
+    """Return which of `READINGS` are among `roles`, with what they are; "" without any."""
+    return ", ".join(f"{role.value} ({what})" for role, what in READINGS.items() if role in roles)
+
+
+def assert_no_reader(model: str, roles: Collection[Role]) -> None:
+    """Raise `ForbiddenPredictorError` if a model that is said to need no radiologist reads what one has given."""
+    found = readings(roles)
+    if found:
+        raise ForbiddenPredictorError(
+            f"A comparison claims `without_reader`, but {model} reads a radiologist's {found}. "
+            "Take a model without it, or remove the claim."
+        )
 
 
 def split_cell(cell: object) -> tuple[str, ...]:

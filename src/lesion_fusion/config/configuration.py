@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, WrapValidator, field_validator, mod
 from pydantic_core import ErrorDetails
 
 from lesion_fusion.cohort.audit.findings import CohortAudit
+from lesion_fusion.cohort.schema import Role, readings
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import SyntheticCohort
 from lesion_fusion.errors import did_you_mean
@@ -118,6 +119,19 @@ class Configuration(Globals):
         """Names of the models on the leaderboard: all but ablations."""
         return [name for name, entry in self.models.items() if not entry.ablation]
 
+    def roles(self, model: str) -> frozenset[Role]:
+        """Return the roles of all that a model reads, also through other models; none of one that does not exist."""
+        found, waiting, seen = set[Role](), [model], set[str]()
+        while waiting:
+            name = waiting.pop()
+            entry = self.models.get(name)
+            if entry is None or name in seen:
+                continue
+            seen.add(name)
+            found |= entry.roles(self.study.predictors, self.preprocessing.image_inputs)
+            waiting += entry.reads
+        return frozenset(found)
+
     @property
     def combinations(self) -> dict[str, Network]:
         """The networks of the network comparison by name."""
@@ -193,9 +207,13 @@ def _evaluation(configuration: Configuration) -> Iterator[ErrorDetails]:
     yield from _unknown(["explanation", "models"], configuration.explanation.models, explainable, what)
     for name, group in configuration.comparisons.present.items():
         for row in group.rows:
-            named = [model for model in (row.model, row.reference) if model is not None]
             what = f"is no model (row `{row.what}`; null leaves the group out)"
-            yield from _unknown(["comparisons", "groups", name], named, configuration.models, what)
+            yield from _unknown(["comparisons", "groups", name], row.models, configuration.models, what)
+            for model in row.models if row.without_reader else ():
+                found = readings(configuration.roles(model))
+                if found:
+                    message = f"row `{row.what}` claims without_reader, but {model} reads a radiologist's {found}"
+                    yield fault(["comparisons", "groups", name], message)
 
 
 def _unknown(place: list[str], names: Iterable[str], known: Collection[str], what: str) -> Iterator[ErrorDetails]:

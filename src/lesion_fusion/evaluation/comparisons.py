@@ -33,13 +33,20 @@ PLANNED_COLUMNS = [
 class ComparisonRow(Parameters):
     """A model (`<family>.<model>`), what it stands for in a few words, and the model it is compared with, if any.
 
-    A row that `answers` says whether the image adds anything to the record.
+    A row that `answers` says whether the image adds anything to the record. A row `without_reader` claims that neither
+    model reads anything that only a radiologist can give: descriptors, assessment, or an outline drawn by hand.
     """
 
     what: str = Field(min_length=1)
     model: str
     reference: str | None = None
     answers: bool = False
+    without_reader: bool = False
+
+    @property
+    def models(self) -> list[str]:
+        """The models that it names."""
+        return [self.model] if self.reference is None else [self.model, self.reference]
 
     @property
     def is_fusion_against_record(self) -> bool:
@@ -68,17 +75,21 @@ class PlannedComparisons(Parameters):
         return {name: group for name, group in self.groups.items() if group is not None and group.enabled}
 
     @property
-    def answering(self) -> list[tuple[str, str]]:
-        """Group and `what` of the rows that answer; where none says so, of fused models against those of the record."""
+    def rows(self) -> list[ComparisonRow]:
+        """The rows of all groups that take part."""
+        return [row for group in self.present.values() for row in group.rows]
+
+    @property
+    def answering(self) -> list[tuple[str, ComparisonRow]]:
+        """Group and row of those that answer; where none says so, of fused models against those of the record."""
         rows = [(name, row) for name, group in self.present.items() for row in group.rows]
         fused = [(name, row) for name, row in rows if row.is_fusion_against_record]
-        return [(name, row.what) for name, row in [one for one in rows if one[1].answers] or fused]
+        return [one for one in rows if one[1].answers] or fused
 
     @property
     def models(self) -> list[str]:
         """The models that the groups name, each once."""
-        rows = [row for group in self.present.values() for row in group.rows]
-        return list(dict.fromkeys(name for row in rows for name in (row.model, row.reference) if name is not None))
+        return list(dict.fromkeys(name for row in self.rows for name in row.models))
 
 
 def common(models: Mapping[str, PredictionArrays], names: tuple[str, str]) -> Pair:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.record import is_plain_file_name
-from lesion_fusion.cohort.schema import COLUMN, Kind
+from lesion_fusion.cohort.schema import COLUMN, Kind, Role
 from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
@@ -150,6 +150,13 @@ class ModelParameters(Parameters):
         """Whether it reads the record, itself or through the models that it reads."""
         return True
 
+    def roles(self, predictors: Sequence[str], image_inputs: Mapping[str, ImageInput]) -> frozenset[Role]:  # noqa: ARG002
+        """Return the roles of what it reads itself, not through other models.
+
+        `predictors` are the study's roles of the record, `image_inputs` those under `preprocessing.image_inputs`.
+        """
+        return image_roles(image_inputs[name] for name in self.image_inputs_read if name in image_inputs)
+
     @property
     def network_settings(self) -> dict[str, Any] | None:
         """Settings of a network over images alone, whose embeddings classifiers may read; None for other kinds."""
@@ -241,6 +248,16 @@ class Need(StrEnum):
     RECORD = "record"
     IMAGE = "image"
     MASK = "mask"
+
+
+def image_roles(image_inputs: Iterable[ImageInput], uses_descriptors: bool = False) -> frozenset[Role]:
+    """Return the roles of what is read of the image: a drawn outline is a radiologist's, pixels alone are not.
+
+    Image descriptors are taken under the outline.
+    """
+    outlined = [image_input.needs_mask for image_input in image_inputs] + [True] * uses_descriptors
+    found = {Role.IMAGE} if outlined else set()
+    return frozenset(found | {Role.OUTLINE} if any(outlined) else found)
 
 
 # The parts that remain without each part; an outline without its image is of no use.
@@ -342,6 +359,13 @@ class FittedModel(ABC):
         """What a site must have to use it: the roles of the record's columns, `image`, `mask`."""
         roles = dict.fromkeys(COLUMN[name].role.value for name in self.record_columns)
         return (*roles, *(need.value for need in Need if need in self.needs - {Need.RECORD}))
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """The roles of all that it reads, also through its members."""
+        return image_roles(self.image_inputs, self.uses_descriptors) | {
+            COLUMN[name].role for name in self.record_columns
+        }
 
     @property
     def readers(self) -> Mapping[str, FittedModel]:

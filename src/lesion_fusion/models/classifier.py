@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from lesion_fusion.cohort.schema import assert_no_leak, predictor_columns
+from lesion_fusion.cohort.schema import Role, assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import UnfinishedTraining
 from lesion_fusion.errors import did_you_mean
@@ -27,6 +27,7 @@ from lesion_fusion.models.base import (
     ModelParameters,
     TrainedModel,
     Trial,
+    image_roles,
 )
 from lesion_fusion.models.network import load_network
 from lesion_fusion.notation import listing, value_text, words
@@ -83,6 +84,12 @@ class Classifier(ModelParameters, ClassifierParameters):
     def sees_image(self) -> bool:
         """Whether image descriptors, embeddings or pixels are among its views."""
         return not {"image_descriptors", "embeddings", "pixels"}.isdisjoint(self.views)
+
+    def roles(self, predictors: Sequence[str], image_inputs: Mapping[str, ImageInput]) -> frozenset[Role]:
+        """Return the roles of what it reads itself."""
+        found = super().roles(predictors, image_inputs) | image_roles((), "image_descriptors" in self.views)
+        record = (self.predictors or predictors) if self.sees_record else ()
+        return found | {Role(role) for role in record}
 
     def inputs(self, model: ModelName) -> dict[str, str]:
         """Return the datasets that training reads; a model that is searched keeps its studies in a journal."""

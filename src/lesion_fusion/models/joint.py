@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, PositiveInt, field_validator
 
-from lesion_fusion.cohort.schema import COLUMN, Kind, assert_no_leak, predictor_columns
+from lesion_fusion.cohort.schema import COLUMN, Kind, Role, assert_no_leak, predictor_columns
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import UnfinishedTraining
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
@@ -53,6 +53,10 @@ class Joint(Network):
     def network_settings(self) -> dict[str, Any] | None:
         """None: it sees the record too, and so do its embeddings."""
         return None
+
+    def roles(self, predictors: Sequence[str], image_inputs: Mapping[str, ImageInput]) -> frozenset[Role]:
+        """Return the roles of image and record."""
+        return super().roles(predictors, image_inputs) | {Role(role) for role in self.predictors or predictors}
 
     def inputs(self, model: ModelName) -> dict[str, str]:
         """Return the datasets that training reads."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -11,6 +12,7 @@ import pandas as pd
 from pydantic import Field
 
 from lesion_fusion.cohort.folds import outer_splits
+from lesion_fusion.cohort.schema import Role
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.parameters import ImageInput
@@ -21,6 +23,7 @@ from lesion_fusion.models.base import (
     ModelName,
     ModelParameters,
     TrainedModel,
+    image_roles,
     load_member,
     save_model,
 )
@@ -52,6 +55,10 @@ class Transferred(ModelParameters):
     def image_inputs_read(self) -> tuple[str, ...]:
         """The images that its networks see."""
         return self.image_inputs
+
+    def roles(self, predictors: Sequence[str], image_inputs: Mapping[str, ImageInput]) -> frozenset[Role]:
+        """Return the roles of its images; a source without networks reads image descriptors."""
+        return super().roles(predictors, image_inputs) | image_roles((), not self.image_inputs)
 
     def inputs(self, model: ModelName) -> dict[str, str]:  # noqa: ARG002
         """Return the datasets that training reads: the images of each input, and how they are made."""

@@ -95,7 +95,11 @@ class Cohort:
         return added.with_cells("other_mask_files", name, self.cases["case_id"] == case_id)
 
     def audited(
-        self, parameters: CohortAudit = PARAMETERS, study: Study = STUDY, compared: Files | None = None
+        self,
+        parameters: CohortAudit = PARAMETERS,
+        study: Study = STUDY,
+        compared: Files | None = None,
+        predicted: pd.DataFrame | None = None,
     ) -> dict:
         return audit_cohort(
             self.cases,
@@ -106,6 +110,7 @@ class Cohort:
             parameters,
             study,
             compared or {},
+            predicted,
         )
 
     def audited_record(self, parameters: CohortAudit = PARAMETERS, study: Study = STUDY) -> dict:

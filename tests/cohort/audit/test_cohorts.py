@@ -18,12 +18,13 @@ from lesion_fusion.cohort.audit.images import ImageSummary, duplicate_pairs, sum
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import SyntheticCohort, published_table, render_images, render_masks
 from lesion_fusion.datasets.file_folder import FileFolderDataset
+from lesion_fusion.datasets.folder_table import FolderTableDataset
 from lesion_fusion.imaging.png import decode_image, decode_picture
 from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
 
 ROOT = Path(__file__).resolve().parents[3]
-ASSOCIATIONS = {"LF203", "LF204", "LF406", "LF501"}
+ASSOCIATIONS = {"LF203", "LF204", "LF406", "LF410", "LF501"}
 
 
 def real(*parts: str) -> Path:
@@ -59,7 +60,7 @@ def breast_lesions_usg() -> tuple[pd.DataFrame, Files]:
 
 def test_the_explanations_of_the_real_cohorts_are_valid():
     assert set(configured("breast_lesions_usg").explained) >= ASSOCIATIONS
-    assert set(configured("bus_bra").explained) == {"LF402", "LF404"}
+    assert set(configured("bus_bra").explained) == {"LF402", "LF404", "LF410"}
 
 
 @pytest.mark.slow
@@ -78,7 +79,8 @@ def test_breast_lesions_usg_has_its_known_findings_and_no_other(breast_lesions_u
         "LF601": ["case045", "case061", "case209", "case213"],
     }
     assert set(case_lists) == {
-        *("LF101", "LF201", "LF202", "LF204", "LF205", "LF305", "LF402", "LF405", "LF406", "LF407", "LF501", "LF601")
+        *("LF101", "LF201", "LF202", "LF204", "LF205", "LF305", "LF402", "LF405", "LF406", "LF407", "LF410", "LF501"),
+        "LF601",
     }
     assert audit["unexplained"] == []
     sentences = {found["number"]: found["sentence"] for found in audit["findings"] if "signs" in found["sentence"]}
@@ -102,9 +104,27 @@ def test_bus_bra_has_its_known_findings_and_no_other():
         "bus_bra",
         configured("bus_bra"),
     )
-    assert numbers(audit) == ["LF101", "LF103", "LF201", "LF402", "LF404"]
+    assert numbers(audit) == ["LF101", "LF103", "LF201", "LF402", "LF404", "LF410"]
     assert audit["unexplained"] == []
     assert (audit["cases"], audit["patients"]) == (1439, 815)
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_the_outlines_of_busi_know_the_answer_and_near_doubles_are_one_patient():
+    folder = real("busi")
+    file = ROOT / "conf" / "busi" / "ingestion" / "parameters.yml"
+    ingestion = Ingestion.model_validate({"reader": "bus_bra", **yaml.safe_load(file.read_text())["ingestion"]})
+    files = FileFolderDataset(filepath=str(folder), suffix=".png", nested=True).load()
+    table = FolderTableDataset(filepath=str(folder), unmasked=("normal",)).load()
+    cases, excluded, digest = build_cases(table, files, files, ingestion)
+    audit = audit_cohort(cases, excluded, digest, files, files, configured("busi"), STUDY)
+    assert set(excluded["kind"]) == {"near-doubles of different classes"}
+    assert audit["patients"] < audit["cases"] < len(table) == 540
+    (found,) = [one for one in audit["findings"] if one["number"] == "LF410"]
+    assert found["severity"] == "error"
+    assert "LF410" in audit["unexplained"]
+    assert all(one["severity"] != "error" for one in audit["findings"] if one["number"] in {"LF301", "LF302"})
 
 
 def altered_copies(gray: np.ndarray) -> list[np.ndarray]:

@@ -84,6 +84,18 @@ def test_all_comparisons_that_agree_are_counted() -> None:
     assert "AUROC of 2 planned comparisons: better in 2 (" in said
 
 
+def test_with_and_without_a_reader_there_are_two_answers() -> None:
+    every = planned((FUSED, BASELINE), ("fusion.blind", BASELINE))
+    rows = [row.model_dump() | {"without_reader": row.model == "fusion.blind"} for row in every.rows]
+    comparisons = PlannedComparisons.model_validate({"groups": {"g": {"title": "Title", "rows": rows}}})
+    said = first_sentence(planned_table(comparisons, [(0.1, 0.01), (0.01, 0.4)]), comparisons, 0.95)
+    first, second = said.split(" Without a radiologist, ")
+    assert first.startswith("With a radiologist's reading or outline, the image adds to the record:")
+    assert "“step 0” +0.100" in first
+    assert second.startswith("it is not shown that the image adds anything to the record:")
+    assert "“step 1” +0.010" in second
+
+
 @pytest.mark.parametrize(
     "pairs", [[], [(FUSED, "imaging.svm")], [("clinical.svm", BASELINE)], [(FUSED, None)], [(FUSED, "fusion.early")]]
 )

@@ -8,14 +8,12 @@ from scipy.stats import norm
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
 from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, finding
-from lesion_fusion.cohort.folds import derived_seed
+from lesion_fusion.cohort.audit.separation import separate
 from lesion_fusion.statistics.bootstrap import holm
-from lesion_fusion.statistics.delong import auroc_covariance, auroc_interval
 
 TOGETHER = "all together"
 _COLUMNS = ["proxy", "cases", "missing", "auroc", "low", "high", "p", "p_holm"]
@@ -30,34 +28,23 @@ def acquisition_table(cases: pd.DataFrame, parameters: CohortAudit, seed: int) -
     that do not vary are excluded; the table is empty where a class has fewer patients than there are folds.
     """
     lesions = cases[cases["classification"].isin(["benign", "malignant"])].sort_values("case_id", ignore_index=True)
-    patients = lesions.groupby("classification")["patient_id"].nunique()
     proxies = _proxies(lesions)
-    if len(patients) < 2 or patients.min() < parameters.folds or proxies.empty:
-        return pd.DataFrame(columns=_COLUMNS)
     sets = {name: [name] for name in proxies.columns}
     if len(sets) > 1:
         sets[TOGETHER] = list(proxies.columns)
-    malignant = (lesions["classification"] == "malignant").to_numpy()
-    groups = lesions["patient_id"].to_numpy(dtype="str")
-    seeds = [derived_seed(seed, repeat) for repeat in range(parameters.repeats)]
-    splitters = [StratifiedGroupKFold(parameters.folds, shuffle=True, random_state=one) for one in seeds]
-    splits = [list(splitter.split(malignant, malignant, groups)) for splitter in splitters]
+    found = separate(lesions, {name: proxies[columns] for name, columns in sets.items()}, _model(), parameters, seed)
+    if found is None:
+        return pd.DataFrame(columns=_COLUMNS)
     # The AUROC's standard deviation under the null hypothesis (Mann and Whitney 1947), with patients as units. DeLong's
     # is 0 for a perfect proxy.
+    patients = lesions.groupby("classification")["patient_id"].nunique()
     m, n = patients["malignant"], patients["benign"]
     spread = np.sqrt((m + n + 1) / (12 * m * n))
     rows = []
-    for name, columns in sets.items():
-        found = [
-            cross_val_predict(_model(), proxies[columns], malignant, cv=folds, method="predict_proba")
-            for folds in splits
-        ]
-        scores = np.stack(found)[..., 1]
-        areas, covariance = auroc_covariance(malignant, [scores], groups)
-        area, variance = float(areas[0]), float(covariance[0, 0])
-        low, high = auroc_interval(area, variance, parameters.confidence)
+    for place, (name, columns) in enumerate(sets.items()):
+        missing, area = int(proxies[columns].isna().any(axis=1).sum()), float(found.auroc[place])
         p = float(norm.sf((area - 0.5) / spread))
-        rows.append((name, len(lesions), int(proxies[columns].isna().any(axis=1).sum()), area, low, high, p))
+        rows.append((name, len(lesions), missing, area, *found.interval(place, parameters.confidence), p))
     table = pd.DataFrame(rows, columns=_COLUMNS[:-1])
     table["p_holm"] = holm(table["p"].to_numpy())
     return table

@@ -1,11 +1,12 @@
 """The whole audit as plain JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from lesion_fusion.cohort.audit import acquisition, images, masks, participants, record
+from lesion_fusion.cohort.audit import acquisition, images, masks, outlines, participants, record
 from lesion_fusion.cohort.audit.findings import CohortAudit, Severity, finding_record
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
@@ -19,10 +20,12 @@ def audit(
     compared: Sequence[images.ImageSummary],
     study: Study,
     parameters: CohortAudit,
+    forms: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the audit of a cohort as plain JSON: identification, findings by number, unexplained ones, tables of rows.
 
     `excluded` is the table of defects of excluded cases; `compared` summarises another cohort's images (empty: none).
+    `forms`: the form of the outlines, as in `outlines.outline_table`.
     `unexplained` holds the numbers of warnings and errors that `parameters.explained` does not cover.
     """
     within = images.duplicate_pairs(image_summaries, image_summaries, parameters.near_duplicate_bits)
@@ -42,6 +45,7 @@ def audit(
         "duplicates_between_cohorts": pd.DataFrame(between, columns=list(images.Pair._fields)),
         "mask_sizes": masks.size_table(mask_table),
         "acquisition": acquisition.acquisition_table(cases, parameters, study.seed),
+        "outlines": outlines.outline_table(cases, forms, parameters, study.seed),
     }
     findings = [
         *participants.participant_findings(cases, excluded, tables["flow"], study, parameters),
@@ -51,6 +55,7 @@ def audit(
         *images.duplicate_findings(cases, within, between),
         *images.content_findings(image_summaries),
         *masks.mask_findings(cases, mask_table, parameters),
+        *outlines.outline_findings(tables["outlines"], len(forms.get(outlines.DRAWN, [])), parameters),
         *acquisition.acquisition_findings(tables["acquisition"], parameters),
         *participants.normal_findings(cases, study),
     ]

@@ -56,6 +56,7 @@ RULES: Mapping[str, Rule] = {
     "LF407": Rule(_INFO, "Other mask that overlaps the lesion"),
     "LF408": Rule(_ERROR, "Inverted mask"),
     "LF409": Rule(_INFO, "Masks of one lesion merged"),
+    "LF410": Rule(_WARNING, "Outcome told by the drawn outline"),
     "LF501": Rule(_WARNING, "Acquisition associated with the outcome"),
     "LF601": Rule(_INFO, "Normal cases excluded"),
     "LF602": Rule(_WARNING, "Normal class given away"),
@@ -96,8 +97,11 @@ class CohortAudit(Parameters):
 
     `alpha`: level of a family of tests after Holm's correction. `rare_category`, `small_class`: fewer patients than
     this. `near_duplicate_bits`: largest difference of two perceptual hashes, of 288 bits. `tiny_mask`, `large_mask`:
-    shares of the image. `folds`, `repeats`: of the cross-validation of acquisition proxies. `compares_images`: look for
-    copies among `compared_images`, those of another cohort.
+    shares of the image. `folds`, `repeats`: of the cross-validation of acquisition proxies and of outlines.
+    `outline_warning`, `outline_error`: AUROC of the drawn outline alone from which on, by its lower bound, it is a
+    warning or an error. `outline_gap`: the same for its lead over `predicted_outlines`, which are read if it
+    `compares_outlines`, and then decide on an error. `outline_cases`: lesions whose outlines are asked, at most.
+    `compares_images`: look for copies among `compared_images`, those of another cohort.
     """
 
     alpha: float = Field(default=0.05, gt=0, lt=1)
@@ -109,6 +113,11 @@ class CohortAudit(Parameters):
     large_mask: float = Field(default=0.5, ge=0, le=1)
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=5, ge=1)
+    outline_warning: float = Field(default=0.7, ge=0.5, le=1)
+    outline_error: float = Field(default=0.95, ge=0.5, le=1)
+    outline_gap: float = Field(default=0.1, ge=0, le=0.5)
+    outline_cases: int = Field(default=2000, ge=1)
+    compares_outlines: bool = False
     compares_images: bool = False
     explained: dict[str, Explanation] = Field(default_factory=dict)
 

@@ -31,7 +31,7 @@ SHAPE: tuple[Descriptor, ...] = (
     ),
 )
 
-MARGIN: tuple[Descriptor, ...] = (
+BOUNDARY: tuple[Descriptor, ...] = (
     Descriptor("radial_spread", "1", Group.MARGIN, "standard deviation of the radial length / its mean"),
     Descriptor("radial_roughness", "1", Group.MARGIN, "mean change of the radial length between neighbours / its mean"),
     Descriptor("radial_entropy", "bit", Group.MARGIN, "entropy of the radial length over its largest, 20 bins"),
@@ -42,6 +42,9 @@ MARGIN: tuple[Descriptor, ...] = (
     Descriptor("lobes_count", "1", Group.MARGIN, "peaks of the relative radius that stand out by more than 4 %"),
     Descriptor("bending_energy", "log10", Group.MARGIN, "mean squared curvature x perimeter^2"),
     Descriptor("fractal_dimension", "1", Group.MARGIN, "ruler (Richardson) dimension of the outline"),
+)
+
+EDGE: tuple[Descriptor, ...] = (
     Descriptor("edge_contrast", "spread", Group.MARGIN, "mean of outer minus inner band along the boundary"),
     Descriptor("edge_variation", "spread", Group.MARGIN, "standard deviation of that difference along the boundary"),
     Descriptor("edge_weak_share", "1", Group.MARGIN, "share of the boundary where that difference is below 0.25"),
@@ -112,15 +115,16 @@ def describe_sizes(lesion: Lesion, pixel_size_mm: float | None) -> dict[str, flo
     }
 
 
-def describe_margin(lesion: Lesion) -> dict[str, float]:
-    """Return the margin descriptors."""
+def describe_edge(lesion: Lesion) -> dict[str, float]:
+    """Return the margin descriptors of the echo along the outline."""
     near = lesion.gray[lesion.band(0, RIM)]
     beyond = lesion.gray[lesion.band(2 * RIM, SURROUNDINGS)]
     halo = float(near.mean() - beyond.mean()) if near.size and beyond.size else 0.0
-    return _outline(lesion) | _edge(lesion) | {"halo": halo}
+    return _edge(lesion) | {"halo": halo}
 
 
-def _outline(lesion: Lesion) -> dict[str, float]:
+def describe_boundary(lesion: Lesion) -> dict[str, float]:
+    """Return the margin descriptors of the outline's form, which read no pixel."""
     points = lesion.contour
     ellipse = lesion.ellipse
     radius = np.hypot(points[:, 0] - ellipse.x, points[:, 1] - ellipse.y)

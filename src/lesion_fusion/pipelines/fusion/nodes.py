@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lesion_fusion.cohort.schema import assert_no_reader
 from lesion_fusion.evaluation.comparisons import (
     PlannedComparisons,
     keep_candidates,
@@ -35,8 +36,13 @@ def build_leaderboard(
 def compare_as_planned(
     clinical: Family, imaging: Family, fusion: Family, judge: Judge, comparisons: PlannedComparisons
 ) -> pd.DataFrame:
-    """Return the comparisons named in the parameters."""
+    """Return the comparisons named in the parameters.
+
+    Raises ForbiddenPredictorError where a model reads what only a radiologist can give and the row claims it does not.
+    """
     models = all_models(clinical, imaging, fusion)
+    for name in dict.fromkeys(name for row in comparisons.rows if row.without_reader for name in row.models):
+        assert_no_reader(name, models[name].model.roles)
     return planned_comparisons([models[name].predictions for name in comparisons.models], comparisons, judge)
 
 

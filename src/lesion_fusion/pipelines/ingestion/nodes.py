@@ -6,26 +6,31 @@ import hashlib
 from functools import partial
 
 import pandas as pd
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
+from lesion_fusion.cohort.audit.images import BITS, summarise_image
 from lesion_fusion.cohort.defects import OnDefect, assemble_cases, defects_table
 from lesion_fusion.cohort.layout import Layout, read_layout
+from lesion_fusion.cohort.near_doubles import join_near_doubles
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.imaging.case_files import Files, inspect_files
+from lesion_fusion.imaging.png import decode_picture
 from lesion_fusion.parameters import Parameters
 
 
 class Ingestion(Parameters):
     """`reader`: the published layout of the table; `layout`: that of another one, which is then read in its place.
 
-    `on_defect`: stop at a defect, or exclude its case and say so.
+    `on_defect`: stop at a defect, or exclude its case and say so. `near_double_bits`: images whose perceptual hashes
+    (288 bits) differ in at most this many bits are one patient's, for a collection without patients; None: as named.
     """
 
     reader: str
     layout: Layout | None = None
     on_defect: OnDefect = "stop"
+    near_double_bits: int | None = Field(default=None, ge=0, le=BITS)
 
     @field_validator("reader")
     @classmethod
@@ -47,6 +52,14 @@ def build_cases(
     record, defects = parse_record(read(raw_clinical_table))
     inspection = inspect_files(record, raw_images, raw_masks)
     defects = [*defects, *inspection.defects]
+    if ingestion.near_double_bits is not None:
+        readable = record[record["case_id"].isin(inspection.sizes["case_id"])]
+        pictures = [
+            summarise_image(case_id, *decode_picture(raw_images[file](), file))
+            for case_id, file in zip(readable["case_id"], readable["image_file"], strict=True)
+        ]
+        record, mixed = join_near_doubles(record, pictures, ingestion.near_double_bits)
+        defects = [*defects, *mixed]
     cases = assemble_cases(record, inspection.sizes, defects, ingestion.on_defect)
     content = hashlib.sha256(cases.to_csv(index=False).encode() + inspection.digest.encode()).hexdigest()[:16]
     return cases, defects_table(defects), {"cohort_digest": content, "cases": len(cases)}

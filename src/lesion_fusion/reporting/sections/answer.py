@@ -21,6 +21,8 @@ FOUND = {
     Verdict.TIED: "It is not shown that the image adds anything to the record",
     Verdict.WORSE: "The model with the image is worse than the model of the record",
 }
+# By whether a row claims to need no reader.
+HANDS = {False: "With a radiologist's reading or outline, ", True: "Without a radiologist, "}
 
 
 def write(
@@ -34,7 +36,7 @@ def write(
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     adds = _image_adds(planned_comparisons, comparisons, evaluation.confidence)
     best = best_of_board(board, evaluation.baseline, evaluation.confidence)
-    return statements_html([adds, *champions(promotion, board), best])
+    return statements_html([*adds, *champions(promotion, board), best])
 
 
 def statements_html(statements: Sequence[Statement]) -> Markup:
@@ -43,12 +45,13 @@ def statements_html(statements: Sequence[Statement]) -> Markup:
 
 
 def first_sentence(planned_comparisons: pd.DataFrame, comparisons: PlannedComparisons, confidence: float) -> str:
-    """Return the study's answer in one sentence: whether the image adds anything to the record.
+    """Return the study's answer: whether the image adds anything to the record, with and without a radiologist's hand.
 
-    It follows from the planned comparisons of a fused model with a model of the record, and says what their table says.
+    One sentence for each of the two that was planned. It follows from the planned comparisons of a fused model with a
+    model of the record, and says what their table says.
     """
     found = _image_adds(planned_comparisons, comparisons, confidence)
-    return f"{found.headline} {found.detail}"
+    return " ".join(f"{one.headline} {one.detail}" for one in found)
 
 
 def champions(promotion: Sequence[Mapping[str, Any]], board: Sequence[Place]) -> list[Statement]:
@@ -87,20 +90,32 @@ def best_of_board(board: Sequence[Place], baseline: str, confidence: float) -> S
     return Statement(headline, f"{detail} {_against_baseline(best, board, baseline)}")
 
 
-def _image_adds(table: pd.DataFrame, planned: PlannedComparisons, confidence: float) -> Statement:
-    """Return the sentence of `first_sentence`: what was found, then the verdicts and numbers of the table's rows."""
+def _image_adds(table: pd.DataFrame, planned: PlannedComparisons, confidence: float) -> list[Statement]:
+    """Return the sentences of `first_sentence`: those of the rows that claim no reader are apart from the others."""
     groups = zip(planned.present, step_groups(table, planned, confidence), strict=True)
-    steps = [step for name, group in groups for step in group.steps if (name, step.what) in planned.answering]
-    steps = [step for step in steps if step.verdict is not None]
-    if not steps:
+    steps = {(name, step.what): step for name, group in groups for step in group.steps if step.verdict is not None}
+    found: dict[bool, list[Step]] = {}
+    for name, row in planned.answering:
+        if (name, row.what) in steps:
+            found.setdefault(row.without_reader, []).append(steps[name, row.what])
+    if not found:
         why = "no comparison of a fused model with a model of the record was planned and could be computed."
-        return Statement(f"This run does not answer {QUESTION}:", why)
+        return [Statement(f"This run does not answer {QUESTION}:", why)]
+    # Where nothing is claimed to need no reader, there is nothing to tell apart.
+    prefixes = HANDS if True in found else {False: ""}
+    return [_adds(found[claim], prefixes[claim]) for claim in sorted(found)]
+
+
+def _adds(steps: Sequence[Step], prefix: str) -> Statement:
+    """Return what was found, then the verdicts and numbers of the table's rows."""
     by_verdict = {one: [step for step in steps if step.verdict is one] for one in Verdict}
     present = {one: found for one, found in by_verdict.items() if found}
     headline = FOUND[next(iter(present)) if len(present) == 1 else Verdict.TIED]
     if len(present) > 1 and by_verdict[Verdict.BETTER]:
         better = len(by_verdict[Verdict.BETTER])
         headline = f"The image adds to the record in {better} of {count(len(steps), 'planned comparison')}"
+    if prefix:
+        headline = f"{prefix}{headline[0].lower()}{headline[1:]}"
     parts = [f"{one} in {len(found)} ({_numbers(found)})" for one, found in present.items()]
     return Statement(f"{headline}:", f"AUROC of {count(len(steps), 'planned comparison')}: {'; '.join(parts)}.")
 

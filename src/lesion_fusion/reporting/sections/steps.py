@@ -21,7 +21,10 @@ from lesion_fusion.reporting.standing import Comparison, Verdict, comparison
 
 @dataclass(frozen=True)
 class Step:
-    """A row of a group: its model's AUROC, the difference to its reference, and that in a sentence ("" without one)."""
+    """A row of a group: its model's AUROC, the difference to its reference, and that in a sentence ("" without one).
+
+    `without_reader`: neither model reads what only a radiologist can give.
+    """
 
     what: str
     model: str
@@ -32,6 +35,7 @@ class Step:
     verdict: Verdict | None
     benefit: Estimate | None
     sentence: str
+    without_reader: bool
 
 
 @dataclass(frozen=True)
@@ -68,23 +72,30 @@ def step_groups(table: pd.DataFrame, planned: PlannedComparisons, confidence: fl
     """Return the groups of `evaluation.comparisons.planned_comparisons` in their order."""
     rows = records(table)
     return [
-        StepGroup(group.title, group.text, [_step(row, confidence) for row in rows if row["group"] == name])
+        StepGroup(
+            group.title,
+            group.text,
+            [
+                _step(row, claimed.without_reader, confidence)
+                for row, claimed in zip([row for row in rows if row["group"] == name], group.rows, strict=True)
+            ],
+        )
         for name, group in planned.present.items()
     ]
 
 
-def _step(row: Mapping[str, Any], confidence: float) -> Step:
+def _step(row: Mapping[str, Any], without_reader: bool, confidence: float) -> Step:
     what, model, reference = row["what"], row["model"], row["reference"]
     auroc = Estimate(row["auroc"], row["low"], row["high"])
     columns = ("difference", "difference_low", "difference_high", "p_holm")
     found = comparison(model, reference, row, confidence, columns)
     if reference is None or found is None:
-        return Step(what, model, None, auroc, None, None, None, None, "")
+        return Step(what, model, None, auroc, None, None, None, None, "", without_reader)
     benefit = None
     if row["benefit_difference"] is not None:
         benefit = Estimate(row["benefit_difference"], row["benefit_low"], row["benefit_high"])
     text = _sentence(what, found)
-    return Step(what, model, reference, auroc, found.difference, found.p, found.verdict, benefit, text)
+    return Step(what, model, reference, auroc, found.difference, found.p, found.verdict, benefit, text, without_reader)
 
 
 def _sentence(what: str, found: Comparison) -> str:

@@ -1,0 +1,74 @@
+"""A hand that knew the class is found, one that did not is not; outlines that know no class decide how bad it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.cohort.audit.clean import PARAMETERS, SIDE, Cohort, disc, numbers, only, png
+
+
+def star() -> np.ndarray:
+    """A mask with ten spicules, bool (SIDE, SIDE)."""
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    return np.hypot(x, y) <= 14 + 4 * np.cos(10 * np.arctan2(y, x))
+
+
+def outlined(cohort: Cohort, starry: np.ndarray) -> Cohort:
+    """The cohort with discs, a little different each, and stars where `starry` (n,) says so."""
+    for k, (case_id, spiked) in enumerate(zip(cohort.cases["case_id"], starry, strict=True)):
+        cohort = cohort.with_mask(case_id, star() if spiked else disc(10 + k % 5))
+    return cohort
+
+
+def told(cohort: Cohort) -> Cohort:
+    """Malignant lesions with spicules, benign ones smooth."""
+    return outlined(cohort, (cohort.cases["classification"] == "malignant").to_numpy())
+
+
+def predicted(cohort: Cohort, starry: np.ndarray, missed: int = 0) -> pd.DataFrame:
+    """Outlines as a network draws them; the first `missed` cases have none of it."""
+    masks = [png(star() if spiked else disc()) for spiked in starry]
+    source = ["drawn"] * missed + ["predicted"] * (len(masks) - missed)
+    return pd.DataFrame({"case_id": cohort.cases["case_id"], "source": source, "mask": masks})
+
+
+def test_a_hand_that_knew_the_class_is_an_error(cohort):
+    found = only(told(cohort).audited(), "LF410")
+    assert found["severity"] == "error"
+    assert "1.000 (1.000 to 1.000) over 40 lesions" in found["sentence"]
+
+
+def test_a_hand_that_did_not_know_it_is_no_finding(cohort):
+    # Each class is smooth and spiked alike.
+    audit = outlined(cohort, np.arange(40) // 2 % 2 == 0).audited()
+    assert "LF410" not in numbers(audit)
+    (row,) = audit["tables"]["outlines"]
+    assert row["low"] < 0.5
+
+
+def test_what_lies_between_the_drawn_and_a_blind_outline_decides(cohort):
+    cohort = told(cohort)
+    malignant = (cohort.cases["classification"] == "malignant").to_numpy()
+    found = {
+        name: next(one for one in audit["findings"] if one["number"] == "LF410")
+        for name, starry in (("form", malignant), ("hand", np.arange(40) // 2 % 2 == 0))
+        for audit in [cohort.audited(predicted=predicted(cohort, starry))]
+    }
+    # Where a blind outline tells as much, the form itself does, and the drawn one is no more than a warning.
+    assert {name: one["severity"] for name, one in found.items()} == {"form": "warning", "hand": "error"}
+    assert "+0.000" in found["form"]["sentence"] or "0.000 (0.000 to 0.000)" in found["form"]["sentence"]
+
+
+def test_lesions_that_the_blind_outline_missed_are_left_out_of_both_and_counted(cohort):
+    cohort = told(cohort)
+    malignant = (cohort.cases["classification"] == "malignant").to_numpy()
+    audit = cohort.audited(predicted=predicted(cohort, malignant, missed=4))
+    assert [row["cases"] for row in audit["tables"]["outlines"]] == [36, 36, 36]
+    assert "4 lesions without a predicted outline left out" in audit["findings"][-1]["sentence"]
+
+
+@pytest.mark.parametrize(("most", "asked"), [(30, 30), (100, 40)])
+def test_the_number_of_outlines_asked_is_bounded(cohort, most: int, asked: int):
+    audit = told(cohort).audited(PARAMETERS.model_copy(update={"outline_cases": most}))
+    assert [row["cases"] for row in audit["tables"]["outlines"]] == [asked]
