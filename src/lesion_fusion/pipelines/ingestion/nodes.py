@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
+from typing import Literal
 
 import pandas as pd
 from pydantic import field_validator
@@ -20,12 +21,14 @@ from lesion_fusion.parameters import Parameters
 class Ingestion(Parameters):
     """`reader`: the published layout of the table; `layout`: that of another one, which is then read in its place.
 
-    `on_defect`: stop at a defect, or exclude its case and say so.
+    `on_defect`: stop at a defect, or exclude its case and say so. `outlines`: whether a lesion without a drawn mask is a
+    defect, or has its outline predicted.
     """
 
     reader: str
     layout: Layout | None = None
     on_defect: OnDefect = "stop"
+    outlines: Literal["required", "optional"] = "required"
 
     @field_validator("reader")
     @classmethod
@@ -45,7 +48,7 @@ def build_cases(
     layout = ingestion.layout
     read = READERS[ingestion.reader] if layout is None else partial(read_layout, layout=layout)
     record, defects = parse_record(read(raw_clinical_table))
-    inspection = inspect_files(record, raw_images, raw_masks)
+    inspection = inspect_files(record, raw_images, raw_masks, ingestion.outlines == "required")
     defects = [*defects, *inspection.defects]
     cases = assemble_cases(record, inspection.sizes, defects, ingestion.on_defect)
     content = hashlib.sha256(cases.to_csv(index=False).encode() + inspection.digest.encode()).hexdigest()[:16]
