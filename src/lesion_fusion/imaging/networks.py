@@ -47,10 +47,10 @@ def build_network(
 
     It maps float or uint8 (n, height, width, channels), 0 to 255, to float32 (n, classes). `backbone` is a name of
     `keras.applications` in any case, "EfficientNetLite0" or "small_cnn"; channels are 1 (gray) or 2 (gray, mask).
-    `weights`: "imagenet"; a `.keras` file of such a network, used with its head if it has as many classes; a `.weights.h5` or `.h5` file of its
-    `backbone_of`, or of `keras.applications` without top; "random", always the same; None for random ones, drawn anew.
-    `dropout` is the share of the embedding dropped in training. `members` are backbones side by side with one embedding
-    of all their pooled features; a `.keras` file has its own number. Raises ValueError for an unknown backbone or wrong
+    `weights`: "imagenet"; a `.keras` file of such a network, used with its head if it has as many classes; a
+    `.weights.h5` or `.h5` file of its `backbone_of`, or of `keras.applications` without top; "random", always the
+    same; None for random ones, drawn anew. `dropout` is the share of the embedding dropped in training. `members`
+    are backbones side by side with one embedding of all their pooled features; a `.keras` file has its own number. Raises ValueError for an unknown backbone or wrong
     channels, UnfitImageError for an input too small, WeightsUnavailableError for weights out of reach or unfit.
     """
     name = backbone_name(backbone)

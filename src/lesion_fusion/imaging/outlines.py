@@ -61,7 +61,10 @@ def hausdorff_95(one: Mask, other: Mask) -> float:
 
 
 def closeness(drawn: Mask, predicted: Mask, pixel_size_mm: float | None = None) -> dict[str, float]:
-    """Return dice, iou, hausdorff_95 (pixels), hausdorff_95_mm (NaN where the pixel size is unknown) and missed."""
+    """Return dice, iou, hausdorff_95 (pixels), hausdorff_95_mm, missed, and area, the drawn one's share of the image.
+
+    Millimetres are NaN where the pixel size is unknown.
+    """
     overlap, distance = dice(drawn, predicted), hausdorff_95(drawn, predicted)
     iou = overlap / (2 - overlap)
     millimetres = float("nan") if pixel_size_mm is None else distance * pixel_size_mm
@@ -71,6 +74,7 @@ def closeness(drawn: Mask, predicted: Mask, pixel_size_mm: float | None = None) 
         "hausdorff_95": distance,
         "hausdorff_95_mm": millimetres,
         "missed": float(iou < MISSED),
+        "area": float(drawn.mean()),
     }
 
 

@@ -21,8 +21,8 @@ from lesion_fusion.parameters import Parameters
 class Ingestion(Parameters):
     """`reader`: the published layout of the table; `layout`: that of another one, which is then read in its place.
 
-    `on_defect`: stop at a defect, or exclude its case and say so. `outlines`: whether a lesion without a drawn mask is a
-    defect, or has its outline predicted.
+    `on_defect`: stop at a defect, or exclude its case and say so. `outlines`: whether a lesion without a drawn mask is
+    a defect, or has its outline predicted.
     """
 
     reader: str

@@ -11,13 +11,14 @@ from pydantic import Field
 from lesion_fusion.cohort.folds import derived_seed, fold_numbers, make_folds
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.files import RowStream
+from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.evaluation.outline_quality import summarise_outlines
 from lesion_fusion.imaging.case_files import Files, Masks, read_cases, read_masks
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.outlines import agreement, closeness, encoded, outline, outlines_table, training_pair
 from lesion_fusion.imaging.parameters import ImageInput, Outline
 from lesion_fusion.parameters import Parameters
-
 
 OUTLINE_SEED = 31  # so that the parts outlined together are not the folds of the models
 
@@ -86,6 +87,11 @@ def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFra
     columns = list(closeness(np.ones((1, 1), dtype=bool), np.ones((1, 1), dtype=bool)))
     table = pd.DataFrame.from_dict(measured, orient="index", columns=columns).rename_axis("case_id").reset_index()
     return described.drop(columns="pixel_size_mm").merge(table.astype({"case_id": "str"}), on="case_id")
+
+
+def judge_outlines(quality: pd.DataFrame, evaluation: Evaluation, study: Study) -> pd.DataFrame:
+    """Return `outline_summary`: the measures of all predicted outlines and of groups, with intervals over patients."""
+    return summarise_outlines(quality, evaluation.judge(quality, study.seed))
 
 
 def make_lesion_images(cases: pd.DataFrame, raw_images: Files, raw_masks: Masks, parameters: ImageInput) -> RowStream:

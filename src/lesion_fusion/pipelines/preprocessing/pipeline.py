@@ -28,6 +28,7 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
             step(nodes.make_outline_images, [*pairs, parameters], "outline_images"),
             step(nodes.make_outlines, [*drawn, "outline_images", parameters, "params:study"], "outlines"),
             step(nodes.measure_outlines, [*drawn, "outlines"], "outline_quality"),
+            step(nodes.judge_outlines, ["outline_quality", "params:evaluation", "params:study"], "outline_summary"),
         ]
     for name in image_inputs:
         read = [*cases, f"params:preprocessing.image_inputs.{name}"]
