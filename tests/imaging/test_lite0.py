@@ -54,7 +54,7 @@ def test_another_file_under_the_published_name_is_refused(monkeypatch: pytest.Mo
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lite0, "PACKAGE", "no_such_package")
-    with pytest.raises(WeightsUnavailableError, match="no-such-package.*extra `imagenet`"):
+    with pytest.raises(WeightsUnavailableError, match=r"no-such-package.*extra `imagenet`"):
         lite0.imagenet_weights()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from tests.models.toy import Cohort, small_cohort
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.case_files import read_cases, read_masks, tumor_mask_files
@@ -16,7 +17,6 @@ from lesion_fusion.pipelines.preprocessing.nodes import (
     make_outlines,
     measure_outlines,
 )
-from tests.models.toy import Cohort, small_cohort
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
 
@@ -124,7 +124,8 @@ def test_predicted_outlines_take_the_place_of_drawn_ones_everywhere(cohort: Coho
     assert set(outlines["source"]) == {"predicted"}
     masks = [mask for mask, others in read_masks(cases, outlines) if not others]
     for (image, mask, others), decoded in zip(read_cases(cases, cohort.images, outlines), masks, strict=True):
-        assert image.shape == mask.shape and not others  # type: ignore[union-attr]
+        assert image.shape == mask.shape  # type: ignore[union-attr]
+        assert not others
         np.testing.assert_array_equal(mask, decoded)
     assert tumor_mask_files(cases, outlines) == outlines["mask"].tolist()
     drawn, predicted = (make_image_descriptors(cases, cohort.images, these) for these in (cohort.masks, outlines))

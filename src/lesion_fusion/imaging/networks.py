@@ -50,8 +50,9 @@ def build_network(
     `weights`: "imagenet"; a `.keras` file of such a network, used with its head if it has as many classes; a
     `.weights.h5` or `.h5` file of its `backbone_of`, or of `keras.applications` without top; "random", always the
     same; None for random ones, drawn anew. `dropout` is the share of the embedding dropped in training. `members`
-    are backbones side by side with one embedding of all their pooled features; a `.keras` file has its own number. Raises ValueError for an unknown backbone or wrong
-    channels, UnfitImageError for an input too small, WeightsUnavailableError for weights out of reach or unfit.
+    are backbones side by side with one embedding of all their pooled features; a `.keras` file has its own number.
+    Raises ValueError for an unknown backbone or wrong channels, UnfitImageError for an input too small,
+    WeightsUnavailableError for weights out of reach or unfit.
     """
     name = backbone_name(backbone)
     if input_shape[2] not in (1, 2):
