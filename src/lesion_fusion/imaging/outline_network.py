@@ -59,7 +59,7 @@ class OutlineTrainer:
         self._model = keras.Model(pairs, _loss(self.network(view[..., :1]), truth))
         self._model.compile(
             optimizer=keras.optimizers.Adam(parameters.learning_rate),
-            loss=lambda _, loss: keras.ops.mean(loss),
+            loss=lambda _, loss: loss,
             jit_compile=keras.backend.backend() == "jax",
         )
         self._model.optimizer.build(self._model.trainable_variables)

@@ -16,6 +16,7 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 
 Floats = npt.NDArray[np.float32]
 COLUMNS = ("case_id", "source", "peak", "agreement", "mask")
+MEASURES = ("dice", "iou", "hausdorff_95", "hausdorff_95_mm", "missed", "area")
 # An outline that overlaps the drawn one by less, as intersection over union, has missed the lesion.
 MISSED = 0.1
 
@@ -34,7 +35,8 @@ def outline(probability: Floats, shape: tuple[int, int]) -> Mask:
     height, width = shape
     side, edge = max(shape), len(probability)
     left, top = (side - width) / 2, (side - height) / 2
-    box = tuple(edge / side * place for place in (left, top, left + width, top + height))
+    # No rounding may lead beyond the map.
+    box = tuple(min(edge / side * place, float(edge)) for place in (left, top, left + width, top + height))
     full = np.asarray(Image.fromarray(probability).resize((width, height), Image.Resampling.BILINEAR, box=box))
     peak = float(full.max())
     regions, count = ndimage.label(full >= (0.5 if peak >= 0.5 else peak / 2))
@@ -61,21 +63,15 @@ def hausdorff_95(one: Mask, other: Mask) -> float:
 
 
 def closeness(drawn: Mask, predicted: Mask, pixel_size_mm: float | None = None) -> dict[str, float]:
-    """Return dice, iou, hausdorff_95 (pixels), hausdorff_95_mm, missed, and area, the drawn one's share of the image.
+    """Return `MEASURES`: `hausdorff_95` in pixels, `missed` 0 or 1, `area` the drawn mask's share of the image.
 
     Millimetres are NaN where the pixel size is unknown.
     """
     overlap, distance = dice(drawn, predicted), hausdorff_95(drawn, predicted)
     iou = overlap / (2 - overlap)
     millimetres = float("nan") if pixel_size_mm is None else distance * pixel_size_mm
-    return {
-        "dice": overlap,
-        "iou": iou,
-        "hausdorff_95": distance,
-        "hausdorff_95_mm": millimetres,
-        "missed": float(iou < MISSED),
-        "area": float(drawn.mean()),
-    }
+    values = (overlap, iou, distance, millimetres, float(iou < MISSED), float(drawn.mean()))
+    return dict(zip(MEASURES, values, strict=True))
 
 
 def encoded(mask: Mask) -> bytes:

@@ -16,7 +16,15 @@ from lesion_fusion.evaluation.outline_quality import summarise_outlines
 from lesion_fusion.imaging.case_files import Files, Masks, read_cases, read_masks
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
 from lesion_fusion.imaging.lesion_image import lesion_image
-from lesion_fusion.imaging.outlines import agreement, closeness, encoded, outline, outlines_table, training_pair
+from lesion_fusion.imaging.outlines import (
+    MEASURES,
+    agreement,
+    closeness,
+    encoded,
+    outline,
+    outlines_table,
+    training_pair,
+)
 from lesion_fusion.imaging.parameters import ImageInput, Outline
 from lesion_fusion.parameters import Parameters
 
@@ -84,8 +92,9 @@ def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFra
         for (drawn, _), (predicted, _), case in pairs
         if drawn is not None and predicted is not None and case.source == "predicted"
     }
-    columns = list(closeness(np.ones((1, 1), dtype=bool), np.ones((1, 1), dtype=bool)))
-    table = pd.DataFrame.from_dict(measured, orient="index", columns=columns).rename_axis("case_id").reset_index()
+    table = (
+        pd.DataFrame.from_dict(measured, orient="index", columns=list(MEASURES)).rename_axis("case_id").reset_index()
+    )
     return described.drop(columns="pixel_size_mm").merge(table.astype({"case_id": "str"}), on="case_id")
 
 
