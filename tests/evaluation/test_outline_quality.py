@@ -13,7 +13,7 @@ from lesion_fusion.evaluation.outline_quality import summarise_outlines
 def quality(n: int = 60, doubt_finds_misses: bool = True) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     dice = rng.uniform(0.6, 0.95, n)
-    dice[:6] = 0.05
+    dice[::5] = 0.05
     iou = dice / (2 - dice)
     peak = dice if doubt_finds_misses else rng.permutation(dice)
     return pd.DataFrame(
@@ -43,7 +43,7 @@ def test_estimates_are_the_plain_numbers_within_their_intervals() -> None:
     found = summary(table)
     assert found.loc[("all", "dice_mean"), "estimate"] == pytest.approx(table["dice"].mean())
     assert found.loc[("all", "dice_median"), "estimate"] == pytest.approx(table["dice"].median())
-    assert found.loc[("all", "missed_share"), "estimate"] == pytest.approx(0.1)
+    assert found.loc[("all", "missed_share"), "estimate"] == pytest.approx(0.2)
     assert found.loc[("malignant", "dice_mean"), "estimate"] == pytest.approx(table["dice"][::2].mean())
     assert found["estimate"].between(found["low"], found["high"]).all()
 

@@ -21,12 +21,14 @@ def summarise_outlines(quality: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """Return a row per group of cases and measure: group, measure, cases, estimate, low, high.
 
     Groups are all cases, each class, and thirds by the size of the lesion. Measures are means, the median Dice, the
-    shares missed and poor, and the AUROC with which a low peak or agreement finds a miss, where there are any.
+    shares missed and poor, and the AUROC with which a low peak or agreement finds a miss, where there are any;
+    what has no interval is left out.
     """
     rows = [
         {"group": group, "measure": measure, "cases": len(cases), "estimate": estimate, "low": low, "high": high}
         for group, cases in _groups(quality)
         for measure, estimate, low, high in _measures(cases, judge)
+        if np.isfinite(low)
     ]
     return pd.DataFrame(rows, columns=["group", "measure", "cases", "estimate", "low", "high"])
 

@@ -92,10 +92,9 @@ def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFra
         for (drawn, _), (predicted, _), case in pairs
         if drawn is not None and predicted is not None and case.source == "predicted"
     }
-    table = (
-        pd.DataFrame.from_dict(measured, orient="index", columns=list(MEASURES)).rename_axis("case_id").reset_index()
-    )
-    return described.drop(columns="pixel_size_mm").merge(table.astype({"case_id": "str"}), on="case_id")
+    table = pd.DataFrame.from_dict(measured, orient="index", columns=list(MEASURES), dtype="float64")
+    table.index = table.index.astype("str")
+    return described.drop(columns="pixel_size_mm").merge(table, left_on="case_id", right_index=True)
 
 
 def judge_outlines(quality: pd.DataFrame, evaluation: Evaluation, study: Study) -> pd.DataFrame:
