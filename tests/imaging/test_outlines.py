@@ -82,15 +82,22 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Outline:
     return Outline(source="predicted", folds=2, members=1, network=network)
 
 
-@pytest.mark.medium
-def test_a_case_is_drawn_by_networks_that_saw_no_image_and_no_mask_of_its_fold(quick: Outline) -> None:
+def maps_of(pairs: np.ndarray, folds: np.ndarray, parameters: Outline) -> np.ndarray:
+    """The maps (members, n, …) of all cases in their order."""
     from lesion_fusion.imaging.outline_network import maps_out_of_fold
 
-    pairs, folds, everyone = blobs(12), np.repeat([0, 1], 6), np.ones(12, dtype=bool)
+    everyone = np.ones(len(pairs), dtype=bool)
+    positions, maps = zip(*maps_out_of_fold(pairs, everyone, folds, everyone, parameters, 3), strict=True)
+    return np.concatenate(maps, axis=1)[:, np.argsort(np.concatenate(positions))]
+
+
+@pytest.mark.medium
+def test_a_case_is_drawn_by_networks_that_saw_no_image_and_no_mask_of_its_fold(quick: Outline) -> None:
+    pairs, folds = blobs(12), np.repeat([0, 1], 6)
     first = folds == 0
     spoilt = pairs.copy()
     spoilt[first, ..., 1] = 255 - spoilt[first, ..., 1]
-    plain, altered = (maps_out_of_fold(these, everyone, folds, everyone, quick, 3)[0] for these in (pairs, spoilt))
+    plain, altered = (maps_of(these, folds, quick)[0] for these in (pairs, spoilt))
     np.testing.assert_array_equal(plain[first], altered[first])
     # The check is alive: whoever learned from the spoilt masks draws something else.
     assert np.abs(plain[~first] - altered[~first]).max() > 1e-3
@@ -98,11 +105,9 @@ def test_a_case_is_drawn_by_networks_that_saw_no_image_and_no_mask_of_its_fold(q
 
 @pytest.mark.medium
 def test_a_network_finds_discs_that_it_did_not_see() -> None:
-    from lesion_fusion.imaging.outline_network import maps_out_of_fold
-
-    pairs, everyone = blobs(40), np.ones(40, dtype=bool)
+    pairs = blobs(40)
     parameters = Outline(folds=2, members=1, network=OutlineNetwork(size=32, epochs=12))
-    maps = maps_out_of_fold(pairs, everyone, np.arange(40) % 2, everyone, parameters, 3)[0]
+    maps = maps_of(pairs, np.arange(40) % 2, parameters)[0]
     found = [dice(outline(one, (32, 32)), pair[..., 1] > 127) for one, pair in zip(maps, pairs, strict=True)]
     assert np.mean(found) > 0.8
 

@@ -7,6 +7,7 @@ arXiv:1505.04597; Dice loss after Milletari F. et al., V-Net, 3DV 2016, arXiv:16
 import logging
 import math
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -94,24 +95,22 @@ class OutlineTrainer:
 
 def maps_out_of_fold(
     pairs: Rows, learnable: np.ndarray, folds: np.ndarray, wanted: np.ndarray, parameters: Outline, seed: int
-) -> np.ndarray:
-    """Return float32 (members, n, size / 2, size / 2): each case's maps by networks that did not train on its fold.
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield, fold by fold, positions (m,) and their maps, float32 (members, m, size / 2, size / 2).
 
-    `learnable` bool (n,) are the cases whose mask is known, `wanted` bool (n,) those to be drawn; the maps of others
-    are 0. `folds` int (n,) keep patients together. A mask is read of training rows only.
+    The networks of a fold did not train on it. `learnable` bool (n,) are the cases whose mask is known, `wanted` bool
+    (n,) those to be drawn. `folds` int (n,) keep patients together. A mask is read of training rows only.
     """
-    edge = parameters.network.size // REDUCTION
-    found = np.zeros((parameters.members, len(pairs), edge, edge), dtype="float32")
-    numbers = np.unique(folds[wanted])
-    for member in range(parameters.members):
-        trainer = OutlineTrainer(parameters.network, derived_seed(seed, member))
-        for number in numbers:
-            name = f"Outlines, member {member + 1} of {parameters.members}, part {number + 1} of {parameters.folds}"
-            training = np.flatnonzero(learnable & (folds != number))
-            trainer.train(pairs, training, derived_seed(seed, member, int(number)), name)
-            drawn = np.flatnonzero(wanted & (folds == number))
-            found[member, drawn] = trainer.maps(pairs, drawn)
-    return found
+    seeds = [derived_seed(seed, member) for member in range(parameters.members)]
+    trainers = [OutlineTrainer(parameters.network, member_seed) for member_seed in seeds]
+    for number in np.unique(folds[wanted]):
+        training, drawn = np.flatnonzero(learnable & (folds != number)), np.flatnonzero(wanted & (folds == number))
+        found = []
+        for member, trainer in enumerate(trainers):
+            name = f"Outlines, part {number + 1} of {parameters.folds}, member {member + 1} of {parameters.members}"
+            trainer.train(pairs, training, derived_seed(seeds[member], int(number)), name)
+            found.append(trainer.maps(pairs, drawn))
+        yield drawn, np.stack(found)
 
 
 def _maps_by_stride(encoder: keras.Model, parameters: OutlineNetwork) -> dict[int, Any]:

@@ -1,7 +1,7 @@
 """Outlines as data: from maps of probability to masks, how sure they are, and how near they are to drawn ones."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -26,7 +26,7 @@ def letterbox(size: int) -> ImageInput:
     return ImageInput(variant="whole", size=size)
 
 
-def outline(probability: Floats, shape: tuple[int, int]) -> Mask:
+def outline(probability: Floats, shape: tuple[int, ...]) -> Mask:
     """Return the mask, bool of `shape`, that a map (m, m) of the letterboxed image draws: one region without holes.
 
     It is where the probability is at least 0.5, or half the highest where none is: an outline is always drawn, so that
@@ -44,7 +44,7 @@ def outline(probability: Floats, shape: tuple[int, int]) -> Mask:
     return np.asarray(ndimage.binary_fill_holes(regions == largest), dtype=bool)
 
 
-def agreement(maps: Sequence[Floats]) -> float:
+def agreement(maps: Iterable[Floats]) -> float:
     """Return the mean Dice of each two members' maps at 0.5: 1 alike, 0 apart or nothing drawn; NaN for one member."""
     pairs = [dice(one >= 0.5, other >= 0.5) for one, other in combinations(maps, 2)]
     return float(np.mean(pairs)) if pairs else float("nan")

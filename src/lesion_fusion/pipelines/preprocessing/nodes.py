@@ -65,17 +65,17 @@ def make_outlines(
     seed = derived_seed(study.seed, OUTLINE_SEED)
     parts = fold_numbers(np.zeros(len(cases)), cases["patient_id"], parameters.folds, seed)
     learnable = is_drawn | (cases["classification"] == "normal").to_numpy()
-    maps = maps_out_of_fold(outline_images, learnable, parts, wanted, parameters, seed)
+    shapes = cases[["image_height", "image_width"]].to_numpy(dtype=int)
+    predicted = {}
+    for positions, maps in maps_out_of_fold(outline_images, learnable, parts, wanted, parameters, seed):
+        for case, of_members in zip(positions, maps.swapaxes(0, 1), strict=True):
+            mean = of_members.mean(axis=0)
+            mask = encoded(outline(mean, tuple(shapes[case])))
+            predicted[case] = ("predicted", float(mean.max()), agreement(of_members), mask)
     rows: list[tuple[str, str, float, float, bytes | None]] = []
-    shapes = zip(cases["image_height"].astype(int), cases["image_width"].astype(int), strict=True)
-    drawn = read_masks(cases, raw_masks)
-    for case, (case_id, shape, (tumor, _)) in enumerate(zip(cases["case_id"], shapes, drawn, strict=True)):
-        if wanted[case]:
-            mean = maps[:, case].mean(axis=0)
-            mask = encoded(outline(mean, shape))
-            rows.append((case_id, "predicted", float(mean.max()), agreement(list(maps[:, case])), mask))
-        else:
-            rows.append((case_id, "drawn", np.nan, np.nan, None if tumor is None else encoded(tumor)))
+    for case, (case_id, (tumor, _)) in enumerate(zip(cases["case_id"], read_masks(cases, raw_masks), strict=True)):
+        own = ("drawn", np.nan, np.nan, None if tumor is None else encoded(tumor))
+        rows.append((case_id, *(predicted[case] if wanted[case] else own)))
     return outlines_table(rows)
 
 
