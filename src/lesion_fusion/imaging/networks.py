@@ -150,14 +150,18 @@ def _prepared(name: str, inputs: Any) -> Any:
     """Return the three channels that a backbone takes, with its preprocessing."""
     if name == SMALL_CNN:
         return _standardised_channels(inputs)
-    if name == LITE0:
-        order, scale, offset = (0, 1, 2), 3 * (lite0.SCALE,), 3 * (lite0.OFFSET,)
-    else:
-        family = sys.modules[getattr(keras.applications, name).__module__]
-        order, scale, offset = input_preprocessing(family.preprocess_input)
+    order, scale, offset = _preprocessing(name)
     channels = (inputs[..., :1], inputs[..., :1], inputs[..., -1:])
     stacked = keras.layers.Concatenate(name="three_channels")([channels[index] for index in order])
     return keras.layers.Rescaling(list(scale), list(offset), name="preprocessing")(stacked)
+
+
+def _preprocessing(name: str) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
+    """Return the preprocessing of a backbone with published weights, as `input_preprocessing`."""
+    if name == LITE0:
+        return (0, 1, 2), 3 * (lite0.SCALE,), 3 * (lite0.OFFSET,)
+    family = sys.modules[getattr(keras.applications, name).__module__]
+    return input_preprocessing(family.preprocess_input)
 
 
 def _renamed(inputs: Any, prepared: Any, maps: Any, member: int) -> Any:

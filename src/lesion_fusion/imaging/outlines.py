@@ -33,10 +33,9 @@ def outline(probability: Floats, shape: tuple[int, ...]) -> Mask:
     its absence tells no class, and the peak says how far to trust it. Of several regions the largest is kept.
     """
     height, width = shape
-    side, edge = max(shape), len(probability)
-    left, top = (side - width) / 2, (side - height) / 2
-    # No rounding may lead beyond the map.
-    box = tuple(min(edge / side * place, float(edge)) for place in (left, top, left + width, top + height))
+    side, edge = max(shape), float(len(probability))
+    left, top = edge * (side - width) / side / 2, edge * (side - height) / side / 2
+    box = (left, top, edge - left, edge - top)
     full = np.asarray(Image.fromarray(probability).resize((width, height), Image.Resampling.BILINEAR, box=box))
     peak = float(full.max())
     regions, count = ndimage.label(full >= (0.5 if peak >= 0.5 else peak / 2))

@@ -131,13 +131,17 @@ class NetworkParameters(Parameters):
 class OutlineNetwork(Parameters):
     """Networks that draw outlines: a backbone with a decoder, trained on the cohort's masks."""
 
-    backbone: str = Field(SMALL_CNN, description="As of `NetworkParameters`, with maps at 1/2, 1/4, 1/8 and 1/16")
-    weights: str | None = Field(None, description='"imagenet", a .keras, .weights.h5 or .h5 file, or none')
-    size: int = Field(96, multiple_of=32, ge=32, le=512, description="Edge of the square that the image is fitted into")
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
-    augmentation: float = Field(0.3, ge=0, le=1, description="Strength, 0 none to 1 strong")
+    backbone: str = Field(
+        default=SMALL_CNN, description="As of `NetworkParameters`, with maps at 1/2, 1/4, 1/8 and 1/16"
+    )
+    weights: str | None = Field(default=None, description='"imagenet", a .keras, .weights.h5 or .h5 file, or none')
+    size: int = Field(
+        default=96, multiple_of=32, ge=32, le=512, description="Edge of the square that the image is fitted into"
+    )
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    augmentation: float = Field(default=0.3, ge=0, le=1, description="Strength, 0 none to 1 strong")
 
     @field_validator("backbone")
     @classmethod
@@ -154,8 +158,8 @@ class Outline(Parameters):
     """
 
     source: Literal["drawn", "predicted", "drawn_or_predicted"] = "drawn"
-    folds: int = Field(5, ge=2)
-    members: int = Field(2, ge=1)
+    folds: int = Field(default=5, ge=2)
+    members: int = Field(default=2, ge=1)
     network: OutlineNetwork = Field(default_factory=OutlineNetwork)
 
 

@@ -66,7 +66,7 @@ def make_outlines(
     parts = fold_numbers(np.zeros(len(cases)), cases["patient_id"], parameters.folds, seed)
     learnable = is_drawn | (cases["classification"] == "normal").to_numpy()
     shapes = cases[["image_height", "image_width"]].to_numpy(dtype=int)
-    predicted = {}
+    predicted: dict[int, tuple[str, float, float, bytes | None]] = {}
     for positions, maps in maps_out_of_fold(outline_images, learnable, parts, wanted, parameters, seed):
         for case, of_members in zip(positions, maps.swapaxes(0, 1), strict=True):
             mean = of_members.mean(axis=0)
