@@ -13,6 +13,7 @@ from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingest
 from lesion_fusion.pipelines.network_comparison.pipeline import create_pipeline as network_comparison
 from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline as paper_reproduction
 from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
+from lesion_fusion.pipelines.preprocessing.pipeline import under
 from lesion_fusion.pipelines.pretraining.pipeline import create_pipeline as pretraining
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline as reporting
 from lesion_fusion.pipelines.stage import as_stage
@@ -25,11 +26,12 @@ def register_pipelines() -> dict[str, Pipeline]:
     configured = configuration()
     image_inputs = list(configured.preprocessing.image_inputs)
     ingested = as_stage("ingestion", ingestion(configured.audit))
-    prepared = ingested + as_stage("preprocessing", preprocessing(image_inputs))
-    clinical = family_pipeline("clinical", "clinical_models", configured.clinical)
-    imaging = family_pipeline("imaging", "imaging_models", configured.imaging)
-    joined = prepared + clinical + imaging + fusion(configured.fusion)
-    everything = joined + as_stage("reporting", reporting(image_inputs[0]))
+    outline = configured.preprocessing.outline
+    prepared = ingested + as_stage("preprocessing", preprocessing(image_inputs, outline))
+    clinical = under(outline, family_pipeline("clinical", "clinical_models", configured.clinical))
+    imaging = under(outline, family_pipeline("imaging", "imaging_models", configured.imaging))
+    joined = prepared + clinical + imaging + under(outline, fusion(configured.fusion))
+    everything = joined + under(outline, as_stage("reporting", reporting(image_inputs[0])))
     reproduced = paper_reproduction(configured.paper_reproduction)
     return {
         "ingestion": ingested,
@@ -37,8 +39,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         "clinical_models": prepared + clinical,
         "imaging_models": prepared + imaging,
         "fusion": joined,
-        "network_comparison": prepared + network_comparison(configured.combinations),
-        "pretraining": prepared + pretraining(configured.pretraining),
+        "network_comparison": prepared + under(outline, network_comparison(configured.combinations)),
+        "pretraining": prepared + under(outline, pretraining(configured.pretraining)),
         "reporting": everything,
         "paper_reproduction": ingested + as_stage("paper_reproduction", reproduced),
         "__default__": everything,

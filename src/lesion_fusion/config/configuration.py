@@ -18,7 +18,7 @@ from lesion_fusion.errors import did_you_mean
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.promotion import PromotionRule
-from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.parameters import ImageInput, Outline
 from lesion_fusion.models import Entry
 from lesion_fusion.models.base import ModelParameters
 from lesion_fusion.models.combinations import FAMILY as COMBINATIONS
@@ -41,9 +41,10 @@ Entries = Annotated[
 
 
 class Preprocessing(Parameters):
-    """The outer folds, and the images made for networks by name."""
+    """The outer folds, the outlines to work under, and the images made for networks by name."""
 
     folds: Folds
+    outline: Outline = Field(default_factory=Outline)
     image_inputs: Annotated[dict[str, ImageInput], BeforeValidator(present)]
 
     @field_validator("image_inputs")
@@ -151,6 +152,9 @@ def _disagreements(configuration: Configuration) -> Iterator[ErrorDetails]:
         message = f"is {named}, but the results are stored under {stored}. Set `cohort` in an environment's globals.yml"
         yield fault(["study", "cohort"], f"{message} instead.")
     yield from _names(configuration)
+    if configuration.ingestion.outlines == "optional" and configuration.preprocessing.outline.source == "drawn":
+        message = "is optional, but preprocessing.outline.source is drawn. Set it to drawn_or_predicted."
+        yield fault(["ingestion", "outlines"], message)
     yield from _image_inputs(configuration)
     yield from _between_models(configuration)
     yield from _evaluation(configuration)

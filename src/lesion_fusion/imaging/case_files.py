@@ -18,6 +18,7 @@ from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
 
 Files = Mapping[str, Callable[[], bytes]]  # from a file's name to a function that reads its bytes
+Masks = Files | pd.DataFrame  # the published files of masks, or `outlines`: one mask per case
 Decoded = TypeVar("Decoded", GrayImage, Mask)
 MASK_COLUMNS = ("tumor_mask_file", "other_mask_files")
 
@@ -32,25 +33,37 @@ class Inspection:
 
 
 def read_cases(
-    cases: pd.DataFrame, raw_images: Files, raw_masks: Files
+    cases: pd.DataFrame, raw_images: Files, raw_masks: Masks
 ) -> Iterator[tuple[GrayImage, Mask | None, list[Mask]]]:
     """Yield image, tumour mask (None without one) and other masks, case by case; `ImageDefect` for a file of no use."""
     for case, masks in zip(records(cases), read_masks(cases, raw_masks), strict=True):
         yield decode_image(raw_images[case["image_file"]](), case["image_file"]), *masks
 
 
-def read_masks(cases: pd.DataFrame, raw_masks: Files) -> Iterator[tuple[Mask | None, list[Mask]]]:
+def read_masks(cases: pd.DataFrame, raw_masks: Masks) -> Iterator[tuple[Mask | None, list[Mask]]]:
     """Yield tumour mask (None without one) and other masks, case by case; see `read_cases`.
 
-    Several tumour masks of one image are merged.
+    Several tumour masks of one image are merged. Of `outlines` there are no other masks: those are drawn by hand.
     """
+    if isinstance(raw_masks, pd.DataFrame):
+        of_case = dict(zip(raw_masks["case_id"], raw_masks["mask"], strict=True))
+        for case_id in cases["case_id"]:
+            yield (decode_mask(of_case[case_id], f"outline of {case_id}") if of_case[case_id] else None), []
+        return
     for case in records(cases):
         tumor, others = ([decode_mask(raw_masks[n](), n) for n in split_cell(case[column])] for column in MASK_COLUMNS)
         yield merge_masks(tumor) if tumor else None, others
 
 
+def tumor_mask_files(cases: pd.DataFrame, raw_masks: Masks) -> list[bytes]:
+    """Return the file of each case's tumour mask, for a request."""
+    if isinstance(raw_masks, pd.DataFrame):
+        return raw_masks.set_index("case_id")["mask"].reindex(cases["case_id"]).tolist()
+    return [tumor_mask_file(split_cell(cell), raw_masks) for cell in cases["tumor_mask_file"]]
+
+
 def tumor_mask_file(names: Sequence[str], raw_masks: Files) -> bytes:
-    """Return the file of a tumour mask, for a request; several masks of one image are merged into a PNG."""
+    """Return the file of a tumour mask; several masks of one image are merged into a PNG."""
     if len(names) == 1:
         return raw_masks[names[0]]()
     merged = merge_masks([decode_mask(raw_masks[name](), name) for name in names])
@@ -59,7 +72,7 @@ def tumor_mask_file(names: Sequence[str], raw_masks: Files) -> bytes:
     return buffer.getvalue()
 
 
-def lesion_masks(cases: pd.DataFrame, raw_masks: Files, parameters: ImageInput) -> Iterator[GrayImage]:
+def lesion_masks(cases: pd.DataFrame, raw_masks: Masks, parameters: ImageInput) -> Iterator[GrayImage]:
     """Yield where each case's lesion lies in its `lesion_image`, uint8 (size, size), 0 to 255; see `read_cases`."""
     for tumor, others in read_masks(cases, raw_masks):
         present = [mask for mask in (tumor, *others) if mask is not None]
@@ -67,10 +80,10 @@ def lesion_masks(cases: pd.DataFrame, raw_masks: Files, parameters: ImageInput) 
         yield lesion_mask(present[0].shape if present else (1, 1), tumor, others, parameters)
 
 
-def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspection:
+def inspect_files(cases: pd.DataFrame, images: Files, masks: Files, needs_outline: bool = True) -> Inspection:
     """Decode every file that `cases` names and report all that is wrong, in one pass.
 
-    A lesion without a tumour mask is a defect; a normal case has none.
+    A lesion without a tumour mask is a defect where it `needs_outline`; a normal case has none.
     """
     sizes, defects = [], []
     digest = hashlib.sha256()
@@ -94,7 +107,8 @@ def inspect_files(cases: pd.DataFrame, images: Files, masks: Files) -> Inspectio
                     defects.append(_defect(error, case_id, "unusable mask", column))
                     continue
                 digest.update(content)
-        if case["tumor_mask_file"] is None and case["classification"] in {"benign", "malignant"}:
+        is_lesion = case["classification"] in {"benign", "malignant"}
+        if needs_outline and is_lesion and case["tumor_mask_file"] is None:
             problem = f"a {case['classification']} case names no tumour mask"
             fix = "name its mask's file, or outline the lesion"
             defects.append(Defect("lesion without a mask", problem, fix, case_id=case_id, column="tumor_mask_file"))

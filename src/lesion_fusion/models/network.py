@@ -18,7 +18,7 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.files import RowStream
 from lesion_fusion.datasets.finished_folds import FinishedFolds, UnfinishedTraining, training_digest
 from lesion_fusion.imaging.attention import attention_table
-from lesion_fusion.imaging.case_files import Files, lesion_masks
+from lesion_fusion.imaging.case_files import Masks, lesion_masks
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, registered_backbone, weights_label
 from lesion_fusion.models.base import (
     CaseInputs,
@@ -175,7 +175,7 @@ def train(
     cases: pd.DataFrame,
     folds: pd.DataFrame,
     lesion_images: np.ndarray,
-    raw_masks: Files,
+    raw_masks: Masks,
     image_input: ImageInput,
     unfinished_training: UnfinishedTraining,
     registered_weights: Path | None = None,

@@ -15,7 +15,7 @@ from lesion_fusion.evaluation.curves import calibration_curve, confusion_table, 
 from lesion_fusion.evaluation.judge import Judge, per_fold, summary
 from lesion_fusion.evaluation.predictions import class_names
 from lesion_fusion.imaging.attention import heat_map
-from lesion_fusion.imaging.case_files import Files, read_cases
+from lesion_fusion.imaging.case_files import Files, Masks, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask
@@ -56,7 +56,7 @@ def evaluate_family(family: Family, judge: Judge) -> Evaluated:
 
 
 def draw_family(
-    family: Family, evaluated: Evaluated, judge: Judge, cases: pd.DataFrame, raw_images: Files, raw_masks: Files
+    family: Family, evaluated: Evaluated, judge: Judge, cases: pd.DataFrame, raw_images: Files, raw_masks: Masks
 ) -> dict[str, bytes]:
     """Return the plots of every model as PNG pictures, named `<model>/<plot>`."""
     plots: dict[str, bytes] = {}
@@ -85,7 +85,7 @@ def _model_plots(name: str, trained: Trained, judge: Judge) -> dict[str, bytes]:
     return {plot: as_png(figure, DPI) for plot, figure in drawn.items()}
 
 
-def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files, raw_masks: Files) -> bytes:
+def gallery(name: str, trained: Trained, cases: pd.DataFrame, raw_images: Files, raw_masks: Masks) -> bytes:
     """Return the cases that a network is best, least sure and worst at, each with its outline and its Grad-CAM.
 
     Cases are chosen, and probabilities written, by the repeat that the class maps are of.

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesion_fusion.cohort.schema import ForbiddenPredictorError, assert_no_leak, split_cell
+from lesion_fusion.cohort.schema import ForbiddenPredictorError, assert_no_leak
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.errors import UserError
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
-from lesion_fusion.imaging.case_files import Files, tumor_mask_file
+from lesion_fusion.imaging.case_files import Files, Masks, tumor_mask_files
 from lesion_fusion.models.base import CaseInputs, Family, FittedModel, ModelName, Need
 from lesion_fusion.notation import listing
 from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
@@ -74,7 +74,7 @@ def make_smoke_test(
     fusion: Family,
     cases: pd.DataFrame,
     raw_images: Files,
-    raw_masks: Files,
+    raw_masks: Masks,
     study: Study,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray], dict[str, list[str]]]:
     """Return, by the URI of each nominated model: a request, the probabilities (n, k) it must give, leaks found in it.
@@ -120,16 +120,15 @@ def promote(
     return decisions
 
 
-def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Files) -> pd.DataFrame:
+def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Masks) -> pd.DataFrame:
     rows = cases[[CASE, *model.record_columns]].astype(object)
     if Need.IMAGE in model.needs:
         rows[IMAGE] = [base64.b64encode(raw_images[name]()).decode() for name in cases["image_file"]]
-        masks = [tumor_mask_file(split_cell(cell), raw_masks) for cell in cases["tumor_mask_file"]]
-        rows[MASK] = [base64.b64encode(mask).decode() for mask in masks]
+        rows[MASK] = [base64.b64encode(mask).decode() for mask in tumor_mask_files(cases, raw_masks)]
     return rows.where(rows.notna(), None)
 
 
-def _prepared(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Files) -> CaseInputs:
+def _prepared(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Masks) -> CaseInputs:
     descriptors = make_image_descriptors(cases, raw_images, raw_masks) if model.uses_descriptors else None
     images = {
         image_input: np.stack(list(make_lesion_images(cases, raw_images, raw_masks, image_input).rows))

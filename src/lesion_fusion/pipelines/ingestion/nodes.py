@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
+from typing import Literal
 
 import pandas as pd
 from pydantic import Field, field_validator
@@ -23,14 +24,16 @@ from lesion_fusion.parameters import Parameters
 class Ingestion(Parameters):
     """`reader`: the published layout of the table; `layout`: that of another one, which is then read in its place.
 
-    `on_defect`: stop at a defect, or exclude its case and say so. `near_double_bits`: images whose perceptual hashes
-    (288 bits) differ in at most this many bits are one patient's, for a collection without patients; None: as named.
+    `on_defect`: stop at a defect, or exclude its case and say so. `outlines`: whether a lesion without a drawn mask is
+    a defect, or has its outline predicted. `near_double_bits`: images whose perceptual hashes (288 bits) differ in at
+    most this many bits are one patient's, for a collection without patients; None: as named.
     """
 
     reader: str
     layout: Layout | None = None
     on_defect: OnDefect = "stop"
     near_double_bits: int | None = Field(default=None, ge=0, le=BITS)
+    outlines: Literal["required", "optional"] = "required"
 
     @field_validator("reader")
     @classmethod
@@ -50,7 +53,7 @@ def build_cases(
     layout = ingestion.layout
     read = READERS[ingestion.reader] if layout is None else partial(read_layout, layout=layout)
     record, defects = parse_record(read(raw_clinical_table))
-    inspection = inspect_files(record, raw_images, raw_masks)
+    inspection = inspect_files(record, raw_images, raw_masks, ingestion.outlines == "required")
     defects = [*defects, *inspection.defects]
     if ingestion.near_double_bits is not None:
         readable = record[record["case_id"].isin(inspection.sizes["case_id"])]

@@ -6,18 +6,43 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Pipeline
 
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.pipelines.preprocessing import nodes
 from lesion_fusion.pipelines.stage import FILES, step
 
 
-def create_pipeline(image_inputs: Sequence[str]) -> Pipeline:
-    """Return the stage `preprocessing`: the study's cases to folds, descriptors, and images of every name."""
-    cases = ["study_cases", *FILES]
+def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
+    """Return the stage `preprocessing`: the study's cases to folds, descriptors, and images of every name.
+
+    Where not all outlines are the drawn ones, `outlines` are made first, and take the place of the files of masks.
+    """
+    cases = ["study_cases", "raw_images", masks_of(outline)]
     steps = [
         step(nodes.split_folds, ["study_cases", "params:preprocessing.folds", "params:study"], "folds"),
         step(nodes.make_image_descriptors, cases, "image_descriptors"),
     ]
+    if outline.source != "drawn":
+        pairs, parameters = ["study_cases", *FILES], "params:preprocessing.outline"
+        drawn = ["study_cases", "raw_masks"]
+        steps += [
+            step(nodes.make_outline_images, [*pairs, parameters], "outline_images"),
+            step(nodes.make_outlines, [*drawn, "outline_images", parameters, "params:study"], "outlines"),
+            step(nodes.measure_outlines, [*drawn, "outlines"], "outline_quality"),
+            step(nodes.judge_outlines, ["outline_quality", "params:evaluation", "params:study"], "outline_summary"),
+        ]
     for name in image_inputs:
         read = [*cases, f"params:preprocessing.image_inputs.{name}"]
         steps.append(step(nodes.make_lesion_images, read, f"lesion_images.{name}", name=f"make_lesion_images_{name}"))
     return Pipeline(steps, tags="preprocessing")
+
+
+def masks_of(outline: Outline) -> str:
+    """Return the dataset that holds the masks which models work under."""
+    return "raw_masks" if outline.source == "drawn" else "outlines"
+
+
+def under(outline: Outline, pipeline: Pipeline) -> Pipeline:
+    """Return a pipeline of a later stage with the chosen outlines in place of the drawn masks."""
+    if "raw_masks" not in pipeline.inputs():
+        return pipeline
+    return Pipeline(pipeline, inputs={"raw_masks": masks_of(outline)})

@@ -24,7 +24,7 @@ from lesion_fusion.evaluation.curves import (
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.evaluation.reader import reader_decision_curves
-from lesion_fusion.imaging.case_files import Files, read_cases
+from lesion_fusion.imaging.case_files import Files, Masks, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.parameters import ImageInput, ImageVariant
 from lesion_fusion.imaging.png import GrayImage, Mask
@@ -121,7 +121,7 @@ def _by_family(
 
 
 def draw_examples(
-    cases: pd.DataFrame, raw_images: Files, raw_masks: Files, image_input: ImageInput, study: Study
+    cases: pd.DataFrame, raw_images: Files, raw_masks: Masks, image_input: ImageInput, study: Study
 ) -> dict[str, bytes]:
     """Return what a network can see of a case (masks as in `image_input`), and what augmentation makes of it."""
     several, one = (_examples(cases, raw_images, raw_masks, study, each) for each in (EXAMPLES, 1))
@@ -169,7 +169,7 @@ def draw_augmentation(examples: Iterator[Example], image_input: ImageInput, seed
     return picture_grid(rows, {"as it is": 1, "as training sees it": VIEWS}, "Augmentation of training images")
 
 
-def _examples(cases: pd.DataFrame, raw_images: Files, raw_masks: Files, study: Study, each: int) -> Iterator[Example]:
+def _examples(cases: pd.DataFrame, raw_images: Files, raw_masks: Masks, study: Study, each: int) -> Iterator[Example]:
     """Yield `each` cases per class, with an outline where there is one, drawn at random by the study's seed."""
     ordered = cases.sort_values("case_id")
     outlined = ordered[ordered["tumor_mask_file"].notna() | (ordered["label"] == "normal")]
