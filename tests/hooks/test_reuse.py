@@ -89,7 +89,7 @@ def test_the_log_says_what_changed(root: str, caplog: pytest.LogCaptureFixture):
     with caplog.at_level("INFO", "lesion_fusion"):
         Run(root, factor=2)
     assert (
-        "2 stored results are out of date and are computed again. Changed: parameters (1), inputs (1)." in caplog.text
+        "2 stored results are out of date and are computed again. Changed: inputs (1), parameters (1)." in caplog.text
     )
 
 

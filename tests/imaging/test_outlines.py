@@ -11,8 +11,8 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.case_files import read_cases, read_masks, tumor_mask_files
 from lesion_fusion.imaging.outlines import agreement, closeness, dice, outline, training_pair
 from lesion_fusion.imaging.parameters import Outline, OutlineNetwork
-from lesion_fusion.pipelines.preprocessing.nodes import (
-    make_image_descriptors,
+from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
+from lesion_fusion.pipelines.preprocessing.outline_nodes import (
     make_outline_images,
     make_outlines,
     measure_outlines,

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from lesion_fusion.cohort.folds import make_folds
 from lesion_fusion.cohort.schema import COLUMN, predictor_columns
 from lesion_fusion.cohort.study import Study, study_cases
-from lesion_fusion.datasets.finished_folds import UnfinishedTraining
 from lesion_fusion.evaluation.predictions import validate_predictions
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import CaseInputs, ModelName, Need, TrainedModel, load_model, save_model
@@ -23,7 +22,7 @@ from lesion_fusion.pipelines.preprocessing.nodes import make_lesion_images
 from lesion_fusion.serving.schema import IMAGE, MASK
 from lesion_fusion.tabular.calibration import Calibration
 from lesion_fusion.tabular.parameters import Tuning
-from tests.models.toy import Cohort, answered, request_of, small_cohort
+from tests.models.toy import Cohort, answered, request_of, small_cohort, unfinished_in
 
 COLUMNS = predictor_columns(("metadata", "descriptors", "assessment"))
 SEEN = ImageInput(variant="crop_with_mask", size=16)
@@ -95,7 +94,7 @@ def trained(inputs: CaseInputs, tmp_path_factory: pytest.TempPathFactory) -> Ite
             make_folds(cases, 2, 1, 3),
             inputs.images(SEEN),
             SEEN,
-            UnfinishedTraining(tmp_path_factory.mktemp("folds")),
+            unfinished_in(tmp_path_factory.mktemp("folds")),
             model=ModelName("fusion", "joint"),
         )
 

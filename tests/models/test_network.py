@@ -14,6 +14,7 @@ import pytest
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.finished_folds import FinishedFolds, training_digest
+from lesion_fusion.datasets.store import Place
 from lesion_fusion.evaluation.predictions import validate_predictions
 from lesion_fusion.imaging.folds import FoldResult
 from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
@@ -49,7 +50,7 @@ class Counting(FinishedFolds):
     """A store that notes which folds were trained, and is killed when a number of them is done."""
 
     def __init__(self, folder: Path, killed_after: int | None = None) -> None:
-        super().__init__(folder)
+        super().__init__(Place(str(folder)))
         self.trained: list[int] = []
         self.killed_after = killed_after
 

@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.cohort.study import SmallCohortError, Study
-from lesion_fusion.datasets.finished_folds import FinishedFolds, UnfinishedTraining
+from lesion_fusion.datasets.finished_folds import FinishedFolds
 from lesion_fusion.imaging.batches import TrainingBatches
 from lesion_fusion.imaging.folds import held_out_folds
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import ModelName, TrainedModel
 from lesion_fusion.models.pretraining import Pretraining, train
+from tests.models.toy import unfinished_in
 
 CASES = 40
 TABLE = pd.DataFrame(
@@ -43,7 +44,7 @@ def pretrained(folder: Path) -> TrainedModel:
     """A training without patient p01, of whom the evaluation cohort holds an image."""
     images = np.random.default_rng(0).integers(0, 255, (CASES, 16, 16, 1), dtype="uint8")
     seen, model = ImageInput(variant="crop", size=16), ModelName("pretraining", "small")
-    return train(PARAMETERS, STUDY, TABLE, COPIES, images, seen, UnfinishedTraining(folder), model=model)
+    return train(PARAMETERS, STUDY, TABLE, COPIES, images, seen, unfinished_in(folder), model=model)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.schema import MAY_PREDICT, predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
+from lesion_fusion.datasets.finished_folds import UnfinishedTraining
+from lesion_fusion.datasets.unfinished_training import UnfinishedTrainingDataset
 from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.models.base import CaseInputs, FittedModel
 from lesion_fusion.models.classifier import FittedClassifier
@@ -152,3 +155,8 @@ def drawn_members(
             )
         drawn[f"m{k}"] = Member(pd.concat(outer), pd.concat(inner))
     return drawn, cases
+
+
+def unfinished_in(folder: Path) -> UnfinishedTraining:
+    """Return what trainings keep until they are over, in a folder."""
+    return UnfinishedTrainingDataset(filepath=str(folder), studies=str(folder)).load()

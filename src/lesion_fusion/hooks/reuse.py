@@ -69,7 +69,7 @@ class Reuse:
                 changed[change] += 1
                 _count_as_missing(dataset, place, self._records[name])
         if changed:
-            why = ", ".join(f"{change} ({number})" for change, number in changed.most_common())
+            why = ", ".join(f"{change} ({number})" for change, number in sorted(changed.items()))
             logger.info("%d stored results are out of date and are computed again. Changed: %s.", changed.total(), why)
 
     @hook_impl

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kedro.pipeline import Pipeline
 
 from lesion_fusion.imaging.parameters import Outline
-from lesion_fusion.pipelines.preprocessing import nodes
+from lesion_fusion.pipelines.preprocessing import nodes, outline_nodes
 from lesion_fusion.pipelines.stage import FILES, step
 
 
@@ -25,10 +25,14 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
         pairs, parameters = ["study_cases", *FILES], "params:preprocessing.outline"
         drawn = ["study_cases", "raw_masks"]
         steps += [
-            step(nodes.make_outline_images, [*pairs, parameters], "outline_images"),
-            step(nodes.make_outlines, [*drawn, "outline_images", parameters, "params:study"], "outlines"),
-            step(nodes.measure_outlines, [*drawn, "outlines"], "outline_quality"),
-            step(nodes.judge_outlines, ["outline_quality", "params:evaluation", "params:study"], "outline_summary"),
+            step(outline_nodes.make_outline_images, [*pairs, parameters], "outline_images"),
+            step(outline_nodes.make_outlines, [*drawn, "outline_images", parameters, "params:study"], "outlines"),
+            step(outline_nodes.measure_outlines, [*drawn, "outlines"], "outline_quality"),
+            step(
+                outline_nodes.judge_outlines,
+                ["outline_quality", "params:evaluation", "params:study"],
+                "outline_summary",
+            ),
         ]
     for name in image_inputs:
         read = [*cases, f"params:preprocessing.image_inputs.{name}"]

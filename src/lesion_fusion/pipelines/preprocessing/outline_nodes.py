@@ -1,0 +1,84 @@
+"""Nodes that draw outlines by networks and measure them, apart from the others: a network changed changes no fold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lesion_fusion.cohort.folds import derived_seed, fold_numbers
+from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.files import RowStream
+from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.evaluation.outline_quality import summarise_outlines
+from lesion_fusion.imaging.case_files import Files, read_cases, read_masks
+from lesion_fusion.imaging.outlines import (
+    MEASURES,
+    agreement,
+    closeness,
+    encoded,
+    outline,
+    outlines_table,
+    training_pair,
+)
+from lesion_fusion.imaging.parameters import Outline
+
+OUTLINE_SEED = 31  # so that the parts outlined together are not the folds of the models
+
+
+def make_outline_images(cases: pd.DataFrame, raw_images: Files, raw_masks: Files, parameters: Outline) -> RowStream:
+    """Return `outline_images`, uint8 (n, size, size, 2): each whole image and its drawn mask, made one by one."""
+    size = parameters.network.size
+    rows = (training_pair(image, tumor, size) for image, tumor, _ in read_cases(cases, raw_images, raw_masks))
+    return RowStream(shape=(len(cases), size, size, 2), dtype="uint8", rows=rows)
+
+
+def make_outlines(
+    cases: pd.DataFrame, raw_masks: Files, outline_images: np.ndarray, parameters: Outline, study: Study
+) -> pd.DataFrame:
+    """Return `outlines`, row i = row i of `cases`: the mask, drawn or predicted, and the doubt of a predicted one.
+
+    Networks learn from drawn masks and from normal images, which teach that nothing is there; they know no class.
+    """
+    # Imported here: keras takes seconds to import, and nobody needs it where all outlines are drawn.
+    from lesion_fusion.imaging.outline_network import maps_out_of_fold
+
+    is_drawn = cases["tumor_mask_file"].notna().to_numpy()
+    wanted = ~is_drawn if parameters.source == "drawn_or_predicted" else np.ones(len(cases), dtype=bool)
+    seed = derived_seed(study.seed, OUTLINE_SEED)
+    parts = fold_numbers(np.zeros(len(cases)), cases["patient_id"], parameters.folds, seed)
+    learnable = is_drawn | (cases["classification"] == "normal").to_numpy()
+    shapes = cases[["image_height", "image_width"]].to_numpy(dtype=int)
+    predicted: dict[int, tuple[str, float, float, bytes | None]] = {}
+    for positions, maps in maps_out_of_fold(outline_images, learnable, parts, wanted, parameters, seed):
+        for case, of_members in zip(positions, maps.swapaxes(0, 1), strict=True):
+            mean = of_members.mean(axis=0)
+            mask = encoded(outline(mean, tuple(shapes[case])))
+            predicted[case] = ("predicted", float(mean.max()), agreement(of_members), mask)
+    rows: list[tuple[str, str, float, float, bytes | None]] = []
+    for case, (case_id, (tumor, _)) in enumerate(zip(cases["case_id"], read_masks(cases, raw_masks), strict=True)):
+        own = ("drawn", np.nan, np.nan, None if tumor is None else encoded(tumor))
+        rows.append((case_id, *(predicted[case] if wanted[case] else own)))
+    return outlines_table(rows)
+
+
+def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFrame) -> pd.DataFrame:
+    """Return `outline_quality`: how near each predicted outline is to the drawn one, and how sure its networks were."""
+    described = cases[["case_id", "patient_id", "label", "pixel_size_mm"]].assign(
+        source=outlines["source"].to_numpy(),
+        peak=outlines["peak"].to_numpy(),
+        agreement=outlines["agreement"].to_numpy(),
+    )
+    pairs = zip(read_masks(cases, raw_masks), read_masks(cases, outlines), described.itertuples(), strict=True)
+    measured = {
+        case.case_id: closeness(drawn, predicted, None if pd.isna(case.pixel_size_mm) else case.pixel_size_mm)
+        for (drawn, _), (predicted, _), case in pairs
+        if drawn is not None and predicted is not None and case.source == "predicted"
+    }
+    table = pd.DataFrame.from_dict(measured, orient="index", columns=list(MEASURES), dtype="float64")
+    table.index = table.index.astype("str")
+    return described.drop(columns="pixel_size_mm").merge(table, left_on="case_id", right_index=True)
+
+
+def judge_outlines(quality: pd.DataFrame, evaluation: Evaluation, study: Study) -> pd.DataFrame:
+    """Return `outline_summary`: the measures of all predicted outlines and of groups, with intervals over patients."""
+    return summarise_outlines(quality, evaluation.judge(quality, study.seed))
