@@ -124,7 +124,7 @@ def outlined(cohort: Cohort, cases: pd.DataFrame, parameters: Outline) -> pd.Dat
 
 @pytest.mark.medium
 def test_predicted_outlines_take_the_place_of_drawn_ones_everywhere(cohort: Cohort, quick: Outline) -> None:
-    cases = cohort.inputs.cases
+    cases = cohort.inputs.cases.assign(label=cohort.inputs.cases["classification"])
     outlines = outlined(cohort, cases, quick)
     assert set(outlines["source"]) == {"predicted"}
     masks = [mask for mask, others in read_masks(cases, outlines) if not others]
@@ -142,7 +142,7 @@ def test_predicted_outlines_take_the_place_of_drawn_ones_everywhere(cohort: Coho
 
 @pytest.mark.medium
 def test_only_missing_outlines_are_predicted_where_the_drawn_ones_are_wanted(cohort: Cohort, quick: Outline) -> None:
-    cases = cohort.inputs.cases.copy()
+    cases = cohort.inputs.cases.assign(label=cohort.inputs.cases["classification"])
     cases.loc[0, "tumor_mask_file"] = None
     parameters = quick.model_copy(update={"source": "drawn_or_predicted"})
     outlines = outlined(cohort, cases, parameters)

@@ -68,7 +68,7 @@ class OutlineTrainer:
         self._optimizer_start = [keras.ops.convert_to_numpy(variable) for variable in self._model.optimizer.variables]
         image = pairs[..., :1]
         mirrored = keras.ops.flip(self.network(keras.ops.flip(image, axis=2)), axis=2)
-        self._both_views = keras.Model(pairs, [(self.network(image) + mirrored) / 2])
+        self._both_views = keras.Model(pairs, [self.network(image), mirrored])
 
     def train(self, pairs: Rows, rows: np.ndarray, seed: int, name: str) -> None:
         """Train on `rows` of `pairs`, uint8 (n, size, size, 2) of image and mask."""
@@ -90,7 +90,8 @@ class OutlineTrainer:
 
     def maps(self, pairs: Rows, rows: np.ndarray) -> np.ndarray:
         """Return float32 (m, size / 2, size / 2): probabilities in the images at `rows`, mean of both mirror views."""
-        return predict_in_batches(self._both_views, pairs, rows, BATCH)[0][..., 0]
+        plain, mirrored = predict_in_batches(self._both_views, pairs, rows, BATCH)
+        return (plain + mirrored)[..., 0] / 2
 
 
 def maps_out_of_fold(

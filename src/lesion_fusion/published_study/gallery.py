@@ -23,6 +23,8 @@ from lesion_fusion.reporting.sections.answer import statements_html
 
 # Kinds of exhibits that compare no model of this run.
 ABOUT_NO_MODEL = ("classes", "masking", "structure", "other_studies")
+# What an exhibit's pictures show, in their order.
+PICTURES = ("reproduced", "leak_free", "all")
 # The metrics that an exhibit compares, where it is not the one that it names.
 COMPARED = {"roc_curves": ("auroc",), "confusion_matrix": ("accuracy",), "figures": ("accuracy", "macro_f1", "auroc")}
 
@@ -109,14 +111,8 @@ def _entry(
         "missing": [name for name in exhibit.models if "." in name and name not in chosen],
         "matrices": [one.matrix for one in reported if one.matrix and one.matrix.where == exhibit.number],
         "notes": list(dict.fromkeys(one.note for one in reported if one.note)),
-        "pictures": {what: picture for name, picture in exhibits.items() if (what := _what(name, exhibit.number))},
+        "pictures": {what: exhibits[name] for what in PICTURES if (name := f"{exhibit.number}/{what}") in exhibits},
     }
-
-
-def _what(name: str, number: str) -> str:
-    """Return what a picture `<number>/<what>` shows, nothing for one of another exhibit."""
-    of, _, what = name.partition("/")
-    return what if of == number else ""
 
 
 def _summary(entries: Sequence[Mapping[str, Any]]) -> Statement:
