@@ -118,7 +118,7 @@ def _maps_by_stride(encoder: keras.Model, parameters: OutlineNetwork) -> dict[in
     """Return the last maps of the backbone at 1/2, 1/4, 1/8 and 1/16 of the edge."""
     found: dict[int, Any] = {}
     for layer in encoder.layers:
-        shape = getattr(layer.output, "shape", ())
+        shape: tuple[Any, ...] = getattr(layer.output, "shape", ())
         if len(shape) == 4:
             found |= {stride: layer.output for stride in (*DECODER, 16) if shape[1] * stride == parameters.size}
     missing = [f"1/{stride}" for stride in (*DECODER, 16) if stride not in found]

@@ -111,7 +111,8 @@ def headline(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]]
         best = max(models, key=lambda one: printed_value(next(iter(one.accuracy.values()))) or 0.0, default=None)
         if best is None or best.here[0] not in accuracies.index:
             continue
-        (place, text), row = next(iter(best.accuracy.items())), accuracies.loc[best.here[0]]
+        place, text = next(iter(best.accuracy.items()))
+        row: Any = accuracies.loc[best.here[0]]
         columns = {"reproduced": published_column(family), "leak_free": "leak_free", "no_signal": "no_signal"}
         found.append(
             {"family": INPUTS[family], "model": best.here[0], "printed": text, "where": f"{best.name}, {place}"}

@@ -56,7 +56,8 @@ def outline_table(
 
 def outline_findings(table: pd.DataFrame, asked: int, parameters: CohortAudit) -> Iterator[Finding]:
     """Yield LF410 from the table of `outline_table`; `asked` are the lesions whose drawn outline was described."""
-    found = {row.outline: Estimate(row.auroc, row.low, row.high) for row in table.itertuples()}
+    bounds = table[["auroc", "low", "high"]].to_numpy(dtype="float64").tolist()
+    found = {str(name): Estimate(*three) for name, three in zip(table["outline"], bounds, strict=True)}
     if DRAWN not in found or found[DRAWN].low <= 0.5:
         return
     lesions, n = int(table["cases"].iloc[0]), len(found)

@@ -68,11 +68,13 @@ def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFra
         peak=outlines["peak"].to_numpy(),
         agreement=outlines["agreement"].to_numpy(),
     )
-    pairs = zip(read_masks(cases, raw_masks), read_masks(cases, outlines), described.itertuples(), strict=True)
+    pixel_sizes = [None if pd.isna(size) else float(size) for size in described["pixel_size_mm"]]
+    known = zip(described["case_id"], described["source"], pixel_sizes, strict=True)
+    pairs = zip(read_masks(cases, raw_masks), read_masks(cases, outlines), known, strict=True)
     measured = {
-        case.case_id: closeness(drawn, predicted, None if pd.isna(case.pixel_size_mm) else case.pixel_size_mm)
-        for (drawn, _), (predicted, _), case in pairs
-        if drawn is not None and predicted is not None and case.source == "predicted"
+        case_id: closeness(drawn, predicted, pixel_size)
+        for (drawn, _), (predicted, _), (case_id, source, pixel_size) in pairs
+        if drawn is not None and predicted is not None and source == "predicted"
     }
     table = pd.DataFrame.from_dict(measured, orient="index", columns=list(MEASURES), dtype="float64")
     table.index = table.index.astype("str")
