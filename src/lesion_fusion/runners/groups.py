@@ -21,17 +21,31 @@ class Group:
 def grouped(pipeline: Pipeline) -> list[Group]:
     """Return the groups in an order in which they can run: nodes of one namespace that hand on to each other.
 
-    So a model is a group, and so is what a stage does with all its models. Of a namespace with several groups each is
+    So a model is a group, and so is what a stage does with all its models. A node does not join a group on which its
+    other inputs depend, for groups would then wait for each other. Of a namespace with several groups each is
     named after its last node, otherwise after the namespace.
     """
     members: dict[str, list[Node]] = {}
     maker: dict[str, str] = {}
     for node in pipeline.nodes:
         before = {maker[name] for name in node.inputs if name in maker}
-        same = [key for key in members if key in before and members[key][0].namespace == node.namespace]
+        alike = [key for key in members if key in before and members[key][0].namespace == node.namespace]
+        same = [key for key in alike if not any(key in _needed(other, members, maker) for other in before - {key})]
         members[node.name] = [*(one for key in same for one in members.pop(key)), node]
         maker |= {name: node.name for one in members[node.name] for name in one.outputs}
     return list(_named(pipeline, members, maker))
+
+
+def _needed(group: str, members: dict[str, list[Node]], maker: dict[str, str]) -> set[str]:
+    """Return the groups that must run before a group, however far away."""
+    found: set[str] = set()
+    waiting = [group]
+    while waiting:
+        inputs = {name for node in members[waiting.pop()] for name in node.inputs}
+        new = {maker[name] for name in inputs if name in maker} - found - {group}
+        found |= new
+        waiting += new
+    return found
 
 
 def _named(pipeline: Pipeline, members: dict[str, list[Node]], maker: dict[str, str]) -> Iterator[Group]:

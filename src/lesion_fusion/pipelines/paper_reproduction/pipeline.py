@@ -44,18 +44,38 @@ def create_pipeline(parameters: PaperReproduction) -> Pipeline:
     }
     draw_exhibits = update_wrapper(partial(nodes.draw_exhibits, structures=structures), nodes.draw_exhibits)
     judged = ["paper_predictions", "paper_comparison", "paper_judge", _PARAMETERS, _ARTICLE]
+    # In one namespace: what is compared is judged by one judge, which is kept in memory.
+    together = {"namespace": "comparison"}
+    compared = [
+        step(
+            nodes.gather_predictions,
+            {name: f"paper_predictions.{name}" for name in entries},
+            "paper_predictions",
+            **together,
+        ),
+        step(nodes.gather_logs, logs, "paper_training_log", **together),
+        step(nodes.make_judge, ["paper_rows", "params:evaluation", _STUDY], "paper_judge", **together),
+        step(
+            comparison.compare_protocols,
+            ["paper_predictions", "paper_judge", _PARAMETERS, _ARTICLE],
+            _TABLES[0],
+            **together,
+        ),
+        step(
+            comparison.gain_by_shortcuts,
+            ["paper_predictions", "paper_judge", _PARAMETERS],
+            "paper_shortcuts",
+            **together,
+        ),
+        step(comparison.luck_of_one_test_set, ["paper_predictions", _PARAMETERS], "paper_luck", **together),
+        step(nodes.headline_metrics, "paper_comparison", "paper_metrics", **together),
+        step(nodes.draw, [*drawn, _PARAMETERS], "paper_plots", **together),
+        step(draw_exhibits, judged, "paper_exhibits", **together),
+    ]
     steps = [
         step(draw_audit, "cohort_audit", "cohort_plots"),
         *models,
-        step(nodes.gather_predictions, {name: f"paper_predictions.{name}" for name in entries}, "paper_predictions"),
-        step(nodes.gather_logs, logs, "paper_training_log"),
-        step(nodes.make_judge, ["paper_rows", "params:evaluation", _STUDY], "paper_judge"),
-        step(comparison.compare_protocols, ["paper_predictions", "paper_judge", _PARAMETERS, _ARTICLE], _TABLES[0]),
-        step(comparison.gain_by_shortcuts, ["paper_predictions", "paper_judge", _PARAMETERS], "paper_shortcuts"),
-        step(comparison.luck_of_one_test_set, ["paper_predictions", _PARAMETERS], "paper_luck"),
-        step(nodes.headline_metrics, "paper_comparison", "paper_metrics"),
-        step(nodes.draw, [*drawn, _PARAMETERS], "paper_plots"),
-        step(draw_exhibits, judged, "paper_exhibits"),
+        *compared,
         step(write_page, [*shown, *report], "paper_reproduction_report", name="write_report"),
         step(write_gallery, ["paper_comparison", "paper_exhibits", *shown[4:], *report], "paper_gallery"),
     ]
