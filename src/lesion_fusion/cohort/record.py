@@ -75,8 +75,8 @@ def parse_number(cell: object, column: Column) -> tuple[float | None, str]:
     text = canonical_cell(cell, Column(column.name, column.role, Kind.TEXT, ""))
     if text is None or text == NOT_APPLICABLE:
         return None, ""
-    # A number that is not text may be as small as 1e-05.
-    if not (_NUMBER.fullmatch(text) or isinstance(cell, int | float)):
+    # A number that is not text may be as small as 1e-05; true and false are none.
+    if not _NUMBER.fullmatch(text) and (isinstance(cell, bool) or not isinstance(cell, int | float)):
         return None, f"{text[:40]!r} is not a number in the digits 0 to 9"
     number = float(text)
     if (column.low is not None and number < column.low) or (column.high is not None and number > column.high):
