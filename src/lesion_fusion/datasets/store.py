@@ -127,8 +127,8 @@ class Place:
     def writing(self, last: str = "") -> Iterator[Path]:
         """Yield a local path to write to; what is written takes this place once the block ends without an error.
 
-        On a disk a file or folder is replaced in one step. Elsewhere a file is put in one step, and a folder is
-        complete where its file `last` is: it is the first that goes and the last that comes.
+        On a disk a file or folder is replaced in one step. Elsewhere a file is written in one step; a folder is
+        complete once its file `last` exists, which is deleted first and written last.
         """
         if self.path:
             with replacing(self.path) as draft:

@@ -415,7 +415,7 @@ def draw_records(
 ) -> tuple[pd.DataFrame, Callable[[pd.DataFrame], np.ndarray]]:
     """Return records drawn column by column from `cases`, and the log-odds (n,) that `model` gives to such records.
 
-    The model may know a training case by heart, but not a drawn one. The image descriptors are drawn as a whole.
+    The model may have memorised a training case, but not a drawn one. The image descriptors are drawn as a whole.
     """
     rng = np.random.default_rng(0)
     some = cases.iloc[:MOST_CASES].reset_index(drop=True)

@@ -19,7 +19,7 @@ class Group:
 
 
 def grouped(pipeline: Pipeline) -> list[Group]:
-    """Return the groups in an order in which they can run: nodes of one namespace that hand on to each other.
+    """Return the groups in an order in which they can run: nodes of one namespace that read each other's results.
 
     So a model is a group, and so is what a stage does with all its models. A node does not join a group on which its
     other inputs depend, for groups would then wait for each other. Of a namespace with several groups each is
