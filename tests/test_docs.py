@@ -15,7 +15,8 @@ from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
 
-import lesion_fusion.pipeline_registry  # noqa: F401 - every group of parameters is imported by then
+import lesion_fusion.config.cohort_file
+import lesion_fusion.pipeline_registry  # noqa: F401 - with these, every group of parameters is imported by then
 from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.imaging.parameters import NetworkParameters, Outline
 from lesion_fusion.parameters import Parameters
