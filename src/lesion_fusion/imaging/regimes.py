@@ -13,6 +13,9 @@ from lesion_fusion.imaging.training import Task, Trainer, Training
 
 logger = logging.getLogger(__name__)
 
+# Pixels in one pass of a backbone: what its layers hand on then stays near the processor.
+PASS_PIXELS = 2**19
+
 
 class Regime(Protocol):
     """Trains a network on some rows and predicts all of them."""
@@ -46,7 +49,8 @@ def backbone_features(network: keras.Model, images: Rows, batch_size: int) -> np
 def features_of(backbone: str, weights: str, images: Rows) -> np.ndarray:
     """Return float32 (n, d): the features of all images under a backbone that no training changes, nor any seed."""
     height, width, channels = images.shape[1:]
-    return backbone_features(build_network(backbone, (height, width, channels), 2, weights), images, BATCH)
+    batch_size = min(BATCH, max(1, PASS_PIXELS // (height * width)))
+    return backbone_features(build_network(backbone, (height, width, channels), 2, weights), images, batch_size)
 
 
 class OnFeatures:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.batches import Augmentation, Rows, TrainingBatches, read
@@ -15,6 +14,7 @@ from lesion_fusion.imaging.folds import History
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.networks import HEAD, predict_and_embed
 from lesion_fusion.imaging.parameters import NetworkParameters
+from lesion_fusion.statistics.weighted import auroc
 
 logger = logging.getLogger(__name__)
 
@@ -192,10 +192,12 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
     own = probabilities[np.arange(len(labels)), labels].astype("float64")
     classes = range(probabilities.shape[1]) if np.isfinite(probabilities).all() else ()
     present = [k for k in classes if 0 < np.sum(labels == k) < len(labels)]
+    once = np.ones((len(labels), 1))
+    areas = [auroc(labels == k, probabilities[:, k], once)[0] for k in present]
     return {
         "loss": float(-np.mean(np.log(np.clip(own, 1e-7, 1.0)))),
         "accuracy": float(np.mean(probabilities.argmax(axis=1) == labels)),
-        "auroc": float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in present] or [math.nan])),
+        "auroc": float(np.mean(areas or [math.nan])),
     }
 
 
