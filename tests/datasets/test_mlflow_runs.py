@@ -145,6 +145,25 @@ def test_a_later_session_finds_the_last_runs_beside_metrics_and_plots(tracked: T
         assert results_of(family, cohort, tracked.folder).load().runs == {}
 
 
+def test_a_run_reads_its_own_models_although_another_run_has_saved_later_ones(tracked: Tracked):
+    record = replace(tracked.record, tags=STUDY | {"cohort": "side by side"})
+
+    def results() -> FamilyResultsDataset:
+        return results_of("fusion", "side by side", tracked.folder)
+
+    saved = {}
+    for _ in range(2):
+        with mlflow.start_run() as parent:
+            results().save([record])
+            saved[parent.info.run_id] = results().load().runs
+    first, second = saved.values()
+    assert first != second
+    for own, runs in saved.items():
+        with mlflow.start_run(own):
+            assert results().load().runs == runs
+    assert results().load().runs == second
+
+
 def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(tracked: Tracked):
     cohort, cases = tracked.cohort, tracked.cohort.inputs.cases
     request = cases[list(tracked.record.model.record_columns)].assign(

@@ -23,7 +23,7 @@ from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 import lesion_fusion
 from lesion_fusion.datasets.plots import PlotsDataset
@@ -125,7 +125,10 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
         self._runs: dict[str, dict[str, str]] | None = None
 
     def load(self) -> FamilyResults:
-        """Return the results, with the runs saved in this session, or otherwise with each model's last one."""
+        """Return the results, with the runs saved in this session, or otherwise each model's last one.
+
+        Runs below the active run come first: a run on several processes reads what another of them has saved.
+        """
         runs = self._last_runs() if self._runs is None else self._runs
         return FamilyResults(json.loads(self._metrics.read_bytes()), PlotsDataset(filepath=self._plots).load(), runs)
 
@@ -143,6 +146,9 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
             order_by=["attributes.start_time DESC"],
             output_format="list",
         )
+        active = mlflow.active_run()
+        own = active.info.run_id if active else None
+        found.sort(key=lambda run: run.data.tags.get(MLFLOW_PARENT_RUN_ID) != own)
         runs: dict[str, dict[str, str]] = {}
         for run in found:
             name = f"{self._family}.{run.data.tags['model']}"
