@@ -90,7 +90,7 @@ def database(tmp_path: Path) -> Iterator[str]:
     port = free_port()
     command = [postgres, "-D", str(folder / "data"), "-h", HOST, "-p", str(port), "-k", str(folder), "-F"]
     with running(command, lambda: accepts(port), tmp_path / "postgres.log", **how):
-        yield f"postgresql://mlflow@{HOST}:{port}/postgres"
+        yield f"postgresql+psycopg2://mlflow@{HOST}:{port}/postgres"
     shutil.rmtree(folder)
 
 

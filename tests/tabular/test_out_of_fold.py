@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.cohort.study import study_cases
-from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, evaluate_nested
+from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, Split, evaluate_nested, evaluate_splits
 from lesion_fusion.tabular.parameters import ClassifierParameters
 from tests.conftest import ROOT
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, toy_study
@@ -46,7 +46,23 @@ def test_every_case_is_tested_once_and_inner_predictions_are_of_the_others():
 def test_the_number_of_processes_changes_nothing(monkeypatch: pytest.MonkeyPatch):
     # Where the processes find this module.
     monkeypatch.syspath_prepend(str(ROOT))
-    assert_same(evaluated(toy_study(), FOREST), evaluated(toy_study(), FOREST, n_jobs=2))
+    study = toy_study()
+    assert_same(evaluated(study, FOREST), evaluated(study, FOREST, n_jobs=2))
+    # One split: its inner folds are spread over the processes.
+    groups, split = study.cases["patient_id"].to_numpy(), Split(0, 0, *study.split(0), seed=1)
+    one, two = (
+        evaluate_splits(
+            lambda *_: study.features,
+            study.cases,
+            groups,
+            [split],
+            CLASSES,
+            FOREST,
+            TUNING.model_copy(update={"n_jobs": jobs}),
+        )
+        for jobs in (1, 2)
+    )
+    assert_same(one, two)
 
 
 @pytest.mark.medium

@@ -119,10 +119,12 @@ def evaluate_splits(
     same seeds give the same result for any `n_jobs`.
     """
     labels = rows["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+    # Processes are shared out among the splits, or where there is one, among its inner folds.
+    inner_jobs = tuning.n_jobs if len(splits) == 1 else 1
 
     def one(table: pd.DataFrame, split: Split) -> tuple[TunedClassifier, np.ndarray, pd.DataFrame]:
         training = (table.iloc[split.train], labels[split.train], groups[split.train])
-        tuned = tune(*training, model, tuning, len(classes), split.seed, journal)
+        tuned = tune(*training, model, tuning, len(classes), split.seed, journal, inner_jobs)
         tested, importance = table.iloc[split.test], pd.DataFrame()
         if not len(tested):
             return tuned, np.empty((0, len(classes))), importance
@@ -132,7 +134,7 @@ def evaluate_splits(
         return tuned, tuned.probabilities(tested), importance.assign(repeat=split.repeat, fold=split.fold)
 
     # Tables are made here as they are needed, so that a process is sent its own and not what all of them are made of.
-    trainings = Parallel(n_jobs=tuning.n_jobs, return_as="generator")(
+    trainings = Parallel(n_jobs=min(tuning.n_jobs, len(splits)), return_as="generator")(
         delayed(one)(features(split.repeat, split.fold), split) for split in splits
     )
     predictions, inner, grid_scores, classifiers, importances = [], [], [], [], []

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import AdaBoostClassifier
@@ -33,9 +34,9 @@ class SharedGridSearchCV(GridSearchCV):
     """`GridSearchCV` over a classifier, or a pipeline that ends in one, with shared fits.
 
     `scoring` is one metric; it gets the margins of two classes where the classifier has them, otherwise probabilities.
-    `n_jobs`, `verbose` and `return_train_score` have no effect, an error of a fit is raised, and `cv_results_` has no
-    times. `out_of_fold_scores_` (n, k - 1) are the best point's scores of rows its fits did not see, where each is
-    tested once.
+    Splits are spread over `n_jobs` processes; `verbose` and `return_train_score` have no effect, an error of a fit is
+    raised, and `cv_results_` has no times. `out_of_fold_scores_` (n, k - 1) are the best point's scores of rows its
+    fits did not see, where each is tested once.
     """
 
     def fit(self, X: Any, y: Any, groups: Any = None, change_rows: ChangeRows | None = None) -> SharedGridSearchCV:
@@ -48,7 +49,7 @@ class SharedGridSearchCV(GridSearchCV):
         self.scorer_, self.multimetric_ = check_scoring(self.estimator, self.scoring), False
         splits = list(check_cv(self.cv, y, classifier=True).split(X, y, groups))
         *folds, whole = encoded_folds(self.estimator, X, y, splits, change_rows)
-        responses = [fold.responses(points) for fold in folds]
+        responses = Parallel(n_jobs=self.n_jobs)(delayed(fold.responses)(points) for fold in folds)
         scores = [fold.scores(found, self.scorer_) for fold, found in zip(folds, responses, strict=True)]
         self.cv_results_, self.n_splits_ = _cv_results(points, np.ascontiguousarray(np.transpose(scores))), len(folds)
         best = self.refit(self.cv_results_) if callable(self.refit) else self.cv_results_["rank_test_score"].argmin()

@@ -59,6 +59,7 @@ def tune(
     n_classes: int,
     seed: int,
     journal: StudyJournal | None = None,
+    n_jobs: int = 1,
 ) -> TunedClassifier:
     """Choose hyperparameters by inner cross-validation, then calibrate, fix the threshold and refit on all rows.
 
@@ -66,7 +67,8 @@ def tune(
     inside each inner fold. Of equal scores the smaller weight of the image block wins, then the first point of the
     grid, as with scikit-learn's `GridSearchCV`. The calibration sees the inner predictions of the chosen point only.
     Where the model is searched, the points are kept in a study of `journal`, and a study that is there is resumed;
-    without a journal they are kept in memory. `grid_scores` then has the points in the order tried.
+    without a journal they are kept in memory. `grid_scores` then has the points in the order tried. The inner folds of
+    a grid are spread over `n_jobs` processes.
     """
     encoder = make_encoder(list(features.columns), model.components, model.represents_record)
     pipeline = Pipeline([("encode", encoder), ("classify", CLASSIFIERS[model.classifier](seed))])
@@ -84,6 +86,7 @@ def tune(
         [{name: [value] for name, value in _settings(pipeline, point).items()} for point in tried],
         scoring=ranking_score,
         cv=splits,
+        n_jobs=n_jobs,
         refit=lambda results: best_position(tried, results["mean_test_score"]),
     )
     # Hyperparameters were checked when the model's parameters were read; an ensemble would check those of each member.
