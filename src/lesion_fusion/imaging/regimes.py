@@ -13,8 +13,8 @@ from lesion_fusion.imaging.training import Task, Trainer, Training
 
 logger = logging.getLogger(__name__)
 
-# Pixels in one pass of a backbone: what its layers hand on then stays near the processor.
-PASS_PIXELS = 2**19
+# Pixels in one pass of a backbone: larger passes allot and give back memory for every layer, at twice the time.
+PASS_PIXELS = 2**18
 
 
 class Regime(Protocol):
