@@ -13,7 +13,7 @@ from lesion_fusion.imaging.training import Task, Trainer, Training
 
 logger = logging.getLogger(__name__)
 
-# Pixels in one pass of a backbone: larger passes allot and give back memory for every layer, at twice the time.
+# Pixels in one pass of a backbone: a larger one makes the system allot memory anew for every layer.
 PASS_PIXELS = 2**18
 
 
