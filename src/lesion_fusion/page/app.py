@@ -1,0 +1,357 @@
+"""The page itself: elements in the browser, and what happens when the reader changes something."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nicegui import background_tasks, events, run, ui
+
+from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Column, Kind, columns_with_role, Role
+from lesion_fusion.imaging.png import ImageDefect
+from lesion_fusion.page import views
+from lesion_fusion.page.case import BIRADS, SAMPLES, SHOWN, Case, Told, ask, sample
+from lesion_fusion.page.outline import Outline
+from lesion_fusion.page.texts import category, class_text, explanation, label, text, value_text
+
+if TYPE_CHECKING:
+    from lesion_fusion.serving.served_model import ServedModel
+
+_LOG = logging.getLogger(__name__)
+_STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+_FORMATS = ".png,.jpg,.jpeg,.tif,.tiff,.bmp,.dcm,image/png,image/jpeg,application/dicom"
+# Changes that follow one another within this time, in seconds, are answered together.
+_PAUSE = 0.12
+# A click this near to a point or side, as a share of the image's longer side, means it.
+_REACH = 0.025
+_STEPS = {"ArrowUp": (0, -1), "ArrowDown": (0, 1), "ArrowLeft": (-1, 0), "ArrowRight": (1, 0)}
+_PANELS = ("answer", "reader", "why", "missing", "foot")
+# The choice in lists of categories; of several, it is none.
+_OPTION = (
+    '<q-item v-bind="props.itemProps"><q-item-section><q-item-label>{{ props.opt.label.split(": ")[0] }}</q-item-label>'
+    '<q-item-label caption>{{ props.opt.label.split(": ").slice(1).join(": ") }}</q-item-label></q-item-section></q-item>'
+)
+
+
+class Loading:
+    """A model that is loaded in the background, and asked once, so that the reader's first answer is quick."""
+
+    def __init__(self, load: Callable[[], ServedModel]) -> None:
+        self.model: ServedModel | None = None
+        self.fault = ""
+        self._load = load
+
+    def start(self) -> None:
+        """Begin to load."""
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            model = self._load()
+            ask(model, sample(0).request())
+            self.model = model
+        except Exception as error:
+            self.fault = text("not_loaded", error=error)
+            _LOG.error("%s", self.fault)
+
+
+class Page:
+    """One reader's page: the case, and the elements that show it."""
+
+    def __init__(self, loading: Loading, megabytes: int) -> None:
+        self._loading, self._megabytes = loading, megabytes
+        self.case, self.told = Case(), Told()
+        self._undo: list[Outline] = []
+        self._dragging = False
+        self._samples = self._turn = 0
+        self._asking = asyncio.Lock()
+
+    def build(self) -> None:
+        """Put all elements on the page."""
+        ui.add_css(_STYLE)
+        with ui.element("header").classes("top"):
+            _html(f"<h1>{text('title')}</h1><p class='device' role='note'>{text('not_a_device')}</p>")
+            _html(f"<p class='stored'>{text('nothing_stored')}</p>")
+        with ui.element("main").classes("columns"):
+            with ui.element("section").classes("card image-card"):
+                _html(f"<h2>{text('image.heading')}</h2>")
+                self._build_image()
+            with ui.element("section").classes("card record-card"):
+                _html(f"<h2>{text('record.heading')}</h2>")
+                self._form = ui.element("div").classes("form")
+                with self._form:
+                    self._waiting = ui.label(text("loading")).classes("quiet").props("role=status")
+            with ui.element("section").classes("card answer-card").props("aria-live=polite"):
+                _html(f"<h2>{text('answer.heading')}</h2>")
+                self._build_answer()
+        self._sheet = ui.html("", sanitize=False).classes("sheet")
+        self._timer = ui.timer(0.2, self._once_loaded)
+
+    def _build_image(self) -> None:
+        most = self._megabytes * 2**20
+        upload = ui.upload(on_upload=self._uploaded, on_rejected=self._rejected, auto_upload=True, max_file_size=most)
+        self._upload = upload.props(f'accept="{_FORMATS}" flat').classes("drop").mark("upload")
+        upload.add_slot(
+            "header",
+            f'<div class="drop-head"><span>{text("image.drop")}<small>{text("image.formats", megabytes=self._megabytes)}'
+            f'</small></span><q-btn no-caps unelevated color="primary" label="{text("image.choose")}" '
+            '@click="props.pickFiles"><q-uploader-add-trigger /></q-btn></div>',
+        )
+        with upload.add_slot("list"):
+            self._fault = ui.label("").classes("alert").props("role=alert")
+            self._fault.visible = False
+            self._figure = ui.interactive_image(
+                on_mouse=self._pointer, events=["pointerdown", "pointermove", "pointerup", "pointercancel"]
+            )
+            with self._figure.classes("figure").props(f'tabindex=0 role=application aria-label="{text("image.alt")}"'):
+                self._overlay = ui.html("", sanitize=False).classes("overlay")
+            self._figure.visible = False
+            for key in _STEPS:
+                self._figure.on(f"keydown.{key.removeprefix('Arrow').lower()}.prevent", lambda: None)
+            self._figure.on("keydown", self._key, ["key", "shiftKey"])
+            self._status = ui.label(text("image.none")).classes("quiet").props("role=status")
+        with ui.element("div").classes("tools"):
+            _button("image.sample", self._next_sample, "outline")
+            self._tools = [
+                _button("outline.draw", lambda: self._set_outline(Outline(self._size))),
+                _button("outline.ellipse", lambda: self._set_outline(Outline.ellipse(self._size))),
+                _button("outline.finish", lambda: self._set_outline(self._outline.finish())),
+                _button("outline.undo", self._take_back),
+            ]
+        for tool in self._tools:
+            tool.disable()
+        with ui.element("details").classes("keys"):
+            _html(f"<summary>{text('outline.keys_heading')}</summary><p>{text('outline.keys')}</p>", "contents")
+
+    def _build_answer(self) -> None:
+        self._panels = {name: ui.html("", sanitize=False).classes(f"panel-{name}") for name in _PANELS[:1]}
+        self._panels["answer"].set_content(f"<p class='quiet'>{text('answer.waiting')}</p>")
+        self._more = ui.element("div")
+        with self._more:
+            for name in _PANELS[1:]:
+                if name != "foot":
+                    _html(f"<h3>{text(f'{name}.heading')}</h3>")
+                self._panels[name] = ui.html("", sanitize=False).classes(f"panel-{name}")
+            printing = ui.button(text("sheet.print")).props("no-caps unelevated color=primary").classes("print")
+            printing.on("click", js_handler="() => window.print()")
+        self._more.visible = False
+
+    def _once_loaded(self) -> None:
+        if self._loading.fault:
+            self._timer.deactivate()
+            self._waiting.set_text(self._loading.fault)
+        elif self._loading.model is not None:
+            self._timer.deactivate()
+            self._build_form()
+            self._changed()
+
+    def _build_form(self) -> None:
+        assert self._loading.model is not None
+        columns = self._loading.model.model.record_columns
+        self.fields = [*columns, *([BIRADS] if BIRADS not in columns else [])]
+        self._form.clear()
+        with self._form:
+            _html(f"<p class='quiet'>{text('record.lead')}</p>", "wide")
+            self._inputs = {name: self._field(COLUMN[name]) for name in self.fields}
+            _button("record.clear", self._clear_record).classes("wide")
+        self._fill_in()
+
+    def _field(self, column: Column) -> Any:
+        name, words = column.name, label(column.name)
+        if column.kind is Kind.NUMBER:
+            bounds = text("record.number", low=f"{column.low:g}", high=f"{column.high:g}")
+            field = ui.number(words, min=column.low, max=column.high, on_change=lambda e: self._set(name, e.value))
+            # Typed values outside are told by the model, in words.
+            return field.props(f'outlined dense stack-label clearable hint="{explanation(name)}. {bounds}"')
+        if not column.categories:
+            return ui.input(words, on_change=lambda e: self._set(name, e.value)).props("outlined dense stack-label")
+        several = column.kind is Kind.MULTIPLE
+        options = {} if several else {"": text("not_given")}
+        options |= {one: ": ".join(filter(None, category(name, one))) for one in column.categories}
+        field = ui.select(
+            options, label=words, multiple=several, on_change=lambda e: self._set(name, e.value), value=[] if several else ""
+        )
+        field.add_slot("option", _OPTION)
+        hint = explanation(name) + (f"; {text('record.several')}" if several else "")
+        field.props(f'outlined dense stack-label options-dense hint="{hint}" behavior=menu')
+        return field.mark(name)
+
+    def _fill_in(self) -> None:
+        """Show the case's record in the form."""
+        record = dict(self.case.record)
+        for name, field in getattr(self, "_inputs", {}).items():
+            value = record.get(name)
+            several = COLUMN[name].kind is Kind.MULTIPLE
+            number = COLUMN[name].kind is Kind.NUMBER
+            field.set_value(str(value).split(SEPARATOR) if several and value else [] if several else value if number else value or "")
+            self._show_value(name)
+
+    def _show_value(self, name: str) -> None:
+        if COLUMN[name].categories:
+            self._inputs[name].props(f'display-value="{value_text(name, self.case.record.get(name))}"')
+
+    def _set(self, name: str, value: object) -> None:
+        before = self.case.record.get(name)
+        self.case.set(name, value)
+        self._show_value(name)
+        if self.case.record.get(name) != before:
+            self._changed()
+
+    def _clear_record(self) -> None:
+        self.case.record = {}
+        self._fill_in()
+        self._changed()
+
+    async def _uploaded(self, event: events.UploadEventArguments) -> None:
+        content = await event.file.read()
+        self._upload.reset()
+        try:
+            self._open(await run.io_bound(Case.of_file, content, event.file.name, self.case.record))
+        except ImageDefect as defect:
+            self._refuse(text("image.refused", problem=defect.problem.capitalize(), mend=defect.mend))
+
+    def _rejected(self) -> None:
+        self._refuse(text("image.too_large", megabytes=self._megabytes))
+
+    def _refuse(self, words: str) -> None:
+        self._fault.set_text(words)
+        self._fault.visible = True
+
+    async def _next_sample(self) -> None:
+        self._open(await run.io_bound(sample, self._samples))
+        self._samples += 1
+        note = text("image.sample_shown", number=(self._samples - 1) % SAMPLES + 1, count=SAMPLES)
+        self._status.set_text(f"{note} {self._status.text}")
+
+    def _open(self, case: Case) -> None:
+        self.case, self._undo = case, []
+        self._fault.visible, self._figure.visible = False, True
+        width, height = self._size
+        self._figure.set_source(case.shown())
+        self._figure.style(f"max-width: calc(54vh * {width / height:.3f})")
+        for tool in self._tools:
+            tool.enable()
+        self._fill_in()
+        self._draw()
+        self._changed()
+
+    @property
+    def _outline(self) -> Outline:
+        assert self.case.outline is not None
+        return self.case.outline
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self._outline.size
+
+    def _draw(self) -> None:
+        width, height = self._size
+        shown = text("image.shown", name=self.case.name, width=width, height=height)
+        self._status.set_text(f"{shown}. {views.outline_words(self.case.outline)}")
+        self._overlay.set_content(views.overlay(self.case.outline))
+
+    def _set_outline(self, outline: Outline, remember: bool = True) -> None:
+        """Take a changed outline; `remember` it as a step that can be undone."""
+        before = self._outline
+        if remember and outline.points != before.points:
+            self._undo = [*self._undo[-99:], before]
+        self.case.outline = outline
+        self._draw()
+        if (outline.points, outline.closed) != (before.points, before.closed) and remember:
+            self._changed()
+
+    def _take_back(self) -> None:
+        if self._undo:
+            self.case.outline = self._undo.pop()
+            self._draw()
+            self._changed()
+
+    def _pointer(self, event: events.MouseEventArguments) -> None:
+        """Draw and move with a mouse, pen or finger."""
+        size, outline = self._size, self._outline
+        scale = max(1.0, max(size) / SHOWN)
+        point = event.image_x * scale, event.image_y * scale
+        reach = _REACH * max(size)
+        if event.type == "pointerdown" and event.button == 0:
+            near = outline.point_at(point, reach)
+            if not outline.closed and near == 0 and outline.finish().closed:
+                self._set_outline(outline.finish())
+            elif near is not None:
+                # The drag is one step, remembered where it begins.
+                self._undo.append(outline)
+                self._dragging = True
+                self._set_outline(outline.choose(near), remember=False)
+            elif not outline.closed or outline.side_at(point, reach):
+                self._set_outline(outline.add(point))
+                self._dragging = outline.closed
+            else:
+                self._set_outline(outline.choose(None))
+        elif self._dragging and event.type == "pointermove" and event.buttons:
+            self._set_outline(outline.place(point), remember=False)
+        elif self._dragging:
+            self._dragging = False
+            self._changed()
+
+    def _key(self, event: events.GenericEventArguments) -> None:
+        """Draw and move with the keyboard."""
+        if self.case.outline is None:
+            return
+        key, outline = event.args["key"], self._outline
+        step = (10 if event.args["shiftKey"] else 1) * max(1, round(max(self._size) / 300))
+        chosen = outline.chosen
+        if key in _STEPS:
+            self._set_outline(outline.shift(*(step * way for way in _STEPS[key])))
+        elif key == "u":
+            self._take_back()
+        elif (act := {
+            "n": lambda: outline.choose(0 if chosen is None else chosen + 1),
+            "p": lambda: outline.choose(-1 if chosen is None else chosen - 1),
+            "a": outline.split,
+            "Delete": outline.remove,
+            "Backspace": outline.remove,
+            "Escape": lambda: outline.choose(None),
+            "Enter": outline.finish,
+            "e": lambda: Outline.ellipse(self._size),
+            "+": lambda: outline.scale(1.05),
+            "-": lambda: outline.scale(1 / 1.05),
+        }.get(key.lower() if len(key) == 1 else key)):
+            self._set_outline(act())
+
+    def _changed(self) -> None:
+        """Ask the model anew, after the last of several changes."""
+        self._turn += 1
+        background_tasks.create(self._ask(self._turn))
+
+    async def _ask(self, turn: int) -> None:
+        await asyncio.sleep(_PAUSE)
+        async with self._asking:
+            model = self._loading.model
+            if turn != self._turn or model is None:
+                return
+            case = replace(self.case, record=dict(self.case.record))
+            told = Told() if case.empty else await run.io_bound(lambda: ask(model, case.request()))
+        if turn == self._turn:
+            self.told = told
+            self._show(model)
+
+    def _show(self, model: ServedModel) -> None:
+        shown = views.view(self.case, self.told, model.model, model.domain)
+        answered = bool(self.told.answer)
+        for name, panel in self._panels.items():
+            panel.set_content(views.panel(name, shown) if answered or name == "answer" else "")
+        self._more.visible = answered
+        sheet = views.sheet_view(self.case, self.told, model.model, model.domain, self.fields)
+        self._sheet.set_content(views.panel("sheet", sheet))
+
+
+def _html(content: str, classes: str = "") -> Any:
+    return ui.html(content, sanitize=False).classes(classes)
+
+
+def _button(key: str, act: Callable[[], object], look: str = "flat") -> Any:
+    return ui.button(text(key), on_click=act).props(f"no-caps {look} dense").mark(key)

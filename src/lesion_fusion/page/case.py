@@ -1,0 +1,144 @@
+"""The case on the page: what a reader gives, the request that it makes, and what the model answers."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from lesion_fusion.cohort.record import canonical_cell, parse_number
+from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Kind
+from lesion_fusion.imaging.png import GrayImage, decode_image, decode_mask
+from lesion_fusion.page.outline import Outline
+
+if TYPE_CHECKING:
+    from lesion_fusion.serving.served_model import ServedModel
+
+_LOG = logging.getLogger(__name__)
+BIRADS = "birads"
+# Of the synthetic cohort; another seed than that of a run, so that no model was trained on them.
+_SAMPLES = {"cases": 12, "normal_cases": 0, "seed": 71}
+SAMPLES = _SAMPLES["cases"]
+# The longest side of the picture that the page shows; the model is given the image as it came.
+SHOWN = 1600
+
+
+@dataclass
+class Case:
+    """What a reader gave: image, outline, and record (canonical values; what is not known is not there)."""
+
+    name: str = ""
+    image: GrayImage | None = None
+    outline: Outline | None = None
+    record: dict[str, float | str] = field(default_factory=dict)
+
+    @classmethod
+    def of_file(cls, content: bytes, name: str, record: dict[str, float | str]) -> Case:
+        """Return a case of an image file; raises `ImageDefect` where it can't be used."""
+        image = decode_image(content, name)
+        return cls(name, image, Outline((image.shape[1], image.shape[0])), record)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to ask the model about."""
+        return self.image is None and not self.record
+
+    def request(self) -> dict[str, object]:
+        """Return the case as a row of a request to the served model."""
+        from lesion_fusion.imaging.outlines import encoded
+        from lesion_fusion.serving.schema import IMAGE, MASK
+
+        row: dict[str, object] = {**self.record}
+        if self.image is not None:
+            row[IMAGE] = base64.b64encode(_png(self.image)).decode()
+            mask = self.outline.mask() if self.outline is not None else None
+            if mask is not None and mask.any():
+                row[MASK] = base64.b64encode(encoded(mask)).decode()
+        return row
+
+    def shown(self) -> str:
+        """Return the image as a data address, at most `SHOWN` pixels long; "" without one."""
+        if self.image is None:
+            return ""
+        picture = Image.fromarray(self.image)
+        if max(picture.size) > SHOWN:
+            picture.thumbnail((SHOWN, SHOWN))
+        return f"data:image/png;base64,{base64.b64encode(_png(picture)).decode()}"
+
+    def set(self, name: str, value: object) -> None:
+        """Note a value of the record; None, "" and no category are not known."""
+        if isinstance(value, list):
+            value = SEPARATOR.join(sorted(value))
+        if value is None or value == "":
+            self.record.pop(name, None)
+        else:
+            self.record[name] = float(value) if isinstance(value, int | float) else str(value)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the model says of a case: its answer and why, as `kedro serve` gives them; or the `fault` in words."""
+
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    why: Mapping[str, Any] = field(default_factory=dict)
+    fault: str = ""
+
+
+def ask(model: ServedModel, case: Mapping[str, object]) -> Told:
+    """Return what the model says of a request's row."""
+    import pandas as pd
+
+    from lesion_fusion.page.texts import text
+    from lesion_fusion.serving.served_model import BadRequest
+
+    rows = pd.DataFrame([case], dtype=object)
+    try:
+        answer = {str(name): value for name, value in model.predict(None, rows).iloc[0].items()}
+        return Told(answer, model.explain(rows)[0])
+    except BadRequest as error:
+        return Told(fault=re.sub(r"(^|\n)Row 0, ", r"\1", error.message))
+    except Exception as error:
+        # No trace: it might hold values of the case.
+        _LOG.error("The model failed on a case: %s", type(error).__name__)
+        return Told(fault=text("answer.failed"))
+
+
+@cache
+def _sample_rows() -> list[Mapping[str, object]]:
+    from lesion_fusion.cohort.schema import MAY_PREDICT, predictor_columns
+    from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
+    from lesion_fusion.serving.batch import read_rows
+    from lesion_fusion.serving.schema import IMAGE, MASK
+
+    cohort = parse_cohort(_SAMPLES)
+    fields = [*predictor_columns(MAY_PREDICT), IMAGE, MASK]
+    table = published_table(cohort)
+    return [row.cells for row in read_rows(table, "breast_lesions_usg", fields, render_images(cohort), render_masks(cohort))]
+
+
+def sample(number: int) -> Case:
+    """Return a case of the synthetic cohort, with record and outline; `number` counts around from 0."""
+    from lesion_fusion.serving.schema import IMAGE, MASK
+
+    row = _sample_rows()[number % SAMPLES]
+    case = Case.of_file(base64.b64decode(str(row[IMAGE])), f"sample {number % SAMPLES + 1}", {})
+    case.outline = Outline.traced(decode_mask(base64.b64decode(str(row[MASK])), MASK))
+    for name, cell in row.items():
+        if name in COLUMN and COLUMN[name].kind is not Kind.TEXT:
+            column = COLUMN[name]
+            case.set(name, parse_number(cell, column)[0] if column.kind is Kind.NUMBER else canonical_cell(cell, column))
+    return case
+
+
+def _png(pixels: GrayImage | Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    picture.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
