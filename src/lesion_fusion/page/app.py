@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import background_tasks, events, run, ui
 
-from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Column, Kind, columns_with_role, Role
+from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Column, Kind
 from lesion_fusion.imaging.png import ImageDefect
 from lesion_fusion.page import views
-from lesion_fusion.page.case import BIRADS, SAMPLES, SHOWN, Case, Told, ask, sample
+from lesion_fusion.page.case import BIRADS, SHOWN, Case, Told, ask, explain, sample
 from lesion_fusion.page.outline import Outline
-from lesion_fusion.page.texts import category, class_text, explanation, label, text, value_text
+from lesion_fusion.page.texts import category, explanation, label, text, value_text
 
 if TYPE_CHECKING:
     from lesion_fusion.serving.served_model import ServedModel
@@ -30,11 +30,17 @@ _PAUSE = 0.12
 # A click this near to a point or side, as a share of the image's longer side, means it.
 _REACH = 0.025
 _STEPS = {"ArrowUp": (0, -1), "ArrowDown": (0, 1), "ArrowLeft": (-1, 0), "ArrowRight": (1, 0)}
-_PANELS = ("answer", "reader", "why", "missing", "foot")
-# The choice in lists of categories; of several, it is none.
+# A choice in a list of categories: its name, and its explanation below.
 _OPTION = (
-    '<q-item v-bind="props.itemProps"><q-item-section><q-item-label>{{ props.opt.label.split(": ")[0] }}</q-item-label>'
-    '<q-item-label caption>{{ props.opt.label.split(": ").slice(1).join(": ") }}</q-item-label></q-item-section></q-item>'
+    '<q-item v-bind="props.itemProps"><q-item-section>'
+    '<q-item-label>{{ props.opt.label.split(": ")[0] }}</q-item-label>'
+    '<q-item-label caption>{{ props.opt.label.split(": ").slice(1).join(": ") }}</q-item-label>'
+    "</q-item-section></q-item>"
+)
+_DROP = (
+    '<div class="drop-head"><span>{words}<small>{formats}</small></span>'
+    '<q-btn no-caps unelevated color="primary" label="{choose}" @click="props.pickFiles"><q-uploader-add-trigger />'
+    "</q-btn></div>"
 )
 
 
@@ -44,17 +50,19 @@ class Loading:
     def __init__(self, load: Callable[[], ServedModel]) -> None:
         self.model: ServedModel | None = None
         self.fault = ""
-        self._load = load
+        self._load, self._once = load, threading.Lock()
 
     def start(self) -> None:
-        """Begin to load."""
-        threading.Thread(target=self._run, daemon=True).start()
+        """Begin to load, unless it has begun."""
+        if self._once.acquire(blocking=False):
+            threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         try:
             model = self._load()
-            ask(model, sample(0).request())
+            told = ask(model, sample(0))
             self.model = model
+            explain(model, sample(0), told)
         except Exception as error:
             self.fault = text("not_loaded", error=error)
             _LOG.error("%s", self.fault)
@@ -66,6 +74,7 @@ class Page:
     def __init__(self, loading: Loading, megabytes: int) -> None:
         self._loading, self._megabytes = loading, megabytes
         self.case, self.told = Case(), Told()
+        self._inputs: dict[str, Any] = {}
         self._undo: list[Outline] = []
         self._dragging = False
         self._samples = self._turn = 0
@@ -74,6 +83,7 @@ class Page:
     def build(self) -> None:
         """Put all elements on the page."""
         ui.add_css(_STYLE)
+        ui.colors(primary="#0b5c94")
         with ui.element("header").classes("top"):
             _html(f"<h1>{text('title')}</h1><p class='device' role='note'>{text('not_a_device')}</p>")
             _html(f"<p class='stored'>{text('nothing_stored')}</p>")
@@ -86,7 +96,8 @@ class Page:
                 self._form = ui.element("div").classes("form")
                 with self._form:
                     self._waiting = ui.label(text("loading")).classes("quiet").props("role=status")
-            with ui.element("section").classes("card answer-card").props("aria-live=polite"):
+            self._answer = ui.element("section").classes("card answer-card")
+            with self._answer:
                 _html(f"<h2>{text('answer.heading')}</h2>")
                 self._build_answer()
         self._sheet = ui.html("", sanitize=False).classes("sheet")
@@ -96,19 +107,17 @@ class Page:
         most = self._megabytes * 2**20
         upload = ui.upload(on_upload=self._uploaded, on_rejected=self._rejected, auto_upload=True, max_file_size=most)
         self._upload = upload.props(f'accept="{_FORMATS}" flat').classes("drop").mark("upload")
-        upload.add_slot(
-            "header",
-            f'<div class="drop-head"><span>{text("image.drop")}<small>{text("image.formats", megabytes=self._megabytes)}'
-            f'</small></span><q-btn no-caps unelevated color="primary" label="{text("image.choose")}" '
-            '@click="props.pickFiles"><q-uploader-add-trigger /></q-btn></div>',
-        )
+        formats = text("image.formats", megabytes=self._megabytes)
+        head = _DROP.format(words=text("image.drop"), formats=formats, choose=text("image.choose"))
+        upload.add_slot("header", head)
         with upload.add_slot("list"):
             self._fault = ui.label("").classes("alert").props("role=alert")
             self._fault.visible = False
             self._figure = ui.interactive_image(
                 on_mouse=self._pointer, events=["pointerdown", "pointermove", "pointerup", "pointercancel"]
             )
-            with self._figure.classes("figure").props(f'tabindex=0 role=application aria-label="{text("image.alt")}"'):
+            self._figure.props.update({"tabindex": 0, "role": "application", "aria-label": text("image.alt")})
+            with self._figure.classes("figure"):
                 self._overlay = ui.html("", sanitize=False).classes("overlay")
             self._figure.visible = False
             for key in _STEPS:
@@ -125,18 +134,18 @@ class Page:
             ]
         for tool in self._tools:
             tool.disable()
-        with ui.element("details").classes("keys"):
-            _html(f"<summary>{text('outline.keys_heading')}</summary><p>{text('outline.keys')}</p>", "contents")
+        keys = f"<summary>{text('outline.keys_heading')}</summary><p>{text('outline.keys')}</p>"
+        ui.html(keys, sanitize=False, tag="details").classes("keys")
 
     def _build_answer(self) -> None:
-        self._panels = {name: ui.html("", sanitize=False).classes(f"panel-{name}") for name in _PANELS[:1]}
-        self._panels["answer"].set_content(f"<p class='quiet'>{text('answer.waiting')}</p>")
+        waiting = _html(f"<p class='quiet'>{text('answer.waiting')}</p>", "panel-answer").props("aria-live=polite")
+        self._panels = {"answer": waiting}
         self._more = ui.element("div")
         with self._more:
-            for name in _PANELS[1:]:
-                if name != "foot":
-                    _html(f"<h3>{text(f'{name}.heading')}</h3>")
-                self._panels[name] = ui.html("", sanitize=False).classes(f"panel-{name}")
+            for name in ("reader", "why", "missing"):
+                _html(f"<h3>{text(f'{name}.heading')}</h3>")
+                self._panels[name] = _html("", f"panel-{name}")
+            self._panels["foot"] = _html("")
             printing = ui.button(text("sheet.print")).props("no-caps unelevated color=primary").classes("print")
             printing.on("click", js_handler="() => window.print()")
         self._more.visible = False
@@ -158,6 +167,8 @@ class Page:
         with self._form:
             _html(f"<p class='quiet'>{text('record.lead')}</p>", "wide")
             self._inputs = {name: self._field(COLUMN[name]) for name in self.fields}
+            for field in self._inputs.values():
+                field.props("outlined dense stack-label options-dense")
             _button("record.clear", self._clear_record).classes("wide")
         self._fill_in()
 
@@ -166,34 +177,37 @@ class Page:
         if column.kind is Kind.NUMBER:
             bounds = text("record.number", low=f"{column.low:g}", high=f"{column.high:g}")
             field = ui.number(words, min=column.low, max=column.high, on_change=lambda e: self._set(name, e.value))
-            # Typed values outside are told by the model, in words.
-            return field.props(f'outlined dense stack-label clearable hint="{explanation(name)}. {bounds}"')
+            field.props["hint"] = f"{explanation(name)}. {bounds}"
+            return field.props("clearable").mark(name)
         if not column.categories:
-            return ui.input(words, on_change=lambda e: self._set(name, e.value)).props("outlined dense stack-label")
+            return ui.input(words, on_change=lambda e: self._set(name, e.value)).mark(name)
         several = column.kind is Kind.MULTIPLE
         options = {} if several else {"": text("not_given")}
         options |= {one: ": ".join(filter(None, category(name, one))) for one in column.categories}
+        empty: Any = [] if several else ""
         field = ui.select(
-            options, label=words, multiple=several, on_change=lambda e: self._set(name, e.value), value=[] if several else ""
+            options, label=words, multiple=several, value=empty, on_change=lambda e: self._set(name, e.value)
         )
         field.add_slot("option", _OPTION)
-        hint = explanation(name) + (f"; {text('record.several')}" if several else "")
-        field.props(f'outlined dense stack-label options-dense hint="{hint}" behavior=menu')
-        return field.mark(name)
+        field.props["hint"] = explanation(name) + (f"; {text('record.several')}" if several else "")
+        return field.props("behavior=menu").mark(name)
 
     def _fill_in(self) -> None:
         """Show the case's record in the form."""
         record = dict(self.case.record)
-        for name, field in getattr(self, "_inputs", {}).items():
-            value = record.get(name)
-            several = COLUMN[name].kind is Kind.MULTIPLE
-            number = COLUMN[name].kind is Kind.NUMBER
-            field.set_value(str(value).split(SEPARATOR) if several and value else [] if several else value if number else value or "")
+        for name, field in self._inputs.items():
+            value: Any = record.get(name)
+            if COLUMN[name].kind is Kind.MULTIPLE:
+                value = str(value).split(SEPARATOR) if value else []
+            elif COLUMN[name].kind is not Kind.NUMBER:
+                value = value or ""
+            field.set_value(value)
             self._show_value(name)
 
     def _show_value(self, name: str) -> None:
         if COLUMN[name].categories:
-            self._inputs[name].props(f'display-value="{value_text(name, self.case.record.get(name))}"')
+            self._inputs[name].props["display-value"] = value_text(name, self.case.record.get(name))
+            self._inputs[name].update()
 
     def _set(self, name: str, value: object) -> None:
         before = self.case.record.get(name)
@@ -225,8 +239,6 @@ class Page:
     async def _next_sample(self) -> None:
         self._open(await run.io_bound(sample, self._samples))
         self._samples += 1
-        note = text("image.sample_shown", number=(self._samples - 1) % SAMPLES + 1, count=SAMPLES)
-        self._status.set_text(f"{note} {self._status.text}")
 
     def _open(self, case: Case) -> None:
         self.case, self._undo = case, []
@@ -308,7 +320,7 @@ class Page:
             self._set_outline(outline.shift(*(step * way for way in _STEPS[key])))
         elif key == "u":
             self._take_back()
-        elif (act := {
+        elif act := {
             "n": lambda: outline.choose(0 if chosen is None else chosen + 1),
             "p": lambda: outline.choose(-1 if chosen is None else chosen - 1),
             "a": outline.split,
@@ -319,12 +331,13 @@ class Page:
             "e": lambda: Outline.ellipse(self._size),
             "+": lambda: outline.scale(1.05),
             "-": lambda: outline.scale(1 / 1.05),
-        }.get(key.lower() if len(key) == 1 else key)):
+        }.get(key.lower() if len(key) == 1 else key):
             self._set_outline(act())
 
     def _changed(self) -> None:
-        """Ask the model anew, after the last of several changes."""
+        """Ask the model anew, after the last of several changes; until then the answer is marked as an old one."""
         self._turn += 1
+        self._answer.classes(add="old").props("aria-busy=true")
         background_tasks.create(self._ask(self._turn))
 
     async def _ask(self, turn: int) -> None:
@@ -334,18 +347,23 @@ class Page:
             if turn != self._turn or model is None:
                 return
             case = replace(self.case, record=dict(self.case.record))
-            told = Told() if case.empty else await run.io_bound(lambda: ask(model, case.request()))
-        if turn == self._turn:
-            self.told = told
-            self._show(model)
+            told = await run.io_bound(ask, model, case)
+            if turn != self._turn:
+                return
+            self._show(model, told)
+            if told.answer:
+                told = await run.io_bound(explain, model, case, told)
+                if turn == self._turn:
+                    self._show(model, told)
 
-    def _show(self, model: ServedModel) -> None:
-        shown = views.view(self.case, self.told, model.model, model.domain)
-        answered = bool(self.told.answer)
+    def _show(self, model: ServedModel, told: Told) -> None:
+        self.told = told
+        shown = views.view(self.case, told, model.model, model.domain)
         for name, panel in self._panels.items():
-            panel.set_content(views.panel(name, shown) if answered or name == "answer" else "")
-        self._more.visible = answered
-        sheet = views.sheet_view(self.case, self.told, model.model, model.domain, self.fields)
+            panel.set_content(views.panel(name, shown) if told.answer or name == "answer" else "")
+        self._more.visible = bool(told.answer)
+        self._answer.classes(remove="old").props("aria-busy=false")
+        sheet = views.sheet_view(self.case, told, model.model, model.domain, self.fields)
         self._sheet.set_content(views.panel("sheet", sheet))
 
 

@@ -7,7 +7,7 @@ import io
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,11 @@ from lesion_fusion.cohort.record import canonical_cell, parse_number
 from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Kind
 from lesion_fusion.imaging.png import GrayImage, decode_image, decode_mask
 from lesion_fusion.page.outline import Outline
+from lesion_fusion.page.texts import text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lesion_fusion.serving.served_model import ServedModel
 
 _LOG = logging.getLogger(__name__)
@@ -91,23 +94,36 @@ class Told:
     fault: str = ""
 
 
-def ask(model: ServedModel, case: Mapping[str, object]) -> Told:
-    """Return what the model says of a request's row."""
-    import pandas as pd
-
-    from lesion_fusion.page.texts import text
+def ask(model: ServedModel, case: Case) -> Told:
+    """Return the model's answer to a case, or what is wrong with the case; nothing where nothing is given."""
     from lesion_fusion.serving.served_model import BadRequest
 
-    rows = pd.DataFrame([case], dtype=object)
+    if case.empty:
+        return Told()
     try:
-        answer = {str(name): value for name, value in model.predict(None, rows).iloc[0].items()}
-        return Told(answer, model.explain(rows)[0])
+        (answer,) = model.predict(None, _rows(case)).to_dict("records")
+        return Told({str(name): value for name, value in answer.items()})
     except BadRequest as error:
         return Told(fault=re.sub(r"(^|\n)Row 0, ", r"\1", error.message))
     except Exception as error:
         # No trace: it might hold values of the case.
         _LOG.error("The model failed on a case: %s", type(error).__name__)
         return Told(fault=text("answer.failed"))
+
+
+def explain(model: ServedModel, case: Case, told: Told) -> Told:
+    """Return the answer to a case with why it is so; the answer alone where that can't be told."""
+    try:
+        return replace(told, why=model.explain(_rows(case))[0])
+    except Exception as error:
+        _LOG.error("The model can't tell why: %s", type(error).__name__)
+        return replace(told, why={"fields": {}})
+
+
+def _rows(case: Case) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame([case.request()], dtype=object)
 
 
 @cache
@@ -120,7 +136,9 @@ def _sample_rows() -> list[Mapping[str, object]]:
     cohort = parse_cohort(_SAMPLES)
     fields = [*predictor_columns(MAY_PREDICT), IMAGE, MASK]
     table = published_table(cohort)
-    return [row.cells for row in read_rows(table, "breast_lesions_usg", fields, render_images(cohort), render_masks(cohort))]
+    return [
+        row.cells for row in read_rows(table, "breast_lesions_usg", fields, render_images(cohort), render_masks(cohort))
+    ]
 
 
 def sample(number: int) -> Case:
@@ -128,12 +146,15 @@ def sample(number: int) -> Case:
     from lesion_fusion.serving.schema import IMAGE, MASK
 
     row = _sample_rows()[number % SAMPLES]
-    case = Case.of_file(base64.b64decode(str(row[IMAGE])), f"sample {number % SAMPLES + 1}", {})
+    name = text("image.sample_name", number=number % SAMPLES + 1, count=SAMPLES)
+    case = Case.of_file(base64.b64decode(str(row[IMAGE])), name, {})
     case.outline = Outline.traced(decode_mask(base64.b64decode(str(row[MASK])), MASK))
     for name, cell in row.items():
         if name in COLUMN and COLUMN[name].kind is not Kind.TEXT:
             column = COLUMN[name]
-            case.set(name, parse_number(cell, column)[0] if column.kind is Kind.NUMBER else canonical_cell(cell, column))
+            case.set(
+                name, parse_number(cell, column)[0] if column.kind is Kind.NUMBER else canonical_cell(cell, column)
+            )
     return case
 
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from lesion_fusion.errors import UserError
 
 try:
+    from nicegui import app as nicegui_app
     from nicegui import ui
 
     from lesion_fusion.page.app import Loading, Page
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 # A browser that sleeps for so long, in seconds, finds its case as it was.
 _AWAY = 1800.0
+# Without a browser the model is loaded after so many seconds.
+_PATIENCE = 5.0
 
 
 def make_page(load: Callable[[], ServedModel], port: int, megabytes: int) -> tuple[ASGIApp, Loading]:
@@ -67,7 +70,9 @@ def open_page(
     port = listening.getsockname()[1]
     address = f"http://{HOST}:{port}/"
     app, loading = make_page(load, port, megabytes)
-    loading.start()
+    # The page comes first, for loading slows it: libraries that take seconds.
+    nicegui_app.on_connect(loading.start)
+    threading.Timer(_PATIENCE, loading.start).start()
     say(f"{address} is open to this computer alone. Ctrl-C ends it.")
     if browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()

@@ -46,6 +46,7 @@ def view(case: Case, told: Told, model: FittedModel, domain: Domain) -> dict[str
         "birads": birads,
         "birads_told": told_of or text("reader.unknown_category"),
         "why": _why(case, told.why.get("fields", {})),
+        "explained": bool(told.why),
         "missing_parts": _missing_parts(case, model) if answer else [],
         "missing": [
             {"name": name, "label": label(name), "low": low, "high": high} for name, (low, high) in missing.items()
@@ -63,7 +64,7 @@ def sheet_view(case: Case, told: Told, model: FittedModel, domain: Domain, field
         "picture": Markup(case.shown()),
         "size": case.outline.size if case.outline is not None else (1, 1),
         "overlay": Markup(overlay(case.outline, corners=False)),
-        "outline_words": outline_words(case.outline),
+        "outline_words": outline_words(case.outline, hint=False),
         "record": [
             {
                 "label": label(name),
@@ -107,15 +108,19 @@ def overlay(outline: Outline | None, corners: bool = True) -> str:
     )
 
 
-def outline_words(outline: Outline | None) -> str:
-    """Return in words how far the outline is."""
+def outline_words(outline: Outline | None, hint: bool = True) -> str:
+    """Return in words how far the outline is, and with `hint` what can be done next."""
     if outline is None or not outline.points:
-        return text("outline.none")
+        words, more = "outline.none", "outline.none_hint"
+        return f"{text(words)} {text(more)}" if hint else text(words)
     mask = outline.mask()
-    if mask is None:
-        return text("outline.drawing", points=len(outline.points))
-    words = text("outline.closed", points=len(outline.points), area=f"{100 * mask.mean():.1f}")
-    return f"{text('outline.original')} {words}" if outline.original is not None else words
+    words = text("outline.points", points=len(outline.points))
+    if mask is not None:
+        source = "outline.original" if outline.original is not None else "outline.by_hand"
+        words = f"{text(source)} {text('outline.area', area=f'{100 * mask.mean():.1f}')}, {words}"
+    if not hint:
+        return f"{words}."
+    return f"{words}. {text('outline.drawing_hint' if mask is None else 'outline.closed_hint')}"
 
 
 def _words(answer: Mapping[str, Any], confidence: float) -> list[str]:
@@ -127,7 +132,7 @@ def _words(answer: Mapping[str, Any], confidence: float) -> list[str]:
         return [text("answer.no_answer")]
     words = [text("answer.no_interval", probability=percent(p))]
     if low is not None and high is not None:
-        bounds = {"low": percent(low), "high": percent(high), "confidence": f"{confidence:.0%}"}
+        bounds = {"low": percent(low), "high": percent(high), "confidence": f"{100 * confidence:.0f} %"}
         words = [text("answer.in_words", probability=percent(p), **bounds)]
     if answer["abstained"]:
         return [*words, text("answer.too_little" if answer["ask_for"] else "answer.too_close")]
