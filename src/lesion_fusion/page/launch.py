@@ -47,6 +47,7 @@ def make_page(load: Callable[[], ServedModel], port: int, megabytes: int) -> tup
         app,
         root=lambda: Page(loading, megabytes).build(),
         title=text("title"),
+        language=text("language"),
         favicon="🔎",
         tailwind=False,
         reconnect_timeout=_AWAY,

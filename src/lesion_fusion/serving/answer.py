@@ -86,7 +86,8 @@ class Gap:
 def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Return, per case of a request, why it is answered so (see `why.contributions`), and `birads` in words.
 
-    `missing` is what missing fields might change (see `why.possible`). Where nothing can answer, both are empty. Raises `RequestError` as `answer` does.
+    `missing` is what missing fields might change (see `why.possible`). Where nothing can answer, both are empty.
+    Raises `RequestError` as `answer` does.
     """
     unknown_fields(rows, domain.rules.unknown_fields == "refuse")
     request = parse_request(rows, model.record_columns, Need.IMAGE in model.needs)

@@ -1,4 +1,4 @@
-"""Why an answer is as it is: what each given field adds to the log-odds, what a missing one might, what BI-RADS tells."""
+"""Why an answer is as it is: what each given field adds, what a missing one might, and what BI-RADS alone tells."""
 
 from __future__ import annotations
 
