@@ -1,4 +1,4 @@
-"""The page without a browser: a reader's way from a sample to an answer; and the command, with and without its extra."""
+"""The page without a browser: from a sample to an answer; and its command, with and without the extra."""
 
 from __future__ import annotations
 
