@@ -109,6 +109,6 @@ def test_the_shown_picture_is_the_decoded_image(whole):
 
     from PIL import Image
 
-    head, _, coded = whole.shown().partition(",")
+    head, _, coded = whole.picture.partition(",")
     assert head == "data:image/png;base64"
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(coded)))), whole.image)

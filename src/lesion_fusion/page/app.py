@@ -28,7 +28,7 @@ _FORMATS = ".png,.jpg,.jpeg,.tif,.tiff,.bmp,.dcm,image/png,image/jpeg,applicatio
 # Changes that follow one another within this time, in seconds, are answered together.
 _PAUSE = 0.12
 # A click this near to a point or side, as a share of the image's longer side, means it.
-_REACH = 0.025
+_REACH = 0.03
 _STEPS = {"ArrowUp": (0, -1), "ArrowDown": (0, 1), "ArrowLeft": (-1, 0), "ArrowRight": (1, 0)}
 # A choice in a list of categories: its name, and its explanation below.
 _OPTION = (
@@ -125,7 +125,7 @@ class Page:
             self._figure.on("keydown", self._key, ["key", "shiftKey"])
             self._status = ui.label(text("image.none")).classes("quiet").props("role=status")
         with ui.element("div").classes("tools"):
-            _button("image.sample", self._next_sample, "outline")
+            self._more_samples = _button("image.sample", self._next_sample, "outline")
             self._tools = [
                 _button("outline.draw", lambda: self._set_outline(Outline(self._size))),
                 _button("outline.ellipse", lambda: self._set_outline(Outline.ellipse(self._size))),
@@ -154,10 +154,12 @@ class Page:
         if self._loading.fault:
             self._timer.deactivate()
             self._waiting.set_text(self._loading.fault)
+            self._waiting.classes("alert", remove="quiet")
         elif self._loading.model is not None:
             self._timer.deactivate()
             self._build_form()
-            self._changed()
+            if not self.case.empty:
+                self._changed()
 
     def _build_form(self) -> None:
         assert self._loading.model is not None
@@ -237,14 +239,16 @@ class Page:
         self._fault.visible = True
 
     async def _next_sample(self) -> None:
+        self._more_samples.props("loading")
         self._open(await run.io_bound(sample, self._samples))
+        self._more_samples.props(remove="loading")
         self._samples += 1
 
     def _open(self, case: Case) -> None:
         self.case, self._undo = case, []
         self._fault.visible, self._figure.visible = False, True
         width, height = self._size
-        self._figure.set_source(case.shown())
+        self._figure.set_source(case.picture)
         self._figure.style(f"max-width: calc(54vh * {width / height:.3f})")
         for tool in self._tools:
             tool.enable()
@@ -307,7 +311,10 @@ class Page:
             self._set_outline(outline.place(point), remember=False)
         elif self._dragging:
             self._dragging = False
-            self._changed()
+            if self._undo[-1].points == outline.points:
+                self._undo.pop()
+            else:
+                self._changed()
 
     def _key(self, event: events.GenericEventArguments) -> None:
         """Draw and move with the keyboard."""
@@ -337,6 +344,9 @@ class Page:
     def _changed(self) -> None:
         """Ask the model anew, after the last of several changes; until then the answer is marked as an old one."""
         self._turn += 1
+        if self._loading.model is None:
+            self._panels["answer"].set_content(f"<p class='quiet'>{text('answer.loading')}</p>")
+            return
         self._answer.classes(add="old").props("aria-busy=true")
         background_tasks.create(self._ask(self._turn))
 
@@ -345,7 +355,7 @@ class Page:
         async with self._asking:
             model = self._loading.model
             if turn != self._turn or model is None:
-                return
+                return  # A later change asks.
             case = replace(self.case, record=dict(self.case.record))
             told = await run.io_bound(ask, model, case)
             if turn != self._turn:

@@ -35,10 +35,16 @@ SHOWN = 1600
 
 @dataclass
 class Case:
-    """What a reader gave: image, outline, and record (canonical values; what is not known is not there)."""
+    """What a reader gave: image, outline, and record (canonical values; what is not known is not there).
+
+    `coded` is the image as the model is given it, PNG in base64; `picture` as the page shows it, at most `SHOWN` pixels
+    long, as a data address.
+    """
 
     name: str = ""
     image: GrayImage | None = None
+    coded: str = ""
+    picture: str = ""
     outline: Outline | None = None
     record: dict[str, float | str] = field(default_factory=dict)
 
@@ -46,7 +52,13 @@ class Case:
     def of_file(cls, content: bytes, name: str, record: dict[str, float | str]) -> Case:
         """Return a case of an image file; raises `ImageDefect` where it can't be used."""
         image = decode_image(content, name)
-        return cls(name, image, Outline((image.shape[1], image.shape[0])), record)
+        shown = Image.fromarray(image)
+        coded = picture = _png(shown)
+        if max(shown.size) > SHOWN:
+            shown.thumbnail((SHOWN, SHOWN))
+            picture = _png(shown)
+        outline = Outline((image.shape[1], image.shape[0]))
+        return cls(name, image, coded, f"data:image/png;base64,{picture}", outline, record)
 
     @property
     def empty(self) -> bool:
@@ -60,20 +72,11 @@ class Case:
 
         row: dict[str, object] = {**self.record}
         if self.image is not None:
-            row[IMAGE] = base64.b64encode(_png(self.image)).decode()
+            row[IMAGE] = self.coded
             mask = self.outline.mask() if self.outline is not None else None
             if mask is not None and mask.any():
                 row[MASK] = base64.b64encode(encoded(mask)).decode()
         return row
-
-    def shown(self) -> str:
-        """Return the image as a data address, at most `SHOWN` pixels long; "" without one."""
-        if self.image is None:
-            return ""
-        picture = Image.fromarray(self.image)
-        if max(picture.size) > SHOWN:
-            picture.thumbnail((SHOWN, SHOWN))
-        return f"data:image/png;base64,{base64.b64encode(_png(picture)).decode()}"
 
     def set(self, name: str, value: object) -> None:
         """Note a value of the record; None, "" and no category are not known."""
@@ -158,8 +161,7 @@ def sample(number: int) -> Case:
     return case
 
 
-def _png(pixels: GrayImage | Image.Image) -> bytes:
+def _png(picture: Image.Image) -> str:
     buffer = io.BytesIO()
-    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return base64.b64encode(buffer.getvalue()).decode()

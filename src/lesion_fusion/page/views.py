@@ -61,7 +61,7 @@ def sheet_view(case: Case, told: Told, model: FittedModel, domain: Domain, field
     return view(case, told, model, domain) | {
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         "name": case.name,
-        "picture": Markup(case.shown()),
+        "picture": case.picture,
         "size": case.outline.size if case.outline is not None else (1, 1),
         "overlay": Markup(overlay(case.outline, corners=False)),
         "outline_words": outline_words(case.outline, hint=False),
