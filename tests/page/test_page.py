@@ -40,11 +40,11 @@ def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
             loading.start()
             await user.should_see(text("record.lead"), retries=600)
             user.find(text("image.sample")).click()
-            await user.should_see("Decision:", retries=100)
+            await user.should_see("Decision:", retries=900)
             await user.should_see(text("sheet.print"))
             whole = pages[-1].told.answer
             user.find(text("record.clear")).click()
-            await user.should_see(text("missing.record"), retries=100)
+            await user.should_see(text("missing.record"), retries=900)
             assert pages[-1].told.answer["probability"] != whole["probability"]
 
     loading = Loading(lambda: served)
