@@ -9,9 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lesion_fusion.imaging.png import decode_mask
 from lesion_fusion.models.base import save_model
+from lesion_fusion.page.outline import Outline
 from lesion_fusion.page.texts import label, text
 from tests.conftest import ROOT
 from tests.models.toy import RECORD, domain_of, fitted_late
@@ -47,6 +50,9 @@ def files(cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_model(model, folder / "bundle")
     domain_of(cohort, model).save(folder / "bundle")
     (folder / "image.png").write_bytes(next(iter(cohort.images.values()))())
+    outline = Outline.traced(decode_mask(next(iter(cohort.masks.values()))(), "mask"))
+    # About a dozen points of the lesion's own outline, as shares of width and height.
+    np.save(folder / "corners.npy", np.array(outline.points)[:: max(1, len(outline.points) // 12)] / outline.size)
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(60))
     return folder
 
@@ -66,6 +72,7 @@ def address(files: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[playwright.Browser]:
     with playwright.sync_playwright() as driver:
+        playwright.expect.set_options(timeout=PATIENCE_MS)
         started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield started
         started.close()
@@ -95,7 +102,7 @@ def answered(page: playwright.Page) -> str:
     return page.locator(".panel-answer").inner_text()
 
 
-def click(page: playwright.Page, x: float, y: float, to: tuple[float, float] | None = None) -> None:
+def click(page: playwright.Page, x: float, y: float, to: np.ndarray | None = None) -> None:
     """Press the mouse at a share of the image's width and height, and drag."""
     box = page.locator(".figure").bounding_box()
     assert box is not None
@@ -109,7 +116,7 @@ def click(page: playwright.Page, x: float, y: float, to: tuple[float, float] | N
 def test_from_a_file_to_an_answer_and_a_corrected_outline_changes_it(page: playwright.Page, files: Path):
     page.locator("input[type=file]").set_input_files(files / "image.png")
     page.get_by_text("image.png:").wait_for()
-    corners = ((0.3, 0.3), (0.7, 0.3), (0.7, 0.6), (0.3, 0.6))
+    corners = np.load(files / "corners.npy")
     for k, corner in enumerate(corners):
         click(page, *corner)
         page.locator(".overlay circle").nth(k).wait_for()
@@ -121,9 +128,11 @@ def test_from_a_file_to_an_answer_and_a_corrected_outline_changes_it(page: playw
     page.get_by_label(label("margin")).click()
     page.get_by_text("Spiculated").click()
     page.keyboard.press("Escape")
+    page.get_by_label(label("halo")).click()
+    page.get_by_role("option", name="Yes").click()
     playwright.expect(page.locator(".panel-foot, .small").last).to_contain_text("record, image, outline")
     first = answered(page)
-    click(page, *corners[2], to=(0.85, 0.8))
+    click(page, *corners[2], to=corners[2] + 0.06)
     playwright.expect(page.locator(".panel-answer")).not_to_have_text(first, use_inner_text=True)
     second = answered(page)
     page.get_by_role("button", name=text("outline.undo")).click()

@@ -87,7 +87,7 @@ class Page:
         with ui.element("header").classes("top"):
             _html(f"<h1>{text('title')}</h1><p class='device' role='note'>{text('not_a_device')}</p>")
             _html(f"<p class='stored'>{text('nothing_stored')}</p>")
-        with ui.element("main").classes("columns"):
+        with ui.element("div").classes("columns"):
             with ui.element("section").classes("card image-card"):
                 _html(f"<h2>{text('image.heading')}</h2>")
                 self._build_image()
