@@ -184,6 +184,21 @@ def serve(model: str, host: str, port: int, megabytes: int, cases: int, seconds:
     uvicorn.run(app, host=host, port=port, log_level="warning", limit_concurrency=MOST_WAITING)
 
 
+@click.command(name="page")
+@_MODEL
+@click.option("--port", default=5002, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
+@click.option("--megabytes", default=32, show_default=True, type=click.IntRange(1), help="Largest image file.")
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Whether to open the browser.")
+def page(model: str, port: int, megabytes: int, browser: bool) -> None:
+    """Open a page for a reader: image, outline and record in, an answer of a registered model out.
+
+    This computer alone can open it. It needs the extra `page`.
+    """
+    from lesion_fusion.page.launch import open_page
+
+    open_page(lambda: _load_model(model).unwrap_python_model(), port, megabytes, browser, click.echo)
+
+
 def _score_all(
     loaded: Any, cases: pd.DataFrame, layout: str, images: Path | None, masks: Path | None
 ) -> list[Mapping[str, object]]:
@@ -252,5 +267,5 @@ run = with_plain_errors(kedro_run)
 for option in run.params:
     if option.name == "runner":
         option.callback = _check_runner
-for command in (run, *map(with_plain_errors, (score, dag, new_cohort, serve, calibrate))):
+for command in (run, *map(with_plain_errors, (score, dag, new_cohort, serve, page, calibrate))):
     cli.add_command(command)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from lesion_fusion.serving.answer import explain
+from lesion_fusion.models.site import Site
+from lesion_fusion.serving.answer import answer, explain
 from lesion_fusion.serving.schema import MASK
 from tests.models.toy import RECORD, answered, domain_of, fitted_tabular
 
@@ -30,6 +31,31 @@ def test_without_an_outline_the_models_that_remain_are_explained(cohort, model, 
     found = explain(model, domain_of(cohort, model), rows)
     probabilities = answered(cohort, model, rows)["probability"].astype(float)
     np.testing.assert_allclose([one["log_odds"] for one in found], logit(probabilities), atol=1e-6)
+
+
+def test_a_missing_field_moves_the_answer_within_the_range_that_is_told(cohort, model, canonical):
+    whole = canonical.dropna(subset=list(RECORD)).iloc[[0]]
+    domain = domain_of(cohort, model)
+    assert explain(model, domain, whole)[0]["missing"] == {}
+    (found,) = explain(model, domain, whole.drop(columns=["margin", "age"]))
+    widths = [high - low for low, high in found["missing"].values()]
+    assert set(found["missing"]) == {"margin", "age"}
+    assert widths == sorted(widths, reverse=True)
+    low, high = found["missing"]["margin"]
+    given = sorted({one["margin"] for one in domain.background} - {None})
+    asked = [whole.drop(columns="age").assign(margin=value) for value in given]
+    probabilities = [float(answered(cohort, model, rows)["probability"].iloc[0]) for rows in asked]
+    assert (low, high) == pytest.approx((min(probabilities), max(probabilities)), abs=1e-9)
+
+
+def test_of_a_site_the_explanation_is_that_of_its_answer(cohort, model, canonical):
+    domain = domain_of(cohort, model)
+    moved = domain.model_copy(update={"site": Site.of_share("Clinic", 0.1, 0.5)})
+    rows = canonical.iloc[:1].drop(columns=["margin"])
+    (found,) = explain(model, moved, rows)
+    probability = answer(model, moved, rows.reset_index(drop=True), "v")["probability"].iloc[0]
+    assert found["log_odds"] == pytest.approx(logit(float(probability)), abs=1e-6)
+    assert found["missing"]["margin"][1] < explain(model, domain, rows)[0]["missing"]["margin"][1]
 
 
 def test_the_background_is_no_patient_and_the_radiologists_category_is_put_in_words(cohort, model, canonical):

@@ -18,7 +18,7 @@ from lesion_fusion.models.domain import FIELDS, Domain, distance
 from lesion_fusion.serving.request import Record, Request, parse_request, unknown_fields
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK, answer_fields
 from lesion_fusion.serving.usable import Usable, usable
-from lesion_fusion.serving.why import birads_statement, contributions
+from lesion_fusion.serving.why import birads_statement, contributions, possible
 
 _NAMES = {Need.RECORD: "the record", Need.IMAGE: IMAGE, Need.MASK: MASK}
 # What a request may be asked to give next: one part, an image with its outline, or all.
@@ -86,7 +86,8 @@ class Gap:
 def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Return, per case of a request, why it is answered so (see `why.contributions`), and `birads` in words.
 
-    Where nothing can answer, `fields` is empty. Raises `RequestError` as `answer` does.
+    `missing` is what missing fields might change (see `why.possible`). Where nothing can answer, both are empty.
+    Raises `RequestError` as `answer` does.
     """
     unknown_fields(rows, domain.rules.unknown_fields == "refuse")
     request = parse_request(rows, model.record_columns, Need.IMAGE in model.needs)
@@ -98,9 +99,10 @@ def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict
     categories = rows["birads"] if "birads" in rows else [None] * len(rows)
     for i, category in enumerate(categories):
         able = model.reduced(judged[i].parts)
-        why: dict[str, Any] = {"log_odds": None, "base": None, "fields": {}}
+        why: dict[str, Any] = {"log_odds": None, "base": None, "fields": {}, "missing": {}}
         if able is not None:
-            why = contributions(able, domain, _inputs(able, request, [i], judged))
+            inputs = _inputs(able, request, [i], judged)
+            why = contributions(able, domain, inputs) | {"missing": possible(able, domain, inputs)}
         found.append(why | {"birads": birads_statement(domain, canonical_cell(category, COLUMN["birads"]))})
     return found
 

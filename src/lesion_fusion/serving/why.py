@@ -1,4 +1,4 @@
-"""Why an answer is as it is: what each given field adds to the log-odds, and what the BI-RADS category alone tells."""
+"""Why an answer is as it is: what each given field adds, what a missing one might, and what BI-RADS alone tells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def contributions(model: FittedModel, domain: Domain, inputs: CaseInputs) -> dic
 
     case = inputs.cases.iloc[0]
     given = [name for name in model.record_columns if pd.notna(case[name])]
-    repeated = _with_image(model, inputs)
+    probabilities = _with_image(model, domain, inputs)
+
+    def repeated(records: pd.DataFrame) -> np.ndarray:
+        return log_odds(probabilities(records))[:, -1]
+
     if not given or not domain.background:
         return {"log_odds": float(repeated(inputs.cases)[0]), "base": None, "fields": {}}
     # Position 0 of a field's values is the case's own, the others are those of the synthetic records.
@@ -48,6 +52,30 @@ def contributions(model: FittedModel, domain: Domain, inputs: CaseInputs) -> dic
     return {"log_odds": base + sum(added.values()), "base": base, "fields": ordered}
 
 
+def possible(model: FittedModel, domain: Domain, inputs: CaseInputs) -> dict[str, tuple[float, float]]:
+    """Return, per missing field of the one case, the lowest and highest probability with values of synthetic records.
+
+    One field is filled in at a time; the field that may move the answer furthest comes first.
+    """
+    case = inputs.cases.iloc[0]
+    missing = [name for name in model.record_columns if pd.isna(case[name])]
+    drawn = [
+        (name, value)
+        for name in missing
+        for value in dict.fromkeys(one[name] for one in domain.background)
+        if value is not None
+    ]
+    if not drawn:
+        return {}
+    table = inputs.cases.iloc[np.zeros(len(drawn), dtype=int)].reset_index(drop=True)
+    for name in missing:
+        cells = [value if filled == name else None for filled, value in drawn]
+        table[name] = pd.Series(cells, dtype=table[name].dtype)
+    found = pd.Series(_with_image(model, domain, inputs)(table)[:, -1]).groupby([name for name, _ in drawn])
+    ranges = {str(name): (float(p.min()), float(p.max())) for name, p in found}
+    return dict(sorted(ranges.items(), key=lambda one: one[1][0] - one[1][1]))
+
+
 def birads_statement(domain: Domain, category: object) -> str:
     """Return what the radiologist's category tells of a lesion in the training cohort; "" where it is not known."""
     n, malignant = domain.birads.get(str(category), (0, 0))
@@ -55,8 +83,8 @@ def birads_statement(domain: Domain, category: object) -> str:
     return f"BI-RADS {category} in the training cohort: {share}." if n else ""
 
 
-def _with_image(model: FittedModel, inputs: CaseInputs) -> Callable[[pd.DataFrame], np.ndarray]:
-    """Return a function from records to log-odds (n,), all with the image of the one case of `inputs`."""
+def _with_image(model: FittedModel, domain: Domain, inputs: CaseInputs) -> Callable[[pd.DataFrame], np.ndarray]:
+    """Return a function from records to probabilities (n, k), all with the image of the one case of `inputs`."""
     # The image's members of a late fusion answer once, not to each record.
     fixed = answered_from_image(model, inputs)
 
@@ -71,6 +99,7 @@ def _with_image(model: FittedModel, inputs: CaseInputs) -> Callable[[pd.DataFram
             described = described.iloc[np.zeros(n, dtype=int)].assign(case_id=named["case_id"].to_numpy())
         images = {one: repeat(array, n) for one, array in inputs.lesion_images.items()}
         answered = {name: repeat(probabilities, n) for name, probabilities in fixed.items()}
-        return log_odds(model.probabilities(CaseInputs(named, described, images, answered)))[:, -1]
+        probabilities = model.probabilities(CaseInputs(named, described, images, answered))
+        return probabilities if domain.site is None else domain.site.probabilities(probabilities)
 
     return ask

@@ -1,0 +1,96 @@
+"""The page without a browser: from a sample to an answer; and its command, with and without the extra."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+
+from lesion_fusion.errors import UserError
+from lesion_fusion.page.texts import text
+from tests.conftest import Project
+
+MODULE = "lesion_fusion.page.launch"
+
+
+@pytest.mark.medium
+def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
+    pytest.importorskip("nicegui")
+    from nicegui.testing import user_simulation
+
+    from lesion_fusion.page.app import Loading, Page
+
+    pages: list[Page] = []
+
+    def root() -> None:
+        pages.append(Page(loading, 32))
+        pages[-1].build()
+
+    async def read() -> None:
+        async with user_simulation(root=root) as user:
+            await user.open("/")
+            await user.should_see(text("not_a_device"))
+            await user.should_see(text("nothing_stored"))
+            await user.should_see(text("loading"))
+            loading.start()
+            await user.should_see(text("record.lead"), retries=600)
+            user.find(text("image.sample")).click()
+            await user.should_see("Decision:", retries=900)
+            await user.should_see(text("sheet.print"))
+            whole = pages[-1].told.answer
+            user.find(text("record.clear")).click()
+            await user.should_see(text("missing.record"), retries=900)
+            assert pages[-1].told.answer["probability"] != whole["probability"]
+
+    loading = Loading(lambda: served)
+    asyncio.run(read())
+
+
+def test_a_model_that_can_not_be_loaded_is_told_on_the_page():
+    pytest.importorskip("nicegui")
+    from lesion_fusion.page.app import Loading
+
+    def load() -> None:
+        raise UserError("There is no such model.")
+
+    loading = Loading(load)
+    loading._run()
+    assert "There is no such model." in loading.fault
+
+
+def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch):
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    monkeypatch.setitem(sys.modules, "nicegui", None)
+    with pytest.raises(UserError, match=r"pip install 'lesion-fusion\[page\]'"):
+        __import__(MODULE)
+
+
+@pytest.mark.slow
+def test_the_command_serves_the_champion_to_this_computer_alone(finished_project: Project):
+    pytest.importorskip("nicegui")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "lesion_fusion", "page", "--no-browser", "--port", "0"],
+        cwd=finished_project.folder,
+        env=finished_project.environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        address = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
+        assert address is not None
+        with urllib.request.urlopen(address[0], timeout=60) as page:
+            assert text("not_a_device") in page.read().decode()
+        other = urllib.request.Request(address[0], headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(other, timeout=60)
+        assert refused.value.code == 403
+    finally:
+        server.terminate()
+        server.wait(30)
