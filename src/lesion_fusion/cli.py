@@ -93,6 +93,7 @@ def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
     """
     # Imported here for the same reason.
     from lesion_fusion.cohort.draft import TODO, draft
+    from lesion_fusion.imaging.references import outlined_images
 
     project = find_kedro_project(Path.cwd())
     if project is None:
@@ -106,9 +107,9 @@ def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
         name: path.relative_to(project).as_posix() if path.is_relative_to(project) else path.as_posix()
         for name, path in zip(("table", "images", "masks"), (table.resolve(), *folders), strict=True)
     }
-    text = draft(
-        cells, env.replace("_", "-"), places, *(FileFolderDataset(filepath=str(one)).load() for one in folders)
-    )
+    found, outlines = (FileFolderDataset(filepath=str(one)).load() for one in folders)
+    named = [*outlines, *(f"{file}#{name}" for file in outlines for name in outlined_images(outlines, file))]
+    text = draft(cells, env.replace("_", "-"), places, found, named)
     with replacing(file) as written:
         written.write_text(text)
     todo = sum(TODO in line.partition("#")[0] for line in text.splitlines())

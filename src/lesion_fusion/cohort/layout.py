@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import PurePosixPath
 from string import Formatter
 from typing import Annotated, Any
 
@@ -35,13 +36,15 @@ def _worded(wordings: Any) -> Any:
 class Source(Parameters):
     """Where the cells of one column of `cases` come from.
 
-    `column`: heading in the table; or `text`, with headings in braces: `{ID}.png`. `wordings`: {as written: category},
+    `column`: heading in the table; or `text`, with headings in braces: `{ID}.png`. `suffix`: of a file, in place of the
+    one that its cell has. `wordings`: {as written: category},
     whatever its case; empty for missing. `separator`: between several categories or files of one cell. `factor`: turns
     a number into the unit of `cases`. `born`, `examined`: headings of dates that give the age, in the format `dates`.
     """
 
     column: str = ""
     text: str = ""
+    suffix: str = Field(default="", pattern=r"^(\.\w+)?$")
     wordings: Annotated[dict[str, str], BeforeValidator(_worded)] = Field(default_factory=dict)
     separator: str = Field(default=SEPARATOR, min_length=1)
     factor: float = Field(default=1.0, gt=0)
@@ -102,6 +105,8 @@ def _source_faults(name: str, source: Source) -> Iterator[ErrorDetails]:
             yield fault([name, "wordings", written], message)
     if source.born and name != "age":
         yield fault([name, "born"], "two dates give an age, and no other column")
+    if source.suffix and not name.endswith(("_file", "_files")):
+        yield fault([name, "suffix"], "only a file has a suffix")
     if source.factor != 1 and column.kind is not Kind.NUMBER:
         yield fault([name, "factor"], "only a number has a factor")
 
@@ -137,13 +142,20 @@ def _cells(table: pd.DataFrame, name: str, layout: Layout) -> Iterator[object]:
         if any(not cell or cell.lower() in missing for cell in cells):
             yield None
         elif source.text:
-            yield source.text.format_map(dict(zip(source.headings, cells, strict=True)))
+            yield _with_suffix(source.text.format_map(dict(zip(source.headings, cells, strict=True))), source.suffix)
         elif source.born:
             yield _age(cells[0], cells[1], source.dates)
         elif COLUMN[name].kind is Kind.NUMBER:
             yield _number(cells[0], layout.decimal, source.factor)
         else:
-            yield _worded_cell(cells[0], source.separator, wordings)
+            yield _with_suffix(_worded_cell(cells[0], source.separator, wordings), source.suffix)
+
+
+def _with_suffix(cell: str, suffix: str) -> str:
+    """Return the files of a cell with another suffix; as they are without one."""
+    if not suffix:
+        return cell
+    return SEPARATOR.join(f"{PurePosixPath(name).stem}{suffix}" for name in cell.split(SEPARATOR))
 
 
 def _worded_cell(cell: str, separator: str, wordings: Mapping[str, str]) -> str:

@@ -54,6 +54,7 @@ def audit(
         *record.category_findings(tables["categories"], excluded, parameters),
         *images.duplicate_findings(cases, within, between),
         *images.content_findings(image_summaries),
+        *images.dicom_findings(image_summaries),
         *masks.mask_findings(cases, mask_table, parameters),
         *outlines.outline_findings(tables["outlines"], len(forms.get(outlines.DRAWN, [])), parameters),
         *acquisition.acquisition_findings(tables["acquisition"], parameters),

@@ -16,8 +16,8 @@ from lesion_fusion.cohort.near_doubles import join_near_doubles
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.cohort.study import Study, study_cases
-from lesion_fusion.imaging.case_files import Files, inspect_files
-from lesion_fusion.imaging.png import decode_picture
+from lesion_fusion.imaging.case_files import Files, inspect_files, with_told
+from lesion_fusion.imaging.references import read_picture
 from lesion_fusion.parameters import Parameters
 
 
@@ -54,11 +54,11 @@ def build_cases(
     read = READERS[ingestion.reader] if layout is None else partial(read_layout, layout=layout)
     record, defects = parse_record(read(raw_clinical_table))
     inspection = inspect_files(record, raw_images, raw_masks, ingestion.outlines == "required")
-    defects = [*defects, *inspection.defects]
+    record, defects = with_told(record, inspection), [*defects, *inspection.defects]
     if ingestion.near_double_bits is not None:
         readable = record[record["case_id"].isin(inspection.sizes["case_id"])]
         pictures = [
-            summarise_image(case_id, *decode_picture(raw_images[file](), file))
+            summarise_image(case_id, *read_picture(raw_images, file)[:3])
             for case_id, file in zip(readable["case_id"], readable["image_file"], strict=True)
         ]
         record, mixed = join_near_doubles(record, pictures, ingestion.near_double_bits)
