@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_fusion.cohort.audit import acquisition, images, masks, outlines, participants, record
+from lesion_fusion.cohort.audit import acquisition, agreement, images, masks, outlines, participants, record
 from lesion_fusion.cohort.audit.findings import CohortAudit, Severity, finding_record
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
@@ -41,6 +41,7 @@ def audit(
         "missingness": record.missingness_table(cases, parameters.confidence),
         "verification": record.verification_table(cases),
         "categories": record.category_table(cases),
+        "agreement": agreement.agreement_table(cases, parameters.confidence, study.seed),
         "duplicates": pd.DataFrame(within, columns=list(images.Pair._fields)),
         "duplicates_between_cohorts": pd.DataFrame(between, columns=list(images.Pair._fields)),
         "mask_sizes": masks.size_table(mask_table),
@@ -52,6 +53,7 @@ def audit(
         *record.missingness_findings(cases, tables["missingness"], parameters),
         *record.verification_findings(cases, tables["verification"], parameters),
         *record.category_findings(tables["categories"], excluded, parameters),
+        *agreement.agreement_findings(tables["agreement"], parameters),
         *images.duplicate_findings(cases, within, between),
         *images.content_findings(image_summaries),
         *images.dicom_findings(image_summaries),

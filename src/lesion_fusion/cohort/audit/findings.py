@@ -40,6 +40,7 @@ RULES: Mapping[str, Rule] = {
     "LF204": Rule(_WARNING, "Verification associated with the outcome"),
     "LF205": Rule(_INFO, "Rare categories"),
     "LF206": Rule(_WARNING, "Categories not seen before"),
+    "LF207": Rule(_INFO, "Agreement of two readers"),
     "LF301": Rule(_ERROR, "Images that are the same"),
     "LF302": Rule(_ERROR, "Images that are nearly the same"),
     "LF303": Rule(_ERROR, "Images that are in the other cohort too"),

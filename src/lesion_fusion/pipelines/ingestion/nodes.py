@@ -15,6 +15,7 @@ from lesion_fusion.cohort.layout import Layout, read_layout
 from lesion_fusion.cohort.near_doubles import join_near_doubles
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
+from lesion_fusion.cohort.schema import declared_columns
 from lesion_fusion.cohort.study import Study, study_cases
 from lesion_fusion.imaging.case_files import Files, inspect_files, with_told
 from lesion_fusion.imaging.references import read_picture
@@ -64,8 +65,16 @@ def build_cases(
         record, mixed = join_near_doubles(record, pictures, ingestion.near_double_bits)
         defects = [*defects, *mixed]
     cases = assemble_cases(record, inspection.sizes, defects, ingestion.on_defect)
-    content = hashlib.sha256(cases.to_csv(index=False).encode() + inspection.digest.encode()).hexdigest()[:16]
-    return cases, defects_table(defects), {"cohort_digest": content, "cases": len(cases)}
+    declared = "".join(map(repr, declared_columns(list(cases))))
+    content = cases.to_csv(index=False).encode() + inspection.digest.encode() + declared.encode()
+    return (
+        cases,
+        defects_table(defects),
+        {
+            "cohort_digest": hashlib.sha256(content).hexdigest()[:16],
+            "cases": len(cases),
+        },
+    )
 
 
 def select_study_cases(cases: pd.DataFrame, study: Study) -> pd.DataFrame:
