@@ -65,7 +65,7 @@ def draft(
     given = [*found, *(["tumor_mask_file"] if any(line.startswith("  tumor_mask_file:") for line in lines) else [])]
     lines += ["", "# Columns of `cases` without a match, left out: " + ", ".join(_absent(given))]
     unmatched = [heading for heading in map(str, table) if heading not in found.values()]
-    lines += [f"# Headings without a match: {', '.join(unmatched) or 'none'}"]
+    lines += [f"# Headings without a match, to be declared under extra if needed: {', '.join(unmatched) or 'none'}"]
     return "\n".join(lines) + "\n"
 
 
