@@ -135,7 +135,7 @@ def test_a_draft_has_what_is_certain_and_marks_the_rest(table):
     # An outcome is never guessed from a letter.
     assert columns["classification"] == {"column": "Outcome", "wordings": dict.fromkeys("BMm", TODO)}
     assert set(columns["margin"]["wordings"]) == {"glatt", "UNSCHARF/glatt"}
-    assert "Headings without a match: Fall, Seite, Geburt, Datum" in text
+    assert "Headings without a match, to be declared under extra if needed: Fall, Seite, Geburt, Datum" in text
 
 
 def test_a_draft_is_refused_until_each_mark_is_replaced_and_then_read(table):

@@ -109,8 +109,8 @@ class SmallCohort:
         )
         if made < asked:
             logger.warning(
-                "A class has %d patients in a training fold: models are tuned by %d inner folds there, not by the %d of "
-                "tuning.inner_folds.",
+                "A class has %d patients in a training fold: models are tuned by %d inner folds there, not by the %d "
+                "of tuning.inner_folds.",
                 *(made, made, asked),
             )
 

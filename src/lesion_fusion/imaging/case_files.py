@@ -69,6 +69,14 @@ def image_file(name: str, raw_images: Files) -> bytes:
     return raw_images[name]() if name in raw_images else as_png(read_picture(raw_images, name).gray)
 
 
+def fitted_mask_file(names: Sequence[str], raw_masks: Files, image: str, raw_images: Files) -> bytes:
+    """Return the file of a tumour mask that may be of a whole frame, for a request with `image_file` of its image."""
+    mask = tumor_mask_file(names, raw_masks)
+    if image in raw_images:
+        return mask
+    return as_png(fitted_mask(read_picture(raw_images, image), decode_mask(mask, names[0]), names[0])[0])
+
+
 def tumor_mask_file(names: Sequence[str], raw_masks: Files) -> bytes:
     """Return the file of a tumour mask; several masks of one image, and outlines in JSON, become a PNG."""
     if len(names) == 1 and names[0] in raw_masks and not names[0].lower().endswith(".json"):
