@@ -17,7 +17,7 @@ from tests.imaging.test_dicom import region, ultrasound, written
 from tests.imaging.test_polygons import label_me, polygon
 
 PAGE = (ROOT / "docs" / "how-to" / "your-own-cohort.md").read_text()
-TABLE = next(block for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) if block.startswith("Fall;"))
+TABLE = next(block for block in re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL) if block.startswith("Fall;"))
 FINISHED = next(block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "case_id: Fall" in block)
 
 
