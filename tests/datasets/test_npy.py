@@ -94,4 +94,4 @@ def test_a_disk_that_is_full_ends_a_stream_in_an_error_and_leaves_nothing(tmp_pa
         assert user_message(user_error_cause(error.value)).startswith("The disk is full")
         assert list(tmp_path.iterdir()) == []
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)

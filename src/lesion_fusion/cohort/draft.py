@@ -126,12 +126,14 @@ def _absent(found: Collection[str]) -> list[str]:
 
 
 def _decimal_comma(table: pd.DataFrame) -> bool:
-    """Whether a column has numbers alone, some of them with a decimal comma."""
+    """Whether a column has numbers, some of them with a decimal comma, beside a few words for a missing one."""
     columns = [table[heading].dropna() for heading in table]
+    numbers = [cells[cells.str.fullmatch(r"[+-]?\d+(,\d+)?")] for cells in columns]
     return any(
-        cells.str.fullmatch(r"[+-]?\d+(,\d+)?").all() and cells.str.contains(",").any()
-        for cells in columns
-        if len(cells)
+        len(some) > len(cells) / 2
+        and some.str.contains(",").any()
+        and not cells.drop(some.index).str.contains(r"\d").any()
+        for cells, some in zip(columns, numbers, strict=True)
     )
 
 
