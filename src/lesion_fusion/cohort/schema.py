@@ -5,7 +5,7 @@ and joined by ``&`` (``indistinct&spiculated``), which Parquet, JSON and HTTP ke
 value that does not exist (the shape of a lesion in a case without one) is the category ``not_applicable``, never NA.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -145,9 +145,10 @@ def declare(columns: Iterable[Column]) -> None:
             raise DeclaredColumnError(f"{column.name} {what}: give it another name, or start anew.")
 
 
-def declared_columns(names: Collection[str]) -> tuple[Column, ...]:
+def declared_columns(names: Iterable[Hashable]) -> tuple[Column, ...]:
     """Return those of the columns called `names` that were declared."""
-    return tuple(column for column in COLUMN.values() if column.name in names and column not in COLUMNS)
+    known = set(names)
+    return tuple(column for column in COLUMN.values() if column.name in known and column not in COLUMNS)
 
 
 def columns_with_role(*roles: Role) -> tuple[Column, ...]:

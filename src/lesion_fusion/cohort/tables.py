@@ -25,7 +25,7 @@ def _checks(column: Column) -> list[pa.Check]:
 
 def _only_known(cases: pd.DataFrame) -> bool:
     """Whether no other columns are there than those of every cohort and declared ones, which hold what they may."""
-    further = declared_columns(list(cases))
+    further = declared_columns(cases.columns)
     for column in further:
         pa.DataFrameSchema({column.name: _described(column)}).validate(cases)
     return set(cases) <= {*COLUMN, "label"}

@@ -31,7 +31,7 @@ class Inspection:
     sizes: pd.DataFrame
     digest: str
     defects: list[Defect]
-    told: list[tuple[str, str, object]] = field(default_factory=list)
+    told: list[tuple[str, str, float | str]] = field(default_factory=list)
 
 
 def read_cases(
@@ -99,7 +99,7 @@ def inspect_files(cases: pd.DataFrame, images: Files, masks: Files, needs_outlin
     """
     sizes: list[tuple[str, int, int]] = []
     defects: list[Defect] = []
-    told: list[tuple[str, str, object]] = []
+    told: list[tuple[str, str, float | str]] = []
     digest = hashlib.sha256()
     for case in records(cases):
         case_id = case["case_id"]
@@ -135,7 +135,7 @@ def inspect_files(cases: pd.DataFrame, images: Files, masks: Files, needs_outlin
     return Inspection(table, digest.hexdigest()[:16], defects, told)
 
 
-def _pixel_size(case: Mapping[str, Any], picture: Picture, defects: list[Defect]) -> list[tuple[str, str, object]]:
+def _pixel_size(case: Mapping[str, Any], picture: Picture, defects: list[Defect]) -> list[tuple[str, str, float | str]]:
     """Return the pixel size of a DICOM image where the table has none; two that differ are a defect."""
     found, written = picture.dicom.pixel_size_mm if picture.dicom is not None else None, case["pixel_size_mm"]
     if found is None:

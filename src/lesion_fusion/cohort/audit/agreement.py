@@ -22,7 +22,7 @@ def agreement_table(cases: pd.DataFrame, confidence: float, seed: int) -> pd.Dat
     Over the cases that both judged; the interval is from a bootstrap over patients.
     """
     rows = []
-    for column in declared_columns(list(cases)):
+    for column in declared_columns(cases.columns):
         both = cases.dropna(subset=[column.name, column.like]) if column.like else cases[:0]
         if both.empty:
             continue

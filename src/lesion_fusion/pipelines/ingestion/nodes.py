@@ -65,7 +65,7 @@ def build_cases(
         record, mixed = join_near_doubles(record, pictures, ingestion.near_double_bits)
         defects = [*defects, *mixed]
     cases = assemble_cases(record, inspection.sizes, defects, ingestion.on_defect)
-    declared = "".join(map(repr, declared_columns(list(cases))))
+    declared = "".join(map(repr, declared_columns(cases.columns)))
     content = cases.to_csv(index=False).encode() + inspection.digest.encode() + declared.encode()
     return (
         cases,
