@@ -85,24 +85,27 @@ def decode_picture(data: bytes, name: str, part: str = "") -> Picture:
     picture = _open(data, name)
     bits = 8
     if picture.mode.startswith("I"):
-        deep = np.asarray(picture).astype(np.int64)
+        deep = np.asarray(picture)
         gray, bits = upper_bits(deep, name)
         opaque = np.asarray(deep != picture.info.get("transparency", -1))
         coloured = np.broadcast_to(deep > 0, deep.shape)
     elif not picture.has_transparency_data:
         return Picture(np.array(picture.convert("L")), 0, bits)
     else:
-        rgba = picture.convert("RGBA")
+        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         gray = np.array(rgba.convert("L"))
-        pixels = np.asarray(rgba)
-        opaque, coloured = np.asarray(pixels[..., 3] == 255), pixels[..., :3].max(axis=-1) > 0
+        # Channel by channel: a large picture takes less memory so.
+        opaque = np.asarray(rgba.getchannel("A")) == 255
+        coloured = np.zeros_like(opaque)
+        for channel in "RGB":
+            coloured |= np.asarray(rgba.getchannel(channel)) > 0
     if not opaque.any():
         raise ImageDefect(name, "every pixel is transparent", "save it without an alpha channel")
     gray[~opaque] = 0
     return Picture(gray, int((coloured & ~opaque).sum()), bits)
 
 
-def upper_bits(deep: npt.NDArray[np.int64], name: str) -> tuple[npt.NDArray[np.uint8], int]:
+def upper_bits(deep: npt.NDArray[np.integer], name: str) -> tuple[npt.NDArray[np.uint8], int]:
     """Return the upper 8 of the bits that values use, and how many these are: 8, 10, 12, 14 or 16."""
     if deep.min() < 0 or deep.max() >= 1 << _DEPTHS[-1]:
         raise ImageDefect(name, f"its values, {deep.min()} to {deep.max()}, are no gray levels", EXPORT_AGAIN)
@@ -151,13 +154,13 @@ def decode_mask(data: bytes, name: str) -> Mask:
     picture = _open(data, name)
     alpha = None
     if picture.mode.startswith("I"):
-        deep = np.asarray(picture).astype(np.int64)
-        red = np.where(np.isin(deep, (0, 65535)), deep // 257, 1)
+        deep = np.asarray(picture)
+        red = np.where((deep == 0) | (deep == 65535), deep // 257, 1).astype(np.uint8)
     elif picture.mode == "L" and not picture.has_transparency_data:
         red = np.asarray(picture)
     else:
-        pixels = np.asarray(picture.convert("RGBA"))
-        red, alpha = pixels[..., 0], pixels[..., 3]
+        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        red, alpha = (np.asarray(rgba.getchannel(channel)) for channel in "RA")
         if (red == 255).all():
             red = alpha
     between = np.count_nonzero((red != 0) & (red != 255)) / red.size
