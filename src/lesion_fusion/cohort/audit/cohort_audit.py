@@ -24,9 +24,8 @@ def audit(
 ) -> dict[str, Any]:
     """Return the audit of a cohort as plain JSON: identification, findings by number, unexplained ones, tables of rows.
 
-    `excluded` is the table of defects of excluded cases; `compared` summarises another cohort's images (empty: none).
-    `forms`: the form of the outlines, as in `outlines.outline_table`.
-    `unexplained` holds the numbers of warnings and errors that `parameters.explained` does not cover.
+    `excluded`: defects of excluded cases. `compared`: another cohort's images. `forms`: as in `outlines.outline_table`.
+    `unexplained`: numbers of warnings and errors that `parameters.explained` does not cover.
     """
     within = images.duplicate_pairs(image_summaries, image_summaries, parameters.near_duplicate_bits)
     between = images.duplicate_pairs(image_summaries, compared, parameters.near_duplicate_bits)
@@ -56,7 +55,6 @@ def audit(
         *agreement.agreement_findings(tables["agreement"], parameters),
         *images.duplicate_findings(cases, within, between),
         *images.content_findings(image_summaries),
-        *images.dicom_findings(image_summaries),
         *masks.mask_findings(cases, mask_table, parameters),
         *outlines.outline_findings(tables["outlines"], len(forms.get(outlines.DRAWN, [])), parameters),
         *acquisition.acquisition_findings(tables["acquisition"], parameters),

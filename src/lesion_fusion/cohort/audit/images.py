@@ -148,7 +148,7 @@ def duplicate_findings(cases: pd.DataFrame, within: Sequence[Pair], between: Seq
 
 
 def content_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
-    """Yield LF305 to LF307."""
+    """Yield LF305 to LF311."""
     hidden = [one.name for one in images if one.hidden_pixels]
     if hidden:
         yield finding(
@@ -166,6 +166,7 @@ def content_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
         sentence = f"{count(len(deep), 'image')} with more than 8 bits per pixel: {named(depths)}."
         severity = Severity.WARNING if len({one.bits for one in images}) > 1 else None
         yield finding("LF307", sentence, cases=list(deep), severity=severity)
+    yield from dicom_findings(images)
 
 
 def dicom_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
