@@ -60,11 +60,10 @@ def audit(
         *acquisition.acquisition_findings(tables["acquisition"], parameters),
         *participants.normal_findings(cases, study),
     ]
-    findings.sort(key=lambda found: (found.number, found.subjects))
-    explained = [(found, parameters.reason(found)) for found in findings]
+    by_number = sorted(findings, key=lambda found: (found.number, found.subjects))
+    explained = [(found, parameters.reason(found)) for found in by_number]
     return {
-        "cohort": study.cohort,
-        "target": study.target,
+        **{"cohort": study.cohort, "target": study.target},
         "cases": len(cases),
         "patients": int(cases["patient_id"].nunique()),
         "compared_images": len(compared),
