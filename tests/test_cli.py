@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from pathlib import Path
 
 import click
+import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
@@ -12,6 +15,7 @@ from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import ParquetDataset
 
 from lesion_fusion.cli import with_plain_errors
+from lesion_fusion.datasets.npy import NpyDataset
 
 
 @pytest.fixture
@@ -49,3 +53,38 @@ def test_another_fault_of_a_dataset_is_told_as_it_is():
         raise DatasetError("There is no model at x.")
 
     assert words(fault) == "There is no model at x."
+
+
+def no_room() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("full", [no_room(), OSError(errno.EDQUOT, "Quota", "a.npy"), sqlite3.OperationalError])
+def test_a_full_disk_is_told_in_one_line(full):
+    cause = full("database or disk is full") if isinstance(full, type) else full
+
+    def save() -> None:
+        try:
+            raise cause
+        except Exception as error:
+            raise DatasetError("Failed while saving data to dataset Npy(...)") from error
+
+    told = words(save)
+    assert told.startswith("The disk is full")
+    assert "\n" not in told
+    assert ("a.npy was not written" in told) == (getattr(cause, "filename", None) == "a.npy")
+
+
+def test_a_full_disk_leaves_the_earlier_result_and_nothing_half_written(project: Path, monkeypatch):
+    dataset = NpyDataset(filepath=str(project / "a.npy"))
+    dataset.save(np.zeros(3))
+
+    def full(*_: object) -> None:
+        raise no_room()
+
+    monkeypatch.setattr("lesion_fusion.datasets.files.os.replace", full)
+    assert words(lambda: dataset.save(np.ones(3))).startswith("The disk is full")
+    monkeypatch.undo()
+    monkeypatch.chdir(project)
+    np.testing.assert_array_equal(dataset.load(), np.zeros(3))
+    assert sorted(path.name for path in project.iterdir()) == ["a.npy", "pyproject.toml"]

@@ -10,24 +10,30 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import kedro.runner
 import pandas as pd
+import yaml
 from kedro.framework.cli.project import run as kedro_run
 from kedro.utils import find_kedro_project
 
+from lesion_fusion.cohort.layout import Layout
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import canonical_cell
 from lesion_fusion.cohort.schema import COLUMN
 from lesion_fusion.config.resolvers import tracking_uri
 from lesion_fusion.datasets.clinical_table import ClinicalTableDataset
 from lesion_fusion.datasets.file_folder import FileFolderDataset
-from lesion_fusion.datasets.files import replacing
+from lesion_fusion.datasets.files import replacing, text_digest
 from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
 from lesion_fusion.imaging.case_files import Files
+from lesion_fusion.parameters import validated
 from lesion_fusion.runners.airflow import dag
+
+if TYPE_CHECKING:
+    from lesion_fusion.serving.batch import Journal
 
 # Kedro-Viz uses it; it is no concern of who looks at the lineage.
 warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
@@ -36,6 +42,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _MODEL = click.option(
     "--model", default="models:/lesion-fusion@champion", show_default=True, help="MLflow's address of it."
+)
+
+
+_LAYOUT = click.option(
+    "--layout",
+    default="breast_lesions_usg",
+    show_default=True,
+    callback=lambda context, option, value: _check_layout(context, option, value),
+    help=f"How the table is laid out: a cohort.yml, or {' or '.join(sorted(READERS))}.",
 )
 
 
@@ -50,28 +65,42 @@ def cli() -> None:
 
 @click.command(name="score")
 @_MODEL
-@click.option("--table", required=True, type=_FILE, help="The record, .xlsx, .csv or .parquet, in a published layout.")
-@click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
+@click.option("--table", required=True, type=_FILE, help="The record, .xlsx, .csv or .parquet.")
+@_LAYOUT
 @click.option("--images", type=_FOLDER, help="Folder of the images; without it only the record is asked.")
 @click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write, .csv or .parquet."
+)
 def score(model: str, table: Path, layout: str, images: Path | None, masks: Path | None, out: Path) -> None:
     """Score every case of a table with a registered model.
 
     Ends with 0 where every row could be asked, with 3 where rows were refused: they stand in the file with the reason.
-    The file is written whole or not at all.
+    The file is written whole or not at all; an interrupted command goes on where it was, if it is given again.
     """
     # Imported here: MLflow takes seconds, and every `kedro` command reads this file.
-    from lesion_fusion.serving.batch import counts
+    from lesion_fusion.serving.batch import Journal, counts
 
     start = time.monotonic()
-    cases = ClinicalTableDataset(filepath=str(table)).load()
+    read_as, cases = _read_layout(layout, table)
     loaded = _load_model(model)
-    answers = _score_all(loaded, cases, layout, images, masks)
+    # A version of a registered model stays what it is; an alias may have moved.
+    which = getattr(loaded.metadata, "model_uuid", None) or model
+    places = [str(place and place.resolve()) for place in (images, masks)]
+    made_of = text_digest(which, repr(read_as), *places, cases.to_json())
+    journal = Journal(out, made_of)
+    if journal.answers:
+        click.echo(f"{len(journal.answers)} cases were scored before the command was interrupted.")
+    answers = _score_all(loaded, cases, read_as, images, masks, journal)
     # A refused row lacks the numbers; any other has all columns, in their order.
     columns = max((list(answer) for answer in answers), key=len, default=[])
+    scores = pd.DataFrame(answers, columns=columns)
     with replacing(out) as draft:
-        pd.DataFrame(answers, columns=columns).to_csv(draft, index=False)
+        if out.suffix.lower() == ".parquet":
+            scores.to_parquet(draft, index=False)
+        else:
+            scores.to_csv(draft, index=False)
+    journal.remove()
     answered, abstained, refused = counts(answers)
     click.echo(
         f"{out}: {answered} of {len(answers)} cases answered, {abstained} abstained, {refused} refused, "
@@ -93,6 +122,7 @@ def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
     """
     # Imported here for the same reason.
     from lesion_fusion.cohort.draft import TODO, draft
+    from lesion_fusion.imaging.references import outlined_images
 
     project = find_kedro_project(Path.cwd())
     if project is None:
@@ -106,9 +136,9 @@ def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
         name: path.relative_to(project).as_posix() if path.is_relative_to(project) else path.as_posix()
         for name, path in zip(("table", "images", "masks"), (table.resolve(), *folders), strict=True)
     }
-    text = draft(
-        cells, env.replace("_", "-"), places, *(FileFolderDataset(filepath=str(one)).load() for one in folders)
-    )
+    found, outlines = (FileFolderDataset(filepath=str(one)).load() for one in folders)
+    named = [*outlines, *(f"{file}#{name}" for file in outlines for name in outlined_images(outlines, file))]
+    text = draft(cells, env.replace("_", "-"), places, found, named)
     with replacing(file) as written:
         written.write_text(text)
     todo = sum(TODO in line.partition("#")[0] for line in text.splitlines())
@@ -120,7 +150,7 @@ def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
 @click.argument("table", type=_FILE, required=False)
 @click.option("--site", required=True, help="Name of the site, in its alias and in every answer.")
 @click.option("--share", type=click.FloatRange(0, 1, True, True), help="Malignant share of its lesions, without TABLE.")
-@click.option("--layout", default="breast_lesions_usg", show_default=True, type=click.Choice(sorted(READERS)))
+@_LAYOUT
 @click.option("--images", type=_FOLDER, help="Folder of the images.")
 @click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
 @click.option("--sensitivity", default=0.95, show_default=True, help="Least sensitivity of a new threshold.")
@@ -140,7 +170,7 @@ def calibrate(
     """
     from lesion_fusion.datasets.mlflow_runs import register_site
     from lesion_fusion.models.site import Site, SiteError
-    from lesion_fusion.serving.batch import whole_answers
+    from lesion_fusion.serving.batch import reader_of, whole_answers
 
     if (table is None) == (share is None):
         raise click.UsageError("Give either TABLE, with the outcomes of the site's cases, or --share.")
@@ -155,9 +185,10 @@ def calibrate(
         found = Site.of_share(site, share, domain.positive_share)
     else:
         assert table is not None
-        cases = ClinicalTableDataset(filepath=str(table)).load()
-        answers = _score_all(loaded, cases, layout, images, masks)
-        outcomes = [canonical_cell(one, COLUMN["classification"]) for one in READERS[layout](cases)["classification"]]
+        read_as, cases = _read_layout(layout, table)
+        answers = _score_all(loaded, cases, read_as, images, masks)
+        classes = reader_of(read_as)[0](cases)["classification"]
+        outcomes = [canonical_cell(one, COLUMN["classification"]) for one in classes]
         probabilities, labels = whole_answers(answers, outcomes, fitted.classes)
         found = Site.of_cases(site, probabilities, labels, fitted.threshold, sensitivity)
     registered = model.removeprefix("models:/").partition("@")[0].partition("/")[0]
@@ -199,19 +230,50 @@ def page(model: str, port: int, megabytes: int, browser: bool) -> None:
     open_page(lambda: _load_model(model).unwrap_python_model(), port, megabytes, browser, click.echo)
 
 
+def _check_layout(context: click.Context, option: click.Parameter, layout: str) -> str:
+    del context, option
+    if layout not in READERS and not Path(layout).is_file():
+        raise click.BadParameter(f"{layout} is no file cohort.yml. {did_you_mean(layout, sorted(READERS))}")
+    return layout
+
+
+def _read_layout(layout: str, table: Path) -> tuple[str | Layout, pd.DataFrame]:
+    """Return a published layout or that of a cohort.yml, and the cells of the table as it says to read them."""
+    if layout in READERS:
+        return layout, ClinicalTableDataset(filepath=str(table)).load()
+    from lesion_fusion.config.cohort_file import CohortFile
+
+    try:
+        written = yaml.safe_load(Path(layout).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{layout} is no YAML: {' '.join(str(error).split())}") from None
+    cohort = validated(CohortFile, written, layout)
+    told = cohort.table.model_dump(include={"encoding", "separator"})
+    return cohort, ClinicalTableDataset(filepath=str(table), **told).load()
+
+
 def _score_all(
-    loaded: Any, cases: pd.DataFrame, layout: str, images: Path | None, masks: Path | None
+    loaded: Any,
+    cases: pd.DataFrame,
+    layout: str | Layout,
+    images: Path | None,
+    masks: Path | None,
+    journal: Journal | None = None,
 ) -> list[Mapping[str, object]]:
-    """Return the answers of a loaded model to all rows of a table, under a progress bar."""
+    """Return a loaded model's answers to all rows of a table, under a progress bar; those in `journal` are kept."""
     from lesion_fusion.serving.batch import TOGETHER, read_rows
     from lesion_fusion.serving.batch import score as scored
 
     asked = set(loaded.metadata.get_input_schema().input_names())
-    rows = read_rows(cases, layout, asked, _read_files(images), _read_files(masks or images))
-    answers: list[Mapping[str, object]] = []
+    answers: list[Mapping[str, object]] = [] if journal is None else list(journal.answers)
+    rows = read_rows(cases, layout, asked, _read_files(images), _read_files(masks or images), len(answers))
     with click.progressbar(length=len(cases), label=f"Scoring {len(cases)} cases", show_pos=True) as progress:
+        progress.update(len(answers))
         while some := list(islice(rows, TOGETHER)):
-            answers += scored(some, loaded.predict)
+            found = scored(some, loaded.predict)
+            if journal is not None:
+                journal.add(found)
+            answers += found
             progress.update(len(some))
     return answers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -34,19 +35,25 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def user_error_cause(error: BaseException) -> BaseException | None:
     """Return the user error that `error` is or was raised from; None for a defect of the program.
 
-    A dataset's error without a deeper cause, such as a missing folder, is a user error too.
+    A dataset's error without a deeper cause, such as a missing folder, is a user error too, and so is a full disk.
     """
     # Imported here because a served model is loaded without Kedro.
     from kedro.io import DatasetError
     from kedro.validation.exceptions import DataValidationError, ParameterValidationError
 
     link: BaseException = error
-    while not isinstance(link, UserError | ParameterValidationError | DataValidationError):
+    while not (isinstance(link, UserError | ParameterValidationError | DataValidationError) or _is_full(link)):
         before = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
         if before is None:
             return link if isinstance(link, DatasetError | FileNotFoundError) else None
         link = before
     return link
+
+
+def _is_full(error: BaseException) -> bool:
+    """Return whether an error says that there is no room left, on a disk or by a quota; SQLite has words of its own."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or "database or disk is full" in str(error)
 
 
 def user_message(*causes: BaseException) -> str:
@@ -67,7 +74,13 @@ def user_message(*causes: BaseException) -> str:
             "--nodes; --only-missing-outputs then runs only what is missing."
         )
     for cause in causes:
-        if not isinstance(cause, FileNotFoundError):
+        if _is_full(cause):
+            path = getattr(cause, "filename", None)
+            lines.append(
+                f"The disk is full{f': {path} was not written' if path else ''}. Free some space and run it again; "
+                "what was finished stands, and --only-missing-outputs goes on with it."
+            )
+        elif not isinstance(cause, FileNotFoundError):
             # Pydantic's links to its own documentation do not help here.
             lines += [line for line in str(cause).strip().splitlines() if "errors.pydantic.dev" not in line]
     return "\n".join(lines)

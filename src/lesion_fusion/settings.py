@@ -6,7 +6,7 @@ from typing import Any
 from lesion_fusion.config.loader import ProjectConfigLoader
 from lesion_fusion.config.resolvers import RESOLVERS
 from lesion_fusion.errors import with_plain_errors
-from lesion_fusion.hooks.checks import MissingInputs, ReadConfiguration
+from lesion_fusion.hooks.checks import MissingInputs, ReadConfiguration, SmallCohort
 from lesion_fusion.hooks.engine import Engine
 from lesion_fusion.hooks.messages import ClosingMessage, Progress
 from lesion_fusion.hooks.reuse import Reuse
@@ -15,7 +15,16 @@ from lesion_fusion.hooks.tracking import Tracking
 # `Tracking` is the plugin's own hook with additions; registered twice it would start two runs.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 
-HOOKS = (ClosingMessage(), Progress(), Tracking(), Reuse(), ReadConfiguration(), MissingInputs(), Engine())
+HOOKS = (
+    ClosingMessage(),
+    Progress(),
+    Tracking(),
+    Reuse(),
+    ReadConfiguration(),
+    MissingInputs(),
+    SmallCohort(),
+    Engine(),
+)
 
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesion_fusion.cohort.folds import folds_digest, inner_folds, make_folds, outer_splits
+from lesion_fusion.cohort.folds import check_inner_folds, folds_digest, inner_folds, make_folds, outer_splits
 from lesion_fusion.cohort.study import SmallCohortError, study_cases
 
 
@@ -102,3 +102,29 @@ def test_a_fold_that_leaves_one_patient_of_a_class_to_train_on_is_told():
     cases = cohort([1] * 12, [i < 2 for i in range(12)])
     with pytest.raises(SmallCohortError, match="less than two to train on of the 2 patients of the class malignant"):
         make_folds(cases, 2, 1, 0)
+
+
+def labelled(benign: int, malignant: int) -> pd.DataFrame:
+    labels = ["benign"] * benign + ["malignant"] * malignant
+    names = [f"c{i:03d}" for i in range(len(labels))]
+    return pd.DataFrame({"case_id": names, "patient_id": names, "label": labels})
+
+
+def test_what_is_too_small_for_tuning_is_told_when_the_folds_are_made():
+    cases = labelled(30, 30)
+    folds = make_folds(cases, 5, 1, 0)
+    assert check_inner_folds(cases, folds, 5, 0, {"clinical.knn": 38}) == 5
+    with pytest.raises(SmallCohortError, match=r"has 38 cases to learn from, .* clinical\.knn \(39\)\. Give"):
+        check_inner_folds(cases, folds, 5, 0, {"clinical.knn": 39, "clinical.other": 3})
+    few = labelled(30, 6)
+    assert check_inner_folds(few, make_folds(few, 3, 1, 0), 5, 0, {}) == 4
+
+
+def test_an_inner_fold_without_a_class_is_told():
+    # All malignant cases of a training fold are of two patients, and one of them has nearly all.
+    cases = labelled(40, 8)
+    cases.loc[40:46, "patient_id"] = ["a", "a", "b", "b", "c", "c", "c"]
+    folds = make_folds(cases, 2, 1, 0)
+    lone = cases.assign(patient_id=cases["patient_id"].where(cases["label"] == "benign", "one"))
+    with pytest.raises(SmallCohortError, match="an inner fold has no case of the class malignant to learn from"):
+        check_inner_folds(lone, folds, 5, 0, {})

@@ -135,7 +135,7 @@ def test_a_draft_has_what_is_certain_and_marks_the_rest(table):
     # An outcome is never guessed from a letter.
     assert columns["classification"] == {"column": "Outcome", "wordings": dict.fromkeys("BMm", TODO)}
     assert set(columns["margin"]["wordings"]) == {"glatt", "UNSCHARF/glatt"}
-    assert "Headings without a match: Fall, Seite, Geburt, Datum" in text
+    assert "Headings without a match, to be declared under extra if needed: Fall, Seite, Geburt, Datum" in text
 
 
 def test_a_draft_is_refused_until_each_mark_is_replaced_and_then_read(table):
@@ -160,3 +160,19 @@ def test_a_draft_holds_any_heading_and_wording(table):
     text, found = drafted(table.drop(columns="Rand").assign(**odd))
     assert set(found["columns"]["halo"]["wordings"]) == {"# a: b", "'x\"", "{x}"}
     assert isinstance(text, str)
+
+
+@pytest.mark.parametrize(
+    ("masks", "entry"),
+    [
+        (["f1.json", "f2.json", "f3.json"], {"column": "Bild", "suffix": ".json"}),
+        (["all.json", "all.json#f1.dcm", "all.json#f2.dcm", "all.json#f3.dcm"], {"text": "all.json#{Bild}"}),
+        (["f1.dcm", "f2.dcm", "f3.dcm"], "Bild"),
+        (["other.json", "g1.png"], None),
+    ],
+)
+def test_a_draft_finds_masks_that_are_called_as_their_images(table, masks, entry):
+    images = [f"f{i}.dcm" for i in (1, 2, 3)]
+    text = draft(table.drop(columns="Masken").assign(Bild=images), "my-clinic", PLACES, images, masks)
+    assert yaml.safe_load(text)["columns"].get("tumor_mask_file") == entry
+    assert ("tumor_mask_file" in text.partition("without a match, left out: ")[2]) == (entry is None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kedro.io import DatasetError
 
 from lesion_fusion.datasets.files import RowStream
 from lesion_fusion.datasets.npy import NpyDataset
+from lesion_fusion.errors import user_error_cause, user_message
 
 
 def stream(announced: int, rows: int) -> RowStream:
@@ -75,3 +77,21 @@ def test_objects_are_never_unpickled(tmp_path: Path):
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(DatasetError, match="Python objects"):
         NpyDataset(filepath=str(tmp_path / "a.npy")).load()
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_ends_a_stream_in_an_error_and_leaves_nothing(tmp_path):
+    """On a file system of one megabyte, where the test may mount one."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted")
+    try:
+        rows = RowStream((4, 1_000_000), "uint8", (np.ones(1_000_000, dtype="uint8") for _ in range(4)))
+        with pytest.raises(DatasetError) as error:
+            NpyDataset(filepath=str(tmp_path / "a.npy")).save(rows)
+        assert user_message(user_error_cause(error.value)).startswith("The disk is full")
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)

@@ -18,7 +18,7 @@ from kedro_datasets.json import JSONDataset
 from rich.console import Console
 
 from lesion_fusion.hooks import messages
-from lesion_fusion.hooks.messages import Progress, audit_summary
+from lesion_fusion.hooks.messages import ClosingMessage, Progress, audit_lines, audit_summary
 
 STEPS = Pipeline(
     [node(len, "a", "b", name="first"), node(len, "b", "c", name="second"), node(len, "c", "d", name="third")]
@@ -109,13 +109,29 @@ def finding(number: str, severity: str, explanation: str | None = None) -> dict[
     return {"number": number, "severity": severity, "explanation": explanation, "sentence": f"{number} is so."}
 
 
-def test_the_audit_is_counted_and_its_gravest_open_finding_told():
+def test_the_audit_is_counted():
     found = [
         finding("LF203", "warning"),
         finding("LF301", "error", "known"),
         finding("LF302", "error"),
         finding("LF1", "info"),
     ]
-    expected = "Audit of the cohort: 2 errors, 1 warning and 1 note. First to explain: LF302, LF302 is so."
+    expected = "Audit of the cohort: 2 errors, 1 warning and 1 note."
     assert audit_summary(found) == expected
     assert audit_summary([finding("LF1", "info")]) == "Audit of the cohort: 0 errors, 0 warnings and 1 note."
+
+
+def test_findings_that_are_not_explained_have_a_line_each_errors_first(caplog):
+    found = [
+        finding("LF1", "info"),
+        finding("LF2", "warning"),
+        finding("LF3", "warning", "known"),
+        finding("LF4", "error") | {"sentence": "word " * 200},
+    ]
+    lines = audit_lines(found)
+    assert [line[:3] for line in lines] == ["LF4", "LF2"]
+    assert all("\n" not in line and len(line) <= 300 for line in lines)
+    with caplog.at_level(logging.WARNING, logger="lesion_fusion"):
+        ClosingMessage().after_node_run({"cohort_audit": {"findings": found}})
+        ClosingMessage().after_node_run({"cases": None})
+    assert caplog.messages == lines

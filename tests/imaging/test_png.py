@@ -1,3 +1,4 @@
+import hashlib
 import io
 import os
 import pickle
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from lesion_fusion.cohort.synthetic import parse_cohort, render_images, render_masks
 from lesion_fusion.imaging import png
 from lesion_fusion.imaging.png import ImageDefect, check_same_size, decode_image, decode_mask, decode_picture
 
@@ -33,6 +35,33 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 def header_only(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def test_pixels_are_those_that_earlier_results_were_made_of():
+    """Digests of what the readers gave before they knew DICOM, of every colour type and of a rendered cohort."""
+    random = np.random.default_rng(8).integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    random[..., 3] = np.where(random[..., 3] < 128, 255, random[..., 3])
+    picture, files = Image.fromarray(random), []
+    kinds = [picture, *(picture.convert(mode) for mode in ("L", "LA", "RGB", "P", "1"))]
+    kinds.append(Image.fromarray(random[..., 0].astype(np.uint16) * 17))
+    files += [encode(kind) for kind in kinds]
+    for form in ("BMP", "TIFF"):
+        buffer = io.BytesIO()
+        picture.convert("RGB").save(buffer, form)
+        files.append(buffer.getvalue())
+    found = hashlib.sha256()
+    for data in files:
+        gray, hidden, bits, dicom = decode_picture(data, "a")
+        assert dicom is None
+        found.update(gray.tobytes() + bytes([bits]) + str(hidden).encode())
+    assert found.hexdigest()[:16] == "f09159267659242c"
+    cohort = parse_cohort({"cases": 9, "normal_cases": 1, "seed": 4, "min_side": 64, "max_side": 80})
+    found = hashlib.sha256()
+    for name, render in sorted(render_images(cohort).items()):
+        found.update(decode_image(render(), name).tobytes())
+    for name, render in sorted(render_masks(cohort).items()):
+        found.update(decode_mask(render(), name).tobytes())
+    assert found.hexdigest()[:16] == "25bae7d6eead8f99"
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])

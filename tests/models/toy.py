@@ -61,10 +61,14 @@ def small_cohort() -> Cohort:
 
 
 def fitted_tabular(
-    cohort: Cohort, views: tuple[str, ...], classifier: str = "logistic_regression", image_weight: float = 1.0
+    cohort: Cohort,
+    views: tuple[str, ...],
+    classifier: str = "logistic_regression",
+    image_weight: float = 1.0,
+    columns: tuple[str, ...] = RECORD,
 ) -> FittedClassifier:
     """A classifier fitted on the whole cohort, with a calibration that is not the identity."""
-    record = RECORD if "record" in views else ()
+    record = columns if "record" in views else ()
     names = tuple(default_names()) if "image_descriptors" in views else ()
     table = feature_table(views, cohort.inputs.cases, record, cohort.inputs.image_descriptors, names)
     encoder = make_encoder(list(table.columns), 4)

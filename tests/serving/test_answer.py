@@ -47,7 +47,7 @@ def test_a_case_is_answered_the_same_alone_and_among_others(cohort, model, canon
 
 def test_pictures_are_decoded_and_described_once_however_many_members_read_them(cohort, model, canonical, monkeypatch):
     calls = []
-    for module, name in ((request, "decode_image"), (request, "decode_mask"), (usable, "describe")):
+    for module, name in ((request, "decode_picture"), (request, "decode_mask"), (usable, "describe")):
         made = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *args, name=name, made=made: calls.append(name) or made(*args))
     twin = fitted_tabular(cohort, ("image_descriptors",), "extra_trees")
@@ -55,16 +55,16 @@ def test_pictures_are_decoded_and_described_once_however_many_members_read_them(
     members = dict(zip(names, [*model.members.values(), replace(twin, name="twin")], strict=True))
     three = replace(model, members=members, fusions={tuple(names): replace(model.fusion, rule=Mean())})
     assert answered(cohort, three, canonical.iloc[[0]])["probability"].notna().all()
-    assert sorted(calls) == ["decode_image", "decode_mask", "describe"]
+    assert sorted(calls) == ["decode_mask", "decode_picture", "describe"]
 
 
 def test_what_reads_the_record_alone_is_asked_once_before_images_are_there(cohort, model, canonical, monkeypatch):
     order, domain = [], domain_of(cohort, model)
-    for owner, name in ((request, "check_same_size"), (type(model.members[RECORD_MODEL]), "probabilities")):
+    for owner, name in ((request, "fitted_mask"), (type(model.members[RECORD_MODEL]), "probabilities")):
         made = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *args, name=name, made=made: order.append(name) or made(*args))
     answer(model, domain, canonical.iloc[[0]], "v")
-    assert order == ["probabilities", "check_same_size", "probabilities"]
+    assert order == ["probabilities", "fitted_mask", "probabilities"]
 
 
 def test_an_answer_of_the_record_reaches_no_members_own_members(cohort, model, canonical):

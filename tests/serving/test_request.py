@@ -14,6 +14,7 @@ from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.serving.request import RequestError, parse_request
 from lesion_fusion.serving.schema import IMAGE, MASK, request_fields
+from tests.imaging.test_dicom import GRAY, region, ultrasound, written
 from tests.models.toy import RECORD, Cohort, fitted_tabular, request_of
 
 
@@ -106,3 +107,30 @@ def test_a_model_asks_only_for_what_it_reads(cohort, model):
     assert imaging == {"case_id", IMAGE, MASK}
     assert set(request_fields(model)) == clinical | imaging
     assert "birads" not in clinical
+
+
+def test_dicom_is_cropped_with_its_outline_and_its_notes_are_told_without_values():
+    whole = np.zeros_like(GRAY)
+    whole[10:25, 15:40] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(whole).save(buffer, format="PNG")
+    loop = np.stack([GRAY, GRAY[::-1]])
+    dicom = written(
+        ultrasound(loop, NumberOfFrames=2, PatientName="Doe", SequenceOfUltrasoundRegions=[region(10, 5, 49, 34)])
+    )
+    found = parse_request(pd.DataFrame([{IMAGE: encoded(dicom), MASK: encoded(buffer.getvalue())}]), [], pictures=True)
+    np.testing.assert_array_equal(found.images[0], GRAY[5:35, 10:50])
+    np.testing.assert_array_equal(found.masks[0], whole[5:35, 10:50] == 255)
+    assert found.notes == ("image_png: taken is frame 1 of 2; image_png: tags that may identify somebody: PatientName",)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "BMP", "DICOM"])
+def test_pixels_of_a_request_are_bounded_whatever_the_format(form):
+    if form == "DICOM":
+        content = written(ultrasound(Rows=5000, Columns=5000))
+    else:
+        buffer = io.BytesIO()
+        Image.new("L", (5000, 5000)).save(buffer, form)
+        content = buffer.getvalue()
+    with pytest.raises(RequestError, match=r"have 75,000,000 pixels, more than 50,000,000 together"):
+        parse_request(pd.DataFrame([{IMAGE: encoded(content)}] * 3), [], pictures=True)

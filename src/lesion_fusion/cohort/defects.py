@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from lesion_fusion.cohort.schema import COLUMNS
+from lesion_fusion.cohort.schema import COLUMN
 from lesion_fusion.errors import UserError
 
 OnDefect = Literal["stop", "exclude"]
@@ -95,4 +95,4 @@ def assemble_cases(
     measured = sizes[~sizes["case_id"].isin(excluded)]
     cases = kept.merge(measured, on="case_id", how="left", validate="one_to_one")
     cases[["image_width", "image_height"]] = cases[["image_width", "image_height"]].astype("float64")
-    return cases[[column.name for column in COLUMNS]].sort_values("case_id", ignore_index=True)
+    return cases[[name for name in COLUMN if name in cases]].sort_values("case_id", ignore_index=True)

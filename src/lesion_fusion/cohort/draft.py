@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import PurePosixPath
 
 import pandas as pd
 import yaml
@@ -40,7 +41,8 @@ def draft(
     """Return the text of a cohort.yml for `table`, all cells as text.
 
     `places`: the file of the table, the folders of images and of masks, as the file has them. `images`, `masks`: names
-    of the files in the folders. A column is known by its heading, those of files by their cells. A wording that means
+    of the files in the folders, and `outlines.json#a.png` for each image in a file of outlines. A column is known by
+    its heading, those of files by their cells; a mask that no column names, by its image's name. A wording that means
     no category for certain is marked TODO, which is refused when the file is read.
     """
     found = dict(_matched(table, images, masks))
@@ -55,11 +57,15 @@ def draft(
     for column in COLUMNS:
         if column.name in found:
             lines += _entry(table, found[column.name], column)
+        elif column.name == "tumor_mask_file" and "image_file" in found:
+            among = set(masks) if places["masks"] != places["images"] else set(masks) - set(table[found["image_file"]])
+            lines += _named_as_its_image(table, found["image_file"], among)
         elif column.required and column.name not in ("image_width", "image_height"):
             lines.append(f"  {column.name}: {TODO}  # needed: {column.description}")
-    lines += ["", "# Columns of `cases` without a match, left out: " + ", ".join(_absent(found))]
+    given = [*found, *(["tumor_mask_file"] if any(line.startswith("  tumor_mask_file:") for line in lines) else [])]
+    lines += ["", "# Columns of `cases` without a match, left out: " + ", ".join(_absent(given))]
     unmatched = [heading for heading in map(str, table) if heading not in found.values()]
-    lines += [f"# Headings without a match: {', '.join(unmatched) or 'none'}"]
+    lines += [f"# Headings without a match, to be declared under extra if needed: {', '.join(unmatched) or 'none'}"]
     return "\n".join(lines) + "\n"
 
 
@@ -83,6 +89,25 @@ def _matched(table: pd.DataFrame, images: Collection[str], masks: Collection[str
             yield column.name, heading
 
 
+def _named_as_its_image(table: pd.DataFrame, heading: str, masks: Collection[str]) -> list[str]:
+    """Return the lines of masks that are called as their images: in another folder, with a suffix, or inside a JSON."""
+    cells = table[heading].dropna()
+    entries = {"": f"  tumor_mask_file: {_quoted(heading)}"}
+    for suffix in sorted({PurePosixPath(name).suffix for name in masks if "#" not in name} - {""}):
+        entries[suffix] = f"  tumor_mask_file: {{column: {_quoted(heading)}, suffix: {suffix}}}"
+    named = {
+        suffix: cells.map(lambda cell, s=suffix: PurePosixPath(cell).stem + s if s else cell) for suffix in entries
+    }
+    for file in sorted({name.partition("#")[0] for name in masks if "#" in name}):
+        # Signs that mean something else between braces.
+        if not re.search(r"[{}.!:\[\]]", heading) and "{" not in file:
+            entries[file] = f"  tumor_mask_file: {{text: {_quoted(f'{file}#{{{heading}}}')}}}"
+            named[file] = file + "#" + cells
+    shares = {key: float(names.isin(list(masks)).mean()) for key, names in named.items()}
+    best = max(shares, key=lambda key: shares[key])
+    return [entries[best]] if shares[best] > 0.5 else []
+
+
 def _share(cells: pd.Series, files: Collection[str]) -> float:
     given = cells.dropna()
     return 0.0 if given.empty else float(sum(any(p in files for p in _split(cell)) for cell in given) / len(given))
@@ -101,12 +126,14 @@ def _absent(found: Collection[str]) -> list[str]:
 
 
 def _decimal_comma(table: pd.DataFrame) -> bool:
-    """Whether a column has numbers alone, some of them with a decimal comma."""
+    """Whether a column has numbers, some of them with a decimal comma, beside a few words for a missing one."""
     columns = [table[heading].dropna() for heading in table]
+    numbers = [cells[cells.str.fullmatch(r"[+-]?\d+(,\d+)?")] for cells in columns]
     return any(
-        cells.str.fullmatch(r"[+-]?\d+(,\d+)?").all() and cells.str.contains(",").any()
-        for cells in columns
-        if len(cells)
+        len(some) > len(cells) / 2
+        and some.str.contains(",").any()
+        and not cells.drop(some.index).str.contains(r"\d").any()
+        for cells, some in zip(columns, numbers, strict=True)
     )
 
 

@@ -1,7 +1,7 @@
 """Repeated, stratified folds that keep a patient's images together."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 
 import numpy as np
@@ -64,6 +64,36 @@ def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int)
     fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
     splitter = StratifiedGroupKFold(max(2, min(n_folds, fewest)), shuffle=True, random_state=seed)
     return list(splitter.split(np.zeros(len(labels)), labels, groups))
+
+
+def check_inner_folds(
+    cases: pd.DataFrame, folds: pd.DataFrame, n_folds: int, seed: int, neighbours: Mapping[str, int]
+) -> int:
+    """Return the fewest inner folds that any outer training fold leaves room for; `neighbours`: most, by model.
+
+    Raises SmallCohortError where an inner fold lacks a class to learn from, or a model compares with more cases than it
+    has to learn from: told before any model is trained.
+    """
+    labels, groups = (cases[name].to_numpy(dtype="str") for name in ("label", "patient_id"))
+    fewest, smallest = n_folds, len(cases)
+    for repeat, fold, train, _ in outer_splits(folds, cases["case_id"]):
+        splits = inner_folds(labels[train], groups[train], n_folds, derived_seed(seed, repeat, fold))
+        fewest = min(fewest, len(splits))
+        smallest = min(smallest, *(len(learned) for learned, _ in splits))
+        for learned, _ in splits:
+            absent = sorted({*labels} - {*labels[train][learned]})
+            if absent:
+                raise SmallCohortError(
+                    f"Inside fold {fold} of repeat {repeat} an inner fold has no case of the class {absent[0]} to "
+                    "learn from. Lower preprocessing.folds.n_folds or tuning.inner_folds, or use a larger cohort."
+                )
+    too_many = [f"{model} ({number})" for model, number in neighbours.items() if number > smallest]
+    if too_many:
+        raise SmallCohortError(
+            f"An inner training fold has {smallest} cases to learn from, fewer than the nearest neighbours that are "
+            f"compared with by {', '.join(too_many)}. Give smaller values of n_neighbors, or use a larger cohort."
+        )
+    return fewest
 
 
 def outer_splits(folds: pd.DataFrame, case_ids: pd.Series) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:

@@ -52,9 +52,10 @@ def canonical_cell(cell: object, column: Column) -> str | None:
         return None
     if column.kind is Kind.TEXT:
         return NOT_APPLICABLE if _slug(text) == NOT_APPLICABLE else text
-    if column.name in _PREFIXES:
-        text = _PREFIXES[column.name].sub("", text)
-    synonyms = _SYNONYMS.get(column.name, {})
+    known = column.like or column.name
+    if known in _PREFIXES:
+        text = _PREFIXES[known].sub("", text)
+    synonyms = _SYNONYMS.get(known, {})
     slugs = [_slug(part) for part in _parts(text, column)]
     return join_cell([synonyms.get(part, part) for part in slugs if part])
 
@@ -93,8 +94,9 @@ def parse_record(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[Defect]]:
     file, headings = str(raw.attrs.get("file", TABLE)), raw.attrs.get("headings", {})
     identifiers = [canonical_cell(cell, COLUMN["case_id"]) or "" for cell in raw["case_id"]]
     parsed: dict[str, pd.Series] = {}
-    for column in COLUMNS:
-        if column.name in ("image_width", "image_height"):  # measured from the image file
+    for column in COLUMN.values():
+        measured = column.name in ("image_width", "image_height")  # from the image file
+        if measured or (column not in COLUMNS and column.name not in raw):
             continue
         values: list[float | str | None] = []
         shown = f"{column.name} ({headings[column.name]})" if column.name in headings else column.name

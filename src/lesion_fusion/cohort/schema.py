@@ -5,7 +5,7 @@ and joined by ``&`` (``indistinct&spiculated``), which Parquet, JSON and HTTP ke
 value that does not exist (the shape of a lesion in a case without one) is the category ``not_applicable``, never NA.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,7 +41,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of `cases`: its categories besides NA (none: any text), or the bounds of a number, both included."""
+    """One column of `cases`: its categories besides NA (none: any text), or the bounds of a number, both included.
+
+    `like`: the column whose wordings it shares, for one that a cohort declares.
+    """
 
     name: str
     role: Role
@@ -51,6 +54,7 @@ class Column:
     low: float | None = None
     high: float | None = None
     required: bool = False
+    like: str = ""
 
 
 # Values of the cells; ordered ones in rank order.
@@ -104,6 +108,7 @@ COLUMNS: tuple[Column, ...] = (
     _choice(Role.OUTCOME, "classification", "The outcome", required=True),
 )
 
+# These, and those that the cohort, or a stored model, declares beside them.
 COLUMN: dict[str, Column] = {column.name: column for column in COLUMNS}
 
 REASONS: dict[Role, str] = {
@@ -127,9 +132,28 @@ class ForbiddenPredictorError(UserError, ValueError):
     """A configuration asks for predictors that would leak the outcome or stand in for it."""
 
 
+class DeclaredColumnError(UserError, ValueError):
+    """A further column that cannot be declared."""
+
+
+def declare(columns: Iterable[Column]) -> None:
+    """Make further columns known to this process; raises `DeclaredColumnError` for one that is known otherwise."""
+    for column in columns:
+        known = COLUMN.setdefault(column.name, column)
+        if known != column:
+            what = "is a column of every cohort" if known in COLUMNS else "was declared otherwise in this process"
+            raise DeclaredColumnError(f"{column.name} {what}: give it another name, or start anew.")
+
+
+def declared_columns(names: Iterable[Hashable]) -> tuple[Column, ...]:
+    """Return those of the columns called `names` that were declared."""
+    known = set(names)
+    return tuple(column for column in COLUMN.values() if column.name in known and column not in COLUMNS)
+
+
 def columns_with_role(*roles: Role) -> tuple[Column, ...]:
-    """Return the columns that have one of `roles`, in the table's order."""
-    return tuple(column for column in COLUMNS if column.role in roles)
+    """Return the columns that have one of `roles`, in the table's order, declared ones last."""
+    return tuple(column for column in COLUMN.values() if column.role in roles)
 
 
 def predictor_columns(roles: Sequence[str], outcome_columns: Collection[str] = ()) -> tuple[str, ...]:
@@ -155,7 +179,7 @@ def predictor_columns(roles: Sequence[str], outcome_columns: Collection[str] = (
             f"{', '.join(not_outcome) or 'classification'} cannot be allowed as an outcome column; "
             "the published study used verification and diagnosis."
         )
-    return tuple(column.name for column in COLUMNS if column.role in roles or column.name in outcome_columns)
+    return tuple(column.name for column in COLUMN.values() if column.role in roles or column.name in outcome_columns)
 
 
 def assert_no_leak(columns: Collection[str], protocol: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 
-from lesion_fusion.cohort.schema import COLUMNS, Column, Kind, join_cell, split_cell
+from lesion_fusion.cohort.schema import COLUMN, COLUMNS, Column, Kind, declared_columns, join_cell, split_cell
 
 
 def _checks(column: Column) -> list[pa.Check]:
@@ -23,18 +23,29 @@ def _checks(column: Column) -> list[pa.Check]:
     ]
 
 
+def _only_known(cases: pd.DataFrame) -> bool:
+    """Whether no other columns are there than those of every cohort and declared ones, which hold what they may."""
+    further = declared_columns(cases.columns)
+    for column in further:
+        pa.DataFrameSchema({column.name: _described(column)}).validate(cases)
+    return set(cases) <= {*COLUMN, "label"}
+
+
+def _described(column: Column) -> pa.Column:
+    return pa.Column(
+        "float64" if column.kind is Kind.NUMBER else "str",
+        _checks(column),
+        nullable=not column.required,
+        unique=column.name == "case_id",
+    )
+
+
 CASES = pa.DataFrameSchema(
-    {
-        column.name: pa.Column(
-            "float64" if column.kind is Kind.NUMBER else "str",
-            _checks(column),
-            nullable=not column.required,
-            unique=column.name == "case_id",
-        )
-        for column in COLUMNS
-    },
-    checks=pa.Check(lambda cases: cases["case_id"].is_monotonic_increasing, name="rows sorted by case_id"),
-    strict=True,
+    {column.name: _described(column) for column in COLUMNS},
+    checks=[
+        pa.Check(lambda cases: cases["case_id"].is_monotonic_increasing, name="rows sorted by case_id"),
+        pa.Check(_only_known, name="columns of the schema, or declared"),
+    ],
     name="cases",
 )
 

@@ -57,6 +57,7 @@ _SERVING_PACKAGES = (
         "pandas",
         "pillow",
         "pydantic",
+        "pydicom",
         "scikit-image",
         "scikit-learn",
         "scipy",

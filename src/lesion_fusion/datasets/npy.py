@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,10 @@ class NpyDataset(StoredDataset[RowStream | np.ndarray, np.ndarray]):
 
 def _write_stream(stream: RowStream, path: Path) -> None:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(stream.dtype), shape=stream.shape)
+    # A disk that is full while a map is written would kill the process without a word.
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     written = 0
     for written, row in enumerate(stream.rows, start=1):
         if written > stream.shape[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from kedro.pipeline import Pipeline
 
 from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
 from lesion_fusion.hooks.engine import is_part
+
+logger = logging.getLogger(__name__)
 
 
 class UnknownNameError(UserError):
@@ -85,6 +88,42 @@ class MissingInputs:
         causes = list(_missing(pipeline, catalog))
         if causes:
             raise MissingInputError("\n".join(dict.fromkeys(user_message(*causes).splitlines())))
+
+
+class SmallCohort:
+    """Ends a run as soon as the folds are made, where the cohort is too small for what is to be trained on them."""
+
+    @hook_impl
+    def after_node_run(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
+        """Raise `SmallCohortError` where inner folds lack a class or a model's neighbours; warn of fewer folds."""
+        if "folds" not in outputs or "study_cases" not in inputs:
+            return
+        # Imported here: Kedro imports this module for every command, and these take seconds.
+        from lesion_fusion.cohort.folds import check_inner_folds
+        from lesion_fusion.config.reading import configuration
+
+        configured = configuration()
+        asked = configured.tuning.inner_folds
+        made = check_inner_folds(
+            inputs["study_cases"], outputs["folds"], asked, configured.study.seed, neighbours(configured.models)
+        )
+        if made < asked:
+            logger.warning(
+                "A class has %d patients in a training fold: models are tuned by %d inner folds there, not by the %d "
+                "of tuning.inner_folds.",
+                *(made, made, asked),
+            )
+
+
+def neighbours(models: Mapping[str, Any]) -> dict[str, int]:
+    """Return the most neighbours that a model of a grid compares with, by name; none where rows are added to learn."""
+    found = {}
+    for name, entry in models.items():
+        values = [one for one in getattr(entry, "grid", {}).get("n_neighbors", []) if isinstance(one, int)]
+        training = getattr(entry, "training", None)
+        if values and training is not None and training.balancing != "oversampling" and not training.copies:
+            found[name] = max(values)
+    return found
 
 
 def _missing(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> Iterator[BaseException]:

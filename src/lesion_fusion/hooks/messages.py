@@ -6,6 +6,7 @@ import atexit
 import json
 import logging
 import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ _RESULTS = {
     "paper_reproduction_report": "published study reproduced, for a browser",
     "leaderboard": "leaderboard",
 }
+_LONGEST_FINDING = 300
 _SEVERITIES = {"error": "error", "warning": "warning", "info": "note"}
 # One line per epoch, shown only where it replaces the one before; then those of folds and of searches too.
 _EPOCHS = "lesion_fusion.imaging.training"
@@ -170,7 +172,13 @@ class _Listener(logging.Handler):
 
 
 class ClosingMessage:
-    """Logs what a successful run found, and the places of the report, the MLflow page and the lineage."""
+    """Logs the audit's findings, what a successful run found, and the places of report, MLflow page and lineage."""
+
+    @hook_impl
+    def after_node_run(self, outputs: dict[str, Any]) -> None:
+        """Log what the audit found as soon as it is known: a model is trained on it next."""
+        for line in audit_lines(outputs["cohort_audit"]["findings"]) if "cohort_audit" in outputs else []:
+            logger.warning("%s", line)
 
     @hook_impl(trylast=True)
     def after_pipeline_run(
@@ -199,13 +207,20 @@ class ClosingMessage:
 
 
 def audit_summary(findings: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many findings the audit has by severity, and the gravest that is not explained."""
+    """Return how many findings the audit has by severity."""
     number = Counter(finding["severity"] for finding in findings)
     found = listing([count(number[severity], name) for severity, name in _SEVERITIES.items()])
+    return f"Audit of the cohort: {found}."
+
+
+def audit_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line per finding that is not explained and no mere note, errors first; long ones are cut."""
     graves = [one for severity in ("error", "warning") for one in findings if one["severity"] == severity]
-    first = next((finding for finding in graves if not finding["explanation"]), None)
-    unexplained = f" First to explain: {first['number']}, {first['sentence']}" if first else ""
-    return f"Audit of the cohort: {found}.{unexplained}"
+    return [
+        textwrap.shorten(f"{one['number']} ({one['severity']}): {one['sentence']}", _LONGEST_FINDING, placeholder=" …")
+        for one in graves
+        if not one["explanation"]
+    ]
 
 
 def _answer(catalog: CatalogProtocol[Any, Any]) -> str:

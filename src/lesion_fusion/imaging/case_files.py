@@ -1,35 +1,37 @@
 """The image and mask files of a cohort: decoded case by case, or inspected for everything that is wrong."""
 
 import hashlib
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
 from lesion_fusion.cohort.defects import Defect
-from lesion_fusion.cohort.schema import split_cell
+from lesion_fusion.cohort.schema import SEPARATOR, split_cell
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.imaging.lesion_image import lesion_mask, merge_masks
 from lesion_fusion.imaging.parameters import ImageInput
-from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, check_same_size, decode_image, decode_mask
+from lesion_fusion.imaging.png import GrayImage, ImageDefect, Mask, Picture, decode_mask, fitted_mask
+from lesion_fusion.imaging.references import Files as Files
+from lesion_fusion.imaging.references import as_png, file_and_part, read_mask, read_picture, with_box
 
-Files = Mapping[str, Callable[[], bytes]]  # from a file's name to a function that reads its bytes
 Masks = Files | pd.DataFrame  # the published files of masks, or `outlines`: one mask per case
-Decoded = TypeVar("Decoded", GrayImage, Mask)
+Decoded = TypeVar("Decoded", Picture, Mask)
 MASK_COLUMNS = ("tumor_mask_file", "other_mask_files")
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """`sizes`: case_id, image_width, image_height of the cases whose image can be read. `digest`: of all contents."""
+    """`sizes`: case_id, image_width, image_height of the cases whose image can be read. `digest`: of all contents.
+
+    `told`: case_id, column and value of cells that the files themselves tell: pixel sizes, and masks that are cropped.
+    """
 
     sizes: pd.DataFrame
     digest: str
     defects: list[Defect]
+    told: list[tuple[str, str, float | str]] = field(default_factory=list)
 
 
 def read_cases(
@@ -37,7 +39,7 @@ def read_cases(
 ) -> Iterator[tuple[GrayImage, Mask | None, list[Mask]]]:
     """Yield image, tumour mask (None without one) and other masks, case by case; `ImageDefect` for a file of no use."""
     for case, masks in zip(records(cases), read_masks(cases, raw_masks), strict=True):
-        yield decode_image(raw_images[case["image_file"]](), case["image_file"]), *masks
+        yield read_picture(raw_images, case["image_file"]).gray, *masks
 
 
 def read_masks(cases: pd.DataFrame, raw_masks: Masks) -> Iterator[tuple[Mask | None, list[Mask]]]:
@@ -51,7 +53,7 @@ def read_masks(cases: pd.DataFrame, raw_masks: Masks) -> Iterator[tuple[Mask | N
             yield (decode_mask(of_case[case_id], f"outline of {case_id}") if of_case[case_id] else None), []
         return
     for case in records(cases):
-        tumor, others = ([decode_mask(raw_masks[n](), n) for n in split_cell(case[column])] for column in MASK_COLUMNS)
+        tumor, others = ([read_mask(raw_masks, name) for name in split_cell(case[column])] for column in MASK_COLUMNS)
         yield merge_masks(tumor) if tumor else None, others
 
 
@@ -62,14 +64,24 @@ def tumor_mask_files(cases: pd.DataFrame, raw_masks: Masks) -> list[bytes]:
     return [tumor_mask_file(split_cell(cell), raw_masks) for cell in cases["tumor_mask_file"]]
 
 
+def image_file(name: str, raw_images: Files) -> bytes:
+    """Return the file of an image, for a request; a frame of a loop as a PNG."""
+    return raw_images[name]() if name in raw_images else as_png(read_picture(raw_images, name).gray)
+
+
+def fitted_mask_file(names: Sequence[str], raw_masks: Files, image: str, raw_images: Files) -> bytes:
+    """Return the file of a tumour mask that may be of a whole frame, for a request with `image_file` of its image."""
+    mask = tumor_mask_file(names, raw_masks)
+    if image in raw_images:
+        return mask
+    return as_png(fitted_mask(read_picture(raw_images, image), decode_mask(mask, names[0]), names[0])[0])
+
+
 def tumor_mask_file(names: Sequence[str], raw_masks: Files) -> bytes:
-    """Return the file of a tumour mask; several masks of one image are merged into a PNG."""
-    if len(names) == 1:
+    """Return the file of a tumour mask; several masks of one image, and outlines in JSON, become a PNG."""
+    if len(names) == 1 and names[0] in raw_masks and not names[0].lower().endswith(".json"):
         return raw_masks[names[0]]()
-    merged = merge_masks([decode_mask(raw_masks[name](), name) for name in names])
-    buffer = io.BytesIO()
-    Image.fromarray(merged.astype(np.uint8) * np.uint8(255)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return as_png(merge_masks([read_mask(raw_masks, name) for name in names]))
 
 
 def lesion_masks(cases: pd.DataFrame, raw_masks: Masks, parameters: ImageInput) -> Iterator[GrayImage]:
@@ -85,47 +97,79 @@ def inspect_files(cases: pd.DataFrame, images: Files, masks: Files, needs_outlin
 
     A lesion without a tumour mask is a defect where it `needs_outline`; a normal case has none.
     """
-    sizes, defects = [], []
+    sizes: list[tuple[str, int, int]] = []
+    defects: list[Defect] = []
+    told: list[tuple[str, str, float | str]] = []
     digest = hashlib.sha256()
     for case in records(cases):
         case_id = case["case_id"]
         if case["image_file"] is None or case_id is None:
             continue
         try:
-            content, image = _read(case["image_file"], images, decode_image)
+            content, picture = _read(case["image_file"], images, read_picture)
         except ImageDefect as error:
             defects.append(_defect(error, case_id, "unusable image", "image_file"))
             continue
         digest.update(content)
-        sizes.append((case_id, image.shape[1], image.shape[0]))
+        sizes.append((case_id, picture.gray.shape[1], picture.gray.shape[0]))
         for column in MASK_COLUMNS:
-            for name in split_cell(case[column]):
+            names, boxes = split_cell(case[column]), []
+            for name in names:
                 try:
-                    content, mask = _read(name, masks, decode_mask)
-                    check_same_size(image, mask, name)
+                    content, mask = _read(name, masks, read_mask)
+                    boxes.append(fitted_mask(picture, mask, name)[1])
                 except ImageDefect as error:
                     defects.append(_defect(error, case_id, "unusable mask", column))
                     continue
                 digest.update(content)
+            if any(boxes):
+                cropped = [with_box(name, box) if box else name for name, box in zip(names, boxes, strict=False)]
+                told.append((case_id, column, SEPARATOR.join(sorted(cropped))))
+        told += _pixel_size(case, picture, defects)
         is_lesion = case["classification"] in {"benign", "malignant"}
         if needs_outline and is_lesion and case["tumor_mask_file"] is None:
             problem = f"a {case['classification']} case names no tumour mask"
             fix = "name its mask's file, or outline the lesion"
             defects.append(Defect("lesion without a mask", problem, fix, case_id=case_id, column="tumor_mask_file"))
     table = pd.DataFrame(sizes, columns=["case_id", "image_width", "image_height"])
-    return Inspection(table, digest.hexdigest()[:16], defects)
+    return Inspection(table, digest.hexdigest()[:16], defects, told)
 
 
-def _read(name: str, files: Files, decode: Callable[[bytes, str], Decoded]) -> tuple[bytes, Decoded]:
-    if name not in files:
+def _pixel_size(case: Mapping[str, Any], picture: Picture, defects: list[Defect]) -> list[tuple[str, str, float | str]]:
+    """Return the pixel size of a DICOM image where the table has none; two that differ are a defect."""
+    found, written = picture.dicom.pixel_size_mm if picture.dicom is not None else None, case["pixel_size_mm"]
+    if found is None:
+        return []
+    if written is None:
+        return [(case["case_id"], "pixel_size_mm", found)]
+    if abs(written - found) > 0.02 * found:
+        problem = f"the table says {written:g} mm, the calibration of {case['image_file']} {found:g} mm"
+        fix = "correct the table, or leave its pixel size out"
+        defects.append(Defect("two pixel sizes", problem, fix, case_id=case["case_id"], column="pixel_size_mm"))
+    return []
+
+
+def with_told(record: pd.DataFrame, inspection: Inspection) -> pd.DataFrame:
+    """Return the record with what the files themselves tell of its cases."""
+    record = record.copy()
+    for case_id, column, value in inspection.told:
+        record.loc[record["case_id"] == case_id, column] = value
+    return record
+
+
+def _read(name: str, files: Files, read: Callable[[Files, str], Decoded]) -> tuple[bytes, Decoded]:
+    """Return what a file is told by in the digest, and what is read of it."""
+    file, part = file_and_part(name, files)
+    if file not in files:
         fix = "put it into the cohort's folder, or correct its name in the table"
         raise ImageDefect(name, "there is no such file", fix)
     try:
-        content = files[name]()
+        content = files[file]()
     except OSError as error:
         fix = "check that the file is there and that you may read it"
         raise ImageDefect(name, f"it can't be read ({error.strerror or error})", fix) from error
-    return content, decode(content, name)
+    # A file of many parts would be counted whole with each.
+    return hashlib.sha256(content).digest() if part else content, read({file: lambda: content}, name)
 
 
 def _defect(error: ImageDefect, case_id: str, kind: str, column: str) -> Defect:

@@ -11,7 +11,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self
@@ -21,7 +21,7 @@ import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.record import is_plain_file_name
-from lesion_fusion.cohort.schema import COLUMN, Kind, Role
+from lesion_fusion.cohort.schema import COLUMN, Column, Kind, Role, declare, declared_columns
 from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.parameters import Parameters
@@ -452,6 +452,8 @@ def save_model(model: FittedModel, folder: Path) -> None:
     folder.mkdir(parents=True)
     description = {name: getattr(model, name) for name in ("kind", "family", "name", "classes")}
     description |= {"threshold": number_to_json(model.threshold), **model.store(folder)}
+    declared = declared_columns(model.record_columns)
+    description |= {"declared": [asdict(column) for column in declared]} if declared else {}
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
     seal(folder)
 
@@ -468,6 +470,7 @@ def load_model(folder: Path) -> FittedModel:
         kind = FittedModel.kinds.get(values["kind"])
         if kind is None:
             raise ValueError(f"{DESCRIPTION} names the kind {values['kind']!r}, which does not exist here")
+        declare(_declared(one) for one in values.get("declared", []))
         common = {"family": values["family"], "name": values["name"], "classes": tuple(values["classes"])}
         model = kind.load({**common, "threshold": number_from_json(values["threshold"])}, values, folder)
         _check(model)
@@ -514,6 +517,12 @@ def _read_json(path: Path) -> Any:
         raise ValueError(f"{path.name} holds {number}")
 
     return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def _declared(values: Mapping[str, Any]) -> Column:
+    """Return a column that the cohort of a stored model declared."""
+    words = {"role": Role(values["role"]), "kind": Kind(values["kind"]), "categories": tuple(values["categories"])}
+    return Column(**{**values, **words})
 
 
 def _check(model: FittedModel) -> None:

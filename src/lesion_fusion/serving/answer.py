@@ -64,7 +64,10 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
             inputs = replace(_inputs(able, request, members, judged), answered=there)
             answers = _answers(able, inputs, gaps, domain)
         for i, said in zip(members, answers, strict=True):
-            found[i] = said | {"version": version, "reason": "; ".join(filter(None, (said["reason"], unknown)))}
+            found[i] = said | {
+                "version": version,
+                "reason": "; ".join(filter(None, (said["reason"], request.notes[i], unknown))),
+            }
     # As objects, so that what is not there is None, which JSON knows.
     return pd.DataFrame(found, dtype=object)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,17 +18,20 @@ from lesion_fusion.imaging.png import (
     GrayImage,
     ImageDefect,
     Mask,
-    check_same_size,
-    decode_image,
+    Picture,
     decode_mask,
+    decode_picture,
+    fitted_mask,
+    stated_pixels,
 )
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK
 
+_NOTES = {"frame": "taken is ", "identity": "tags that may identify somebody: ", "text": "", "scale": ""}
 # Of the names in a message that come from the request.
 _LONGEST_NAME, _MOST_UNKNOWN = 40, 10
 
 Record = dict[str, float | str | None]
-Decoded = TypeVar("Decoded", GrayImage, Mask)
+Decoded = TypeVar("Decoded", Picture, Mask)
 
 
 class RequestError(ValueError):
@@ -41,11 +43,13 @@ class Request:
     """What the rows of a request give, row i of each part = case i, None where missing.
 
     `images` uint8 and `masks` bool are (height, width); a mask is of its image's size, and never there without one.
+    `notes`: in words, what a DICOM image tells beside its pixels; no value of a tag.
     """
 
     records: tuple[Record, ...]
     images: tuple[GrayImage | None, ...]
     masks: tuple[Mask | None, ...]
+    notes: tuple[str, ...]
 
 
 def parse_request(
@@ -56,14 +60,16 @@ def parse_request(
 ) -> Request:
     """Return what `rows` give of a record's columns, and of image and outline where `pictures` are wanted.
 
-    Record fields may be in the published or the canonical wording, images and masks are PNG files in base64; any may be
-    left out. `meanwhile` is called with well-formed records while images are being decoded. Raises `RequestError`.
+    Record fields may be in the published or the canonical wording, images and masks are files in base64 of any format
+    that `decode_picture` takes; any may be left out. `meanwhile` is called with well-formed records while images are
+    being decoded. Raises `RequestError`.
     """
     faults: list[str] = []
     if rows.empty:
         fields = [*record_columns, *([IMAGE, MASK] if pictures else [])]
         raise RequestError(f"The request holds no case. Give at least one of the fields {', '.join(fields)}.")
-    pixels = sum(_pixels(cell) for field in (IMAGE, MASK) for cell in _cells(rows, field, pictures))
+    contents = {field: [_content(cell, field) for cell in _cells(rows, field, pictures)] for field in (IMAGE, MASK)}
+    pixels = sum(stated_pixels(one) for some in contents.values() for one in some if isinstance(one, bytes))
     if pixels > 2 * MAX_PIXELS:
         raise RequestError(
             f"The pictures of the request have {pixels:,} pixels, more than {2 * MAX_PIXELS:,} together: scale them "
@@ -71,26 +77,32 @@ def parse_request(
         )
     # In a thread of its own, because an image that is decoded leaves the interpreter to others.
     with ThreadPoolExecutor(1) as pool:
-        decoding = [pool.submit(_picture, cell, IMAGE, decode_image) for cell in _cells(rows, IMAGE, pictures)]
-        masks = [_picture(cell, MASK, decode_mask) for cell in _cells(rows, MASK, pictures)]
+        decoding = [pool.submit(_decoded, one, IMAGE, decode_picture) for one in contents[IMAGE]]
+        masks = [_decoded(one, MASK, decode_mask) for one in contents[MASK]]
         records = _records(rows, record_columns, faults)
         if not faults:
             meanwhile(records)
         images = [one.result() for one in decoding]
-    pairs: list[tuple[GrayImage | None, Mask | None]] = []
+    pairs: list[tuple[Picture | None, Mask | None]] = []
     for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
         if isinstance(image, ImageDefect) or isinstance(mask, ImageDefect):
             faults += [_fault(i, one) for one in (image, mask) if isinstance(one, ImageDefect)]
             continue
-        pairs.append((image, None if image is None else mask))
         try:
-            if image is not None and mask is not None:
-                check_same_size(image, mask, MASK)
+            fitted = fitted_mask(image, mask, MASK)[0] if image is not None and mask is not None else None
+            pairs.append((image, fitted))
         except ImageDefect as defect:
             faults.append(_fault(i, defect))
     if faults:
         raise RequestError("\n".join(faults))
-    return Request(tuple(records), tuple(image for image, _ in pairs), tuple(mask for _, mask in pairs))
+    grays = tuple(None if image is None else image.gray for image, _ in pairs)
+    return Request(tuple(records), grays, tuple(mask for _, mask in pairs), tuple(_notes(one) for one, _ in pairs))
+
+
+def _notes(image: Picture | None) -> str:
+    if image is None or image.dicom is None:
+        return ""
+    return "; ".join(f"{IMAGE}: {_NOTES[kind]}{words}" for kind, words in image.dicom.notes.items())
 
 
 def unknown_fields(rows: pd.DataFrame, refuse: bool) -> str:
@@ -139,25 +151,24 @@ def _fault(row: int, defect: ImageDefect) -> str:
     return f"Row {row}, field {defect.name}: {defect.problem}; {defect.mend}."
 
 
-def _pixels(cell: object) -> int:
-    """Return how many pixels a picture says that it has, without decoding it; 0 where it says nothing."""
-    try:
-        width, height = struct.unpack(">II", base64.b64decode(str(cell)[:32])[16:24])
-    except (ValueError, struct.error):
-        return 0
-    return int(width * height)
-
-
-def _picture(cell: object, field: str, decode: Callable[[bytes, str], Decoded]) -> Decoded | ImageDefect | None:
-    """Return the decoded picture, what is wrong with it, or None where none is given."""
+def _content(cell: object, field: str) -> bytes | ImageDefect | None:
+    """Return a picture's file, what is wrong with the cell, or None where none is given."""
     if cell is None or cell == "" or cell != cell:
         return None
     if not isinstance(cell, str):
         return ImageDefect(field, f"it holds a {type(cell).__name__}", "give the PNG file in base64, or leave it out")
     try:
-        content = base64.b64decode(cell, validate=True)
+        return base64.b64decode(cell, validate=True)
     except ValueError:
         return ImageDefect(field, "it is not base64", "encode the PNG file's bytes, without line breaks")
+
+
+def _decoded(
+    content: bytes | ImageDefect | None, field: str, decode: Callable[[bytes, str], Decoded]
+) -> Decoded | ImageDefect | None:
+    """Return the decoded picture, what is wrong with it, or None where none is given."""
+    if not isinstance(content, bytes):
+        return content
     try:
         return decode(content, field)
     except ImageDefect as defect:

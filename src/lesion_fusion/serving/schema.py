@@ -70,7 +70,7 @@ def request_schema(model: FittedModel) -> dict[str, Any]:
 
 def _field_schema(column: Column) -> dict[str, Any]:
     if column.kind is Kind.NUMBER:
-        bounds = {"minimum": column.low, "maximum": column.high, "examples": [50]}
+        bounds = {"minimum": column.low, "maximum": column.high, "examples": [_example(column)]}
         return {"type": ["number", "null"], "description": column.description, **bounds}
     text = {"type": ["string", "null"], "description": column.description}
     if not column.categories:
@@ -79,6 +79,11 @@ def _field_schema(column: Column) -> dict[str, Any]:
         any_of = "|".join(column.categories)
         return text | {"pattern": f"^({any_of})({SEPARATOR}({any_of}))*$", "examples": [column.categories[0]]}
     return text | {"enum": [*column.categories, None], "examples": [column.categories[0]]}
+
+
+def _example(column: Column) -> float:
+    low, high = column.low, column.high
+    return 50 if low is None or high is None or low <= 50 <= high else (low + high) / 2
 
 
 def answer_schema(model: FittedModel) -> dict[str, Any]:

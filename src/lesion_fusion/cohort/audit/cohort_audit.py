@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_fusion.cohort.audit import acquisition, images, masks, outlines, participants, record
+from lesion_fusion.cohort.audit import acquisition, agreement, images, masks, outlines, participants, record
 from lesion_fusion.cohort.audit.findings import CohortAudit, Severity, finding_record
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.tables import records
@@ -24,9 +24,8 @@ def audit(
 ) -> dict[str, Any]:
     """Return the audit of a cohort as plain JSON: identification, findings by number, unexplained ones, tables of rows.
 
-    `excluded` is the table of defects of excluded cases; `compared` summarises another cohort's images (empty: none).
-    `forms`: the form of the outlines, as in `outlines.outline_table`.
-    `unexplained` holds the numbers of warnings and errors that `parameters.explained` does not cover.
+    `excluded`: defects of excluded cases. `compared`: another cohort's images. `forms`: as in `outlines.outline_table`.
+    `unexplained`: numbers of warnings and errors that `parameters.explained` does not cover.
     """
     within = images.duplicate_pairs(image_summaries, image_summaries, parameters.near_duplicate_bits)
     between = images.duplicate_pairs(image_summaries, compared, parameters.near_duplicate_bits)
@@ -41,6 +40,7 @@ def audit(
         "missingness": record.missingness_table(cases, parameters.confidence),
         "verification": record.verification_table(cases),
         "categories": record.category_table(cases),
+        "agreement": agreement.agreement_table(cases, parameters.confidence, study.seed),
         "duplicates": pd.DataFrame(within, columns=list(images.Pair._fields)),
         "duplicates_between_cohorts": pd.DataFrame(between, columns=list(images.Pair._fields)),
         "mask_sizes": masks.size_table(mask_table),
@@ -52,6 +52,7 @@ def audit(
         *record.missingness_findings(cases, tables["missingness"], parameters),
         *record.verification_findings(cases, tables["verification"], parameters),
         *record.category_findings(tables["categories"], excluded, parameters),
+        *agreement.agreement_findings(tables["agreement"], parameters),
         *images.duplicate_findings(cases, within, between),
         *images.content_findings(image_summaries),
         *masks.mask_findings(cases, mask_table, parameters),
@@ -59,11 +60,10 @@ def audit(
         *acquisition.acquisition_findings(tables["acquisition"], parameters),
         *participants.normal_findings(cases, study),
     ]
-    findings.sort(key=lambda found: (found.number, found.subjects))
-    explained = [(found, parameters.reason(found)) for found in findings]
+    by_number = sorted(findings, key=lambda found: (found.number, found.subjects))
+    explained = [(found, parameters.reason(found)) for found in by_number]
     return {
-        "cohort": study.cohort,
-        "target": study.target,
+        **{"cohort": study.cohort, "target": study.target},
         "cases": len(cases),
         "patients": int(cases["patient_id"].nunique()),
         "compared_images": len(compared),

@@ -6,9 +6,10 @@ hashed too: a copy that lost up to a tenth on any side is close to one of them.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,10 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class ImageSummary:
-    """The audit's summary of an image; `hidden_pixels` have colour and are not fully opaque, `bits` are those used."""
+    """The audit's summary of an image; `hidden_pixels` have colour and are not fully opaque, `bits` are those used.
+
+    `notes`: what a DICOM file tells beside its pixels, by kind: frame, identity, text, scale.
+    """
 
     name: str
     digest: str
@@ -44,6 +48,7 @@ class ImageSummary:
     flat: bool
     hidden_pixels: int
     bits: int
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Pair(NamedTuple):
@@ -55,12 +60,14 @@ class Pair(NamedTuple):
     distance: int
 
 
-def summarise_image(name: str, gray: NDArray[np.uint8], hidden_pixels: int, bits: int) -> ImageSummary:
+def summarise_image(
+    name: str, gray: NDArray[np.uint8], hidden_pixels: int, bits: int, notes: Mapping[str, str] = MappingProxyType({})
+) -> ImageSummary:
     """Return the summary of the image of case `name`; `gray` are its pixels, (height, width)."""
     low, high = np.percentile(gray, [1, 99])
     digest = hashlib.sha256(repr(gray.shape).encode() + np.ascontiguousarray(gray).data).hexdigest()
     # An image is flat if the central 98 % of its gray values span fewer than 8 levels.
-    return ImageSummary(name, digest, perceptual_hashes(gray), bool(high - low < 8), hidden_pixels, bits)
+    return ImageSummary(name, digest, perceptual_hashes(gray), bool(high - low < 8), hidden_pixels, bits, notes)
 
 
 def perceptual_hashes(gray: NDArray[np.uint8]) -> Hashes:
@@ -141,7 +148,7 @@ def duplicate_findings(cases: pd.DataFrame, within: Sequence[Pair], between: Seq
 
 
 def content_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
-    """Yield LF305 to LF307."""
+    """Yield LF305 to LF311."""
     hidden = [one.name for one in images if one.hidden_pixels]
     if hidden:
         yield finding(
@@ -159,6 +166,24 @@ def content_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
         sentence = f"{count(len(deep), 'image')} with more than 8 bits per pixel: {named(depths)}."
         severity = Severity.WARNING if len({one.bits for one in images}) > 1 else None
         yield finding("LF307", sentence, cases=list(deep), severity=severity)
+    yield from dicom_findings(images)
+
+
+def dicom_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
+    """Yield LF308 to LF311: what DICOM files tell beside their pixels; tags by their names, never a value."""
+    rules = {
+        "identity": ("LF308", "with tags that may identify somebody"),
+        "text": ("LF309", "that may show a name or date burned in"),
+        "frame": ("LF310", "of a loop whose frame was not chosen"),
+        "scale": ("LF311", "without a usable pixel size"),
+    }
+    for kind, (number, words) in rules.items():
+        told = {one.name: one.notes[kind] for one in images if kind in one.notes}
+        if told:
+            # Cases that are told the same share a place in the list.
+            alike = {text: [name for name, other in told.items() if other == text] for text in told.values()}
+            shown = "; ".join(f"{named(names)} ({text})" for text, names in alike.items())
+            yield finding(number, f"{count(len(told), 'DICOM image')} {words}: {shown}.", cases=list(told))
 
 
 def _listed(pairs: Sequence[Pair]) -> str:

@@ -126,7 +126,7 @@ def normal_findings(cases: pd.DataFrame, study: Study) -> Iterator[Finding]:
         yield finding("LF601", f"{many} excluded from the target {study.target}: {named(names)}.", cases=names)
         return
     without_mask = int(normal["tumor_mask_file"].isna().sum())
-    descriptors = [column.name for column in columns_with_role(Role.DESCRIPTORS)]
+    descriptors = [column.name for column in columns_with_role(Role.DESCRIPTORS) if column.name in cases]
     given_away = [name for name in descriptors if (normal[name] == NOT_APPLICABLE).all()]
     yield finding(
         "LF602",

@@ -16,7 +16,7 @@ from lesion_fusion.statistics.bootstrap import holm
 
 Bools = NDArray[np.bool_]
 
-_AUDITED = columns_with_role(Role.ACQUISITION, Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT, Role.OUTCOME)
+_AUDITED = (Role.ACQUISITION, Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT, Role.OUTCOME)
 
 
 class Association(NamedTuple):
@@ -67,7 +67,9 @@ def missingness_table(cases: pd.DataFrame, confidence: float) -> pd.DataFrame:
     lesions = one_case_per_patient(cases)
     malignant = (lesions["classification"] == "malignant").to_numpy()
     rows = []
-    for column in _AUDITED:
+    for column in columns_with_role(*_AUDITED):
+        if column.name not in cases:
+            continue
         missing = cases[column.name].isna()
         found = associate(lesions[column.name].isna().to_numpy(), malignant, confidence)
         rows.append(
@@ -143,6 +145,8 @@ def category_table(cases: pd.DataFrame) -> pd.DataFrame:
     """Return column, category, patients: the categories that occur in the columns that may predict."""
     rows = []
     for column in columns_with_role(Role.METADATA, Role.DESCRIPTORS, Role.ASSESSMENT):
+        if column.name not in cases:
+            continue
         split = cases[["patient_id"]].assign(category=cases[column.name].map(split_cell)).explode("category")
         patients = split.dropna().groupby("category")["patient_id"].nunique()
         rows += [

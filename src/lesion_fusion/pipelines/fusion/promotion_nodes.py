@@ -17,7 +17,7 @@ from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.errors import UserError
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
-from lesion_fusion.imaging.case_files import Files, Masks, tumor_mask_files
+from lesion_fusion.imaging.case_files import Files, Masks, image_file, tumor_mask_files
 from lesion_fusion.models.base import CaseInputs, Family, FittedModel, ModelName, Need
 from lesion_fusion.notation import listing
 from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
@@ -123,7 +123,7 @@ def promote(
 def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_masks: Masks) -> pd.DataFrame:
     rows = cases[[CASE, *model.record_columns]].astype(object)
     if Need.IMAGE in model.needs:
-        rows[IMAGE] = [base64.b64encode(raw_images[name]()).decode() for name in cases["image_file"]]
+        rows[IMAGE] = [base64.b64encode(image_file(name, raw_images)).decode() for name in cases["image_file"]]
         rows[MASK] = [base64.b64encode(mask).decode() for mask in tumor_mask_files(cases, raw_masks)]
     return rows.where(rows.notna(), None)
 

@@ -17,7 +17,8 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.imaging.descriptors import describe_form
 from lesion_fusion.imaging.lesion_image import merge_masks
-from lesion_fusion.imaging.png import decode_mask, decode_picture
+from lesion_fusion.imaging.png import decode_mask
+from lesion_fusion.imaging.references import read_mask, read_picture
 
 
 def audit_cohort(
@@ -45,7 +46,7 @@ def audit_cohort(
     for case in cases.itertuples(index=False):
         case_id = str(case.case_id)
         pictures.append(_picture(case_id, str(case.image_file), raw_images))
-        masks = {name: decode_mask(raw_masks[name](), name) for name in split_cell(case.tumor_mask_file)}
+        masks = {name: read_mask(raw_masks, name) for name in split_cell(case.tumor_mask_file)}
         tumor = merge_masks(list(masks.values())) if masks else None
         outlines += [summarise_mask(case_id, name, "tumor", mask, tumor) for name, mask in masks.items()]
         if case_id in asked and tumor is not None:
@@ -53,7 +54,7 @@ def audit_cohort(
             if case_id in blind:
                 predicted.append({"case_id": case_id, **describe_form(decode_mask(blind[case_id], case_id))})
         outlines += [
-            summarise_mask(case_id, name, "other", decode_mask(raw_masks[name](), name), tumor)
+            summarise_mask(case_id, name, "other", read_mask(raw_masks, name), tumor)
             for name in split_cell(case.other_mask_files)
         ]
     compared = [_picture(name, name, compared_images) for name in sorted(compared_images)]
@@ -69,4 +70,6 @@ def _predicted(outlines: pd.DataFrame) -> dict[str, bytes]:
 
 
 def _picture(case_id: str, file: str, images: Files) -> ImageSummary:
-    return summarise_image(case_id, *decode_picture(images[file](), file))
+    picture = read_picture(images, file)
+    notes = {} if picture.dicom is None else picture.dicom.notes
+    return summarise_image(case_id, *picture[:3], notes)

@@ -15,9 +15,10 @@ from lesion_fusion.cohort.layout import Layout, read_layout
 from lesion_fusion.cohort.near_doubles import join_near_doubles
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import parse_record
+from lesion_fusion.cohort.schema import declared_columns
 from lesion_fusion.cohort.study import Study, study_cases
-from lesion_fusion.imaging.case_files import Files, inspect_files
-from lesion_fusion.imaging.png import decode_picture
+from lesion_fusion.imaging.case_files import Files, inspect_files, with_told
+from lesion_fusion.imaging.references import read_picture
 from lesion_fusion.parameters import Parameters
 
 
@@ -54,18 +55,26 @@ def build_cases(
     read = READERS[ingestion.reader] if layout is None else partial(read_layout, layout=layout)
     record, defects = parse_record(read(raw_clinical_table))
     inspection = inspect_files(record, raw_images, raw_masks, ingestion.outlines == "required")
-    defects = [*defects, *inspection.defects]
+    record, defects = with_told(record, inspection), [*defects, *inspection.defects]
     if ingestion.near_double_bits is not None:
         readable = record[record["case_id"].isin(inspection.sizes["case_id"])]
         pictures = [
-            summarise_image(case_id, *decode_picture(raw_images[file](), file))
+            summarise_image(case_id, *read_picture(raw_images, file)[:3])
             for case_id, file in zip(readable["case_id"], readable["image_file"], strict=True)
         ]
         record, mixed = join_near_doubles(record, pictures, ingestion.near_double_bits)
         defects = [*defects, *mixed]
     cases = assemble_cases(record, inspection.sizes, defects, ingestion.on_defect)
-    content = hashlib.sha256(cases.to_csv(index=False).encode() + inspection.digest.encode()).hexdigest()[:16]
-    return cases, defects_table(defects), {"cohort_digest": content, "cases": len(cases)}
+    declared = "".join(map(repr, declared_columns(cases.columns)))
+    content = cases.to_csv(index=False).encode() + inspection.digest.encode() + declared.encode()
+    return (
+        cases,
+        defects_table(defects),
+        {
+            "cohort_digest": hashlib.sha256(content).hexdigest()[:16],
+            "cases": len(cases),
+        },
+    )
 
 
 def select_study_cases(cases: pd.DataFrame, study: Study) -> pd.DataFrame:
