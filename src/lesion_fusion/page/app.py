@@ -323,11 +323,7 @@ class Page:
         key, outline = event.args["key"], self._outline
         step = (10 if event.args["shiftKey"] else 1) * max(1, round(max(self._size) / 300))
         chosen = outline.chosen
-        if key in _STEPS:
-            self._set_outline(outline.shift(*(step * way for way in _STEPS[key])))
-        elif key == "u":
-            self._take_back()
-        elif act := {
+        acts: dict[str, Callable[[], Outline]] = {
             "n": lambda: outline.choose(0 if chosen is None else chosen + 1),
             "p": lambda: outline.choose(-1 if chosen is None else chosen - 1),
             "a": outline.split,
@@ -338,7 +334,13 @@ class Page:
             "e": lambda: Outline.ellipse(self._size),
             "+": lambda: outline.scale(1.05),
             "-": lambda: outline.scale(1 / 1.05),
-        }.get(key.lower() if len(key) == 1 else key):
+        }
+        act = acts.get(key.lower() if len(key) == 1 else key)
+        if key in _STEPS:
+            self._set_outline(outline.shift(*(step * way for way in _STEPS[key])))
+        elif key == "u":
+            self._take_back()
+        elif act is not None:
             self._set_outline(act())
 
     def _changed(self) -> None:
