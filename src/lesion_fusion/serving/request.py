@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
+from threading import Lock
 from typing import TypeVar
 
 import pandas as pd
@@ -29,6 +31,8 @@ from lesion_fusion.serving.schema import CASE, IMAGE, MASK
 _NOTES = {"frame": "taken is ", "identity": "tags that may identify somebody: ", "text": "", "scale": ""}
 # Of the names in a message that come from the request.
 _LONGEST_NAME, _MOST_UNKNOWN = 40, 10
+# Larger pictures, of all requests, are decoded one after another: a decoder takes many bytes per pixel.
+_LARGE_PIXELS, _large_ones = MAX_PIXELS // 4, Lock()
 
 Record = dict[str, float | str | None]
 Decoded = TypeVar("Decoded", Picture, Mask)
@@ -170,6 +174,7 @@ def _decoded(
     if not isinstance(content, bytes):
         return content
     try:
-        return decode(content, field)
+        with _large_ones if stated_pixels(content) > _LARGE_PIXELS else nullcontext():
+            return decode(content, field)
     except ImageDefect as defect:
         return defect

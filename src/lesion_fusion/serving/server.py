@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +31,8 @@ MOST_WAITING = 64
 _MOST_FIELDS = 100
 # Commas and opening brackets: some for each field of a few hundred cases, and for commas inside texts.
 _MOST_SIGNS = 300_000
+# Bytes of a body; the image of a scanner, without loss and in base64, is smaller.
+_LARGE = 4 * _MEGABYTE
 _FAULT = {"type": "object", "properties": {"message": {"type": "string"}}}
 _REFUSALS = {
     400: "Not well formed; the message names row, field and how to fix it",
@@ -60,7 +63,7 @@ class RefusedRequest(Exception):  # noqa: N818 - it says what is refused
 def make_app(model: ServedModel, limits: Limits) -> FastAPI:
     """Return the server of `model`: POST /invocations, POST /why, GET /ping, /schema and /openapi.json."""
     app = FastAPI(title="lesion-fusion", version=lesion_fusion.__version__, docs_url=None, redoc_url=None)
-    schema, turns = request_schema(model.model), asyncio.Semaphore(limits.at_once)
+    schema, turns, alone = request_schema(model.model), asyncio.Semaphore(limits.at_once), asyncio.Lock()
     body = {"required": True, "content": _json(_array(_KEY, schema))}
     responses: dict[int | str, dict[str, Any]] = {
         200: {"description": "An answer per case", "content": _json(_array("predictions", answer_schema(model.model)))},
@@ -68,8 +71,10 @@ def make_app(model: ServedModel, limits: Limits) -> FastAPI:
     }
 
     async def ask(request: Request, work: Callable[[pd.DataFrame], Any]) -> Any:
-        rows = read_rows(await _body(request, limits), limits)
-        async with asyncio.timeout(limits.seconds):
+        # Large ones one after another, so that memory is bounded: in JSON and decoded they take many times their size.
+        large = int(request.headers.get("content-length", _LARGE)) >= _LARGE
+        async with asyncio.timeout(limits.seconds), alone if large else nullcontext():
+            rows = read_rows(await _body(request, limits), limits)
             await turns.acquire()
             thread = asyncio.ensure_future(asyncio.to_thread(work, rows))
             # A thread can't be stopped: one that is too late keeps its turn until it ends.
@@ -108,7 +113,7 @@ def _array(name: str, items: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": [name], "properties": {name: {"type": "array", "items": items}}}
 
 
-async def _body(request: Request, limits: Limits) -> bytes:
+async def _body(request: Request, limits: Limits) -> bytearray:
     """Return the body of a JSON request, read no further than the limit."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -121,10 +126,10 @@ async def _body(request: Request, limits: Limits) -> bytes:
         if len(body) > limits.megabytes * _MEGABYTE:
             too_large = f"The request is larger than {limits.megabytes} MB; an image has at most {MAX_PIXELS:,} pixels."
             raise RefusedRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
-    return bytes(body)
+    return body
 
 
-def read_rows(body: bytes, limits: Limits) -> pd.DataFrame:
+def read_rows(body: bytes | bytearray, limits: Limits) -> pd.DataFrame:
     """Return the cases of a body, one per row; raises `RefusedRequest` for a body that holds none."""
     # Millions of empty lists fit into a body, and would take a hundred times its size.
     if sum(body.count(sign) for sign in (b",", b"[", b"{")) > _MOST_SIGNS:
