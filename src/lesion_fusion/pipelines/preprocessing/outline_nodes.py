@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed, fold_numbers
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.files import RowStream
+from lesion_fusion.datasets.registered_backbone import RegisteredNetwork
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.outline_quality import summarise_outlines
 from lesion_fusion.imaging.case_files import Files, read_cases, read_masks
@@ -21,6 +25,7 @@ from lesion_fusion.imaging.outlines import (
     training_pair,
 )
 from lesion_fusion.imaging.parameters import Outline
+from lesion_fusion.models.pretraining import PretrainedBackbone
 
 OUTLINE_SEED = 31  # so that the parts outlined together are not the folds of the models
 
@@ -33,7 +38,12 @@ def make_outline_images(cases: pd.DataFrame, raw_images: Files, raw_masks: Files
 
 
 def make_outlines(
-    cases: pd.DataFrame, raw_masks: Files, outline_images: np.ndarray, parameters: Outline, study: Study
+    cases: pd.DataFrame,
+    raw_masks: Files,
+    outline_images: np.ndarray,
+    parameters: Outline,
+    study: Study,
+    registered: RegisteredNetwork | None = None,
 ) -> pd.DataFrame:
     """Return `outlines`, row i = row i of `cases`: the mask, drawn or predicted, and the doubt of a predicted one.
 
@@ -44,21 +54,84 @@ def make_outlines(
 
     is_drawn = cases["tumor_mask_file"].notna().to_numpy()
     wanted = ~is_drawn if parameters.source == "drawn_or_predicted" else np.ones(len(cases), dtype=bool)
-    seed = derived_seed(study.seed, OUTLINE_SEED)
-    parts = fold_numbers(np.zeros(len(cases)), cases["patient_id"], parameters.folds, seed)
-    learnable = is_drawn | (cases["classification"] == "normal").to_numpy()
-    shapes = cases[["image_height", "image_width"]].to_numpy(dtype=int)
-    predicted: dict[int, tuple[str, float, float, bytes | None]] = {}
-    for positions, maps in maps_out_of_fold(outline_images, learnable, parts, wanted, parameters, seed):
-        for case, of_members in zip(positions, maps.swapaxes(0, 1), strict=True):
-            mean = of_members.mean(axis=0)
-            mask = encoded(outline(mean, tuple(shapes[case])))
-            predicted[case] = ("predicted", float(mean.max()), agreement(of_members), mask)
+    parts, seed = outline_parts(cases, parameters, study)
+    file = registered.file if registered else None
+    predicted = predicted_rows(
+        cases, maps_out_of_fold(outline_images, learnable(cases), parts, wanted, parameters, seed, file)
+    )
     rows: list[tuple[str, str, float, float, bytes | None]] = []
     for case, (case_id, (tumor, _)) in enumerate(zip(cases["case_id"], read_masks(cases, raw_masks), strict=True)):
         own = ("drawn", np.nan, np.nan, None if tumor is None else encoded(tumor))
         rows.append((case_id, *(predicted[case] if wanted[case] else own)))
     return outlines_table(rows)
+
+
+def learnable(cases: pd.DataFrame) -> np.ndarray:
+    """Return which cases teach where lesions are, bool (n,): those with a mask, and normal images."""
+    return (cases["tumor_mask_file"].notna() | (cases["classification"] == "normal")).to_numpy()
+
+
+def outline_parts(cases: pd.DataFrame, parameters: Outline, study: Study) -> tuple[np.ndarray, int]:
+    """Return the part of the patients that each case is in, int (n,), blind to the class, and the networks' seed."""
+    seed = derived_seed(study.seed, OUTLINE_SEED)
+    return fold_numbers(np.zeros(len(cases)), cases["patient_id"], parameters.folds, seed), seed
+
+
+def predicted_rows(
+    cases: pd.DataFrame, drawn: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> dict[int, tuple[str, float, float, bytes | None]]:
+    """Return the row of `outlines`, without case_id, at each position that `drawn` has maps (members, m, …) of."""
+    shapes = cases[["image_height", "image_width"]].to_numpy(dtype=int)
+    found: dict[int, tuple[str, float, float, bytes | None]] = {}
+    for positions, maps in drawn:
+        for case, of_members in zip(positions, maps.swapaxes(0, 1), strict=True):
+            mean = of_members.mean(axis=0)
+            mask = encoded(outline(mean, tuple(shapes[case])))
+            found[case] = ("predicted", float(mean.max()), agreement(of_members), mask)
+    return found
+
+
+def pretrain_outlines(
+    cases: pd.DataFrame,
+    raw_masks: Files,
+    outline_images: np.ndarray,
+    evaluation_copies: pd.DataFrame,
+    cohort_audit: dict[str, Any],
+    parameters: Outline,
+    evaluation: Evaluation,
+    study: Study,
+    registered: RegisteredNetwork | None = None,
+) -> PretrainedBackbone:
+    """Return networks for other cohorts, as one model, and how well each draws the part that it did not learn from.
+
+    Patients with an image in `evaluation_copies` are left out. The networks know no class.
+    """
+    from lesion_fusion.imaging.outline_network import pretrained_networks
+
+    allowed = learnable(cases) & ~cases["patient_id"].isin(evaluation_copies["patient_id"]).to_numpy()
+    parts, seed = outline_parts(cases, parameters, study)
+    file, seen = registered or (None, ())
+    network, held_out = pretrained_networks(outline_images, allowed, parts, parameters, seed, file)
+    predicted, nothing = predicted_rows(cases, held_out), ("none", np.nan, np.nan, None)
+    table = outlines_table([(name, *predicted.get(case, nothing)) for case, name in enumerate(cases["case_id"])])
+    quality = measure_outlines(cases, raw_masks, table)
+    summary = judge_outlines(quality, evaluation, study)
+    found = summary[summary["group"] == "all"].set_index("measure")
+    compared = int(cohort_audit["compared_images"])
+    tags = {
+        "cohort": study.cohort,
+        "cohorts": ", ".join((*seen, study.cohort)),
+        "cohort_digest": str(cohort_audit["cohort_digest"]),
+        "members": str(parameters.members),
+        "held_out_cases": str(len(quality)),
+        "compared_images": str(compared),
+        "excluded_copies": str(evaluation_copies["case_id"].nunique()) if compared else "nothing to compare with",
+        "network": parameters.network.model_dump_json(),
+    }
+    for measure in {"dice_mean", "dice_median", "iou_mean", "missed_share"} & set(found.index):
+        estimate, low, high = found.loc[measure, ["estimate", "low", "high"]]
+        tags[f"held_out_{measure}"] = f"{estimate:.3f} ({low:.3f} to {high:.3f})"
+    return PretrainedBackbone(network, tags)
 
 
 def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.pipelines.preprocessing import nodes, outline_nodes
@@ -22,11 +22,11 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
         step(nodes.make_image_descriptors, cases, "image_descriptors"),
     ]
     if outline.source != "drawn":
-        pairs, parameters = ["study_cases", *FILES], "params:preprocessing.outline"
         drawn = ["study_cases", "raw_masks"]
+        learned = [*drawn, "outline_images", "params:preprocessing.outline", "params:study", *registered(outline)]
         steps += [
-            step(outline_nodes.make_outline_images, [*pairs, parameters], "outline_images"),
-            step(outline_nodes.make_outlines, [*drawn, "outline_images", parameters, "params:study"], "outlines"),
+            outline_images_step(),
+            step(outline_nodes.make_outlines, learned, "outlines"),
             step(outline_nodes.measure_outlines, [*drawn, "outlines"], "outline_quality"),
             step(
                 outline_nodes.judge_outlines,
@@ -38,6 +38,17 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
         read = [*cases, f"params:preprocessing.image_inputs.{name}"]
         steps.append(step(nodes.make_lesion_images, read, f"lesion_images.{name}", name=f"make_lesion_images_{name}"))
     return Pipeline(steps, tags="preprocessing")
+
+
+def outline_images_step() -> Node:
+    """Return the node that makes what networks learn to draw from."""
+    read = ["study_cases", *FILES, "params:preprocessing.outline"]
+    return step(outline_nodes.make_outline_images, read, "outline_images")
+
+
+def registered(outline: Outline) -> list[str]:
+    """Return the dataset of the registered networks that those of outlines start from; none without."""
+    return ["registered_outline"] if outline.network.starts_registered else []
 
 
 def masks_of(outline: Outline) -> str:
