@@ -136,7 +136,9 @@ def test_runs_show_metrics_plots_tables_and_curves_of_their_own_model(
     descriptors = cohort.inputs.image_descriptors
     assert descriptors is not None
     assert all(picture.startswith(b"\x89PNG") for picture in plots.values())
-    runs = gather_results(family, evaluated, plots, judge, cases, descriptors, ServingRules())
+    runs = gather_results(
+        family, evaluated, plots, judge, cases, descriptors, ServingRules(), Outline(source="predicted")
+    )
     classifier, network = runs
     assert set(classifier.plots) == {"evaluation.png", "permutation_importance.png"}
     assert set(network.plots) == {"evaluation.png", "attention.png", "training_curves.png", "gallery.png"}

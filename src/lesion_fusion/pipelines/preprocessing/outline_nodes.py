@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,6 @@ from lesion_fusion.imaging.outlines import (
     training_pair,
 )
 from lesion_fusion.imaging.parameters import Outline
-from lesion_fusion.models.pretraining import PretrainedBackbone
 
 OUTLINE_SEED = 31  # so that the parts outlined together are not the folds of the models
 
@@ -91,63 +89,24 @@ def predicted_rows(
     return found
 
 
-def pretrain_outlines(
-    cases: pd.DataFrame,
-    raw_masks: Files,
-    outline_images: np.ndarray,
-    evaluation_copies: pd.DataFrame,
-    cohort_audit: dict[str, Any],
-    parameters: Outline,
-    evaluation: Evaluation,
-    study: Study,
-    registered: RegisteredNetwork | None = None,
-) -> PretrainedBackbone:
-    """Return networks for other cohorts, as one model, and how well each draws the part that it did not learn from.
-
-    Patients with an image in `evaluation_copies` are left out. The networks know no class.
-    """
-    from lesion_fusion.imaging.outline_network import pretrained_networks
-
-    allowed = learnable(cases) & ~cases["patient_id"].isin(evaluation_copies["patient_id"]).to_numpy()
-    parts, seed = outline_parts(cases, parameters, study)
-    file, seen = registered or (None, ())
-    network, held_out = pretrained_networks(outline_images, allowed, parts, parameters, seed, file)
-    predicted, nothing = predicted_rows(cases, held_out), ("none", np.nan, np.nan, None)
-    table = outlines_table([(name, *predicted.get(case, nothing)) for case, name in enumerate(cases["case_id"])])
-    quality = measure_outlines(cases, raw_masks, table)
-    summary = judge_outlines(quality, evaluation, study)
-    found = summary[summary["group"] == "all"].set_index("measure")
-    compared = int(cohort_audit["compared_images"])
-    tags = {
-        "cohort": study.cohort,
-        "cohorts": ", ".join((*seen, study.cohort)),
-        "cohort_digest": str(cohort_audit["cohort_digest"]),
-        "members": str(parameters.members),
-        "held_out_cases": str(len(quality)),
-        "compared_images": str(compared),
-        "excluded_copies": str(evaluation_copies["case_id"].nunique()) if compared else "nothing to compare with",
-        "network": parameters.network.model_dump_json(),
-    }
-    for measure in {"dice_mean", "dice_median", "iou_mean", "missed_share"} & set(found.index):
-        estimate, low, high = found.loc[measure, ["estimate", "low", "high"]]
-        tags[f"held_out_{measure}"] = f"{estimate:.3f} ({low:.3f} to {high:.3f})"
-    return PretrainedBackbone(network, tags)
-
-
 def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFrame) -> pd.DataFrame:
-    """Return `outline_quality`: how near each predicted outline is to the drawn one, and how sure its networks were."""
+    """Return `outline_quality`: how near each predicted outline is to the drawn one, and how sure its networks were.
+
+    Of a normal image there is only how sure they were.
+    """
     described = cases[["case_id", "patient_id", "label", "pixel_size_mm"]].assign(
         source=outlines["source"].to_numpy(),
         peak=outlines["peak"].to_numpy(),
         agreement=outlines["agreement"].to_numpy(),
     )
     pixel_sizes = [None if pd.isna(size) else float(size) for size in described["pixel_size_mm"]]
-    known = zip(described["case_id"], described["source"], pixel_sizes, strict=True)
+    normal = cases["classification"] == "normal"
+    known = zip(described["case_id"], described["source"], normal, pixel_sizes, strict=True)
     pairs = zip(read_masks(cases, raw_masks), read_masks(cases, outlines), known, strict=True)
     measured = {
-        case_id: closeness(drawn, predicted, pixel_size)
-        for (drawn, _), (predicted, _), (case_id, source, pixel_size) in pairs
-        if drawn is not None and predicted is not None and source == "predicted"
+        case_id: dict.fromkeys(MEASURES, np.nan) if drawn is None else closeness(drawn, predicted, pixel_size)
+        for (drawn, _), (predicted, _), (case_id, source, normal, pixel_size) in pairs
+        if (drawn is not None or normal) and predicted is not None and source == "predicted"
     }
     table = pd.DataFrame.from_dict(measured, orient="index", columns=list(MEASURES), dtype="float64")
     table.index = table.index.astype("str")

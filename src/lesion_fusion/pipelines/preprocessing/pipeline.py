@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.pipelines.preprocessing import nodes, outline_nodes
@@ -25,7 +25,11 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
         drawn = ["study_cases", "raw_masks"]
         learned = [*drawn, "outline_images", "params:preprocessing.outline", "params:study", *registered(outline)]
         steps += [
-            outline_images_step(),
+            step(
+                outline_nodes.make_outline_images,
+                ["study_cases", *FILES, "params:preprocessing.outline"],
+                "outline_images",
+            ),
             step(outline_nodes.make_outlines, learned, "outlines"),
             step(outline_nodes.measure_outlines, [*drawn, "outlines"], "outline_quality"),
             step(
@@ -38,12 +42,6 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
         read = [*cases, f"params:preprocessing.image_inputs.{name}"]
         steps.append(step(nodes.make_lesion_images, read, f"lesion_images.{name}", name=f"make_lesion_images_{name}"))
     return Pipeline(steps, tags="preprocessing")
-
-
-def outline_images_step() -> Node:
-    """Return the node that makes what networks learn to draw from."""
-    read = ["study_cases", *FILES, "params:preprocessing.outline"]
-    return step(outline_nodes.make_outline_images, read, "outline_images")
 
 
 def registered(outline: Outline) -> list[str]:
