@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lesion_fusion.cohort.schema import Role
 from lesion_fusion.errors import UserError
 from lesion_fusion.parameters import Parameters
 
@@ -182,6 +184,10 @@ class Outline(Parameters):
     members: int = Field(default=2, ge=1)
     registers: bool = Field(default=False, description="Whether `pretraining` registers networks as `lesion-outline`")
     network: OutlineNetwork = Field(default_factory=OutlineNetwork)
+
+    def roles(self, read: Iterable[Role]) -> frozenset[Role]:
+        """Return the roles that a model has `read` under these outlines: a network's outline is no one's reading."""
+        return frozenset(read) - ({Role.OUTLINE} if self.source == "predicted" else set())
 
     @model_validator(mode="after")
     def _registers_what_it_trains(self) -> Self:

@@ -14,17 +14,23 @@ from lesion_fusion.datasets.registered_backbone import RegisteredNetwork
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.outline_quality import summarise_outlines
 from lesion_fusion.imaging.case_files import Files, read_cases, read_masks
+from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.outlines import (
     MEASURES,
     agreement,
     closeness,
     encoded,
+    letterbox,
     outline,
     outlines_table,
     training_pair,
 )
 from lesion_fusion.imaging.parameters import Outline
+from lesion_fusion.plots.pictures import Picture, picture_grid
+from lesion_fusion.plots.style import as_png
 
+# Pictures of each of the best, median and worst outlines, and their edge, pixels.
+EXAMPLES, PICTURE = 2, 224
 OUTLINE_SEED = 31  # so that the parts outlined together are not the folds of the models
 
 
@@ -116,3 +122,26 @@ def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFra
 def judge_outlines(quality: pd.DataFrame, evaluation: Evaluation, study: Study) -> pd.DataFrame:
     """Return `outline_summary`: the measures of all predicted outlines and of groups, with intervals over patients."""
     return summarise_outlines(quality, evaluation.judge(quality, study.seed))
+
+
+def draw_outlines(
+    cases: pd.DataFrame, raw_images: Files, raw_masks: Files, outlines: pd.DataFrame, quality: pd.DataFrame
+) -> dict[str, bytes]:
+    """Return a picture of the best, median and worst outlines by Dice, drawn and predicted, as PNG."""
+    ranked = quality.dropna(subset="dice").sort_values("dice", ascending=False, kind="stable")
+    if ranked.empty:
+        return {}
+    middle = (len(ranked) - EXAMPLES) // 2
+    places = np.r_[:EXAMPLES, middle : middle + EXAMPLES, len(ranked) - EXAMPLES : len(ranked)] % len(ranked)
+    shown = ranked.iloc[places]
+    chosen = cases.set_index("case_id", drop=False).loc[shown["case_id"]].reset_index(drop=True)
+    whole = letterbox(PICTURE)
+    rows: list[list[Picture]] = [[], []]
+    pairs = zip(read_cases(chosen, raw_images, raw_masks), read_masks(chosen, outlines), shown["dice"], strict=True)
+    for (image, drawn, _), (predicted, _), dice in pairs:
+        gray = lesion_image(image, None, [], whole)[..., 0]
+        for row, mask, text in zip(rows, (drawn, predicted), ("", f"Dice {dice:.2f}"), strict=True):
+            row.append(Picture(gray, text, lesion_mask(image.shape, mask, [], whole)))
+    columns = dict.fromkeys(("best", "median", "worst"), EXAMPLES)
+    named = list(zip(("drawn", "predicted"), rows, strict=True))
+    return {"examples": as_png(picture_grid(named, columns), dpi=110)}

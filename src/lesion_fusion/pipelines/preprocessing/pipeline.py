@@ -37,6 +37,7 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
                 ["outline_quality", "params:evaluation", "params:study"],
                 "outline_summary",
             ),
+            step(outline_nodes.draw_outlines, ["study_cases", *FILES, "outlines", "outline_quality"], "outline_plots"),
         ]
     for name in image_inputs:
         read = [*cases, f"params:preprocessing.image_inputs.{name}"]
