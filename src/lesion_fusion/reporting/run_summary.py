@@ -37,8 +37,8 @@ def summarise(
 ) -> RunSummary:
     """Return the summary of what a run made: `found` holds those of its datasets that are summed up, by name.
 
-    The best AUROC of each family, the planned differences, the decisions on champions, the networks' outlines, and the audit's
-    findings.
+    The best AUROC of each family, the planned differences, the decisions on champions, the networks' outlines, and the
+    audit's findings.
     """
     metrics: dict[str, float] = {}
     tags: dict[str, str] = {}

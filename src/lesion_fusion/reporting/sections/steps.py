@@ -82,7 +82,7 @@ def step_groups(table: pd.DataFrame, planned: PlannedComparisons, confidence: fl
 
 
 def _step(row: Mapping[str, Any], confidence: float) -> Step:
-    what, model, reference, without_reader = (row[name] for name in ("what", "model", "reference", "without_reader"))
+    what, model, reference, without_reader = row["what"], row["model"], row["reference"], bool(row["without_reader"])
     auroc = Estimate(row["auroc"], row["low"], row["high"])
     columns = ("difference", "difference_low", "difference_high", "p_holm")
     found = comparison(model, reference, row, confidence, columns)
