@@ -51,7 +51,7 @@ def pretrained(
     cohort: Cohort, cases: pd.DataFrame, registered: RegisteredNetwork | None = None, **network: Any
 ) -> PretrainedBackbone:
     used = parameters(**network)
-    evaluation = Evaluation(baseline="clinical.logistic_regression", resamples=50)
+    evaluation = Evaluation(baseline="clinical.logistic_regression", resamples=200)
     pairs = pairs_of(cohort, cases, used)
     return pretrain_outlines(cases, cohort.masks, pairs, AUDIT, used, evaluation, STUDY, registered)
 
