@@ -66,7 +66,11 @@ def _functions(cases: pd.DataFrame) -> dict[str, Callable[[Floats], Floats]]:
         f"{name}_mean": partial(mean, known[name]) for name in MEANS if name in known
     }
     if "missed" not in known:
-        return {"false_outline_share": partial(mean, known["peak"] >= DRAWN)} if "peak" in known else found
+        return (
+            {"false_outline_share": partial(mean, (known["peak"] >= DRAWN).astype("float64"))}
+            if "peak" in known
+            else found
+        )
     found["dice_median"] = partial(medians, known["dice"])
     found["missed_share"] = partial(mean, known["missed"])
     found["poor_share"] = partial(mean, (known["iou"] < POOR_IOU).astype("float64"))

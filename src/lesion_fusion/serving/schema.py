@@ -58,7 +58,9 @@ def request_schema(model: FittedModel) -> dict[str, Any]:
 
     Categories stand in the words of `cases`; a server takes the published wordings too.
     """
-    fields = {CASE: {"type": ["string", "number", "null"], "description": "Name of the case; ignored"}}
+    fields: dict[str, dict[str, Any]] = {
+        CASE: {"type": ["string", "number", "null"], "description": "Name of the case; ignored"}
+    }
     fields |= {name: _field_schema(COLUMN[name]) for name in model.record_columns}
     pictures = {IMAGE: "The B-mode image", MASK: "The lesion's outline: white inside, of the same size as the image"}
     for name in [IMAGE, MASK] if Need.IMAGE in model.needs else []:
