@@ -82,7 +82,9 @@ def test_the_leaderboard_has_no_ablation_and_says_which_candidates_are_not_kept(
 def test_a_planned_comparison_may_name_an_ablation_and_another_family(families, judge: Judge):
     row = {"what": "less", "model": "clinical.less", "reference": "fusion.late"}
     planned = PlannedComparisons.model_validate({"groups": {"one": {"title": "?", "rows": [row]}}})
-    table = compare_as_planned(*families, judge, planned, Outline())
+    fitted = fitted_tabular(small_cohort(), ("record",))
+    read = [Family({name: replace(one, model=fitted) for name, one in family.models.items()}) for family in families]
+    table = compare_as_planned(*read, judge, planned, Outline())
     assert table[["model", "reference"]].to_numpy().tolist() == [["clinical.less", "fusion.late"]]
     assert table["difference"].notna().all()
 
