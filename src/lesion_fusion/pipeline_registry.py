@@ -15,6 +15,7 @@ from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline 
 from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
 from lesion_fusion.pipelines.preprocessing.pipeline import under
 from lesion_fusion.pipelines.pretraining.pipeline import create_pipeline as pretraining
+from lesion_fusion.pipelines.pretraining.pipeline import outlines_pipeline as outlines
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline as reporting
 from lesion_fusion.pipelines.stage import as_stage
 
@@ -31,7 +32,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     clinical = under(outline, family_pipeline("clinical", "clinical_models", configured.clinical))
     imaging = under(outline, family_pipeline("imaging", "imaging_models", configured.imaging))
     joined = prepared + clinical + imaging + under(outline, fusion(configured.fusion))
-    everything = joined + under(outline, as_stage("reporting", reporting(image_inputs[0])))
+    everything = joined + under(outline, as_stage("reporting", reporting(image_inputs[0], outline)))
+    pretrained = under(outline, pretraining(configured.pretraining)) + as_stage("pretraining", outlines(outline))
     reproduced = paper_reproduction(configured.paper_reproduction)
     return {
         "ingestion": ingested,
@@ -40,7 +42,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "imaging_models": prepared + imaging,
         "fusion": joined,
         "network_comparison": prepared + under(outline, network_comparison(configured.combinations)),
-        "pretraining": prepared + under(outline, pretraining(configured.pretraining)),
+        "pretraining": prepared + pretrained,
         "reporting": everything,
         "paper_reproduction": ingested + as_stage("paper_reproduction", reproduced),
         "__default__": everything,

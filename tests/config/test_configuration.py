@@ -346,3 +346,14 @@ def test_a_row_that_claims_no_reader_may_name_no_model_that_reads_what_one_gave(
     assert re.search(rf"^comparisons\.groups\.one: {claim}", line)
     groups["one"]["rows"][0]["without_reader"] = False
     read(**settings)
+
+
+def test_a_predicted_outline_is_no_reading():
+    row = {"what": "w", "model": "fusion.late_drawn", "without_reader": True}
+    settings = {"fusion": CLAIMED, "comparisons": {"groups": {"one": {"title": "t", "rows": [row]}}}}
+    for source, refused in (("predicted", 0), ("drawn_or_predicted", 1), ("drawn", 1)):
+        preprocessing = WHOLE | {"outline": {"source": source}}
+        if refused:
+            assert len(faults(preprocessing=preprocessing, **settings)) == 1
+        else:
+            read(preprocessing=preprocessing, **settings)

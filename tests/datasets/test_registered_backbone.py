@@ -9,7 +9,7 @@ import mlflow
 import pytest
 from kedro.io import DatasetError
 
-from lesion_fusion.datasets.registered_backbone import RegisteredBackboneDataset
+from lesion_fusion.datasets.registered_backbone import RegisteredBackboneDataset, RegisteredOutlineDataset
 from lesion_fusion.imaging.parameters import WeightsUnavailableError
 from lesion_fusion.models.pretraining import PretrainedBackbone
 
@@ -55,3 +55,27 @@ def test_a_backbone_that_is_not_registered_is_refused_with_the_alternatives():
     with pytest.raises(DatasetError, match=r"registered:other.*lesion-backbone-other.*pipeline pretraining") as error:
         dataset.load()
     assert isinstance(error.value.__cause__, WeightsUnavailableError)
+
+
+def test_without_networks_that_draw_outlines_the_message_says_how_to_get_them():
+    with pytest.raises(DatasetError, match=r"trained without toy.*outline\.registers.*pretraining") as error:
+        RegisteredOutlineDataset(cohort="toy").load()
+    assert isinstance(error.value.__cause__, WeightsUnavailableError)
+
+
+@pytest.mark.medium
+def test_networks_that_draw_outlines_are_those_of_the_last_version_that_did_not_see_the_cohort():
+    def register(content: bytes, cohorts: str) -> None:
+        with mlflow.start_run():
+            RegisteredOutlineDataset(cohort="toy").save(PretrainedBackbone(Network(content), {"cohorts": cohorts}))
+
+    def loaded(cohort: str) -> bytes:
+        return RegisteredOutlineDataset(cohort=cohort).load().file.read_bytes()
+
+    for content, cohorts in ((b"one", "bus-bra"), (b"both", "bus-bra, busi"), (b"other", "busi")):
+        register(content, cohorts)
+    assert [loaded(cohort) for cohort in ("bus-bra", "busi", "toy")] == [b"other", b"one", b"other"]
+    assert RegisteredOutlineDataset(cohort="busi").load().cohorts == ("bus-bra",)
+    register(b"all", "busi, toy")
+    # A part of a name is no cohort that was seen.
+    assert [loaded(cohort) for cohort in ("bus", "toy")] == [b"all", b"other"]

@@ -66,3 +66,18 @@ def test_doubt_that_finds_misses_is_told_from_doubt_that_does_not() -> None:
     assert summary(quality()).loc[place, "estimate"] == 1
     blind = summary(quality(doubt_finds_misses=False)).loc[place]
     assert blind["low"] < 0.5 < blind["high"]
+
+
+def test_of_normal_images_there_is_the_share_with_an_outline_alone_and_lesions_stay_as_they_are() -> None:
+    table = quality()
+    normal = pd.DataFrame(
+        {
+            "case_id": ["n1", "n2", "n3", "n4"],
+            "patient_id": list("abcd"),
+            "label": "normal",
+            "peak": [0.2, 0.5, 0.9, 0.1],
+        }
+    )
+    found = summary(pd.concat([table, normal], ignore_index=True))
+    assert found.loc["normal"]["estimate"].to_dict() == {"false_outline_share": 0.5}
+    pd.testing.assert_series_equal(found.loc["all", "estimate"], summary(table).loc["all", "estimate"])

@@ -13,6 +13,7 @@ from lesion_fusion.imaging.outlines import agreement, closeness, dice, outline, 
 from lesion_fusion.imaging.parameters import Outline, OutlineNetwork
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
 from lesion_fusion.pipelines.preprocessing.outline_nodes import (
+    draw_outlines,
     make_outline_images,
     make_outlines,
     measure_outlines,
@@ -136,6 +137,8 @@ def test_predicted_outlines_take_the_place_of_drawn_ones_everywhere(cohort: Coho
     drawn, predicted = (make_image_descriptors(cases, cohort.images, these) for these in (cohort.masks, outlines))
     assert not drawn.equals(predicted)
     quality = measure_outlines(cases, cohort.masks, outlines)
+    assert set(draw_outlines(cases, cohort.images, cohort.masks, outlines, quality)) == {"examples"}
+    assert draw_outlines(cases, cohort.images, cohort.masks, outlines, quality.iloc[:0]) == {}
     assert quality["case_id"].tolist() == cases["case_id"].tolist()
     assert quality["dice"].between(0, 1).all()
 

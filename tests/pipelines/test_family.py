@@ -12,7 +12,7 @@ from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.hooks.reuse import records
 from lesion_fusion.imaging.attention import attention_table
 from lesion_fusion.imaging.case_files import lesion_masks
-from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
+from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, Outline
 from lesion_fusion.models.base import Family, TrainedModel
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.domain import ServingRules
@@ -136,7 +136,9 @@ def test_runs_show_metrics_plots_tables_and_curves_of_their_own_model(
     descriptors = cohort.inputs.image_descriptors
     assert descriptors is not None
     assert all(picture.startswith(b"\x89PNG") for picture in plots.values())
-    runs = gather_results(family, evaluated, plots, judge, cases, descriptors, ServingRules())
+    settings = (ServingRules(), Outline(source="predicted"))
+    runs = gather_results(family, evaluated, plots, judge, cases, descriptors, *settings)
+    assert {run.domain.outlines for run in runs} == {"predicted"}
     classifier, network = runs
     assert set(classifier.plots) == {"evaluation.png", "permutation_importance.png"}
     assert set(network.plots) == {"evaluation.png", "attention.png", "training_curves.png", "gallery.png"}

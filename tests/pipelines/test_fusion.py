@@ -11,6 +11,7 @@ import pytest
 from lesion_fusion.cohort.schema import ForbiddenPredictorError
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.judge import Evaluation, Judge
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import Family, ModelParameters, TrainedModel
 from lesion_fusion.models.classifier import Classifier
 from lesion_fusion.models.late import Late
@@ -81,7 +82,9 @@ def test_the_leaderboard_has_no_ablation_and_says_which_candidates_are_not_kept(
 def test_a_planned_comparison_may_name_an_ablation_and_another_family(families, judge: Judge):
     row = {"what": "less", "model": "clinical.less", "reference": "fusion.late"}
     planned = PlannedComparisons.model_validate({"groups": {"one": {"title": "?", "rows": [row]}}})
-    table = compare_as_planned(*families, judge, planned)
+    fitted = fitted_tabular(small_cohort(), ("record",))
+    read = [Family({name: replace(one, model=fitted) for name, one in family.models.items()}) for family in families]
+    table = compare_as_planned(*read, judge, planned, Outline())
     assert table[["model", "reference"]].to_numpy().tolist() == [["clinical.less", "fusion.late"]]
     assert table["difference"].notna().all()
 
@@ -94,10 +97,22 @@ def test_a_claim_of_no_reader_is_checked_on_the_fitted_models_too(families, judg
     fitted = replace(fitted_tabular(small_cohort(), views), record_columns=("age",))
     claimed = Family({"clinical.less": replace(clinical.models["clinical.less"], model=fitted)})
     if not refused:
-        assert len(compare_as_planned(claimed, *others, judge, planned)) == 1
+        assert len(compare_as_planned(claimed, *others, judge, planned, Outline())) == 1
         return
     with pytest.raises(ForbiddenPredictorError, match=r"clinical\.less reads a radiologist's outline \(.*by hand"):
-        compare_as_planned(claimed, *others, judge, planned)
+        compare_as_planned(claimed, *others, judge, planned, Outline())
+
+
+def test_under_predicted_outlines_a_model_of_the_image_needs_no_reader(families, judge: Judge):
+    row = {"what": "less", "model": "clinical.less"}
+    clinical, *others = families
+    fitted = replace(fitted_tabular(small_cohort(), ("record", "image_descriptors")), record_columns=("age",))
+    changed = Family({"clinical.less": replace(clinical.models["clinical.less"], model=fitted)})
+    for claimed, source, needs_none in ((False, "drawn", False), (False, "predicted", True), (True, "predicted", True)):
+        rows = [row | {"without_reader": claimed}]
+        planned = PlannedComparisons.model_validate({"groups": {"one": {"title": "?", "rows": rows}}})
+        table = compare_as_planned(changed, *others, judge, planned, Outline.model_validate({"source": source}))
+        assert table["without_reader"].tolist() == [needs_none]
 
 
 def test_what_a_fusion_achieves_without_a_part_is_judged_where_it_answers(families, judge: Judge):

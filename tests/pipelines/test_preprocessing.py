@@ -35,7 +35,8 @@ def readers_of_drawn_masks(monkeypatch: pytest.MonkeyPatch, source: str) -> tupl
 def test_under_predicted_outlines_no_model_reads_a_drawn_mask(monkeypatch: pytest.MonkeyPatch):
     pipeline, readers = readers_of_drawn_masks(monkeypatch, "predicted")
     # What checks and audits the files, what networks learn to draw from, and what they are measured against.
-    assert readers == {"build_cases", "audit_cohort", "make_outline_images", "make_outlines", "measure_outlines"}
+    learned = {"make_outline_images", "make_outlines"}
+    assert readers == {"build_cases", "audit_cohort", *learned, "measure_outlines", "draw_outlines"}
     under = {node.func.__name__ for node in pipeline.nodes if "outlines" in node.inputs}
     assert {"make_image_descriptors", "make_lesion_images", "make_smoke_test", "draw_examples"} <= under
 

@@ -26,6 +26,7 @@ from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.evaluation.comparisons import PlannedComparisons, planned_comparisons
 from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import CaseInputs, Family
 from lesion_fusion.notation import number, p_value, signed, words
 from lesion_fusion.pipelines.reporting.pipeline import create_pipeline
@@ -94,11 +95,12 @@ REPORT_PLOTS = (
     "roc_against_reader",
 )
 EXAMPLES = ("image_inputs", "augmentation")
+DRAWN = Outline()
 
 
-def stage() -> Pipeline:
+def stage(outline: Outline = DRAWN) -> Pipeline:
     """The pipeline of the stage."""
-    return create_pipeline("crop_with_mask")
+    return create_pipeline("crop_with_mask", outline)
 
 
 def in_memory(datasets: dict) -> dict:
@@ -119,7 +121,9 @@ def run_stage(toy: ToyStudy, folder: Path) -> dict:
 
 def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
     """The page that is written of the study with some datasets changed; nothing is drawn anew."""
-    sections = [f"write_{section.name}" for section in SECTIONS]
+    outline = changed.get("params:preprocessing.outline", DRAWN)
+    assert isinstance(outline, Outline)
+    sections = [f"write_{one.name}" for one in SECTIONS if one.name != "outlines" or outline.source != "drawn"]
     drawn = {
         "cohort_plots": dict.fromkeys(("ages", "birads", "missingness", "classes"), picture()),
         "report_plots": dict.fromkeys(REPORT_PLOTS, picture()),
@@ -128,7 +132,7 @@ def page_of(toy: ToyStudy, outputs: dict, **changed: object) -> str:
     }
     tables = {name: outputs[name] for name in TABLES}
     catalog = DataCatalog(in_memory(toy.datasets | drawn | tables | changed))
-    return SequentialRunner().run(stage().only_nodes(*sections, "write_report"), catalog)["report"].load()
+    return SequentialRunner().run(stage(outline).only_nodes(*sections, "write_report"), catalog)["report"].load()
 
 
 def with_model(toy: ToyStudy, name: str, **changed: object) -> dict[str, Family]:

@@ -31,7 +31,7 @@ from lesion_fusion.evaluation.comparisons import (
 )
 from lesion_fusion.evaluation.judge import Evaluation, summary
 from lesion_fusion.evaluation.leaderboard import leaderboard
-from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.parameters import ImageInput, Outline
 from lesion_fusion.models import Classifier, Late, Network
 from lesion_fusion.models.base import Family, ModelParameters, TrainedModel
 from lesion_fusion.models.classifier import FittedClassifier
@@ -256,6 +256,7 @@ def toy_study(
             for name in split_cell(cell)
         },
         "params:preprocessing.image_inputs.crop_with_mask": ImageInput(),
+        "params:preprocessing.outline": Outline(),
         "params:study": study,
         "reporting.judge": judge,
         "params:evaluation": evaluation,

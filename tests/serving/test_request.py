@@ -12,8 +12,8 @@ from PIL import Image
 
 from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.serving.request import RequestError, parse_request
-from lesion_fusion.serving.schema import IMAGE, MASK, request_fields
+from lesion_fusion.serving.request import RequestError, check_outlines, parse_request
+from lesion_fusion.serving.schema import IMAGE, MASK, PICTURES, SOURCE, request_fields
 from tests.imaging.test_dicom import GRAY, region, ultrasound, written
 from tests.models.toy import RECORD, Cohort, fitted_tabular, request_of
 
@@ -104,7 +104,7 @@ def test_all_faults_are_told_at_once(canonical):
 def test_a_model_asks_only_for_what_it_reads(cohort, model):
     clinical = set(request_fields(fitted_tabular(cohort, ("record",))))
     imaging = set(request_fields(fitted_tabular(cohort, ("image_descriptors",))))
-    assert imaging == {"case_id", IMAGE, MASK}
+    assert imaging == {"case_id", *PICTURES}
     assert set(request_fields(model)) == clinical | imaging
     assert "birads" not in clinical
 
@@ -132,5 +132,31 @@ def test_pixels_of_a_request_are_bounded_whatever_the_format(form):
         buffer = io.BytesIO()
         Image.new("L", (5000, 5000)).save(buffer, form)
         content = buffer.getvalue()
-    with pytest.raises(RequestError, match=r"have 75,000,000 pixels, more than 50,000,000 together"):
+    with pytest.raises(RequestError, match=r"have 75,000,000 pixels, more than 17,000,000 together"):
         parse_request(pd.DataFrame([{IMAGE: encoded(content)}] * 3), [], pictures=True)
+
+
+@pytest.mark.parametrize(
+    ("learned", "source", "refused"),
+    [
+        ("drawn", None, ""),
+        ("drawn", "drawn", ""),
+        ("drawn", "predicted", "drawn by hand, and this one is predicted by a network"),
+        ("drawn", "guessed", "guessed is neither drawn nor predicted"),
+        ("predicted", None, "predicted by a network, and this one is drawn by hand"),
+        ("predicted", "predicted", ""),
+        ("drawn_or_predicted", "predicted", ""),
+        ("drawn_or_predicted", None, ""),
+    ],
+)
+def test_an_outline_of_another_source_than_the_models_is_refused_in_one_sentence(canonical, learned, source, refused):
+    rows = canonical.iloc[:2].assign(**{SOURCE: ["drawn" if learned == "drawn" else "predicted", source]})
+    check_outlines(rows.drop(columns=[MASK]), learned)
+    if not refused:
+        check_outlines(rows, learned)
+        return
+    with pytest.raises(RequestError) as error:
+        check_outlines(rows, learned)
+    assert str(error.value).startswith(f"Row 1, field {SOURCE}: ")
+    assert refused in str(error.value)
+    assert str(error.value).count(".") == 1

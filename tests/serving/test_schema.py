@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lesion_fusion.cohort.schema import COLUMN
 from lesion_fusion.models.late import FittedLate
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK, describe_fields, request_fields
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK, PICTURES, describe_fields, request_fields
 from tests.models.toy import Cohort, fitted_tabular
 
 CLINICAL, IMAGING = "clinical.logistic_regression", "imaging.extra_trees"
@@ -29,5 +29,5 @@ def test_every_field_of_a_request_is_described_with_the_members_that_read_it(mod
 def test_a_model_of_the_image_asks_for_nothing_of_the_record(cohort: Cohort):
     model = fitted_tabular(cohort, ("image_descriptors",))
     fields = describe_fields(model)
-    assert [one["name"] for one in fields] == [CASE, IMAGE, MASK]
+    assert [one["name"] for one in fields] == [CASE, *PICTURES]
     assert fields[1]["required_by"] == [model.full_name]

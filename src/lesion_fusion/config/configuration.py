@@ -131,7 +131,7 @@ class Configuration(Globals):
             seen.add(name)
             found |= entry.roles(self.study.predictors, self.preprocessing.image_inputs)
             waiting += entry.reads
-        return frozenset(found)
+        return self.preprocessing.outline.roles(found)
 
     @property
     def combinations(self) -> dict[str, Network]:

@@ -27,6 +27,7 @@ MISSING_COLUMNS = ["model", "without", "answers", "n", "auroc", "auroc_low", "au
 PLANNED_COLUMNS = [
     *("group", "what", "model", "reference", "n", "auroc", "low", "high", "difference", "difference_low"),
     *("difference_high", "p", "p_holm", "delong_p", "net_benefit", "benefit_difference", "benefit_low", "benefit_high"),
+    "without_reader",
 ]
 
 
@@ -248,6 +249,7 @@ def _planned_row(
     model = common(models, (row.model, row.model))[0]
     binary = len(model.classes) == 2
     found: dict[str, object] = {"what": row.what, "model": row.model, "reference": row.reference}
+    found["without_reader"] = row.without_reader
     found |= {"n": len(model.case_ids), **dict(zip(("auroc", "low", "high"), _auroc(model, judge), strict=True))}
     if binary:
         found["net_benefit"] = float(_net_benefit(model, threshold, np.ones((len(model.case_ids), 1)))[0])

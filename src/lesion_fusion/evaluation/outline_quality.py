@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_fusion.evaluation.judge import Judge
+from lesion_fusion.imaging.outlines import DRAWN
 from lesion_fusion.statistics.weighted import Floats, auroc, mean, medians
 
 # An outline that overlaps the drawn one by less is of little use.
@@ -20,7 +21,8 @@ DOUBTS = ("peak", "agreement")
 def summarise_outlines(quality: pd.DataFrame, judge: Judge) -> pd.DataFrame:
     """Return a row per group of cases and measure: group, measure, cases, estimate, low, high.
 
-    Groups are all cases, each class, and thirds by the size of the lesion. Measures are means, the median Dice, the
+    Groups are all lesions, each class, thirds by the size of the lesion, and normal images, of which the only measure
+    is the share with an outline though there is nothing. The others are means, the median Dice, the
     shares missed and poor, and the AUROC with which a low peak or agreement finds a miss, where there are any;
     what has no interval is left out.
     """
@@ -34,13 +36,16 @@ def summarise_outlines(quality: pd.DataFrame, judge: Judge) -> pd.DataFrame:
 
 
 def _groups(quality: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    yield "all", quality
-    for label, cases in quality.groupby("label", sort=True):
+    lesions, normal = (quality[quality["dice"].notna() == known] for known in (True, False))
+    yield "all", lesions
+    for label, cases in lesions.groupby("label", sort=True):
         yield str(label), cases
-    if len(quality) >= 3:
-        third = np.argsort(np.argsort(quality["area"].to_numpy(), kind="stable")) * 3 // len(quality)
+    if len(lesions) >= 3:
+        third = np.argsort(np.argsort(lesions["area"].to_numpy(), kind="stable")) * 3 // len(lesions)
         for number, name in enumerate(("small", "middle", "large")):
-            yield name, quality[third == number]
+            yield name, lesions[third == number]
+    if len(normal):
+        yield "normal", normal
 
 
 def _measures(cases: pd.DataFrame, judge: Judge) -> Iterator[tuple[str, float, float, float]]:
@@ -61,7 +66,11 @@ def _functions(cases: pd.DataFrame) -> dict[str, Callable[[Floats], Floats]]:
         f"{name}_mean": partial(mean, known[name]) for name in MEANS if name in known
     }
     if "missed" not in known:
-        return found
+        return (
+            {"false_outline_share": partial(mean, (known["peak"] >= DRAWN).astype("float64"))}
+            if "peak" in known
+            else found
+        )
     found["dice_median"] = partial(medians, known["dice"])
     found["missed_share"] = partial(mean, known["missed"])
     found["poor_share"] = partial(mean, (known["iou"] < POOR_IOU).astype("float64"))

@@ -7,7 +7,8 @@ arXiv:1505.04597; Dice loss after Milletari F. et al., V-Net, 3DV 2016, arXiv:16
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.imaging.batches import Augmentation, Rows, TrainingBatches, predict_in_batches
 from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.imaging.networks import BATCH, BATCH_NORM_MOMENTUM, UnfitImageError, build_network
-from lesion_fusion.imaging.parameters import Outline, OutlineNetwork
+from lesion_fusion.imaging.parameters import REGISTERED_OUTLINE, Outline, OutlineNetwork, unavailable
 from lesion_fusion.imaging.training import make_deterministic
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ def unet(parameters: OutlineNetwork) -> keras.Model:
 
     Batch normalisation of given weights is held. Raises UnfitImageError for a backbone without maps at the steps.
     """
-    encoder = build_network(parameters.backbone, (parameters.size, parameters.size, 1), 2, parameters.weights)
+    weights = None if parameters.starts_registered else parameters.weights
+    encoder = build_network(parameters.backbone, (parameters.size, parameters.size, 1), 2, weights)
     if parameters.weights is not None:
         for layer in encoder.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
@@ -45,14 +47,42 @@ def unet(parameters: OutlineNetwork) -> keras.Model:
     return keras.Model(encoder.input, drawn, name=f"outline_{parameters.backbone.lower()}")
 
 
-class OutlineTrainer:
-    """A U-Net with its own random start, trained anew from it on every call."""
+def together(networks: Sequence[keras.Model]) -> keras.Model:
+    """Return several U-Nets as one model, an output per network, to be stored in one file."""
+    image = keras.Input(networks[0].input.shape[1:], name="image")
+    for number, network in enumerate(networks):
+        network.name = f"outline_{number}"
+    return keras.Model(image, [network(image) for network in networks], name="outlines")
 
-    def __init__(self, parameters: OutlineNetwork, seed: int) -> None:
+
+def starts(file: Path | None, parameters: OutlineNetwork) -> list[list[np.ndarray]]:
+    """Return the weights of each network in a file of `together`; none without a file.
+
+    Raises WeightsUnavailableError where they are of another backbone.
+    """
+    if file is None:
+        return []
+    networks = [
+        layer
+        for layer in keras.saving.load_model(file, compile=False, safe_mode=True).layers
+        if isinstance(layer, keras.Model)
+    ]
+    found, own = [network.get_weights() for network in networks], unet(parameters).get_weights()
+    if any([array.shape for array in weights] != [array.shape for array in own] for weights in found):
+        raise unavailable(f"The weights {REGISTERED_OUTLINE} are of another backbone than {parameters.backbone}")
+    return found
+
+
+class OutlineTrainer:
+    """A U-Net with its own start, random or given weights, trained anew from it on every call."""
+
+    def __init__(self, parameters: OutlineNetwork, seed: int, start: list[np.ndarray] | None = None) -> None:
         make_deterministic()
         keras.utils.set_random_seed(seed)
         self._parameters = parameters
         self.network = unet(parameters)
+        if start is not None:
+            self.network.set_weights(start)
         pairs = keras.Input((parameters.size, parameters.size, 2))
         self._augmentation = Augmentation(parameters.augmentation, seed=seed)
         view = self._augmentation(pairs)
@@ -71,9 +101,11 @@ class OutlineTrainer:
         self._both_views = keras.Model(pairs, [self.network(image), mirrored])
 
     def train(self, pairs: Rows, rows: np.ndarray, seed: int, name: str) -> None:
-        """Train on `rows` of `pairs`, uint8 (n, size, size, 2) of image and mask."""
+        """Train on `rows` of `pairs`, uint8 (n, size, size, 2) of image and mask; not at all for 0 epochs."""
         began, epochs = time.perf_counter(), self._parameters.epochs
         self.network.set_weights(self._start)
+        if epochs == 0:
+            return
         for variable, value in zip(self._model.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)
         keras.utils.set_random_seed(seed)
@@ -95,23 +127,58 @@ class OutlineTrainer:
 
 
 def maps_out_of_fold(
-    pairs: Rows, learnable: np.ndarray, folds: np.ndarray, wanted: np.ndarray, parameters: Outline, seed: int
+    pairs: Rows,
+    learnable: np.ndarray,
+    folds: np.ndarray,
+    wanted: np.ndarray,
+    parameters: Outline,
+    seed: int,
+    file: Path | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield, fold by fold, positions (m,) and their maps, float32 (members, m, size / 2, size / 2).
 
     The networks of a fold did not train on it. `learnable` bool (n,) are the cases whose mask is known, `wanted` bool
-    (n,) those to be drawn. `folds` int (n,) keep patients together. A mask is read of training rows only.
+    (n,) those to be drawn. `folds` int (n,) keep patients together. A mask is read of training rows only. Members start
+    from the registered networks in `file`; where these draw as they are, there is one fold, and all of them draw.
     """
-    seeds = [derived_seed(seed, member) for member in range(parameters.members)]
-    trainers = [OutlineTrainer(parameters.network, member_seed) for member_seed in seeds]
+    given, trained = starts(file, parameters.network), parameters.network.epochs > 0
+    folds = folds if trained else np.zeros_like(folds)
+    trainers = _trainers(parameters.network, parameters.members if trained else len(given), seed, given)
     for number in np.unique(folds[wanted]):
         training, drawn = np.flatnonzero(learnable & (folds != number)), np.flatnonzero(wanted & (folds == number))
         found = []
-        for member, trainer in enumerate(trainers):
-            name = f"Outlines, part {number + 1} of {parameters.folds}, member {member + 1} of {parameters.members}"
-            trainer.train(pairs, training, derived_seed(seeds[member], int(number)), name)
+        for member, (member_seed, trainer) in enumerate(trainers, start=1):
+            name = f"Outlines, part {number + 1} of {parameters.folds}, member {member} of {len(trainers)}"
+            trainer.train(pairs, training, derived_seed(member_seed, int(number)), name)
             found.append(trainer.maps(pairs, drawn))
         yield drawn, np.stack(found)
+
+
+def pretrained_networks(
+    pairs: Rows, learnable: np.ndarray, folds: np.ndarray, parameters: Outline, seed: int, file: Path | None = None
+) -> tuple[keras.Model, list[tuple[np.ndarray, np.ndarray]]]:
+    """Return the members as one model, and of each the positions (m,) that it did not train on and their maps.
+
+    Member i is trained on the `learnable` cases outside fold i; the rest is as in `maps_out_of_fold`.
+    """
+    networks, held_out = [], []
+    given = starts(file, parameters.network)
+    for member, (member_seed, trainer) in enumerate(_trainers(parameters.network, parameters.members, seed, given)):
+        training, drawn = (np.flatnonzero(learnable & which) for which in (folds != member, folds == member))
+        name = f"Outlines for other cohorts, member {member + 1} of {parameters.members}"
+        trainer.train(pairs, training, member_seed, name)
+        held_out.append((drawn, trainer.maps(pairs, drawn)[None]))
+        networks.append(trainer.network)
+    return together(networks), held_out
+
+
+def _trainers(
+    parameters: OutlineNetwork, members: int, seed: int, given: list[list[np.ndarray]]
+) -> list[tuple[int, OutlineTrainer]]:
+    """Return a seed and a trainer per member; member i starts from given network i, or from the first ones again."""
+    seeds = [derived_seed(seed, member) for member in range(members)]
+    chosen = [given[member % len(given)] if given else None for member in range(members)]
+    return [(own, OutlineTrainer(parameters, own, start)) for own, start in zip(seeds, chosen, strict=True)]
 
 
 def _maps_by_stride(encoder: keras.Model, parameters: OutlineNetwork) -> dict[int, Any]:

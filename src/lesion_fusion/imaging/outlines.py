@@ -19,6 +19,8 @@ COLUMNS = ("case_id", "source", "peak", "agreement", "mask")
 MEASURES = ("dice", "iou", "hausdorff_95", "hausdorff_95_mm", "missed", "area")
 # An outline that overlaps the drawn one by less, as intersection over union, has missed the lesion.
 MISSED = 0.1
+# A lesion is where its probability is at least this.
+DRAWN = 0.5
 
 
 def letterbox(size: int) -> ImageInput:
@@ -38,7 +40,7 @@ def outline(probability: Floats, shape: tuple[int, ...]) -> Mask:
     box = (left, top, edge - left, edge - top)
     full = np.asarray(Image.fromarray(probability).resize((width, height), Image.Resampling.BILINEAR, box=box))
     peak = float(full.max())
-    regions, count = ndimage.label(full >= (0.5 if peak >= 0.5 else peak / 2))
+    regions, count = ndimage.label(full >= (DRAWN if peak >= DRAWN else peak / 2))
     largest = 1 + int(np.argmax(ndimage.sum_labels(np.ones_like(regions), regions, range(1, count + 1))))
     return np.asarray(ndimage.binary_fill_holes(regions == largest), dtype=bool)
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lesion_fusion.cohort.schema import Role
 from lesion_fusion.errors import UserError
 from lesion_fusion.parameters import Parameters
 
@@ -33,6 +35,9 @@ RANDOM = "random"
 # `registered:small_cnn` is the latest version of `lesion-backbone-small_cnn` in MLflow's registry.
 REGISTERED = "registered:"
 REGISTERED_PREFIX = "lesion-backbone-"
+# Networks that draw outlines, trained on other cohorts.
+LESION_OUTLINE = "lesion-outline"
+REGISTERED_OUTLINE = f"{REGISTERED}outline"
 
 
 class ImageInput(Parameters):
@@ -134,11 +139,14 @@ class OutlineNetwork(Parameters):
     backbone: str = Field(
         default=SMALL_CNN, description="As of `NetworkParameters`, with maps at 1/2, 1/4, 1/8 and 1/16"
     )
-    weights: str | None = Field(default=None, description='"imagenet", a .keras, .weights.h5 or .h5 file, or none')
+    weights: str | None = Field(
+        default=None,
+        description='"imagenet", "registered:outline" (`lesion-outline`), a .keras, .weights.h5 or .h5 file, or none',
+    )
     size: int = Field(
         default=96, multiple_of=32, ge=32, le=512, description="Edge of the square that the image is fitted into"
     )
-    epochs: int = Field(default=20, ge=1)
+    epochs: int = Field(default=20, ge=0, description="0: registered networks draw as they are")
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     augmentation: float = Field(default=0.3, ge=0, le=1, description="Strength, 0 none to 1 strong")
@@ -148,19 +156,46 @@ class OutlineNetwork(Parameters):
     def _known_backbone(cls, name: str) -> str:
         return backbone_name(name)
 
+    @model_validator(mode="after")
+    def _weights_draw_outlines(self) -> Self:
+        if registered_backbone(self.weights) is not None and not self.starts_registered:
+            raise ValueError(f"the registered weights that draw outlines are {REGISTERED_OUTLINE}, not {self.weights}.")
+        if self.epochs == 0 and not self.starts_registered:
+            raise ValueError(f"epochs is 0, but only the weights {REGISTERED_OUTLINE} draw without training.")
+        return self
+
+    @property
+    def starts_registered(self) -> bool:
+        """Whether the networks start from those of other cohorts."""
+        return self.weights == REGISTERED_OUTLINE
+
 
 class Outline(Parameters):
     """Which outline of the lesion descriptors and images are made under.
 
     `source`: "drawn", the reader's; "predicted", a network's, which saw neither the case nor its patient;
     "drawn_or_predicted", a network's where none is drawn. Each of `folds` parts of the patients is outlined by
-    `members` networks that were trained on the other parts.
+    `members` networks that were trained on the other parts; by all registered ones if `network.epochs` is 0. The
+    pipeline `pretraining` trains `members` networks and `registers` them, each held out from one part.
     """
 
     source: Literal["drawn", "predicted", "drawn_or_predicted"] = "drawn"
     folds: int = Field(default=5, ge=2)
     members: int = Field(default=2, ge=1)
+    registers: bool = Field(default=False, description="Whether `pretraining` registers networks as `lesion-outline`")
     network: OutlineNetwork = Field(default_factory=OutlineNetwork)
+
+    def roles(self, read: Iterable[Role]) -> frozenset[Role]:
+        """Return the roles that a model has `read` under these outlines: a network's outline is no one's reading."""
+        return frozenset(read) - ({Role.OUTLINE} if self.source == "predicted" else set())
+
+    @model_validator(mode="after")
+    def _registers_what_it_trains(self) -> Self:
+        if self.registers and self.network.epochs == 0:
+            raise ValueError("registers networks, but network.epochs is 0: nothing would be trained.")
+        if self.registers and self.members > self.folds:
+            raise ValueError(f"members is {self.members}, but each is evaluated on a fold of its own of {self.folds}.")
+        return self
 
 
 class WeightsUnavailableError(UserError, ValueError):

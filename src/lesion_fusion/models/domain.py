@@ -70,7 +70,8 @@ class Domain(BaseModel, frozen=True):
     must lie to be decided, in standard deviations of what is missing; None: no distance is enough. `background`:
     synthetic records, each cell drawn by itself, that an explanation compares with. `birads`: how many training cases
     of each category there were, and how many of them were of the last class; `positive_share` is that of all. `site`:
-    the calibration of the site that the model is for, if it has one.
+    the calibration of the site that the model is for, if it has one. `outlines`: where those of the training cases come
+    from; an outline of another source is refused.
     """
 
     rules: ServingRules
@@ -83,6 +84,7 @@ class Domain(BaseModel, frozen=True):
     birads: dict[str, tuple[int, int]] = {}
     positive_share: float | None = None
     site: Site | None = None
+    outlines: Literal["drawn", "predicted", "drawn_or_predicted"] = "drawn"
 
     @classmethod
     def of(
@@ -92,8 +94,9 @@ class Domain(BaseModel, frozen=True):
         image_descriptors: pd.DataFrame,
         rules: ServingRules,
         trained: Trained | None = None,
+        outlines: Literal["drawn", "predicted", "drawn_or_predicted"] = "drawn",
     ) -> Domain:
-        """Return the domain of `model`, trained on `cases` with their `image_descriptors`.
+        """Return the domain of `model`, trained on `cases` with their `image_descriptors`, under these `outlines`.
 
         The cut-offs of missing parts come from the out-of-fold predictions of `trained`.
         """
@@ -125,6 +128,7 @@ class Domain(BaseModel, frozen=True):
             background=_background(model, cases),
             birads=_birads(model, cases),
             positive_share=float((cases["label"] == model.classes[-1]).mean()) if "label" in cases else None,
+            outlines=outlines,
         )
 
     @classmethod

@@ -15,7 +15,7 @@ from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.models.base import CaseInputs, FittedModel, Need
 from lesion_fusion.models.domain import FIELDS, Domain, distance
-from lesion_fusion.serving.request import Record, Request, parse_request, unknown_fields
+from lesion_fusion.serving.request import Record, Request, check_outlines, parse_request, unknown_fields
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK, answer_fields
 from lesion_fusion.serving.usable import Usable, usable
 from lesion_fusion.serving.why import birads_statement, contributions, possible
@@ -41,7 +41,7 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
     def answer_from_record(records: Sequence[Record]) -> None:
         answered.update(model.answered_from_record(lambda columns: _record_table(columns, records)))
 
-    unknown = unknown_fields(rows, domain.rules.unknown_fields == "refuse")
+    unknown = _check_fields(model, domain, rows)
     request = parse_request(rows, model.record_columns, Need.IMAGE in model.needs, meanwhile=answer_from_record)
     cases = zip(request.records, request.images, request.masks, strict=True)
     judged = [usable(record, image, mask, model, domain) for record, image, mask in cases]
@@ -92,7 +92,7 @@ def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict
     `missing` is what missing fields might change (see `why.possible`). Where nothing can answer, both are empty.
     Raises `RequestError` as `answer` does.
     """
-    unknown_fields(rows, domain.rules.unknown_fields == "refuse")
+    _check_fields(model, domain, rows)
     request = parse_request(rows, model.record_columns, Need.IMAGE in model.needs)
     found: list[dict[str, Any]] = []
     judged = [
@@ -108,6 +108,13 @@ def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict
             why = contributions(able, domain, inputs) | {"missing": possible(able, domain, inputs)}
         found.append(why | {"birads": birads_statement(domain, canonical_cell(category, COLUMN["birads"]))})
     return found
+
+
+def _check_fields(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> str:
+    """Return in words which fields are unknown; raise `RequestError` for those that are refused."""
+    if Need.MASK in model.needs:
+        check_outlines(rows, domain.outlines)
+    return unknown_fields(rows, domain.rules.unknown_fields == "refuse")
 
 
 def decisions(classes: Sequence[str], probabilities: np.ndarray, threshold: float) -> list[str]:

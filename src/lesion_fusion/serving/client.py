@@ -60,6 +60,8 @@ class Client:
     ) -> Answer:
         """Return the answer to a case: fields of the record, image and outline as the bytes of PNG files.
 
+        An outline that a network drew is one with the field `outline_source` "predicted" in the record.
+
         Raises `RefusedError` where the case is not well formed, `OSError` where no server answers.
         """
         return Answer.of(self._post("/invocations", record, image, outline)["predictions"][0])

@@ -26,7 +26,7 @@ from lesion_fusion.imaging.png import (
     fitted_mask,
     stated_pixels,
 )
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK, PICTURES, SOURCE, SOURCES
 
 _NOTES = {"frame": "taken is ", "identity": "tags that may identify somebody: ", "text": "", "scale": ""}
 # Of the names in a message that come from the request.
@@ -114,13 +114,27 @@ def unknown_fields(rows: pd.DataFrame, refuse: bool) -> str:
 
     Fields that other models read are known. Raises `RequestError` where unknown ones are to be refused.
     """
-    known = [*predictor_columns(MAY_PREDICT), CASE, IMAGE, MASK]
+    known = [*predictor_columns(MAY_PREDICT), CASE, *PICTURES]
     unknown = [str(name)[:_LONGEST_NAME] for name in rows.columns if name not in known][:_MOST_UNKNOWN]
     hints = {name: get_close_matches(name.lower(), known, 1) for name in unknown}
     listed = [f"{name}{f' (did you mean {near[0]}?)' if near else ''}" for name, near in hints.items()]
     if unknown and refuse:
         raise RequestError(f"Unknown field {', '.join(listed)}. Fields are: {', '.join(known)}.")
     return f"ignored, as unknown: {', '.join(listed)}" if unknown else ""
+
+
+def check_outlines(rows: pd.DataFrame, learned: str) -> None:
+    """Raise `RequestError` for an outline of another source than those that the model `learned` under."""
+    hand = {"drawn": "drawn by hand", "predicted": "predicted by a network"}
+    cells = zip(_cells(rows, MASK), _cells(rows, SOURCE), strict=True)
+    for i, (mask, source) in enumerate(cells):
+        given = source if isinstance(source, str) and source else SOURCES[0]
+        if not isinstance(mask, str) or not mask or learned not in SOURCES or given == learned:
+            continue
+        problem = f"{given} is neither {' nor '.join(SOURCES)}"
+        if given in SOURCES:
+            problem = f"the model learned under outlines {hand[learned]}, and this one is {hand[given]}"
+        raise RequestError(f"Row {i}, field {SOURCE}: {problem}; send one {hand[learned]}, or leave {MASK} out.")
 
 
 def _records(rows: pd.DataFrame, record_columns: Sequence[str], faults: list[str]) -> list[Record]:

@@ -14,11 +14,15 @@ from lesion_fusion.models.base import FittedModel, Need
 CASE = "case_id"
 IMAGE = "image_png"
 MASK = "tumor_mask_png"
+SOURCE = "outline_source"
+PICTURES = (IMAGE, MASK, SOURCE)
+SOURCES = ("drawn", "predicted")
+_SOURCE = "Where the outline comes from: drawn by hand, or predicted by a network; drawn where left out"
 
 
 def request_fields(model: FittedModel) -> list[str]:
-    """Return the fields `model` reads: the record's columns, and image and mask (base64 PNG) where it uses them."""
-    return [CASE, *model.record_columns, *([IMAGE, MASK] if Need.IMAGE in model.needs else [])]
+    """Return the fields `model` reads: the record's columns, and image, mask and its source where it uses them."""
+    return [CASE, *model.record_columns, *(PICTURES if Need.IMAGE in model.needs else [])]
 
 
 def describe_fields(model: FittedModel) -> list[dict[str, Any]]:
@@ -33,10 +37,11 @@ def describe_fields(model: FittedModel) -> list[dict[str, Any]]:
         *((one.name, one.kind.value, list(one.categories) or bounds[one.name], one.description) for one in columns),
         (IMAGE, "PNG in base64", "gray levels", "The B-mode image"),
         (MASK, "PNG in base64", "white inside", "The lesion's outline, of the same size as the image"),
+        (SOURCE, "category", list(SOURCES), _SOURCE),
     ]
-    parts = {Need.IMAGE: IMAGE, Need.MASK: MASK}
+    parts = {Need.IMAGE: [IMAGE], Need.MASK: [MASK, SOURCE]}
     reads = {
-        reader: {*one.record_columns, *(field for need, field in parts.items() if need in one.needs)}
+        reader: {*one.record_columns, *(field for need in parts if need in one.needs for field in parts[need])}
         for reader, one in model.readers.items()
     }
     fields = request_fields(model)
@@ -53,12 +58,16 @@ def request_schema(model: FittedModel) -> dict[str, Any]:
 
     Categories stand in the words of `cases`; a server takes the published wordings too.
     """
-    fields = {CASE: {"type": ["string", "number", "null"], "description": "Name of the case; ignored"}}
+    fields: dict[str, dict[str, Any]] = {
+        CASE: {"type": ["string", "number", "null"], "description": "Name of the case; ignored"}
+    }
     fields |= {name: _field_schema(COLUMN[name]) for name in model.record_columns}
     pictures = {IMAGE: "The B-mode image", MASK: "The lesion's outline: white inside, of the same size as the image"}
     for name in [IMAGE, MASK] if Need.IMAGE in model.needs else []:
         coded = {"contentEncoding": "base64", "contentMediaType": "image/png"}
         fields[name] = {"type": ["string", "null"], "description": f"{pictures[name]}; PNG in base64", **coded}
+    if Need.IMAGE in model.needs:
+        fields[SOURCE] = {"type": ["string", "null"], "description": _SOURCE, "enum": [*SOURCES, None]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A case for {model.full_name}; any field may be left out",
@@ -105,12 +114,16 @@ def answer_fields(model: FittedModel) -> dict[str, type]:
     }
 
 
-def example_request(cases: pd.DataFrame, model: FittedModel) -> pd.DataFrame:
-    """Return a request of one row: the record of the first case, and a phantom for its image and outline."""
+def example_request(cases: pd.DataFrame, model: FittedModel, outlines: str = "drawn") -> pd.DataFrame:
+    """Return a request of one row: the record of the first case, and a phantom for its image and outline.
+
+    `outlines` is where those that the model learned under come from.
+    """
     example = cases.iloc[[0]][[CASE, *model.record_columns]].reset_index(drop=True)
     if Need.IMAGE in model.needs:
         phantom = parse_cohort({"cases": 8, "normal_cases": 0, "min_side": 180, "max_side": 180, "seed": 0})
         images, masks = render_images(phantom), render_masks(phantom)
         example[IMAGE] = base64.b64encode(images["case001.png"]()).decode()
         example[MASK] = base64.b64encode(masks["case001_tumor.png"]()).decode()
+        example[SOURCE] = "predicted" if outlines == "predicted" else "drawn"
     return example

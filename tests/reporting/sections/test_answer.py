@@ -33,6 +33,7 @@ def planned_table(comparisons: PlannedComparisons, found: list[tuple[float, floa
         | {"group": "g", "what": row.what, "model": row.model, "reference": row.reference, "auroc": 0.9}
         | {"low": 0.8, "high": 0.95, "difference": difference, "p": p, "p_holm": p}
         | {"difference_low": difference - 0.02, "difference_high": difference + 0.02}
+        | {"without_reader": row.without_reader}
         for row, (difference, p) in zip(names, found, strict=True)
     ]
     return pd.DataFrame(rows, columns=PLANNED_COLUMNS)

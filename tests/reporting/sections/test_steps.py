@@ -20,7 +20,7 @@ PLANNED = PlannedComparisons.model_validate(
 def step_of(difference: float, low: float, high: float, p: float):
     row = dict.fromkeys(PLANNED_COLUMNS, np.nan) | {
         **{"group": "g", "what": "step", "model": "fusion.a", "reference": "clinical.b", "n": 100},
-        **{"auroc": 0.9, "low": 0.85, "high": 0.95},
+        **{"auroc": 0.9, "low": 0.85, "high": 0.95, "without_reader": False},
         **{"difference": difference, "difference_low": low, "difference_high": high, "p": p, "p_holm": p},
     }
     (group,) = step_groups(pd.DataFrame([row]), PLANNED, 0.95)
@@ -43,6 +43,8 @@ def test_an_interval_on_one_side_leaves_that_side_open_alone():
 
 def test_a_step_without_a_reference_makes_no_claim():
     row = dict.fromkeys(PLANNED_COLUMNS, np.nan) | {"group": "g", "what": "first", "model": "clinical.b", "auroc": 0.8}
+    row["without_reader"] = True
     (group,) = step_groups(pd.DataFrame([row]), PLANNED, 0.95)
     assert group.steps[0].sentence == ""
     assert group.steps[0].difference is None
+    assert group.steps[0].without_reader

@@ -17,7 +17,7 @@ from lesion_fusion.evaluation.predictions import class_names
 from lesion_fusion.imaging.attention import heat_map
 from lesion_fusion.imaging.case_files import Files, Masks, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
-from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.imaging.parameters import ImageInput, Outline
 from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.base import Family, Trained
 from lesion_fusion.models.domain import Domain, ServingRules
@@ -142,6 +142,7 @@ def gather_results(
     cases: pd.DataFrame,
     image_descriptors: pd.DataFrame,
     serving: ServingRules,
+    outline: Outline,
 ) -> list[RunRecord]:
     """Return what the tracked run of each model shows."""
     found = []
@@ -156,8 +157,8 @@ def gather_results(
                 parameters=flatten(trained.parameters.model_dump()),
                 metrics=flat_metrics(metrics),
                 model=model,
-                domain=Domain.of(model, cases, image_descriptors, serving, trained),
-                input_example=example_request(cases, model),
+                domain=Domain.of(model, cases, image_descriptors, serving, trained, outline.source),
+                input_example=example_request(cases, model, outline.source),
                 cases=cases,
                 note=_note(metrics, trained.predictions, needed),
                 histories=_histories(trained.training_log, trained.predictions),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lesion_fusion.cohort.schema import assert_no_reader
+from lesion_fusion.cohort.schema import assert_no_reader, readings
 from lesion_fusion.evaluation.comparisons import (
     PlannedComparisons,
     keep_candidates,
@@ -12,6 +12,7 @@ from lesion_fusion.evaluation.comparisons import (
 )
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.leaderboard import leaderboard
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import Family, Trained
 
 
@@ -34,16 +35,18 @@ def build_leaderboard(
 
 
 def compare_as_planned(
-    clinical: Family, imaging: Family, fusion: Family, judge: Judge, comparisons: PlannedComparisons
+    clinical: Family, imaging: Family, fusion: Family, judge: Judge, comparisons: PlannedComparisons, outline: Outline
 ) -> pd.DataFrame:
-    """Return the comparisons named in the parameters.
+    """Return the comparisons named in the parameters; `without_reader`: no model of the row reads a radiologist's work.
 
     Raises ForbiddenPredictorError where a model reads what only a radiologist can give and the row claims it does not.
     """
     models = all_models(clinical, imaging, fusion)
+    roles = {name: outline.roles(models[name].model.roles) for name in comparisons.models}
     for name in dict.fromkeys(name for row in comparisons.rows if row.without_reader for name in row.models):
-        assert_no_reader(name, models[name].model.roles)
-    return planned_comparisons([models[name].predictions for name in comparisons.models], comparisons, judge)
+        assert_no_reader(name, roles[name])
+    table = planned_comparisons([models[name].predictions for name in comparisons.models], comparisons, judge)
+    return table.assign(without_reader=[not any(readings(roles[m]) for m in row.models) for row in comparisons.rows])
 
 
 def evaluate_candidates(clinical: Family, imaging: Family, fusion: Family, judge: Judge) -> pd.DataFrame:

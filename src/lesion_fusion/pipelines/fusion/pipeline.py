@@ -24,10 +24,11 @@ def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
     tests = ["served_answers", "expected_answers", "leaks_found"]
     carded = ["decisions", *FAMILIES, "leaderboard", "study_cases", "cohort_audit", judge]
     told = [f"params:{name}" for name in ("comparisons", "evaluation", "report", "serving")]
+    compared = ["params:comparisons", "params:preprocessing.outline"]
     made = [
         step(nodes.evaluate_candidates, [*FAMILIES, judge], "candidates"),
         step(nodes.build_leaderboard, [*FAMILIES, "candidates", judge, "params:evaluation"], "leaderboard"),
-        step(nodes.compare_as_planned, [*FAMILIES, judge, "params:comparisons"], "planned_comparisons"),
+        step(nodes.compare_as_planned, [*FAMILIES, judge, *compared], "planned_comparisons"),
         step(name_registered_models, list(FAMILIES), "registered_champions"),
         step(nominate, [*standing, "params:promotion", "params:evaluation", *RESULTS], "nominations"),
         step(make_smoke_test, ["nominations", *FAMILIES, "study_cases", *FILES, "params:study"], tests),

@@ -22,7 +22,7 @@ from lesion_fusion.models.base import CaseInputs, Family, FittedModel, ModelName
 from lesion_fusion.notation import listing
 from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors, make_lesion_images
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK, SOURCE
 
 REGISTERED_NAME = "lesion-{family}"
 SMOKE_CASES_PER_CLASS = 2
@@ -125,6 +125,8 @@ def _request(cases: pd.DataFrame, model: FittedModel, raw_images: Files, raw_mas
     if Need.IMAGE in model.needs:
         rows[IMAGE] = [base64.b64encode(image_file(name, raw_images)).decode() for name in cases["image_file"]]
         rows[MASK] = [base64.b64encode(mask).decode() for mask in tumor_mask_files(cases, raw_masks)]
+        sources = raw_masks.set_index("case_id")["source"] if isinstance(raw_masks, pd.DataFrame) else None
+        rows[SOURCE] = "drawn" if sources is None else sources.reindex(cases[CASE]).tolist()
     return rows.where(rows.notna(), None)
 
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
 from lesion_fusion.cohort.folds import derived_seed, fold_numbers
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.files import RowStream
+from lesion_fusion.datasets.registered_backbone import RegisteredNetwork
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.outline_quality import summarise_outlines
 from lesion_fusion.imaging.case_files import Files, read_cases, read_masks
+from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.outlines import (
     MEASURES,
     agreement,
     closeness,
     encoded,
+    letterbox,
     outline,
     outlines_table,
     training_pair,
 )
 from lesion_fusion.imaging.parameters import Outline
+from lesion_fusion.plots.pictures import Picture, picture_grid
+from lesion_fusion.plots.style import as_png
 
+# Pictures of each of the best, median and worst outlines, and their edge, pixels.
+EXAMPLES, PICTURE = 2, 224
 OUTLINE_SEED = 31  # so that the parts outlined together are not the folds of the models
 
 
@@ -33,7 +42,12 @@ def make_outline_images(cases: pd.DataFrame, raw_images: Files, raw_masks: Files
 
 
 def make_outlines(
-    cases: pd.DataFrame, raw_masks: Files, outline_images: np.ndarray, parameters: Outline, study: Study
+    cases: pd.DataFrame,
+    raw_masks: Files,
+    outline_images: np.ndarray,
+    parameters: Outline,
+    study: Study,
+    registered: RegisteredNetwork | None = None,
 ) -> pd.DataFrame:
     """Return `outlines`, row i = row i of `cases`: the mask, drawn or predicted, and the doubt of a predicted one.
 
@@ -44,16 +58,11 @@ def make_outlines(
 
     is_drawn = cases["tumor_mask_file"].notna().to_numpy()
     wanted = ~is_drawn if parameters.source == "drawn_or_predicted" else np.ones(len(cases), dtype=bool)
-    seed = derived_seed(study.seed, OUTLINE_SEED)
-    parts = fold_numbers(np.zeros(len(cases)), cases["patient_id"], parameters.folds, seed)
-    learnable = is_drawn | (cases["classification"] == "normal").to_numpy()
-    shapes = cases[["image_height", "image_width"]].to_numpy(dtype=int)
-    predicted: dict[int, tuple[str, float, float, bytes | None]] = {}
-    for positions, maps in maps_out_of_fold(outline_images, learnable, parts, wanted, parameters, seed):
-        for case, of_members in zip(positions, maps.swapaxes(0, 1), strict=True):
-            mean = of_members.mean(axis=0)
-            mask = encoded(outline(mean, tuple(shapes[case])))
-            predicted[case] = ("predicted", float(mean.max()), agreement(of_members), mask)
+    parts, seed = outline_parts(cases, parameters, study)
+    file = registered.file if registered else None
+    predicted = predicted_rows(
+        cases, maps_out_of_fold(outline_images, learnable(cases), parts, wanted, parameters, seed, file)
+    )
     rows: list[tuple[str, str, float, float, bytes | None]] = []
     for case, (case_id, (tumor, _)) in enumerate(zip(cases["case_id"], read_masks(cases, raw_masks), strict=True)):
         own = ("drawn", np.nan, np.nan, None if tumor is None else encoded(tumor))
@@ -61,20 +70,49 @@ def make_outlines(
     return outlines_table(rows)
 
 
+def learnable(cases: pd.DataFrame) -> np.ndarray:
+    """Return which cases teach where lesions are, bool (n,): those with a mask, and normal images."""
+    return (cases["tumor_mask_file"].notna() | (cases["classification"] == "normal")).to_numpy()
+
+
+def outline_parts(cases: pd.DataFrame, parameters: Outline, study: Study) -> tuple[np.ndarray, int]:
+    """Return the part of the patients that each case is in, int (n,), blind to the class, and the networks' seed."""
+    seed = derived_seed(study.seed, OUTLINE_SEED)
+    return fold_numbers(np.zeros(len(cases)), cases["patient_id"], parameters.folds, seed), seed
+
+
+def predicted_rows(
+    cases: pd.DataFrame, drawn: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> dict[int, tuple[str, float, float, bytes | None]]:
+    """Return the row of `outlines`, without case_id, at each position that `drawn` has maps (members, m, …) of."""
+    shapes = cases[["image_height", "image_width"]].to_numpy(dtype=int)
+    found: dict[int, tuple[str, float, float, bytes | None]] = {}
+    for positions, maps in drawn:
+        for case, of_members in zip(positions, maps.swapaxes(0, 1), strict=True):
+            mean = of_members.mean(axis=0)
+            mask = encoded(outline(mean, tuple(shapes[case])))
+            found[case] = ("predicted", float(mean.max()), agreement(of_members), mask)
+    return found
+
+
 def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFrame) -> pd.DataFrame:
-    """Return `outline_quality`: how near each predicted outline is to the drawn one, and how sure its networks were."""
+    """Return `outline_quality`: how near each predicted outline is to the drawn one, and how sure its networks were.
+
+    Of a normal image there is only how sure they were.
+    """
     described = cases[["case_id", "patient_id", "label", "pixel_size_mm"]].assign(
         source=outlines["source"].to_numpy(),
         peak=outlines["peak"].to_numpy(),
         agreement=outlines["agreement"].to_numpy(),
     )
     pixel_sizes = [None if pd.isna(size) else float(size) for size in described["pixel_size_mm"]]
-    known = zip(described["case_id"], described["source"], pixel_sizes, strict=True)
+    normal = cases["classification"] == "normal"
+    known = zip(described["case_id"], described["source"], normal, pixel_sizes, strict=True)
     pairs = zip(read_masks(cases, raw_masks), read_masks(cases, outlines), known, strict=True)
     measured = {
-        case_id: closeness(drawn, predicted, pixel_size)
-        for (drawn, _), (predicted, _), (case_id, source, pixel_size) in pairs
-        if drawn is not None and predicted is not None and source == "predicted"
+        case_id: dict.fromkeys(MEASURES, np.nan) if drawn is None else closeness(drawn, predicted, pixel_size)
+        for (drawn, _), (predicted, _), (case_id, source, normal, pixel_size) in pairs
+        if (drawn is not None or normal) and predicted is not None and source == "predicted"
     }
     table = pd.DataFrame.from_dict(measured, orient="index", columns=list(MEASURES), dtype="float64")
     table.index = table.index.astype("str")
@@ -84,3 +122,26 @@ def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFra
 def judge_outlines(quality: pd.DataFrame, evaluation: Evaluation, study: Study) -> pd.DataFrame:
     """Return `outline_summary`: the measures of all predicted outlines and of groups, with intervals over patients."""
     return summarise_outlines(quality, evaluation.judge(quality, study.seed))
+
+
+def draw_outlines(
+    cases: pd.DataFrame, raw_images: Files, raw_masks: Files, outlines: pd.DataFrame, quality: pd.DataFrame
+) -> dict[str, bytes]:
+    """Return a picture of the best, median and worst outlines by Dice, drawn and predicted, as PNG."""
+    ranked = quality.dropna(subset="dice").sort_values("dice", ascending=False, kind="stable")
+    if ranked.empty:
+        return {}
+    middle = (len(ranked) - EXAMPLES) // 2
+    places = np.r_[:EXAMPLES, middle : middle + EXAMPLES, len(ranked) - EXAMPLES : len(ranked)] % len(ranked)
+    shown = ranked.iloc[places]
+    chosen = cases.set_index("case_id", drop=False).loc[shown["case_id"]].reset_index(drop=True)
+    whole = letterbox(PICTURE)
+    rows: list[list[Picture]] = [[], []]
+    pairs = zip(read_cases(chosen, raw_images, raw_masks), read_masks(chosen, outlines), shown["dice"], strict=True)
+    for (image, drawn, _), (predicted, _), dice in pairs:
+        gray = lesion_image(image, None, [], whole)[..., 0]
+        for row, mask, text in zip(rows, (drawn, predicted), ("", f"Dice {dice:.2f}"), strict=True):
+            row.append(Picture(gray, text, lesion_mask(image.shape, mask, [], whole)))
+    columns = dict.fromkeys(("best", "median", "worst"), EXAMPLES)
+    named = list(zip(("drawn", "predicted"), rows, strict=True))
+    return {"examples": as_png(picture_grid(named, columns), dpi=110)}

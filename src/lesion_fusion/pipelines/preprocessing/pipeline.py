@@ -22,22 +22,32 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
         step(nodes.make_image_descriptors, cases, "image_descriptors"),
     ]
     if outline.source != "drawn":
-        pairs, parameters = ["study_cases", *FILES], "params:preprocessing.outline"
         drawn = ["study_cases", "raw_masks"]
+        learned = [*drawn, "outline_images", "params:preprocessing.outline", "params:study", *registered(outline)]
         steps += [
-            step(outline_nodes.make_outline_images, [*pairs, parameters], "outline_images"),
-            step(outline_nodes.make_outlines, [*drawn, "outline_images", parameters, "params:study"], "outlines"),
+            step(
+                outline_nodes.make_outline_images,
+                ["study_cases", *FILES, "params:preprocessing.outline"],
+                "outline_images",
+            ),
+            step(outline_nodes.make_outlines, learned, "outlines"),
             step(outline_nodes.measure_outlines, [*drawn, "outlines"], "outline_quality"),
             step(
                 outline_nodes.judge_outlines,
                 ["outline_quality", "params:evaluation", "params:study"],
                 "outline_summary",
             ),
+            step(outline_nodes.draw_outlines, ["study_cases", *FILES, "outlines", "outline_quality"], "outline_plots"),
         ]
     for name in image_inputs:
         read = [*cases, f"params:preprocessing.image_inputs.{name}"]
         steps.append(step(nodes.make_lesion_images, read, f"lesion_images.{name}", name=f"make_lesion_images_{name}"))
     return Pipeline(steps, tags="preprocessing")
+
+
+def registered(outline: Outline) -> list[str]:
+    """Return the dataset of the registered networks that those of outlines start from; none without."""
+    return ["registered_outline"] if outline.network.starts_registered else []
 
 
 def masks_of(outline: Outline) -> str:

@@ -6,12 +6,30 @@ from collections.abc import Mapping
 
 from kedro.pipeline import Pipeline
 
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.pretraining import Pretraining
 from lesion_fusion.pipelines.family.pipeline import family_pipeline
+from lesion_fusion.pipelines.preprocessing.outline_nodes import make_outline_images
+from lesion_fusion.pipelines.preprocessing.pipeline import registered
 from lesion_fusion.pipelines.pretraining.nodes import describe_backbone, find_evaluation_copies
-from lesion_fusion.pipelines.stage import judge_of, step
+from lesion_fusion.pipelines.pretraining.outline_nodes import pretrain_outlines
+from lesion_fusion.pipelines.stage import FILES, judge_of, step
 
 STAGE = "pretraining"
+
+
+def outlines_pipeline(outline: Outline) -> Pipeline:
+    """Return the steps that train networks to draw outlines and register them; none where that is not asked for."""
+    if not outline.registers:
+        return Pipeline([])
+    pairs, parameters = "pretraining_outline_images", "params:preprocessing.outline"
+    learned = ["cases", "raw_masks", pairs, "cohort_audit", parameters]
+    read = [*learned, "params:evaluation", "params:study", *registered(outline)]
+    nodes = [
+        step(make_outline_images, ["cases", *FILES, parameters], pairs, name=f"make_{pairs}"),
+        step(pretrain_outlines, read, "pretrained_outline"),
+    ]
+    return Pipeline(nodes, tags=STAGE)
 
 
 def create_pipeline(entries: Mapping[str, Pretraining]) -> Pipeline:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.pipelines.reporting import table_nodes as tables
 from lesion_fusion.pipelines.reporting.explanation_nodes import draw_contributions, explain_best
 from lesion_fusion.pipelines.reporting.plot_nodes import draw_audit, draw_examples, draw_report
 from lesion_fusion.pipelines.stage import FILES, judge_of, judge_step, step
-from lesion_fusion.reporting.sections import SECTIONS, write_report
+from lesion_fusion.reporting.sections import SECTIONS, Section, write_report
 from lesion_fusion.reporting.standing import MODELS
 
 _JUDGE = judge_of("reporting")
@@ -17,8 +20,11 @@ _CASES = ("study_cases", "image_descriptors")
 _READER = ["reader_comparison", "reader_operating_points"]
 
 
-def create_pipeline(image_input: str) -> Pipeline:
-    """Return the stage `reporting`; examples of images are drawn as the image input of this name shows them."""
+def create_pipeline(image_input: str, outline: Outline) -> Pipeline:
+    """Return the stage `reporting`; examples of images are drawn as the image input of this name shows them.
+
+    Where no network draws an `outline`, the page has no section of them.
+    """
     found = ["leaderboard", "planned_comparisons", "promotion", "reader_operating_points"]
     parameters = ["params:comparisons", "params:evaluation", "params:study"]
     explained = ["study_cases", "params:explanation", "params:study"]
@@ -37,14 +43,15 @@ def create_pipeline(image_input: str) -> Pipeline:
         step(draw_report, ["study_cases", *MODELS, *found, _JUDGE, *parameters], "report_plots"),
         step(draw_examples, ["study_cases", *FILES, examples, "params:study"], "example_plots"),
         step(draw_contributions, "shap_values", "shap_plots"),
-        *_page(),
+        *_page([one for one in SECTIONS if one.name != "outlines" or outline.source != "drawn"]),
     ]
     return Pipeline(nodes, tags="reporting")
 
 
-def _page() -> list[Node]:
+def _page(shown: Sequence[Section]) -> list[Node]:
     """Return a node per section and the node that joins them."""
-    made = {f"report_sections.{section.name}": section for section in SECTIONS}
+    made = {f"report_sections.{section.name}": section for section in shown}
     sections = [step(one.write, one.datasets, dataset, name=f"write_{one.name}") for dataset, one in made.items()]
-    joined = ["study_cases", _JUDGE, "params:report", "params:study", *made]
+    joined = {"cases": "study_cases", "judge": _JUDGE, "report": "params:report", "study": "params:study"}
+    joined |= {section.name: dataset for dataset, section in made.items()}
     return [*sections, step(write_report, joined, "report")]

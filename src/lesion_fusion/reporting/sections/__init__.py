@@ -20,7 +20,8 @@ from lesion_fusion.notation import listing, words
 from lesion_fusion.reporting.page import render_page
 from lesion_fusion.reporting.parameters import ReportParameters
 
-PARAMETERS = ("comparisons", "evaluation", "report", "study", "tuning")
+PARAMETERS = {name: f"params:{name}" for name in ("comparisons", "evaluation", "report", "study", "tuning")}
+PARAMETERS["outline"] = "params:preprocessing.outline"
 # In the order of the page; the first is the answer, which has a place of its own at the top.
 TITLES = {
     "answer": "The answer",
@@ -35,6 +36,7 @@ TITLES = {
     "curves": "Discrimination, calibration, benefit",
     "explanations": "What the best classifiers use",
     "networks": "Images, networks and cases",
+    "outlines": "Outlines that a network drew",
     "registration": "Registration",
     "limitations": "Limitations",
     "each_model": "Each model",
@@ -57,16 +59,17 @@ class Section:
 def _section(name: str) -> Section:
     module = import_module(f"{__name__}.{name}")
     arguments = signature(module.write).parameters
-    datasets = {argument: f"params:{argument}" if argument in PARAMETERS else argument for argument in arguments}
+    datasets = {argument: PARAMETERS.get(argument, argument) for argument in arguments}
     return Section(name, TITLES[name], datasets, module.write)
 
 
 SECTIONS = tuple(_section(name) for name in TITLES)
 
 
-def write_report(cases: pd.DataFrame, judge: Judge, report: ReportParameters, study: Study, *sections: str) -> str:
-    """Return the report, one HTML file; `sections` are the HTML of `SECTIONS`, in their order."""
-    answer, *others = (Markup(section) for section in sections)
+def write_report(
+    cases: pd.DataFrame, judge: Judge, report: ReportParameters, study: Study, answer: str, **sections: str
+) -> str:
+    """Return the report, one HTML file; `answer` and `sections`, by their names, are the HTML of `SECTIONS`."""
     labels = {"Cohort digest": "cohort_digest", "Folds digest": "folds_digest", "Seed": "seed"}
     identity = {label: judge.study[tag] for label, tag in labels.items()}
     return render_page(
@@ -78,7 +81,7 @@ def write_report(cases: pd.DataFrame, judge: Judge, report: ReportParameters, st
         cases=len(cases),
         patients=cases["patient_id"].nunique(),
         identity=identity | {"lesion-fusion": lesion_fusion.__version__},
-        answer=answer,
-        contents={section.name: section.title for section in SECTIONS[1:]},
-        sections={section.name: html for section, html in zip(SECTIONS[1:], others, strict=True)},
+        answer=Markup(answer),
+        contents={name: TITLES[name] for name in sections},
+        sections={name: Markup(html) for name, html in sections.items()},
     )

@@ -21,7 +21,7 @@ FOUND = {
     Verdict.TIED: "It is not shown that the image adds anything to the record",
     Verdict.WORSE: "The model with the image is worse than the model of the record",
 }
-# By whether a row claims to need no reader.
+# By whether a row needs no reader.
 HANDS = {False: "With a radiologist's reading or outline, ", True: "Without a radiologist, "}
 
 
@@ -91,17 +91,18 @@ def best_of_board(board: Sequence[Place], baseline: str, confidence: float) -> S
 
 
 def _image_adds(table: pd.DataFrame, planned: PlannedComparisons, confidence: float) -> list[Statement]:
-    """Return the sentences of `first_sentence`: those of the rows that claim no reader are apart from the others."""
+    """Return the sentences of `first_sentence`: those of the rows that need no reader are apart from the others."""
     groups = zip(planned.present, step_groups(table, planned, confidence), strict=True)
     steps = {(name, step.what): step for name, group in groups for step in group.steps if step.verdict is not None}
     found: dict[bool, list[Step]] = {}
     for name, row in planned.answering:
         if (name, row.what) in steps:
-            found.setdefault(row.without_reader, []).append(steps[name, row.what])
+            step = steps[name, row.what]
+            found.setdefault(step.without_reader, []).append(step)
     if not found:
         why = "no comparison of a fused model with a model of the record was planned and could be computed."
         return [Statement(f"This run does not answer {QUESTION}:", why)]
-    # Where nothing is claimed to need no reader, there is nothing to tell apart.
+    # Where everything needs a reader, there is nothing to tell apart.
     prefixes = HANDS if True in found else {False: ""}
     return [_adds(found[claim], prefixes[claim]) for claim in sorted(found)]
 

@@ -9,7 +9,9 @@ from markupsafe import Markup
 
 from lesion_fusion.datasets.mlflow_runs import FamilyResults
 from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import Need
+from lesion_fusion.notation import words
 from lesion_fusion.reporting.page import fill
 from lesion_fusion.reporting.standing import places
 
@@ -23,6 +25,7 @@ def write(
     imaging_results: FamilyResults,
     fusion_results: FamilyResults,
     evaluation: Evaluation,
+    outline: Outline,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
@@ -31,7 +34,7 @@ def write(
         __name__,
         board=board,
         every_metric=models_table.astype("object").fillna(""),
-        outlines={name: outline_seen(run.get("needs", "")) for family in runs for name, run in family.items()},
+        outlines={name: outline_seen(run.get("needs", ""), outline) for family in runs for name, run in family.items()},
         candidates=[place.must_beat for place in board if place.must_beat],
         n_repeats=folds["repeat"].nunique(),
         plots=report_plots,
@@ -39,7 +42,7 @@ def write(
     )
 
 
-def outline_seen(needs: str) -> str:
-    """Return whether a model sees the drawn outline, by the parts of a case that it needs; "" without an image."""
+def outline_seen(needs: str, outline: Outline) -> str:
+    """Return which outline a model sees, by the parts of a case that it needs; "" without an image."""
     parts = needs.split(", ")
-    return "drawn" if Need.MASK in parts else "none" if Need.IMAGE in parts else ""
+    return words(outline.source) if Need.MASK in parts else "none" if Need.IMAGE in parts else ""

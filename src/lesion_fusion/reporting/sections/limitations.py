@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.evaluation.judge import Evaluation
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import Family
 from lesion_fusion.notation import count, listing
 from lesion_fusion.reporting.page import fill
@@ -26,11 +27,14 @@ def write(
     evaluation: Evaluation,
     report: ReportParameters,
     study: Study,
+    outline: Outline,
 ) -> Markup:
     """Return the section as HTML."""
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     models = models_on_board(board, clinical_models, imaging_models, fusion_models)
-    sees_image = any(trained.parameters.sees_image for trained in models.values())
+    # The error of a network's outline is in the metrics of the models under it.
+    under_drawn = outline.source != "predicted"
+    sees_image = under_drawn and any(trained.parameters.sees_image for trained in models.values())
     found = limitations(report.cohort.limitations, cohort_audit["findings"], study.predictors, sees_image, board)
     return fill(__name__, limitations=found)
 

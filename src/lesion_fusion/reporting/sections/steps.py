@@ -75,17 +75,14 @@ def step_groups(table: pd.DataFrame, planned: PlannedComparisons, confidence: fl
         StepGroup(
             group.title,
             group.text,
-            [
-                _step(row, claimed.without_reader, confidence)
-                for row, claimed in zip([row for row in rows if row["group"] == name], group.rows, strict=True)
-            ],
+            [_step(row, confidence) for row in rows if row["group"] == name],
         )
         for name, group in planned.present.items()
     ]
 
 
-def _step(row: Mapping[str, Any], without_reader: bool, confidence: float) -> Step:
-    what, model, reference = row["what"], row["model"], row["reference"]
+def _step(row: Mapping[str, Any], confidence: float) -> Step:
+    what, model, reference, without_reader = row["what"], row["model"], row["reference"], bool(row["without_reader"])
     auroc = Estimate(row["auroc"], row["low"], row["high"])
     columns = ("difference", "difference_low", "difference_high", "p_holm")
     found = comparison(model, reference, row, confidence, columns)
