@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lesion_fusion.published_study.comparison import comparison_columns
-from lesion_fusion.published_study.page import agreement, headline, statements
+from lesion_fusion.published_study.page import agreement, headline, statements, verdict
 from lesion_fusion.reporting.page import Statement
 from tests.published_study.toy import toy_article, toy_parameters
 
@@ -87,3 +87,12 @@ def test_the_headline_is_the_most_accurate_published_model_of_each_kind_that_has
     assert (row["model"], row["printed"], row["where"]) == ("clinical.b", "98.5 %", "boosting, table 1")
     assert (row["reproduced"].value, row["leak_free"].value) == (0.9, 0.6)
     assert headline(compared({"c": 0.8}), toy_article(**ARTICLE)) == []
+
+
+def test_the_verdict_counts_what_is_reproduced_and_says_how_much_the_leaks_were_worth():
+    rows = compared({"b": 0.9}, leak_free=0.65)
+    rows.loc[rows["metric"] == "accuracy", "published"] = 0.985
+    said = verdict(agreement(rows, toy_article(**ARTICLE)), headline(rows, toy_article(**ARTICLE)))
+    assert said[0] == "Judged in its way, 1 of 1 of the article's figures come out here."
+    assert said[1].endswith("the accuracy is lower by 0.250 to 0.250.")
+    assert verdict([], []) == []

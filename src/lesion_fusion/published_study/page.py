@@ -52,6 +52,7 @@ def write_page(
         answer=fill(
             "lesion_fusion.published_study.headline",
             statements=statements_html(statements(comparison, shortcuts, luck, parameters, article)),
+            verdict=verdict(agreement(comparison, article), headline(comparison, article)),
             rows=headline(comparison, article),
             confidence=evaluation.confidence,
         ),
@@ -117,6 +118,21 @@ def headline(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]]
         found.append(
             {"family": INPUTS[family], "model": best.here[0], "printed": text, "where": f"{best.name}, {place}"}
             | {name: defined(row, column) for name, column in columns.items()}
+        )
+    return found
+
+
+def verdict(compared: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
+    """Return in two sentences what came of `agreement` and `headline`; of neither where nothing is compared."""
+    within = sum(one["within"] for one in compared)
+    found = (
+        [f"Judged in its way, {within} of {len(compared)} of the article's figures come out here."] if compared else []
+    )
+    lost = [row["reproduced"].value - row["leak_free"].value for row in rows if row["reproduced"] and row["leak_free"]]
+    if lost:
+        found.append(
+            "With its data leaks closed (copies of tested cases among those learned from, columns that state the "
+            f"outcome among the inputs), the accuracy is lower by {number(min(lost))} to {number(max(lost))}."
         )
     return found
 
