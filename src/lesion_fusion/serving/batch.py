@@ -72,7 +72,10 @@ def read_rows(
         fault = ""
         for field, column, files in ((IMAGE, "image_file", images), (MASK, "tumor_mask_file", masks)):
             cell = canonical_cell(case.get(column), COLUMN[column])
-            if files is None or field not in fields or cell is None or cell == NOT_APPLICABLE:
+            if fault or files is None or field not in fields or cell is None or cell == NOT_APPLICABLE:
+                continue
+            # An outline says nothing without its image.
+            if field == MASK and IMAGE not in cells:
                 continue
             names = (cell,) if field == IMAGE else split_cell(cell)
             absent = [
@@ -82,10 +85,10 @@ def read_rows(
                 fault = f"field {field}: there is no file {', '.join(absent)}; put it there, or correct its name"
                 continue
             try:
-                if field == IMAGE or images is None:
+                if field == IMAGE:
                     content = image_file(cell, files)
                 else:
-                    content = fitted_mask_file(names, files, str(case["image_file"]), images)
+                    content = fitted_mask_file(names, files, str(case["image_file"]), images or {})
             except (OSError, ImageDefect) as error:
                 fault = f"field {field}: {error}"
                 continue
