@@ -113,33 +113,6 @@ def click(page: playwright.Page, x: float, y: float, to: np.ndarray | None = Non
     page.mouse.up()
 
 
-def test_from_a_file_to_an_answer_and_a_corrected_outline_changes_it(page: playwright.Page, files: Path):
-    page.locator("input[type=file]").set_input_files(files / "image.png")
-    page.get_by_text("image.png:").wait_for()
-    corners = np.load(files / "corners.npy")
-    for k, corner in enumerate(corners):
-        click(page, *corner)
-        page.locator(".overlay circle").nth(k).wait_for()
-    click(page, *corners[0])
-    page.locator(".overlay polygon.line").wait_for()
-    page.get_by_label(label("shape")).click()
-    page.get_by_text("Irregular").click()
-    page.get_by_label(label("age"), exact=True).fill("67")
-    page.get_by_label(label("margin")).click()
-    page.get_by_text("Spiculated").click()
-    page.keyboard.press("Escape")
-    page.get_by_label(label("halo")).click()
-    page.get_by_role("option", name="Yes").click()
-    playwright.expect(page.locator(".panel-foot, .small").last).to_contain_text("record, image, outline")
-    first = answered(page)
-    click(page, *corners[2], to=corners[2] + 0.06)
-    playwright.expect(page.locator(".panel-answer")).not_to_have_text(first, use_inner_text=True)
-    second = answered(page)
-    page.get_by_role("button", name=text("outline.undo")).click()
-    playwright.expect(page.locator(".panel-answer")).not_to_have_text(second, use_inner_text=True)
-    assert answered(page) == first
-
-
 def test_the_keyboard_alone_draws_and_corrects(page: playwright.Page, files: Path):
     page.locator("input[type=file]").set_input_files(files / "image.png")
     figure = page.locator(".figure")

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
 import sys
-import urllib.error
-import urllib.request
 
 import pytest
 
 from lesion_fusion.errors import UserError
 from lesion_fusion.page.texts import text
-from tests.conftest import Project
 
 MODULE = "lesion_fusion.page.launch"
 
@@ -68,29 +63,3 @@ def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "nicegui", None)
     with pytest.raises(UserError, match=r"pip install 'lesion-fusion\[page\]'"):
         __import__(MODULE)
-
-
-@pytest.mark.slow
-def test_the_command_serves_the_champion_to_this_computer_alone(finished_project: Project):
-    pytest.importorskip("nicegui")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "lesion_fusion", "page", "--no-browser", "--port", "0"],
-        cwd=finished_project.folder,
-        env=finished_project.environment(PYTHONUNBUFFERED="1"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        address = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
-        assert address is not None
-        with urllib.request.urlopen(address[0], timeout=60) as page:
-            assert text("not_a_device") in page.read().decode()
-        other = urllib.request.Request(address[0], headers={"Host": "evil.example"})
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(other, timeout=60)
-        assert refused.value.code == 403
-    finally:
-        server.terminate()
-        server.wait(30)
