@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lesion_fusion.imaging.png import decode_mask
 from lesion_fusion.models.base import save_model
-from lesion_fusion.page.outline import Outline
 from lesion_fusion.page.texts import label, text
 from tests.conftest import ROOT
 from tests.models.toy import RECORD, domain_of, fitted_late
@@ -50,9 +48,6 @@ def files(cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_model(model, folder / "bundle")
     domain_of(cohort, model).save(folder / "bundle")
     (folder / "image.png").write_bytes(next(iter(cohort.images.values()))())
-    outline = Outline.traced(decode_mask(next(iter(cohort.masks.values()))(), "mask"))
-    # About a dozen points of the lesion's own outline, as shares of width and height.
-    np.save(folder / "corners.npy", np.array(outline.points)[:: max(1, len(outline.points) // 12)] / outline.size)
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(60))
     return folder
 
