@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from lesion_fusion.models.base import save_model
@@ -95,17 +94,6 @@ def answered(page: playwright.Page) -> str:
     """The answer in words, once it is the answer to what is on the page."""
     page.locator(".answer-card[aria-busy=false] .number").wait_for()
     return page.locator(".panel-answer").inner_text()
-
-
-def click(page: playwright.Page, x: float, y: float, to: np.ndarray | None = None) -> None:
-    """Press the mouse at a share of the image's width and height, and drag."""
-    box = page.locator(".figure").bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-    page.mouse.down()
-    if to is not None:
-        page.mouse.move(box["x"] + to[0] * box["width"], box["y"] + to[1] * box["height"], steps=5)
-    page.mouse.up()
 
 
 def test_the_keyboard_alone_draws_and_corrects(page: playwright.Page, files: Path):
