@@ -43,7 +43,7 @@ class Kind(StrEnum):
 class Column:
     """One column of `cases`: its categories besides NA (none: any text), or the bounds of a number, both included.
 
-    `like`: the column whose wordings it shares, for one that a cohort declares.
+    `like`: for a column that a cohort declares, the column whose words for each category it uses.
     """
 
     name: str

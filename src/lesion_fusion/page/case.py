@@ -90,7 +90,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Told:
-    """What the model says of a case: its answer and why, as `kedro serve` gives them; or the `fault` in words."""
+    """The answer to a case and the reasons, as `kedro serve` gives them; or the `fault` in words."""
 
     answer: Mapping[str, Any] = field(default_factory=dict)
     why: Mapping[str, Any] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from lesion_fusion.published_study.article import Article, printed_value, roundi
 from lesion_fusion.published_study.comparison import comparison_columns, published_column
 from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.parameters import PaperReproduction
-from lesion_fusion.published_study.protocol import SHORTCUTS
+from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
 from lesion_fusion.reporting.page import Statement, fill, render_page
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.sections.answer import statements_html
@@ -54,6 +54,7 @@ def write_page(
             statements=statements_html(statements(comparison, shortcuts, luck, parameters, article)),
             verdict=verdict(agreement(comparison, article), headline(comparison, article)),
             rows=headline(comparison, article),
+            classes=[len(one.classes) for one in (parameters.protocol, parameters.fusion_protocol, Protocol.of())],
             confidence=evaluation.confidence,
         ),
         cohort=report.cohort,
@@ -125,9 +126,12 @@ def headline(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]]
 def verdict(compared: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
     """Return in two sentences what came of `agreement` and `headline`; of neither where nothing is compared."""
     within = sum(one["within"] for one in compared)
-    found = (
-        [f"Judged in its way, {within} of {len(compared)} of the article's figures come out here."] if compared else []
-    )
+    found = []
+    if compared:
+        found.append(
+            f"Judged in its way, {within} of {len(compared)} of the article's figures come out here, as far as one test "
+            "set can tell."
+        )
     lost = [row["reproduced"].value - row["leak_free"].value for row in rows if row["reproduced"] and row["leak_free"]]
     if lost:
         found.append(
