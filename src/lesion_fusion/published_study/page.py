@@ -129,8 +129,8 @@ def verdict(compared: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[
     found = []
     if compared:
         found.append(
-            f"Judged in its way, {within} of {len(compared)} of the article's figures come out here, as far as one test "
-            "set can tell."
+            f"Judged in its way, {within} of {len(compared)} of the article's figures come out here, as far as one "
+            "test set can tell."
         )
     lost = [row["reproduced"].value - row["leak_free"].value for row in rows if row["reproduced"] and row["leak_free"]]
     if lost:
