@@ -146,8 +146,8 @@ def test_a_killed_run_goes_on_where_it_stopped_and_the_same_command_gives_the_sa
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     # What was under training when the run was killed is the last that it named.
-    *before, _ = re.findall(r"\] (\S+)\.train ", log.read_text())
-    finished = set(before)
+    *ended, _ = re.findall(r"\] (\S+)\.train ", log.read_text())
+    finished = set(ended)
     assert finished
     resumed = project.kedro("run", "--only-missing-outputs", "--to-outputs", trainings)
     assert resumed.returncode == 0, resumed.stdout[-2000:] + resumed.stderr[-2000:]

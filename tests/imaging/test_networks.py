@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from threading import Event, Thread
 
 import keras
 import numpy as np
 import pytest
 
+from lesion_fusion.imaging.keras_backend import starts_from
 from lesion_fusion.imaging.networks import (
     EMBEDDING,
     UnfitImageError,
@@ -136,3 +139,20 @@ def test_parameters_are_checked_before_anything_runs() -> None:
         NetworkParameters(weights="imagenet")
     with pytest.raises(ValueError, match="Unknown backbone"):
         NetworkParameters(backbone="LeNet")
+
+
+def test_a_start_depends_on_its_seed_alone_whatever_other_threads_draw():
+    def start(seed: int = 7) -> list[np.ndarray]:
+        with starts_from(seed):
+            return build_network("small_cnn", (32, 32, 1), 2).get_weights()
+
+    alone, over, anew = start(), Event(), start(8)
+    other = Thread(target=lambda: [random.randint(0, 9) for _ in iter(over.is_set, True)])
+    other.start()
+    try:
+        beside = start()
+    finally:
+        over.set()
+        other.join()
+    assert all(np.array_equal(first, second) for first, second in zip(alone, beside, strict=True))
+    assert any(np.any(first != second) for first, second in zip(alone, anew, strict=True))

@@ -5,11 +5,13 @@ On JAX each of several devices takes its share of every training batch.
 
 import math
 import os
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from threading import get_ident
 
-__all__ = ["keras", "sharing_devices"]
+__all__ = ["keras", "sharing_devices", "starts_from"]
 
 
 @contextmanager
@@ -38,6 +40,26 @@ with _silent_native_stderr():
     # Whatever the backend, Keras imports TensorFlow, where it is there, as soon as it seeds anything.
     with suppress(ImportError):
         import tensorflow  # noqa: F401
+
+
+@contextmanager
+def starts_from(seed: int) -> Iterator[None]:
+    """Let the layers that this thread makes in the block start from `seed`, whatever other threads draw.
+
+    Keras takes a layer's seed from Python's shared generator; so do other threads, such as that of a Dask worker which
+    estimates sizes from samples.
+    """
+    own, shared, thread = random.Random(seed), random.randint, get_ident()
+
+    def randint(low: int, high: int) -> int:
+        return own.randint(low, high) if get_ident() == thread else shared(low, high)
+
+    keras.utils.set_random_seed(seed)
+    random.randint = randint
+    try:
+        yield
+    finally:
+        random.randint = shared
 
 
 def sharing_devices() -> int:

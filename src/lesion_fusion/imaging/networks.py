@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,7 +12,7 @@ import numpy as np
 from lesion_fusion.errors import UserError
 from lesion_fusion.imaging import lite0
 from lesion_fusion.imaging.batches import Rows, predict_in_batches
-from lesion_fusion.imaging.keras_backend import keras
+from lesion_fusion.imaging.keras_backend import keras, starts_from
 from lesion_fusion.imaging.parameters import IMAGENET, LITE0, RANDOM, SMALL_CNN, backbone_name, unavailable
 
 EMBEDDING = "embedding"
@@ -57,26 +58,25 @@ def build_network(
     name = backbone_name(backbone)
     if input_shape[2] not in (1, 2):
         raise ValueError(f"A network takes 1 channel (gray) or 2 (gray, mask), not {input_shape[2]}.")
-    if weights == RANDOM:
-        # Like other weights the same in every network, so that their features are computed once.
-        keras.utils.set_random_seed(0)
-    inputs = keras.Input(input_shape, name="image")
-    prepared = _prepared(name, inputs)
-    fetched = IMAGENET if weights == IMAGENET and name != SMALL_CNN else None
-    source = None if weights in (None, RANDOM, fetched) else _source(str(weights), name)
-    maps = [_maps(name, prepared, fetched)]
-    if isinstance(source, keras.Model):
-        members = source.get_layer(EMBEDDING).output.shape[-1] // maps[0].shape[-1]
-    maps += [_renamed(inputs, prepared, _maps(name, prepared, fetched), member) for member in range(1, members)]
-    together = keras.layers.Concatenate(name=MEMBERS)(maps) if len(maps) > 1 else maps[0]
-    embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(together)
-    source_head = [] if source is None else _take_over(keras.Model(inputs, embedding), source, str(weights), name)
-    network = keras.Model(inputs, head(embedding, classes, dropout), name=name.lower())
-    if source_head and source_head[1].shape == (classes,):
-        network.get_layer(HEAD).set_weights(source_head)
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = BATCH_NORM_MOMENTUM
+    # Random weights are, like other weights, the same in every network, so that their features are computed once.
+    with starts_from(0) if weights == RANDOM else nullcontext():
+        inputs = keras.Input(input_shape, name="image")
+        prepared = _prepared(name, inputs)
+        fetched = IMAGENET if weights == IMAGENET and name != SMALL_CNN else None
+        source = None if weights in (None, RANDOM, fetched) else _source(str(weights), name)
+        maps = [_maps(name, prepared, fetched)]
+        if isinstance(source, keras.Model):
+            members = source.get_layer(EMBEDDING).output.shape[-1] // maps[0].shape[-1]
+        maps += [_renamed(inputs, prepared, _maps(name, prepared, fetched), member) for member in range(1, members)]
+        together = keras.layers.Concatenate(name=MEMBERS)(maps) if len(maps) > 1 else maps[0]
+        embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(together)
+        source_head = [] if source is None else _take_over(keras.Model(inputs, embedding), source, str(weights), name)
+        network = keras.Model(inputs, head(embedding, classes, dropout), name=name.lower())
+        if source_head and source_head[1].shape == (classes,):
+            network.get_layer(HEAD).set_weights(source_head)
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = BATCH_NORM_MOMENTUM
     return network
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.imaging.batches import Rows
 from lesion_fusion.imaging.folds import FoldResult, History, inner_split
-from lesion_fusion.imaging.keras_backend import keras
+from lesion_fusion.imaging.keras_backend import keras, starts_from
 from lesion_fusion.imaging.networks import average_of, build_network, restore
 from lesion_fusion.imaging.parameters import NetworkParameters
 from lesion_fusion.imaging.regimes import OnFeatures, OnImages, Regime, make_regime
@@ -68,12 +68,12 @@ def train_out_of_fold(
     results = {fold: result for fold, result in (completed or {}).items() if fold in numbers}
     network = initial_network(images, classes, parameters, seed, build) if features is None else None
     # Seeded again, so that a head starts alike whether its features are computed here or were before.
-    keras.utils.set_random_seed(derived_seed(seed))
-    regime: Regime
-    if features is not None:
-        regime = OnFeatures(features, classes, parameters)
-    else:
-        regime = (make_regime if build is None else OnImages)(network, images, parameters)
+    with starts_from(derived_seed(seed)):
+        regime: Regime
+        if features is not None:
+            regime = OnFeatures(features, classes, parameters)
+        else:
+            regime = (make_regime if build is None else OnImages)(network, images, parameters)
     waiting = [fold for fold in numbers if fold not in results]
     for done, fold in enumerate(waiting, start=1):
         fold_seed, others = derived_seed(seed, fold), np.flatnonzero(folds != fold)
@@ -159,15 +159,15 @@ def initial_network(
     images: Rows, classes: int, parameters: NetworkParameters, seed: int, build: Callable[[], keras.Model] | None = None
 ) -> keras.Model:
     """Return the network that trainings start from: the one of `build`, or of the parameters, in their precision."""
-    keras.utils.set_random_seed(derived_seed(seed))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if parameters.mixed_precision else "float32")
     try:
-        if build is not None:
-            return build()
-        height, width, channels = images.shape[1:]
-        shape = (height, width, channels)
-        return build_network(parameters.backbone, shape, classes, parameters.weights, parameters.dropout)
+        with starts_from(derived_seed(seed)):
+            if build is not None:
+                return build()
+            height, width, channels = images.shape[1:]
+            shape = (height, width, channels)
+            return build_network(parameters.backbone, shape, classes, parameters.weights, parameters.dropout)
     finally:
         keras.config.set_dtype_policy(policy)
 

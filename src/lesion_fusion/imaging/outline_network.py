@@ -15,7 +15,7 @@ import numpy as np
 
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.imaging.batches import Augmentation, Rows, TrainingBatches, predict_in_batches
-from lesion_fusion.imaging.keras_backend import keras
+from lesion_fusion.imaging.keras_backend import keras, starts_from
 from lesion_fusion.imaging.networks import BATCH, BATCH_NORM_MOMENTUM, UnfitImageError, build_network
 from lesion_fusion.imaging.parameters import REGISTERED_OUTLINE, Outline, OutlineNetwork, unavailable
 from lesion_fusion.imaging.training import make_deterministic
@@ -78,9 +78,9 @@ class OutlineTrainer:
 
     def __init__(self, parameters: OutlineNetwork, seed: int, start: list[np.ndarray] | None = None) -> None:
         make_deterministic()
-        keras.utils.set_random_seed(seed)
         self._parameters = parameters
-        self.network = unet(parameters)
+        with starts_from(seed):
+            self.network = unet(parameters)
         if start is not None:
             self.network.set_weights(start)
         pairs = keras.Input((parameters.size, parameters.size, 2))

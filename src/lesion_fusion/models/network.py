@@ -132,7 +132,7 @@ class Network(OverImages):
         """
         # Imported here: keras takes seconds to import, and the other models do without it.
         from lesion_fusion.imaging.folds import inner_split
-        from lesion_fusion.imaging.keras_backend import keras
+        from lesion_fusion.imaging.keras_backend import starts_from
         from lesion_fusion.imaging.networks import build_network
         from lesion_fusion.imaging.out_of_fold import train_and_predict
         from lesion_fusion.imaging.regimes import OnFeatures, Regime, make_regime
@@ -140,13 +140,13 @@ class Network(OverImages):
 
         network, shape, classes = self.network, trial.images.shape[1:], trial.classes
         labels = trial.rows["label"].map(classes.index).to_numpy()
-        keras.utils.set_random_seed(derived_seed(trial.seed, 5))
         regime: Regime
-        if trial.backbone_features is not None:
-            regime = OnFeatures(trial.backbone_features, len(classes), network)
-        else:
-            start = build_network(network.backbone, shape, len(classes), network.weights, network.dropout)
-            regime = make_regime(start, trial.images, network)
+        with starts_from(derived_seed(trial.seed, 5)):
+            if trial.backbone_features is not None:
+                regime = OnFeatures(trial.backbone_features, len(classes), network)
+            else:
+                start = build_network(network.backbone, shape, len(classes), network.weights, network.dropout)
+                regime = make_regime(start, trial.images, network)
         found: dict[str, list[pd.DataFrame]] = defaultdict(list)
         for number, split in enumerate(trial.seeded_splits(5)):
             groups = trial.groups[split.train]
