@@ -67,10 +67,12 @@ class Project:
         return f"sqlite:///{self.folder / 'mlflow.db'}"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares something costly, where tests are spread over processes (`--dist loadgroup`).
 
-    The finished project is made once, so all its tests are one group; every other group is a file's tests.
+    The finished project is made once, so all its tests are one group; every other group is a file's tests. First of
+    all, because pytest-xdist reads the groups in a hook of the same name.
     """
     for item in items:
         shared = "finished_project" in getattr(item, "fixturenames", ())
