@@ -93,6 +93,6 @@ def test_the_verdict_counts_what_is_reproduced_and_says_how_much_the_leaks_were_
     rows = compared({"b": 0.9}, leak_free=0.65)
     rows.loc[rows["metric"] == "accuracy", "published"] = 0.985
     said = verdict(agreement(rows, toy_article(**ARTICLE)), headline(rows, toy_article(**ARTICLE)))
-    assert said[0].startswith("Judged in its way, 1 of 1 of the article's figures come out here")
-    assert said[1].endswith("the accuracy is lower by 0.250 to 0.250.")
+    assert said[0].startswith("Judged as the article judged, 1 of 1 of its figures come out here")
+    assert said[1].endswith("by 0.250 to 0.250.")
     assert verdict([], []) == []

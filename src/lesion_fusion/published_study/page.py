@@ -55,6 +55,7 @@ def write_page(
             verdict=verdict(agreement(comparison, article), headline(comparison, article)),
             rows=headline(comparison, article),
             classes=[len(one.classes) for one in (parameters.protocol, parameters.fusion_protocol, Protocol.of())],
+            commonest=_share_of_the_commonest(collected, Protocol.of()),
             confidence=evaluation.confidence,
         ),
         cohort=report.cohort,
@@ -74,6 +75,12 @@ def write_page(
         command=report.typed(study.seed, pipeline="paper_reproduction"),
         full_scale=_full_scale(report.typed(study.seed, pipeline="paper_reproduction"), parameters),
     )
+
+
+def _share_of_the_commonest(collected: pd.Series, protocol: Protocol) -> float:
+    """Return the share of the most frequent of a protocol's classes among the cases collected of them."""
+    counts = collected.reindex(list(protocol.classes), fill_value=0)
+    return float(counts.max() / counts.sum())
 
 
 def _full_scale(command: str, parameters: PaperReproduction) -> str:
@@ -125,18 +132,19 @@ def headline(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]]
 
 def verdict(compared: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
     """Return in two sentences what came of `agreement` and `headline`; of neither where nothing is compared."""
-    within = sum(one["within"] for one in compared)
+    outside = [f"{one['metric']} of {one['name']}" for one in compared if not one["within"]]
     found = []
     if compared:
         found.append(
-            f"Judged in its way, {within} of {len(compared)} of the article's figures come out here, as far as one "
-            "test set can tell."
+            f"Judged as the article judged, {len(compared) - len(outside)} of {len(compared)} of its figures come out "
+            f"here, as nearly as two test sets of its size agree{f'; not {listing(outside)}' if outside else ''}."
         )
     lost = [row["reproduced"].value - row["leak_free"].value for row in rows if row["reproduced"] and row["leak_free"]]
     if lost:
         found.append(
             "With its data leaks closed (copies of tested cases among those learned from, columns that state the "
-            f"outcome among the inputs), the accuracy is lower by {number(min(lost))} to {number(max(lost))}."
+            "outcome among the inputs), the models of this table are right less often than so judged, by "
+            f"{number(min(lost))} to {number(max(lost))}."
         )
     return found
 
@@ -217,9 +225,13 @@ def _reproduced(comparison: pd.DataFrame, parameters: PaperReproduction) -> list
     others = f" As accurate: {listing(list(tied))}." if len(tied) else ""
     intervals = " Intervals say how far a figure would move with other patients; they do not cover the error of a leak."
     leak_free = "Without leaks (no copies of tested cases in training, no outcome as an input), the same models reach"
+    published = (
+        f"Under the {_protocol(parameters)} protocol, with fusion too judged on {len(parameters.protocol.classes)} "
+        "classes, the most accurate models here reach"
+    )
     found = []
     for column, opening, note in (
-        ("reproduced", f"Under the {_protocol(parameters)} protocol, the most accurate models here reach", others),
+        ("reproduced", published, others),
         ("leak_free", leak_free, intervals),
     ):
         rows: list[tuple[Any, Any]] = list(best.dropna(subset=column).iterrows())
