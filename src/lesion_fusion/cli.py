@@ -207,8 +207,9 @@ def serve(model: str, host: str, port: int, megabytes: int, cases: int, seconds:
     """Serve a registered model over HTTP, on this computer alone by default."""
     import uvicorn
 
-    from lesion_fusion.serving.server import MOST_WAITING, Limits, make_app
+    from lesion_fusion.serving.server import MOST_WAITING, Limits, make_app, release_memory
 
+    release_memory()
     loaded = _load_model(model).unwrap_python_model()
     app = make_app(loaded, Limits(megabytes=megabytes, cases=cases, seconds=seconds))
     click.echo(f"{loaded.version} at http://{host}:{port}/invocations; fields at /schema. Ctrl-C ends it.")

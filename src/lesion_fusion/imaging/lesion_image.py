@@ -14,7 +14,7 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 
 # Shortest edge of a crop in source pixels: a mask of a single pixel still gets surroundings.
 MIN_SIDE = 16.0
-# Longest side of a square that is laid out, pixels: that about a long and flat lesion has many times its image's pixels.
+# Longest side of a square that is laid out: about a long and flat lesion it has many times the pixels of the image.
 _LONGEST_SIDE = 4096
 # Images reduced at a time, so that memory does not grow with their number.
 _CHUNK = 256
