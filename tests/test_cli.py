@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ import pytest
 from kedro.io import DatasetError
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import ParquetDataset
+from mlflow import MlflowClient
 
 from lesion_fusion.cli import with_plain_errors
 from lesion_fusion.datasets.npy import NpyDataset
@@ -73,6 +75,42 @@ def test_a_full_disk_is_told_in_one_line(full):
     assert told.startswith("The disk is full")
     assert "\n" not in told
     assert ("a.npy was not written" in told) == (getattr(cause, "filename", None) == "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "a.png"),
+            "a.png can't be read or written: Permission",
+        ),
+        (OSError(errno.EROFS, "Read-only file system", "a.npy"), "a.npy can't be read or written"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "The database can't be written. Allow it"),
+        (sqlite3.OperationalError("database is locked"), "Another process holds the database. Wait for it"),
+        (sqlite3.OperationalError("unable to open database file"), "The database can't be opened"),
+    ],
+)
+def test_what_may_not_be_read_or_written_is_told_in_one_line(cause: Exception, told: str):
+    def save() -> None:
+        try:
+            raise cause
+        except Exception as error:
+            raise RuntimeError("Failed in a library") from error
+
+    assert words(save).startswith(told)
+    assert "\n" not in words(save)
+
+
+@pytest.mark.slow
+def test_a_database_that_another_process_holds_is_told(project: Path):
+    """As MLflow itself tells it."""
+    address = f"sqlite:///{project / 'mlflow.db'}"
+    MlflowClient(address).search_experiments()
+    with closing(sqlite3.connect(project / "mlflow.db")) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        told = words(lambda: MlflowClient(address).create_experiment("a"))
+    assert told.startswith("Another process holds the database.")
+    assert "\n" not in told
 
 
 def test_a_full_disk_leaves_the_earlier_result_and_nothing_half_written(project: Path, monkeypatch):

@@ -19,7 +19,7 @@ import yaml
 from kedro.framework.cli.project import run as kedro_run
 from kedro.utils import find_kedro_project
 
-from lesion_fusion.cohort.layout import Layout
+from lesion_fusion.cohort.layout import TODO, Layout
 from lesion_fusion.cohort.readers import READERS
 from lesion_fusion.cohort.record import canonical_cell
 from lesion_fusion.cohort.schema import COLUMN
@@ -121,7 +121,7 @@ def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
     Nothing is guessed: what is not certain is marked TODO, and refused until it is replaced.
     """
     # Imported here for the same reason.
-    from lesion_fusion.cohort.draft import TODO, draft
+    from lesion_fusion.cohort.draft import draft
     from lesion_fusion.imaging.references import outlined_images
 
     project = find_kedro_project(Path.cwd())
@@ -207,8 +207,9 @@ def serve(model: str, host: str, port: int, megabytes: int, cases: int, seconds:
     """Serve a registered model over HTTP, on this computer alone by default."""
     import uvicorn
 
-    from lesion_fusion.serving.server import MOST_WAITING, Limits, make_app
+    from lesion_fusion.serving.server import MOST_WAITING, Limits, make_app, release_memory
 
+    release_memory()
     loaded = _load_model(model).unwrap_python_model()
     app = make_app(loaded, Limits(megabytes=megabytes, cases=cases, seconds=seconds))
     click.echo(f"{loaded.version} at http://{host}:{port}/invocations; fields at /schema. Ctrl-C ends it.")

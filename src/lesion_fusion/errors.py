@@ -13,6 +13,14 @@ from typing import Any
 
 # Results are in folders named after their stage, whatever the store; published data is in 01_raw or elsewhere.
 _RESULT = re.compile("/0[2-8]_[a-z_]+/")
+# Faults of a disk, by the error's number, and what SQLite says of them in place of one.
+_FULL, _CLOSED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR)
+_SQLITE = {
+    "database or disk is full": "",  # as a full disk
+    "readonly database": "The database can't be written. Allow it, for its file and its folder",
+    "unable to open database file": "The database can't be opened. Check that its folder is there and may be written",
+    "database is locked": "Another process holds the database. Wait for it, or end it",
+}
 # More names are not listed.
 _SHOWN = 30
 
@@ -35,14 +43,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def user_error_cause(error: BaseException) -> BaseException | None:
     """Return the user error that `error` is or was raised from; None for a defect of the program.
 
-    A dataset's error without a deeper cause, such as a missing folder, is a user error too, and so is a full disk.
+    A dataset's error without a deeper cause, such as a missing folder, is a user error too, and so are a full disk, a
+    file that may not be read or written, and a database that another process holds.
     """
     # Imported here because a served model is loaded without Kedro.
     from kedro.io import DatasetError
     from kedro.validation.exceptions import DataValidationError, ParameterValidationError
 
     link: BaseException = error
-    while not (isinstance(link, UserError | ParameterValidationError | DataValidationError) or _is_full(link)):
+    while not (isinstance(link, UserError | ParameterValidationError | DataValidationError) or _fault_of_disk(link)):
         before = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
         if before is None:
             return link if isinstance(link, DatasetError | FileNotFoundError) else None
@@ -50,10 +59,18 @@ def user_error_cause(error: BaseException) -> BaseException | None:
     return link
 
 
-def _is_full(error: BaseException) -> bool:
-    """Return whether an error says that there is no room left, on a disk or by a quota; SQLite has words of its own."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or "database or disk is full" in str(error)
+def _fault_of_disk(error: BaseException) -> str:
+    """Return what is wrong with a disk, file or database, and how to fix it; "" for any other error."""
+    number, path = (error.errno, error.filename) if isinstance(error, OSError) else (None, None)
+    said = next((said for said in _SQLITE if said in str(error)), None)
+    if number in _FULL or said == "database or disk is full":
+        return (
+            f"The disk is full{f': {path} was not written' if path else ''}. Free some space and run it again; "
+            "what was finished stands, and --only-missing-outputs goes on with it."
+        )
+    if number in _CLOSED and path:
+        return f"{path} can't be read or written: {error.strerror}. Correct its rights or its place, and run it again."
+    return f"{_SQLITE[said]}, and run it again ({said})." if said else ""
 
 
 def user_message(*causes: BaseException) -> str:
@@ -74,12 +91,8 @@ def user_message(*causes: BaseException) -> str:
             "--nodes; --only-missing-outputs then runs only what is missing."
         )
     for cause in causes:
-        if _is_full(cause):
-            path = getattr(cause, "filename", None)
-            lines.append(
-                f"The disk is full{f': {path} was not written' if path else ''}. Free some space and run it again; "
-                "what was finished stands, and --only-missing-outputs goes on with it."
-            )
+        if fault := _fault_of_disk(cause):
+            lines.append(fault)
         elif not isinstance(cause, FileNotFoundError):
             # Pydantic's links to its own documentation do not help here.
             lines += [line for line in str(cause).strip().splitlines() if "errors.pydantic.dev" not in line]

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from lesion_fusion.cohort.defects import CohortError, describe_defects
-from lesion_fusion.cohort.draft import TODO, draft
-from lesion_fusion.cohort.layout import Layout, read_layout
+from lesion_fusion.cohort.draft import draft
+from lesion_fusion.cohort.layout import TODO, Layout, read_layout
 from lesion_fusion.cohort.record import parse_record
 from lesion_fusion.config.cohort_file import CohortFile
 from lesion_fusion.parameters import InvalidParameterError, validated

@@ -68,6 +68,7 @@ def test_one_file_gives_name_places_layout_and_the_words_of_the_report(conf: Pat
             "M: malignent",
             r"cohort\.yml, line 12: columns\.classification\.wordings\.M: .*Did you mean malignant\?",
         ),
+        ("Fall", "TODO", r"cohort\.yml, line 8: columns\.case_id: give a heading of the table in place of TODO"),
         ("my-clinic", "../clinic", r"cohort\.yml, line 1: cohort: .*use letters"),
         ("images: data/images\n", "", r"images: Field required"),
         ('"?": ""', "ja: no", r"cohort\.yml, line 11: found duplicate key ja"),

@@ -10,6 +10,7 @@ from lesion_fusion.config.loader import ConfigurationError
 from lesion_fusion.config.resolvers import (
     STORE_VARIABLE,
     TRACKING_VARIABLE,
+    PlaceError,
     artifact_location,
     data_root,
     environment_or,
@@ -46,6 +47,19 @@ def test_tracking_goes_into_the_project_unless_a_server_is_named(monkeypatch: py
     monkeypatch.setenv(TRACKING_VARIABLE, "http://server:5000")
     assert tracking_uri("mlflow.db") == "http://server:5000"
     assert artifact_location("mlartifacts") is None
+
+
+@pytest.mark.parametrize("name", ["pro%20ject", "what?", "a#b"])
+def test_a_folder_whose_name_means_something_in_an_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    monkeypatch.delenv(TRACKING_VARIABLE, raising=False)
+    with pytest.raises(PlaceError, match="Rename the folder, or set the variable MLFLOW_TRACKING_URI"):
+        tracking_uri("mlflow.db")
+    monkeypatch.setenv(TRACKING_VARIABLE, "http://server:5000")
+    assert tracking_uri("mlflow.db") == "http://server:5000"
 
 
 @pytest.mark.parametrize(

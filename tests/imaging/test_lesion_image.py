@@ -109,6 +109,16 @@ def test_shrinking_does_not_alias():
     assert shrunk.mean() == pytest.approx(127, abs=5)
 
 
+@pytest.mark.parametrize("variant", ["crop_with_mask", "whole"])
+def test_a_long_and_flat_image_is_reduced_before_it_is_laid_out(variant: str):
+    small = np.random.default_rng(0).integers(0, 256, (20, 840), dtype=np.uint8)
+    # The square about it has 282 million pixels or more.
+    large = np.kron(small, np.ones((20, 20), dtype=np.uint8))
+    expected, found = (image_input(one, [np.ones_like(one, bool)], variant, 30).astype(int) for one in (small, large))
+    assert np.abs(found - expected).max() <= 1
+    assert found.max() > 40
+
+
 def test_wrong_requests_say_what_is_allowed():
     with pytest.raises(ValueError, match="'masked_full', 'crop', 'crop_with_mask' or 'whole'"):
         image_input(IMAGE, [], "square", 32)

@@ -68,6 +68,7 @@ FAULTS = {
     "one of several": ("margin", "spiculated&fuzzy", ["fuzzy is none", "circumscribed"]),
     "several in a list": ("signs", ["palpable"], ["it holds a list", "joined by &"]),
     "an object": ("halo", {"yes": True}, ["it holds a dict"]),
+    "a long text": ("shape", "x" * 1_001, ["it holds 1,001 signs, more than 1,000", "Give one value"]),
     "no base64": (IMAGE, "päng", ["it is not base64", "encode the PNG file's bytes"]),
     "no text": (IMAGE, 17, ["it holds a int", "give the PNG file in base64"]),
     "no PNG": (IMAGE, encoded(b"\xff\xd8 a JPEG"), ["not a PNG file", "convert it to PNG"]),

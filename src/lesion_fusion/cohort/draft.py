@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 import pandas as pd
 import yaml
 
+from lesion_fusion.cohort.layout import TODO
 from lesion_fusion.cohort.record import canonical_cell, unknown_categories
 from lesion_fusion.cohort.schema import COLUMNS, SEPARATOR, Column, Kind
 
-TODO = "TODO"
 # Headings by which a column is known, besides its own name; as words without signs.
 _HEADINGS = {
     "case_id": "case id no number nr",

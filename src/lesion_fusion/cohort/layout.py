@@ -22,6 +22,8 @@ _MEASURED = ("image_width", "image_height")
 _GIVEN = [column.name for column in COLUMNS if column.name not in _MEASURED]
 _NEEDED = [column.name for column in COLUMNS if column.required and column.name not in _MEASURED]
 _ISO = "%Y-%m-%d"
+# What a draft has in place of what is not certain.
+TODO = "TODO"
 
 
 def _as_written(value: Any) -> Any:
@@ -167,6 +169,8 @@ def _source_faults(name: str, source: Source) -> Iterator[ErrorDetails]:
             hint = did_you_mean(unknown[0], column.categories)
             message = f"the wording {written!r} means {unknown[0]!r}, which is no category. {hint}"
             yield fault([name, "wordings", written], message)
+    if TODO in source.headings:
+        yield fault([name], f"give a heading of the table in place of {TODO}")
     if source.born and name != "age":
         yield fault([name, "born"], "two dates give an age, and no other column")
     if source.suffix and not name.endswith(("_file", "_files")):
@@ -181,7 +185,8 @@ def read_layout(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     defects = [
         Defect(
             "missing column",
-            f"the table has no column {heading}, which {name} is read from. {did_you_mean(heading, map(str, table))}",
+            f"the table has no column {heading}, which {name} is read from. "
+            + did_you_mean(heading, map(str, table)).rstrip("."),
             "correct the heading under columns, or remove the entry",
             file=str(table.attrs.get("file", TABLE)),
             column=heading,

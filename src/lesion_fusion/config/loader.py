@@ -126,7 +126,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
     def _in_words(self, error: Exception) -> str:
         if isinstance(error, OmegaConfBaseException):
             full_key = str(error.full_key or "")
-            return f"{self.place(full_key.split('.'))}{full_key}: {str(error).splitlines()[0]}"
+            reason = str(error).splitlines()[0].rpartition("raised while resolving interpolation: ")[2]
+            return f"{self.place(full_key.split('.'))}{full_key}: {reason}"
         if isinstance(error, yaml.YAMLError):
             for path in self._files():
                 try:

@@ -8,8 +8,14 @@ from pathlib import Path
 
 from kedro.utils import find_kedro_project
 
+from lesion_fusion.errors import UserError
+
 STORE_VARIABLE = "LESION_FUSION_STORE"
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+
+
+class PlaceError(UserError, ValueError):
+    """A place for data or results that can't be used."""
 
 
 def environment_or(name: str, default: str) -> str:
@@ -25,13 +31,14 @@ def project_path(relative: str) -> str:
 def data_root(folder: str) -> str:
     """Return the place of all results: LESION_FUSION_STORE, a URL or folder, or a folder below the project's.
 
-    Raises ValueError where no file system is known by the URL, or ImportError where its package is not installed.
+    Raises PlaceError for a URL that is none, ValueError where no file system is known by it, or ImportError where its
+    package is not installed.
     """
     root = environment_or(STORE_VARIABLE, folder)
     protocol, separator, _ = root.partition("://")
     if not separator:
         if re.match(r"\w\w+:/", root):
-            raise ValueError(
+            raise PlaceError(
                 f"{STORE_VARIABLE}={root}: a URL has two slashes after its colon, such as s3://bucket/folder"
             )
         return Path(project_path(root)).as_posix()
@@ -43,10 +50,10 @@ def data_root(folder: str) -> str:
 
 
 def tracking_uri(database: str) -> str:
-    """Return MLflow's address: MLFLOW_TRACKING_URI, or a SQLite file below the project's folder."""
+    """Return MLflow's address: MLFLOW_TRACKING_URI, or a SQLite file below the project's folder; `PlaceError`."""
     address = environment_or(TRACKING_VARIABLE, f"sqlite:///{project_path(database)}")
     if TRACKING_VARIABLE not in os.environ and set("%?#") & set(address):
-        raise ValueError(
+        raise PlaceError(
             f"MLflow can't keep its database below {project_path('.')}: the name has one of %, ? and #. Rename the "
             f"folder, or set the variable {TRACKING_VARIABLE} to another place"
         )

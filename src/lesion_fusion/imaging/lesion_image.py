@@ -14,6 +14,8 @@ from lesion_fusion.imaging.png import GrayImage, Mask
 
 # Shortest edge of a crop in source pixels: a mask of a single pixel still gets surroundings.
 MIN_SIDE = 16.0
+# Longest side of a square that is laid out: about a long and flat lesion it has many times the pixels of the image.
+_LONGEST_SIDE = 4096
 # Images reduced at a time, so that memory does not grow with their number.
 _CHUNK = 256
 
@@ -95,6 +97,9 @@ def resample(image: npt.NDArray[Any], square: Square, size: int) -> npt.NDArray[
 
     Bilinear when it grows, a triangle as wide as the step when it shrinks (no aliasing, no overshoot).
     """
+    if square.side > _LONGEST_SIDE:
+        halves = np.asarray(Image.fromarray(image).reduce(2))
+        return resample(halves, Square(square.left / 2, square.top / 2, square.side / 2), size)
     left, top = math.floor(square.left), math.floor(square.top)
     right, bottom = math.ceil(square.left + square.side), math.ceil(square.top + square.side)
     padded = Image.fromarray(image).crop((left, top, right, bottom))

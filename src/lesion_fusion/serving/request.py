@@ -31,6 +31,8 @@ from lesion_fusion.serving.schema import CASE, IMAGE, MASK, PICTURES, SOURCE, SO
 _NOTES = {"frame": "taken is ", "identity": "tags that may identify somebody: ", "text": "", "scale": ""}
 # Of the names in a message that come from the request.
 _LONGEST_NAME, _MOST_UNKNOWN = 40, 10
+# Signs of a field of the record; its categories joined are shorter.
+_LONGEST_TEXT = 1000
 # Larger pictures, of all requests, are decoded one after another: a decoder takes many bytes per pixel.
 _LARGE_PIXELS, _large_ones = MAX_PIXELS // 4, Lock()
 
@@ -151,6 +153,8 @@ def _records(rows: pd.DataFrame, record_columns: Sequence[str], faults: list[str
 def _field(cell: object, column: Column) -> tuple[float | str | None, str]:
     if isinstance(cell, list | tuple | dict):
         return None, f"it holds a {type(cell).__name__}. Give one value; several categories are joined by &"
+    if isinstance(cell, str) and len(cell) > _LONGEST_TEXT:
+        return None, f"it holds {len(cell):,} signs, more than {_LONGEST_TEXT:,}. Give one value"
     if column.kind is Kind.NUMBER:
         number, problem = parse_number(cell, column)
         return number, f"{problem}. Give a number from {column.low:g} to {column.high:g}" if problem else ""
