@@ -28,11 +28,11 @@ from lesion_fusion.datasets.clinical_table import ClinicalTableDataset
 from lesion_fusion.datasets.file_folder import FileFolderDataset
 from lesion_fusion.datasets.files import replacing, text_digest
 from lesion_fusion.errors import UserError, did_you_mean, user_error_cause, user_message
-from lesion_fusion.imaging.case_files import Files
 from lesion_fusion.parameters import validated
 from lesion_fusion.runners.airflow import dag
 
 if TYPE_CHECKING:
+    from lesion_fusion.imaging.case_files import Files
     from lesion_fusion.serving.batch import Journal
 
 # Kedro-Viz uses it; it is no concern of who looks at the lineage.

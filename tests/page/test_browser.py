@@ -9,9 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lesion_fusion.imaging.png import decode_mask
 from lesion_fusion.models.base import save_model
+from lesion_fusion.page.outline import Outline
 from lesion_fusion.page.texts import label, text
 from tests.conftest import ROOT
 from tests.models.toy import RECORD, domain_of, fitted_late
@@ -47,6 +50,9 @@ def files(cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_model(model, folder / "bundle")
     domain_of(cohort, model).save(folder / "bundle")
     (folder / "image.png").write_bytes(next(iter(cohort.images.values()))())
+    outline = Outline.traced(decode_mask(next(iter(cohort.masks.values()))(), "mask"))
+    # About a dozen points of the lesion's own outline, as shares of width and height.
+    np.save(folder / "corners.npy", np.array(outline.points)[:: max(1, len(outline.points) // 12)] / outline.size)
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(60))
     return folder
 
@@ -94,6 +100,49 @@ def answered(page: playwright.Page) -> str:
     """The answer in words, once it is the answer to what is on the page."""
     page.locator(".answer-card[aria-busy=false] .number").wait_for()
     return page.locator(".panel-answer").inner_text()
+
+
+def click(page: playwright.Page, x: float, y: float, to: np.ndarray | None = None) -> None:
+    """Press the mouse at a share of the image's width and height, and drag."""
+    box = page.locator(".figure").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    page.mouse.down()
+    if to is not None:
+        page.mouse.move(box["x"] + to[0] * box["width"], box["y"] + to[1] * box["height"], steps=5)
+    page.mouse.up()
+
+
+def test_from_a_file_to_an_answer_and_a_corrected_outline_changes_it(page: playwright.Page, files: Path):
+    page.locator("input[type=file]").set_input_files(files / "image.png")
+    page.get_by_text("image.png:").wait_for()
+    corners = np.load(files / "corners.npy")
+    for k, corner in enumerate(corners):
+        click(page, *corner)
+        page.locator(".overlay circle").nth(k).wait_for()
+    click(page, *corners[0])
+    page.locator(".overlay polygon.line").wait_for()
+    page.get_by_label(label("age"), exact=True).fill("67")
+    for name, chosen in {"shape": "Irregular", "margin": "Spiculated", "halo": "Yes"}.items():
+        page.get_by_label(label(name)).click()
+        page.get_by_role("option", name=chosen).click()
+        page.keyboard.press("Escape")
+    made_from = page.locator(".panel-foot")
+    playwright.expect(made_from).to_contain_text("record, image, outline")
+    first = answered(page)
+    click(page, *corners[0], to=corners.mean(axis=0))
+    playwright.expect(page.locator(".panel-answer")).not_to_have_text(first, use_inner_text=True)
+    second = answered(page)
+    playwright.expect(made_from).to_contain_text("record, image, outline")
+    page.get_by_role("button", name=text("outline.undo")).click()
+    playwright.expect(page.locator(".panel-answer")).not_to_have_text(second, use_inner_text=True)
+    assert answered(page) == first
+    page.emulate_media(media="print")
+    sheet = page.locator(".sheet")
+    for given in ("Age 67", "Shape Irregular", "Margin Spiculated", "Echogenic halo Yes", "Signs Not known"):
+        playwright.expect(sheet.get_by_role("row", name=given)).to_be_visible()
+    playwright.expect(sheet.locator(".number")).to_have_text(first.split("\n")[0])
+    playwright.expect(sheet.locator(".picture polygon.line")).to_be_visible()
 
 
 def test_the_keyboard_alone_draws_and_corrects(page: playwright.Page, files: Path):

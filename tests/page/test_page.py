@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
 import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +68,29 @@ def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "nicegui", None)
     with pytest.raises(UserError, match=r"pip install 'lesion-fusion\[page\]'"):
         __import__(MODULE)
+
+
+@pytest.mark.slow
+def test_the_command_serves_this_computer_alone_before_its_model_is_there(tmp_path: Path):
+    pytest.importorskip("nicegui")
+    command = [sys.executable, "-m", "lesion_fusion", "page", "--no-browser", "--port", "0", "--model", "runs:/none"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert server.stdout is not None
+        address = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
+        assert address is not None
+        with urllib.request.urlopen(address[0], timeout=60) as page:
+            assert text("not_a_device") in page.read().decode()
+        other = urllib.request.Request(address[0], headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(other, timeout=60)
+        assert refused.value.code == 403
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_no_page_waits_for_mlflow_and_pandera():
+    command = "import sys, lesion_fusion.settings, lesion_fusion.cli, lesion_fusion.page.case; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert not {"mlflow", "pandera", "keras", "shap"} & set(done.stdout.split())

@@ -108,6 +108,13 @@ def test_the_sheet_has_all_fields_given_or_not(served, whole):
     assert told.answer["version"] in words
 
 
+def test_what_a_network_looks_at_is_shown_and_named(served, whole):
+    told = Told(ask(served, whole).answer, {"heat_maps": {"imaging.net": "iVBORw0="}})
+    html = panel("why", view(whole, told, served.model, served.domain))
+    assert 'src="data:image/png;base64,iVBORw0="' in html
+    assert text("why.heat", name="imaging.net") in plain(html)
+
+
 def test_a_fault_and_a_file_name_are_no_markup(served, whole):
     whole.name = "<script>alert(1)</script>"
     told = Told(fault="<b>no</b>")

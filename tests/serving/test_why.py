@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.special import logit
 
+from lesion_fusion.imaging.parameters import ImageInput
+from lesion_fusion.models.late_rules import Mean
+from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.models.site import Site
 from lesion_fusion.serving.answer import answer, explain
 from lesion_fusion.serving.schema import MASK
@@ -73,3 +82,35 @@ def test_the_background_is_no_patient_and_the_radiologists_category_is_put_in_wo
     malignant = (of_category["label"] == "malignant").sum()
     assert f"BI-RADS {category}" in found["birads"]
     assert f"{malignant} of {len(of_category)} lesions" in found["birads"]
+
+
+@pytest.mark.medium
+def test_a_network_shows_where_it_looks_and_all_reasons_take_half_a_second(cohort, model, canonical):
+    from lesion_fusion.imaging.networks import HEAD, build_network
+
+    seen = ImageInput(variant="crop_with_mask", size=48)
+    network = FittedNetwork(
+        "imaging", "net", model.classes, 0.4, build_network("small_cnn", seen.shape, 2), seen, model.calibration
+    )
+    members = {**model.members, network.full_name: network}
+    three = replace(model, members=members, fusions={tuple(members): replace(model.fusion, rule=Mean())})
+    domain, rows = domain_of(cohort, three), canonical.iloc[[0]]
+
+    def picture() -> np.ndarray:
+        (coded,) = explain(three, domain, rows)[0]["heat_maps"].values()
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(coded)))).astype(int)
+
+    shown = picture()
+    assert shown.shape == (48, 48, 3)
+    assert np.ptp(shown, axis=2).max() > 20
+    start = time.process_time()
+    explain(three, domain, rows)
+    assert time.process_time() - start < 0.5
+    # The opposite head: what spoke for a class speaks against it.
+    head = network.network.get_layer(HEAD)
+    kernel, bias = head.get_weights()
+    head.set_weights([-kernel, bias])
+    warmer = [np.sign(one[..., 0] - one[..., 2]) for one in (shown, picture())]
+    strong = np.abs(shown[..., 0] - shown[..., 2]) > 20
+    assert (warmer[0] == -warmer[1])[strong].all()
+    assert explain(three, domain, rows.drop(columns=[MASK]))[0]["heat_maps"] == {}

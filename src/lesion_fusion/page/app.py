@@ -78,7 +78,7 @@ class Page:
         self._undo: list[Outline] = []
         self._dragging = False
         self._samples = self._turn = 0
-        self._asking = asyncio.Lock()
+        self._asking, self._explaining = asyncio.Lock(), asyncio.Lock()
 
     def build(self) -> None:
         """Put all elements on the page."""
@@ -145,7 +145,7 @@ class Page:
             for name in ("reader", "why", "missing"):
                 _html(f"<h3>{text(f'{name}.heading')}</h3>")
                 self._panels[name] = _html("", f"panel-{name}")
-            self._panels["foot"] = _html("")
+            self._panels["foot"] = _html("", "panel-foot")
             printing = ui.button(text("sheet.print")).props("no-caps unelevated color=primary").classes("print")
             printing.on("click", js_handler="() => window.print()")
         self._more.visible = False
@@ -363,7 +363,9 @@ class Page:
             if turn != self._turn:
                 return
             self._show(model, told)
-            if told.answer:
+        # Reasons take longer, the first ones many seconds: no answer waits for those of an earlier case.
+        async with self._explaining:
+            if told.answer and turn == self._turn:
                 told = await run.io_bound(explain, model, case, told)
                 if turn == self._turn:
                     self._show(model, told)

@@ -66,6 +66,8 @@ def open_page(
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        # From here on who asks waits for the server, and is not refused.
+        listening.listen()
     except OSError:
         raise UserError(f"Port {port} is taken: give another with --port, or 0 for any that is free.") from None
     port = listening.getsockname()[1]

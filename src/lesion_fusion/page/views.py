@@ -46,6 +46,7 @@ def view(case: Case, told: Told, model: FittedModel, domain: Domain) -> dict[str
         "birads": birads,
         "birads_told": told_of or text("reader.unknown_category"),
         "why": _why(case, told.why.get("fields", {})),
+        "heat_maps": told.why.get("heat_maps", {}),
         "explained": bool(told.why),
         "missing_parts": _missing_parts(case, model) if answer else [],
         "missing": [

@@ -18,7 +18,7 @@ from lesion_fusion.models.domain import FIELDS, Domain, distance
 from lesion_fusion.serving.request import Record, Request, check_outlines, parse_request, unknown_fields
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK, answer_fields
 from lesion_fusion.serving.usable import Usable, usable
-from lesion_fusion.serving.why import birads_statement, contributions, possible
+from lesion_fusion.serving.why import birads_statement, contributions, heat_maps, possible
 
 _NAMES = {Need.RECORD: "the record", Need.IMAGE: IMAGE, Need.MASK: MASK}
 # What a request may be asked to give next: one part, an image with its outline, or all.
@@ -89,7 +89,8 @@ class Gap:
 def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Return, per case of a request, why it is answered so (see `why.contributions`), and `birads` in words.
 
-    `missing` is what missing fields might change (see `why.possible`). Where nothing can answer, both are empty.
+    `missing` is what missing fields might change (see `why.possible`), `heat_maps` what networks look at (see
+    `why.heat_maps`). Where nothing can answer, all are empty.
     Raises `RequestError` as `answer` does.
     """
     _check_fields(model, domain, rows)
@@ -102,10 +103,11 @@ def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict
     categories = rows["birads"] if "birads" in rows else [None] * len(rows)
     for i, category in enumerate(categories):
         able = model.reduced(judged[i].parts)
-        why: dict[str, Any] = {"log_odds": None, "base": None, "fields": {}, "missing": {}}
+        why: dict[str, Any] = {"log_odds": None, "base": None, "fields": {}, "missing": {}, "heat_maps": {}}
         if able is not None:
             inputs = _inputs(able, request, [i], judged)
-            why = contributions(able, domain, inputs) | {"missing": possible(able, domain, inputs)}
+            why = contributions(able, domain, inputs)
+            why |= {"missing": possible(able, domain, inputs), "heat_maps": heat_maps(able, inputs)}
         found.append(why | {"birads": birads_statement(domain, canonical_cell(category, COLUMN["birads"]))})
     return found
 

@@ -69,7 +69,7 @@ class Client:
     def why(
         self, record: Mapping[str, float | str | None], image: bytes | None = None, outline: bytes | None = None
     ) -> dict[str, Any]:
-        """Return why a case is answered so: `log_odds`, `base`, `fields`, `missing`, `birads`; raises as `ask` does."""
+        """Return why a case is answered so, as the documentation of serving lists it; raises as `ask` does."""
         found: dict[str, Any] = self._post("/why", record, image, outline)["explanations"][0]
         return found
 
