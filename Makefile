@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 ENV ?= local
 STAMP := $(VENV)/.installed
 DOCS := $(VENV)/.installed-docs
-PYTEST = $(BIN)/pytest --numprocesses 2 --dist loadgroup --durations 15
+PYTEST = $(BIN)/pytest --numprocesses 2 --dist loadfile --durations 15
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
 help: ## list the targets

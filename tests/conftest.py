@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
@@ -67,18 +68,6 @@ class Project:
         return f"sqlite:///{self.folder / 'mlflow.db'}"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares something costly, where tests are spread over processes (`--dist loadgroup`).
-
-    The finished project is made once, so all its tests are one group; every other group is a file's tests. First of
-    all, because pytest-xdist reads the groups in a hook of the same name.
-    """
-    for item in items:
-        shared = "finished_project" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("finished_project" if shared else str(item.path)))
-
-
 def copy_project(folder: Path) -> Project:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "local")
     for name in ("src", "conf"):
@@ -99,12 +88,18 @@ def small_project(folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A small project after `kedro run`; tests read it and leave it as it is."""
-    project = small_project(tmp_path_factory.mktemp("finished"))
-    done = project.kedro("run")
-    (project.folder / "run.log").write_text(done.stdout + done.stderr)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return project
+    """A small project after `kedro run`, one for all processes of a session of tests; they leave it as it is."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished"
+    with (folder.parent / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "run.log").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            done = small_project(folder).kedro("run")
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+            (folder / "run.log").write_text(done.stdout + done.stderr)
+    return Project(folder)
 
 
 @pytest.fixture(scope="session")

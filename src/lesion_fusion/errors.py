@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -68,8 +69,8 @@ def _fault_of_disk(error: BaseException) -> str:
             f"The disk is full{f': {path} was not written' if path else ''}. Free some space and run it again; "
             "what was finished stands, and --only-missing-outputs goes on with it."
         )
-    if number in _CLOSED and path:
-        return f"{path} can't be read or written: {error.strerror}. Correct its rights or its place, and run it again."
+    if number is not None and number in _CLOSED and path:
+        return f"{path} can't be read or written: {os.strerror(number)}. Correct its rights or its place, and run it again."
     return f"{_SQLITE[said]}, and run it again ({said})." if said else ""
 
 

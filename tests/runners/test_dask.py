@@ -135,7 +135,7 @@ def test_two_workers_one_of_them_killed_predict_what_one_process_does(finished_p
     children = [run for run in runs if run is not parent and run.info.status == "FINISHED"]
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["runner"] == "DaskRunner"
-    assert Counter(run.info.run_name for run in children) == Counter(expected)
+    assert Counter(run.info.run_name for run in children) == Counter(list(expected))
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
 
     again = project.kedro(*command, "--only-missing-outputs")

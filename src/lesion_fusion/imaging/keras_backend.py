@@ -51,8 +51,8 @@ def starts_from(seed: int) -> Iterator[None]:
     """
     own, shared, thread = random.Random(seed), random.randint, get_ident()
 
-    def randint(low: int, high: int) -> int:
-        return own.randint(low, high) if get_ident() == thread else shared(low, high)
+    def randint(a: int, b: int) -> int:
+        return own.randint(a, b) if get_ident() == thread else shared(a, b)
 
     keras.utils.set_random_seed(seed)
     random.randint = randint
