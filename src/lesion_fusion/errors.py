@@ -70,7 +70,8 @@ def _fault_of_disk(error: BaseException) -> str:
             "what was finished stands, and --only-missing-outputs goes on with it."
         )
     if number is not None and number in _CLOSED and path:
-        return f"{path} can't be read or written: {os.strerror(number)}. Correct its rights or its place, and run it again."
+        said = os.strerror(number)
+        return f"{path} can't be read or written: {said}. Correct its rights or its place, and run it again."
     return f"{_SQLITE[said]}, and run it again ({said})." if said else ""
 
 
