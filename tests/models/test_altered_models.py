@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import pickle
 import random
 import shutil
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import skops.io
+from sklearn.preprocessing import FunctionTransformer
 
+from lesion_fusion.imaging.keras_backend import keras
 from lesion_fusion.models.base import DESCRIPTION, DIGEST, load_model, save_model, seal
 from lesion_fusion.models.domain import DOMAIN, Domain
-from lesion_fusion.tabular.classifiers import UntrustedModelError
+from lesion_fusion.models.network import load_network
+from lesion_fusion.tabular.classifiers import UntrustedModelError, load_estimator
 from tests.models.toy import Cohort, domain_of, fitted_late, fitted_tabular, small_cohort
 
 Values = dict[str, Any]
@@ -121,6 +128,43 @@ def test_a_domain_with_nan_is_refused(cohort: Cohort, tmp_path: Path):
         Domain.load(tmp_path / "model")
     with pytest.raises(UntrustedModelError, match=f"those that {DIGEST} was made of"):
         load_model(tmp_path / "model")
+
+
+class Attack:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = str(mark)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (self.mark,)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda mark, file: file.write_bytes(pickle.dumps(Attack(mark))),
+        lambda mark, file: skops.io.dump(partial(os.mkdir, str(mark)), file),
+        lambda mark, file: skops.io.dump(FunctionTransformer(os.mkdir, kw_args={"path": str(mark)}), file),
+    ],
+)
+def test_no_code_of_an_estimator_runs(tmp_path: Path, write: Callable[[Path, Path], object]):
+    mark, file = tmp_path / "ran", tmp_path / "estimator.skops"
+    write(mark, file)
+    with pytest.raises((UntrustedModelError, zipfile.BadZipFile)):
+        load_estimator(file)
+    assert not mark.exists()
+
+
+def test_no_code_of_a_network_runs(tmp_path: Path):
+    mark, file = tmp_path / "ran", tmp_path / "network.keras"
+    name = str(mark)
+    layers = [keras.Input((2,)), keras.layers.Lambda(lambda x: (os.makedirs(name, exist_ok=True), x)[1])]
+    keras.Sequential(layers).save(file)
+    mark.rmdir()
+    with pytest.raises(ValueError, match="safe_mode"):
+        load_network(file)
+    assert not mark.exists()
 
 
 @pytest.mark.slow
