@@ -88,9 +88,3 @@ def test_the_command_serves_this_computer_alone_before_its_model_is_there(tmp_pa
     finally:
         server.terminate()
         server.wait(30)
-
-
-def test_no_page_waits_for_mlflow_and_pandera():
-    command = "import sys, lesion_fusion.settings, lesion_fusion.cli, lesion_fusion.page.case; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
-    assert not {"mlflow", "pandera", "keras", "shap"} & set(done.stdout.split())
