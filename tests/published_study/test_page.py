@@ -95,4 +95,10 @@ def test_the_verdict_counts_what_is_reproduced_and_says_how_much_the_leaks_were_
     said = verdict(agreement(rows, toy_article(**ARTICLE)), headline(rows, toy_article(**ARTICLE)))
     assert said[0].startswith("Judged as the article judged, 1 of 1 of its figures come out here")
     assert said[1].endswith("by 0.250 to 0.250.")
+    rows.loc[rows["metric"] == "accuracy", "published"] = 0.2
+    said = verdict(agreement(rows, toy_article(**ARTICLE)), [])
+    assert said == [
+        "Judged as the article judged, 0 of 1 of its figures come out here, as nearly as two test sets of "
+        "its size agree; not so: Accuracy of clinical.b."
+    ]
     assert verdict([], []) == []

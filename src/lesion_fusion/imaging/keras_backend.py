@@ -9,7 +9,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import get_ident
+from threading import RLock, get_ident
 
 __all__ = ["keras", "sharing_devices", "starts_from"]
 
@@ -42,6 +42,10 @@ with _silent_native_stderr():
         import tensorflow  # noqa: F401
 
 
+# One thread at a time: each puts the shared function back.
+_starting = RLock()
+
+
 @contextmanager
 def starts_from(seed: int) -> Iterator[None]:
     """Let the layers that this thread makes in the block start from `seed`, whatever other threads draw.
@@ -49,17 +53,18 @@ def starts_from(seed: int) -> Iterator[None]:
     Keras takes a layer's seed from Python's shared generator; so do other threads, such as that of a Dask worker which
     estimates sizes from samples.
     """
-    own, shared, thread = random.Random(seed), random.randint, get_ident()
+    with _starting:
+        own, shared, thread = random.Random(seed), random.randint, get_ident()
 
-    def randint(a: int, b: int) -> int:
-        return own.randint(a, b) if get_ident() == thread else shared(a, b)
+        def randint(a: int, b: int) -> int:
+            return own.randint(a, b) if get_ident() == thread else shared(a, b)
 
-    keras.utils.set_random_seed(seed)
-    random.randint = randint
-    try:
-        yield
-    finally:
-        random.randint = shared
+        keras.utils.set_random_seed(seed)
+        random.randint = randint
+        try:
+            yield
+        finally:
+            random.randint = shared
 
 
 def sharing_devices() -> int:

@@ -372,6 +372,14 @@ class FittedModel(ABC):
         """The models that read the case, by name: itself, or the members whose answers it joins."""
         return {self.full_name: self}
 
+    def class_maps(self, inputs: CaseInputs) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return, per network that reads the image alone, the first case's image and its Grad-CAM.
+
+        The image is uint8 (h, w, channels); the Grad-CAM is as `grad_cam.GradCam.maps` returns it, float32.
+        """
+        members = [one.class_maps(inputs) for one in self.readers.values() if one is not self]
+        return {name: found for each in members for name, found in each.items()}
+
     def can_answer(self, given: Set[Need]) -> bool:
         """Return whether these parts of a case are enough."""
         return self.needs <= given

@@ -114,7 +114,7 @@ class Domain(BaseModel, frozen=True):
         shifts = {key: one.field_shifts(cases, image_descriptors) for key, one in able.items()}
         cutoffs = _part_cutoffs(model, trained, rules.agreement) if trained is not None else {}
         if not math.isnan(model.threshold):
-            # The images of networks are not at hand here; a fusion with one has the cut-off of its other readers.
+            # Images are not read here: a fusion with a network has the cut-off of its other readers.
             known = [(able[key], moved) for key, moved in shifts.items() if moved and not able[key].image_inputs]
             found = [_field_cutoff(one, cases, image_descriptors, moved, rules.agreement) for one, moved in known]
             if found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial, update_wrapper
+from functools import lru_cache, partial, update_wrapper
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -344,6 +344,14 @@ def last_repeat(predictions: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     return last.set_index("case_id").loc[list(cases["case_id"])].reset_index()
 
 
+@lru_cache(maxsize=8)
+def _grad_cam(network: Any) -> Any:
+    # Imported here: keras takes seconds to import.
+    from lesion_fusion.imaging.grad_cam import GradCam
+
+    return GradCam(network)
+
+
 def load_network(path: Path) -> Any:
     """Return the Keras network in a `.keras` file."""
     # The package's own layers register themselves when this module is imported.
@@ -377,6 +385,13 @@ class FittedNetwork(FittedModel):
 
         probabilities, _ = predict_and_embed(self.network, inputs.images(self.image_input))
         return self.calibration.probabilities(log_odds(probabilities))
+
+    def class_maps(self, inputs: CaseInputs) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return the case's image and Grad-CAM; nothing where the network reads the record too."""
+        if self.record_columns:
+            return {}
+        images = inputs.images(self.image_input)
+        return {self.full_name: (images[0], _grad_cam(self.network).maps(images, np.array([0]))[0])}
 
     def store(self, folder: Path) -> dict[str, Any]:
         """Write the network; return its calibration and what it sees."""

@@ -132,12 +132,12 @@ def headline(comparison: pd.DataFrame, article: Article) -> list[dict[str, Any]]
 
 def verdict(compared: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
     """Return in two sentences what came of `agreement` and `headline`; of neither where nothing is compared."""
-    outside = [f"the {one['metric'].replace('Acc', 'acc')} of {one['name']}" for one in compared if not one["within"]]
+    outside = [f"{one['metric']} of {one['name']}" for one in compared if not one["within"]]
     found = []
     if compared:
         found.append(
             f"Judged as the article judged, {len(compared) - len(outside)} of {len(compared)} of its figures come out "
-            f"here, as nearly as two test sets of its size agree{f'; not so {listing(outside)}' if outside else ''}."
+            f"here, as nearly as two test sets of its size agree{f'; not so: {listing(outside)}' if outside else ''}."
         )
     lost = [row["reproduced"].value - row["leak_free"].value for row in rows if row["reproduced"] and row["leak_free"]]
     if lost:

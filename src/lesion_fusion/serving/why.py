@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from PIL import Image
 from lesion_fusion.imaging.attention import heat_map
 from lesion_fusion.models.base import CaseInputs, FittedModel, answered_from_image
 from lesion_fusion.models.domain import Domain
-from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.tabular.calibration import log_odds
 
 # Orders in which fields are added, each forwards and backwards.
@@ -90,33 +88,16 @@ def heat_maps(model: FittedModel, inputs: CaseInputs) -> dict[str, str]:
     What speaks for the last class is orange, what speaks against it blue.
     """
     found = {}
-    for name, one in _image_networks(model):
-        images = inputs.images(one.image_input)
-        class_map = _grad_cam(one.network).maps(images, np.array([0]))[0, ..., -1]
-        edge = images.shape[1]
+    for name, (image, maps) in model.class_maps(inputs).items():
+        class_map, edge = maps[..., -1], image.shape[0]
         strength = heat_map(class_map, edge) - heat_map(-class_map, edge)
         opacity = _OPACITY * np.abs(strength)[..., None] / max(float(np.abs(strength).max()), 1e-12)
         colour = np.where(strength[..., None] > 0, _FOR, _AGAINST)
-        picture = (1 - opacity) * images[0, ..., :1] + opacity * colour
+        picture = (1 - opacity) * image[..., :1] + opacity * colour
         buffer = io.BytesIO()
         Image.fromarray(picture.round().astype("uint8")).save(buffer, "PNG")
         found[name] = base64.b64encode(buffer.getvalue()).decode()
     return found
-
-
-def _image_networks(model: FittedModel) -> Iterator[tuple[str, FittedNetwork]]:
-    for name, one in model.readers.items():
-        if isinstance(one, FittedNetwork) and not one.record_columns:
-            yield name, one
-        elif one is not model:
-            yield from _image_networks(one)
-
-
-@lru_cache(maxsize=8)
-def _grad_cam(network: Any) -> Any:
-    from lesion_fusion.imaging.grad_cam import GradCam  # Imports keras.
-
-    return GradCam(network)
 
 
 def birads_statement(domain: Domain, category: object) -> str:
