@@ -56,7 +56,7 @@ viz: $(STAMP) ## the lineage in a browser
 	$(BIN)/kedro viz run --env $(ENV)
 
 mlflow: $(STAMP) ## runs, models and registry in a browser
-	$(BIN)/kedro mlflow ui --env $(ENV)
+	PATH="$(abspath $(BIN)):$$PATH" kedro mlflow ui --env $(ENV)
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url --no-annotate --no-header \
