@@ -49,7 +49,7 @@ def test_one_forward_pass_gives_the_map_of_the_gradient(network: keras.Model, wa
         pytest.skip("the gradient is TensorFlow's")
     pictures = images(3)
     # 36 pixels halved thrice are 4; the last pooling leaves 2.
-    features = network.get_layer("block3_1_relu").output
+    features = network.get_layer("block3_relu").output
     found = GradCam(network).maps(pictures, np.arange(3))
     assert found.shape == (3, 4, 4, CLASSES)
     np.testing.assert_allclose(found[..., wanted], by_gradient(network, pictures, features, wanted), atol=1e-6)

@@ -21,16 +21,16 @@ def test_inference_equals_training_on_the_images_themselves() -> None:
     backbone, pixels = backbone_of(network), IMAGES.astype("float32")
     held, own = (keras.ops.convert_to_numpy(backbone(pixels, training=training)) for training in (False, True))
     np.testing.assert_allclose(held, own, rtol=1e-3, atol=1e-4)
-    assert network.get_layer("block0_0_norm").momentum == BATCH_NORM_MOMENTUM
+    assert network.get_layer("block0_norm").momentum == BATCH_NORM_MOMENTUM
 
 
 def test_several_passes_are_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "STATISTICS_PIXELS", 8 * 16 * 16)
     network = build_network("small_cnn", (16, 16, 1), 2)
     training.recompute_statistics(network, IMAGES, np.arange(24), batch_size=8, seed=0)
-    first = keras.Model(network.input, network.get_layer("block0_0_conv").output)
+    first = keras.Model(network.input, network.get_layer("block0_conv").output)
     mean = keras.ops.convert_to_numpy(first(IMAGES.astype("float32"))).mean(axis=(0, 1, 2))
-    moving = keras.ops.convert_to_numpy(network.get_layer("block0_0_norm").moving_mean)
+    moving = keras.ops.convert_to_numpy(network.get_layer("block0_norm").moving_mean)
     np.testing.assert_allclose(moving, mean, rtol=1e-3, atol=1e-4)
 
 

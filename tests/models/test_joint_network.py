@@ -126,7 +126,7 @@ def test_an_image_branch_that_starts_from_weights_keeps_its_lower_blocks(tmp_pat
     path = tmp_path / "pretrained.keras"
     source = build_network("small_cnn", (SIZE, SIZE, 2), 3)
     source.save(path)
-    start = source.get_layer("block0_0_conv").get_weights()[0]
+    start = source.get_layer("block0_conv").get_weights()[0]
     pairs, labels = toy(True, True)
     learned = {}
     for share in (0.1, 1.0):
@@ -134,11 +134,11 @@ def test_an_image_branch_that_starts_from_weights_keeps_its_lower_blocks(tmp_pat
             update={"regime": "fine_tune", "weights": str(path), "unfrozen_share": share, "epochs": 2}
         )
         network = joint("gated", parameters)
-        np.testing.assert_array_equal(network.get_layer("block0_0_conv").get_weights()[0], start)
+        np.testing.assert_array_equal(network.get_layer("block0_conv").get_weights()[0], start)
         record = network.get_layer("record_0").get_weights()[0]
         trainer = OnImages(network, pairs, parameters)
         trainer.train(labels, Task("toy", np.arange(CASES), seed=1))
-        learned[share] = np.abs(network.get_layer("block0_0_conv").get_weights()[0] - start).max()
+        learned[share] = np.abs(network.get_layer("block0_conv").get_weights()[0] - start).max()
         assert np.abs(network.get_layer("record_0").get_weights()[0] - record).max() > 0
     assert learned[0.1] == 0
     assert learned[1.0] > 0

@@ -206,15 +206,17 @@ def _maps(name: str, prepared: Any, weights: str | None) -> Any:
 
 
 def _small_cnn(x: Any) -> Any:
-    """Return the feature maps of blocks of two 3 x 3 convolutions; each block halves the edge."""
+    """Return the feature maps of blocks of one 3 x 3 convolution, each of which halves the edge; the last by pooling.
+
+    So the maps that explain a class are as fine as those that the last convolution reads.
+    """
+    last = len(SMALL_CNN_WIDTHS) - 1
     for block, width in enumerate(SMALL_CNN_WIDTHS):
-        for step in range(2):
-            name = f"block{block}_{step}"
-            x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
-            x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
-            x = keras.layers.Activation("relu", name=f"{name}_relu")(x)
-        x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
-    return x
+        name, strides = f"block{block}", 1 if block == last else 2
+        x = keras.layers.Conv2D(width, 3, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
+        x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
+        x = keras.layers.Activation("relu", name=f"{name}_relu")(x)
+    return keras.layers.MaxPooling2D(name="pool")(x)
 
 
 def _source(weights: str, name: str) -> keras.Model | Path:
