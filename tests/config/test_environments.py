@@ -61,7 +61,7 @@ def test_results_are_in_the_catalog_but_for_what_one_run_alone_needs(environment
 def test_models_of_other_cohorts_are_left_out_unless_asked_for():
     without = configured("breast_lesions_usg").models
     with_them = configured("breast_lesions_usg", pretrained=True).models
-    assert {"imaging.small_cnn_unseen", "fusion.late_pretrained"} <= set(with_them) - set(without)
+    assert {"imaging.lite0_unseen", "fusion.late_pretrained"} <= set(with_them) - set(without)
     assert set(without) <= set(with_them)
 
 
