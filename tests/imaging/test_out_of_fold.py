@@ -239,7 +239,7 @@ def test_heads_of_one_shape_do_not_disturb_each_other() -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(24) % 2
     features = [rng.normal(size=(24, 5)).astype("float32") + sign * labels[:, None] for sign in (2, -2)]
-    head = QUICK.model_copy(update={"regime": "frozen", "dropout": 0.0})
+    head = QUICK.model_copy(update={"regime": "frozen", "weights": "random", "dropout": 0.0})
     task = Task("toy", np.arange(16), None, 1)
     alone = []
     for table in features:
