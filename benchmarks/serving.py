@@ -244,6 +244,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=50, help="answers to take the median of")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="what milliseconds are of")
     parser.add_argument("--requests", type=int, default=2000, help="requests to a server, from 8 clients")
+    parser.add_argument("--only", help="one fusion alone, such as descriptors")
     parser.add_argument("--no-http", action="store_true", help="without a server")
     options = parser.parse_args()
     study = Study(60)
@@ -252,7 +253,8 @@ def main() -> None:
     untrained = build_network("small_cnn", SEEN.shape, 2)
     network = FittedNetwork("imaging", "small_cnn", CLASSES, 0.3, untrained, SEEN, CALIBRATION)
     fusions = {"descriptors": (descriptors,), "network": (network,), "descriptors_and_network": (descriptors, network)}
-    for model in (*(late(name, record, *others) for name, others in fusions.items()), network):
+    models = (*(late(name, record, *others) for name, others in fusions.items()), network)
+    for model in (one for one in models if options.only in (None, one.name)):
         in_process(model, study, options.times, options.clock)
         if not options.no_http:
             over_http(model, study, options.requests, 8)

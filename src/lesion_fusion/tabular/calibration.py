@@ -58,7 +58,7 @@ class Calibration:
     """A logistic map from scores (n, d) to probabilities (n, k): Platt's for two classes, multinomial for more.
 
     Platt 1999, "Probabilistic outputs for support vector machines". `slope` has shape (k - 1, d), `intercept` (k - 1,);
-    `covariance` (2 + b, 2 + b), of two classes only, is that of intercept, slope and changes of the slope at the `bends`
+    `covariance` (2 + b, 2 + b), of two classes only, is of intercept, slope and changes of slope at the `bends`
     (b,), over the calibrated log-odds: the map has no bends, but its interval knows that the truth may have some.
     """
 
