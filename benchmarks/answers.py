@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -273,7 +273,7 @@ def hospitals(options: argparse.Namespace) -> None:
     busi = hospital("busi")
     for source, target, title in ((busi, bus_bra, "BUSI to BUS-BRA"), (bus_bra, busi, "BUS-BRA to BUSI")):
         trained = source.train(np.arange(len(source.cases)), (name,), 0)[name]
-        calibrations(title, lambda _, trained=trained: trained, target, options.draws)
+        calibrations(title, *trained, target, options.draws)
 
 
 def bus_bra_coverage(
@@ -306,17 +306,14 @@ def bus_bra_coverage(
 
 def site(options: argparse.Namespace) -> None:
     """Print what a calibration is worth for a model of the record at another synthetic site."""
-    home = synthetic(options.draws * STUDY_CASES, False)
+    home = synthetic(STUDY_CASES, False)
     other = synthetic(4000, False, prevalence=0.15, seed=12)
-    other.cases = reported_otherwise(other.cases)
-    complete = other.cases[list(other.configuration.study.columns)].notna().all(axis=1)
-    other = Cohort(other.configuration, other.cases[complete], other.descriptors[complete])
+    told = reported_otherwise(other.cases)
+    complete = told[list(other.configuration.study.columns)].notna().all(axis=1)
     name = "clinical.logistic_regression"
-
-    def trained(n: int) -> tuple[FittedModel, Domain]:
-        return home.train(np.arange(n * STUDY_CASES, (n + 1) * STUDY_CASES), (name,), n)[name]
-
-    calibrations("synthetic, record", trained, other, options.draws)
+    target = Cohort(other.configuration, told[complete], other.descriptors[complete])
+    trained = home.train(np.arange(STUDY_CASES), (name,), 0)[name]
+    calibrations("synthetic, record", *trained, target, options.draws)
 
 
 def reported_otherwise(cases: pd.DataFrame) -> pd.DataFrame:
@@ -325,12 +322,11 @@ def reported_otherwise(cases: pd.DataFrame) -> pd.DataFrame:
     return cases.assign(margin=margin.astype("str"), halo=pd.Series("no", index=cases.index, dtype="str"))
 
 
-def calibrations(title: str, trained: Callable[[int], tuple[FittedModel, Domain]], target: Cohort, draws: int) -> None:
+def calibrations(title: str, model: FittedModel, domain: Domain, target: Cohort, draws: int) -> None:
     """Print what calibrations on some of the target's cases are worth on its others."""
     rows, outcome = [], (target.cases["label"] == "malignant").to_numpy().astype(int)
+    found = model.probabilities(CaseInputs(target.cases, target.descriptors))
     for n in range(draws):
-        model, domain = trained(n)
-        found = model.probabilities(CaseInputs(target.cases, target.descriptors))
         order = np.random.default_rng([2, n]).permutation(len(outcome))
         test = order[max(SITE_CASES) :]
         threshold = model.threshold

@@ -33,6 +33,7 @@ from sklearn.pipeline import Pipeline
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.datasets.mlflow_runs import FamilyResultsDataset, RunRecord
+from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.imaging.descriptors import default_names, describe
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.networks import build_network
@@ -161,6 +162,7 @@ def over_http(model: FittedModel, study: Study, requests: int, clients: int) -> 
         metrics = Path(workshop, "metrics.json")
         metrics.write_text("{}")
         places = {"metrics": str(metrics), "plots": str(Path(workshop, "plots"))}
+        PlotsDataset(filepath=places["plots"]).save({})
         dataset = FamilyResultsDataset(family=model.family, cohort="phantoms", **places)
         tags = {"cohort": "phantoms", "cohort_digest": "", "folds_digest": ""}
         domain = Domain.of(model, study.cases, study.descriptors, ServingRules())
