@@ -12,7 +12,8 @@ BIN := $(VENV)/bin
 ENV ?= local
 STAMP := $(VENV)/.installed
 DOCS := $(VENV)/.installed-docs
-PYTEST = $(BIN)/pytest --numprocesses 2 --dist loadfile --durations 15
+# Two processes of one thread each: libraries that take both cores for themselves would stand in each other's way.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations 15
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
 help: ## list the targets

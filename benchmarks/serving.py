@@ -33,6 +33,7 @@ from sklearn.pipeline import Pipeline
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.datasets.mlflow_runs import FamilyResultsDataset, RunRecord
+from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.imaging.descriptors import default_names, describe
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.networks import build_network
@@ -161,6 +162,7 @@ def over_http(model: FittedModel, study: Study, requests: int, clients: int) -> 
         metrics = Path(workshop, "metrics.json")
         metrics.write_text("{}")
         places = {"metrics": str(metrics), "plots": str(Path(workshop, "plots"))}
+        PlotsDataset(filepath=places["plots"]).save({})
         dataset = FamilyResultsDataset(family=model.family, cohort="phantoms", **places)
         tags = {"cohort": "phantoms", "cohort_digest": "", "folds_digest": ""}
         domain = Domain.of(model, study.cases, study.descriptors, ServingRules())
@@ -244,6 +246,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=50, help="answers to take the median of")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="what milliseconds are of")
     parser.add_argument("--requests", type=int, default=2000, help="requests to a server, from 8 clients")
+    parser.add_argument("--only", help="one fusion alone, such as descriptors")
     parser.add_argument("--no-http", action="store_true", help="without a server")
     options = parser.parse_args()
     study = Study(60)
@@ -252,7 +255,8 @@ def main() -> None:
     untrained = build_network("small_cnn", SEEN.shape, 2)
     network = FittedNetwork("imaging", "small_cnn", CLASSES, 0.3, untrained, SEEN, CALIBRATION)
     fusions = {"descriptors": (descriptors,), "network": (network,), "descriptors_and_network": (descriptors, network)}
-    for model in (*(late(name, record, *others) for name, others in fusions.items()), network):
+    models = (*(late(name, record, *others) for name, others in fusions.items()), network)
+    for model in (one for one in models if options.only in (None, one.name)):
         in_process(model, study, options.times, options.clock)
         if not options.no_http:
             over_http(model, study, options.requests, 8)

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 SMALL_GLOBALS = {"synthetic": {"cases": 84}}
 SMALL_PARAMETERS = {
+    "audit": {"repeats": 1},
+    "explanation": {"cases": 8},
     "preprocessing": {"folds": {"n_folds": 3}},
     "tuning": {"inner_folds": 3, "n_jobs": 1},
     "evaluation": {"resamples": 200},

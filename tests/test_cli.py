@@ -85,6 +85,8 @@ def test_a_full_disk_is_told_in_one_line(full):
             "a.png can't be read or written: Permission",
         ),
         (OSError(errno.EROFS, "Read-only file system", "a.npy"), "a.npy can't be read or written"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "mlflow"), "The program mlflow is not found."),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a/bus"), "There is no file a/bus. Put"),
         (sqlite3.OperationalError("attempt to write a readonly database"), "The database can't be written. Allow it"),
         (sqlite3.OperationalError("database is locked"), "Another process holds the database. Wait for it"),
         (sqlite3.OperationalError("unable to open database file"), "The database can't be opened"),

@@ -79,9 +79,15 @@ def user_message(*causes: BaseException) -> str:
     """Return the message for user errors, one line or more per error; missing files share a line."""
     # Not every library fills in the file name; the error's text is then the path.
     absent = [str(cause.filename or cause) for cause in causes if isinstance(cause, FileNotFoundError)]
+    # A bare name is a program's: data are read by whole paths.
+    programs = [name for name in absent if Path(name).name == name and not Path(name).suffix]
+    absent = [path for path in absent if path not in programs]
     computed = [path for path in absent if _RESULT.search(Path(path).as_posix())]
     published = [path for path in absent if path not in computed]
-    lines = []
+    lines = [
+        f"The program {name} is not found. Activate the environment that it is installed in, and run it again."
+        for name in programs
+    ]
     if published:
         lines.append(
             f"{_missing(published)} Put the collection there as downloaded, or set the environment variable "

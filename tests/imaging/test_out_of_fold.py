@@ -15,11 +15,12 @@ from tests.imaging.folds import embeddings_of, probabilities_of
 from lesion_fusion.cohort.study import SmallCohortError
 from lesion_fusion.imaging.batches import TrainingBatches
 from lesion_fusion.imaging.folds import FoldResult, inner_split
+from lesion_fusion.imaging.keras_backend import starts_from
 from lesion_fusion.imaging.networks import build_network, restore
 from lesion_fusion.imaging.out_of_fold import OutOfFold, train_out_of_fold
 from lesion_fusion.imaging.parameters import NetworkParameters
-from lesion_fusion.imaging.regimes import features_of
-from lesion_fusion.imaging.training import TrainingDivergedError
+from lesion_fusion.imaging.regimes import OnFeatures, features_of
+from lesion_fusion.imaging.training import Task, TrainingDivergedError
 
 CASES, FOLDS, SIZE = 48, 3, 16
 QUICK = NetworkParameters(
@@ -231,3 +232,28 @@ def test_features_computed_before_give_what_features_computed_on_the_way_give() 
     np.testing.assert_allclose(one, other, atol=1e-4)
     seeded = train_out_of_fold(**{**data, "seed": 8}, parameters=frozen, features=found, refit=False)
     assert np.abs(probabilities_of(seeded) - probabilities_of(given)).max() > 1e-3
+
+
+def test_heads_of_one_shape_do_not_disturb_each_other() -> None:
+    """They share what was traced, and nothing else."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(24) % 2
+    features = [rng.normal(size=(24, 5)).astype("float32") + sign * labels[:, None] for sign in (2, -2)]
+    head = QUICK.model_copy(update={"regime": "frozen", "weights": "random", "dropout": 0.0})
+    task = Task("toy", np.arange(16), None, 1)
+    alone = []
+    for table in features:
+        with starts_from(3):
+            one = OnFeatures(table, 2, head)
+        alone.append((one.train(labels, task).weights, one.predict()[1]))
+    with starts_from(3):
+        first = OnFeatures(features[0], 2, head)
+    with starts_from(4):
+        OnFeatures(features[1], 2, head).train(labels, task)
+    between = first.train(labels, task).weights
+    with starts_from(3):
+        second = OnFeatures(features[1], 2, head)
+    second.train(labels, task)
+    np.testing.assert_array_equal(between[0], alone[0][0][0])
+    np.testing.assert_array_equal(first.predict()[1], alone[0][1])
+    np.testing.assert_array_equal(second.predict()[1], alone[1][1])

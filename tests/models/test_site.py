@@ -38,9 +38,24 @@ def test_a_slope_and_a_threshold_are_fitted_with_enough_of_both_classes():
     found = site.probabilities(probabilities)[labels == 1, 1] >= site.threshold(0.1)
     assert found.mean() == pytest.approx(0.95, abs=0.001)
     few = Site.of_cases("north", probabilities[:25], labels[:25], 0.1, 0.95)
-    assert few.slope == 1
+    assert 0.5 < few.slope < 1.2
     assert few.threshold(0.1) == pytest.approx(0.1)
-    assert "slope" not in few.origin
+
+
+def test_few_cases_leave_the_slope_nearer_to_one_than_many_and_the_interval_wider():
+    probabilities, labels = drawn(2000, 0.0, 0.3)
+    many = Site.of_cases("north", probabilities, labels, 0.1, 0.95)
+    parts = [slice(start, start + 25) for start in range(0, 2000, 25)]
+    few = [Site.of_cases("north", probabilities[rows], labels[rows], 0.1, 0.95) for rows in parts]
+    assert many.slope < np.mean([site.slope for site in few]) < 1
+    narrow, wide = (np.diff(site.map.interval(probabilities, 0.95), axis=1) for site in (many, few[0]))
+    assert narrow.mean() < wide.mean()
+
+
+def test_a_site_without_a_malignant_case_has_finite_risks():
+    probabilities, _ = drawn(20, 0.0, 1.0)
+    risks = Site.of_cases("north", probabilities, np.zeros(20, dtype=int), 0.1, 0.95).probabilities(probabilities)
+    assert 0 < risks[:, 1].mean() < 0.1
 
 
 def test_too_few_cases_are_refused():

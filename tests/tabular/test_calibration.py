@@ -96,17 +96,21 @@ def test_one_threshold_decides_nothing_between_three_classes():
 
 
 @pytest.mark.medium
-def test_the_interval_holds_the_true_share_as_often_as_it_says():
+@pytest.mark.parametrize("noise", [0.0, 0.1], ids=["a line", "a line that flattens at both ends"])
+def test_the_interval_holds_the_true_share_at_least_as_often_as_it_says(noise):
     rng = np.random.default_rng(2)
-    at, held = np.array([[-4.0], [-1.0], [0.5], [3.0]]), []
-    truth = expit(0.6 * at[:, 0] - 0.5)
-    for _ in range(400):
+
+    def share(scores: np.ndarray) -> np.ndarray:
+        return (1 - noise) * expit(0.8 * scores[:, 0] - 0.5) + noise * 0.4
+
+    at, held = np.array([[-4.0], [-2.0], [0.5], [3.0], [4.0]]), []
+    for _ in range(300):
         scores = rng.normal(0, 2, (200, 1))
-        labels = (rng.random(200) < expit(0.6 * scores[:, 0] - 0.5)).astype(int)
+        labels = (rng.random(200) < share(scores)).astype(int)
         calibration = Calibration.fit(scores, labels, 2)
         low, high = calibration.interval(calibration.probabilities(at), 0.9).T
-        held.append((low <= truth) & (truth <= high))
-    np.testing.assert_allclose(np.mean(held, axis=0), 0.9, atol=0.045)
+        held.append((low <= share(at)) & (share(at) <= high))
+    assert np.mean(held, axis=0).min() > 0.86
 
 
 def test_the_interval_holds_its_probability_narrows_with_cases_and_widens_with_what_is_not_known():

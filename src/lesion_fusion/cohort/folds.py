@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -61,9 +62,18 @@ def fold_numbers(labels: np.ndarray | pd.Series, groups: np.ndarray | pd.Series,
 
 def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (training, test) positions of grouped folds: 2 to `n_folds`, not more than a class has patients."""
-    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+    return list(_inner_folds(tuple(labels.tolist()), tuple(groups.tolist()), n_folds, seed))
+
+
+# Each model of a study asks for the same folds of each outer training fold.
+@lru_cache(maxsize=256)
+def _inner_folds(
+    labels: tuple[object, ...], groups: tuple[object, ...], n_folds: int, seed: int
+) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    kinds, patients = np.asarray(labels), np.asarray(groups)
+    fewest = min(len(np.unique(patients[kinds == label])) for label in np.unique(kinds))
     splitter = StratifiedGroupKFold(max(2, min(n_folds, fewest)), shuffle=True, random_state=seed)
-    return list(splitter.split(np.zeros(len(labels)), labels, groups))
+    return tuple(splitter.split(np.zeros(len(kinds)), kinds, patients))
 
 
 def check_inner_folds(
@@ -77,7 +87,7 @@ def check_inner_folds(
     labels, groups = (cases[name].to_numpy(dtype="str") for name in ("label", "patient_id"))
     fewest, smallest = n_folds, len(cases)
     for repeat, fold, train, _ in outer_splits(folds, cases["case_id"]):
-        splits = inner_folds(labels[train], groups[train], n_folds, derived_seed(seed, repeat, fold))
+        splits = inner_folds(labels[train], groups[train], n_folds, derived_seed(seed, repeat + 1, fold + 1))
         fewest = min(fewest, len(splits))
         smallest = min(smallest, *(len(learned) for learned, _ in splits))
         for learned, _ in splits:

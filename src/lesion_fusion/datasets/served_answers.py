@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -37,17 +41,35 @@ class ServedAnswersDataset(AbstractDataset[dict[str, pd.DataFrame], dict[str, An
         return self._answers
 
     def save(self, data: Mapping[str, pd.DataFrame]) -> None:
-        """Ask the models."""
-        tracking_uri = mlflow.get_tracking_uri()
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as server:
-            asked = {uri: server.submit(ask, tracking_uri, uri, rows) for uri, rows in data.items()}
-            self._answers = {uri: answer.result() for uri, answer in asked.items()}
+        """Ask the models; raises DatasetError where the process ends before it has answered."""
+        # A program of its own and no child of multiprocessing, which a worker of Dask may not have.
+        program = f"from {__name__} import ask_all; import sys; ask_all(*sys.argv[1:])"
+        with tempfile.TemporaryDirectory() as folder:
+            asked, answered = Path(folder) / "asked", Path(folder) / "answered"
+            asked.write_bytes(pickle.dumps((mlflow.get_tracking_uri(), dict(data))))
+            done = subprocess.run(
+                [sys.executable, "-c", program, str(asked), str(answered)],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                raise DatasetError(f"The stored models were not asked: {done.stderr.strip().splitlines()[-1:]}")
+            self._answers = pickle.loads(answered.read_bytes())
 
     def _describe(self) -> dict[str, Any]:
         return {}
 
     def _exists(self) -> bool:
         return False
+
+
+def ask_all(asked: str, answered: str) -> None:
+    """Read requests by the URI of their model from the file `asked`, and write the answers into `answered`."""
+    tracking_uri, requests = pickle.loads(Path(asked).read_bytes())
+    answers = {uri: ask(tracking_uri, uri, rows) for uri, rows in requests.items()}
+    Path(answered).write_bytes(pickle.dumps(answers))
 
 
 def ask(tracking_uri: str, model_uri: str, rows: pd.DataFrame) -> Answered:

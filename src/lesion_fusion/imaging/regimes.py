@@ -1,6 +1,7 @@
 """Three ways to train a network on a fold: from scratch, the head on frozen features, then the upper blocks too."""
 
 import logging
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -53,6 +54,13 @@ def features_of(backbone: str, weights: str, images: Rows) -> np.ndarray:
     return backbone_features(build_network(backbone, (height, width, channels), 2, weights), images, batch_size)
 
 
+# Tracing a head takes longer than training it: heads that differ in their start alone share one.
+@lru_cache(maxsize=2)
+def _head_trainer(width: int, classes: int, parameters: str) -> Trainer:
+    settings = NetworkParameters.model_validate_json(parameters)
+    return Trainer(head_network(width, classes, settings.dropout), settings)
+
+
 class OnFeatures:
     """The head learns on features that were computed once; the backbone itself is not needed.
 
@@ -61,9 +69,11 @@ class OnFeatures:
     """
 
     def __init__(self, features: np.ndarray, classes: int, parameters: NetworkParameters) -> None:
-        self._features = np.asarray(features)
-        self._trainer = Trainer(head_network(features.shape[1], classes, parameters.dropout), parameters)
-        self._standardised = features
+        self._features = self._standardised = np.asarray(features)
+        width = features.shape[1]
+        self._start = head_network(width, classes, parameters.dropout).get_weights()
+        self._trainer = _head_trainer(width, classes, parameters.model_dump_json())
+        self._trained = self._start
 
     def train(self, labels: np.ndarray, task: Task) -> Training:
         """See `Regime.train`; the weights are kernel and bias of the network's head."""
@@ -71,13 +81,16 @@ class OnFeatures:
         deviation = self._features[task.training].std(axis=0)
         deviation = np.where(deviation > 1e-6, deviation, 1.0).astype("float32")
         self._standardised = (self._features - mean) / deviation
+        self._trainer.start_from_head(*self._start)
         result = self._trainer.train(self._standardised, labels, task)
+        self._trained = result.weights
         kernel, bias = result.weights
         folded = [kernel / deviation[:, np.newaxis], bias - (mean / deviation) @ kernel]
         return Training(folded, result.history, result.best_epoch)
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
         """See `Regime.predict`."""
+        self._trainer.network.set_weights(self._trained)
         _, probabilities = self._trainer.predict(self._standardised, np.arange(len(self._features)))
         return self._features, probabilities
 

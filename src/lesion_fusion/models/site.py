@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
-from scipy.optimize import brentq
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from lesion_fusion.errors import UserError
 from lesion_fusion.tabular.calibration import Calibration, decision_threshold, log_odds
 
-# Fewer cases say too little of the intercept; fewer of a class too little of the slope, or of the threshold.
+# Fewer cases say too little of the intercept, fewer malignant ones of the threshold.
 FEWEST_CASES = 20
-FEWEST_OF_A_CLASS = 20
-_FARTHEST = 30.0
+FEWEST_MALIGNANT = 20
+# How far from 1 the slope may lie, a standard deviation, before the site's cases say anything; and its bounds.
+_SLOPE, _SLOPES = 0.5, (0.05, 20.0)
 
 
 class SiteError(UserError, ValueError):
@@ -64,29 +65,38 @@ class Site(BaseModel, frozen=True):
     ) -> Site:
         """Return the map fitted on a model's `probabilities` (n, 2) of a site's cases, and their `labels` (n,), 0 or 1.
 
-        The intercept alone, unless either class has enough cases for a slope; with enough malignant ones the threshold
-        is found anew, otherwise it stays the same risk. Raises `SiteError` for fewer than `FEWEST_CASES`.
+        Few cases leave the slope near 1. With enough malignant ones the threshold is found anew, otherwise it stays the
+        same risk. Raises `SiteError` for fewer than `FEWEST_CASES`.
         """
-        counts = np.bincount(labels, minlength=2)
+        malignant = int(labels.sum())
         if len(labels) < FEWEST_CASES:
             raise SiteError(f"{len(labels)} whole cases are too few to calibrate on: {FEWEST_CASES} are needed.")
         scores = log_odds(probabilities)
-        with_slope = bool(counts.min() >= FEWEST_OF_A_CLASS)
-        calibration = Calibration.fit(scores, labels, 2) if with_slope else _intercept(scores[:, 0], counts)
+        calibration = _fitted(scores[:, 0], labels)
         shift = 0.0
-        if counts[1] >= FEWEST_OF_A_CLASS:
+        if malignant >= FEWEST_MALIGNANT:
             own = decision_threshold(calibration.probabilities(scores), labels, minimum_sensitivity)
             shift = float(logit(own) - logit(threshold))
-        fitted = "intercept and slope" if with_slope else "intercept"
-        origin = f"{name}: {fitted} fitted on {len(labels)} cases, {counts[1]} of them malignant"
+        origin = f"{name}: intercept and slope fitted on {len(labels)} cases, {malignant} of them malignant"
         origin += ", threshold too" if shift else ""
         return cls(name=name, calibration=calibration.to_json(), threshold_shift=shift, origin=origin)
 
 
-def _intercept(position: np.ndarray, counts: np.ndarray) -> Calibration:
-    """Return the shift of log-odds (n,) that makes them sum to the malignant cases, half a case of each class added."""
-    share = (counts[1] + 0.5) / (counts.sum() + 1)
-    shift = brentq(lambda one: expit(position + one).mean() - share, -_FARTHEST, _FARTHEST)
-    risks = expit(position + shift)
-    variance = 1 / float((risks * (1 - risks)).sum())
-    return Calibration(np.eye(1), np.array([shift]), np.diag([variance, 0.0]))
+def _fitted(position: np.ndarray, labels: np.ndarray) -> Calibration:
+    """Return the map of log-odds (n,), half a case of each class added at their mean, the slope drawn towards 1."""
+    centre = position.mean()
+    moved = np.append(position, [centre, centre]) - centre
+    outcome, weights = np.append(labels, [0, 1]), np.append(np.ones(len(labels)), [0.5, 0.5])
+
+    def loss(found: np.ndarray) -> float:
+        odds = found[0] + found[1] * moved
+        misfit = float(weights @ (np.logaddexp(0, odds) - outcome * odds))
+        return misfit + ((found[1] - 1) / _SLOPE) ** 2 / 2
+
+    level, slope = minimize(loss, [centre, 1.0], method="L-BFGS-B", bounds=[(None, None), _SLOPES]).x
+    # Of intercept and slope over the site's own log-odds, `level` being those at the mean.
+    own = np.column_stack([np.ones(len(moved)), slope * moved])
+    risks = expit(level + slope * moved)
+    known = own.T @ ((weights * risks * (1 - risks))[:, None] * own) + np.diag([0, (slope / _SLOPE) ** 2])
+    back = np.array([[1, -level], [0, 1]])
+    return Calibration(np.array([[slope]]), np.array([level - slope * centre]), back @ np.linalg.inv(known) @ back.T)

@@ -18,6 +18,11 @@ _FLOOR = 1e-6
 # classes separate completely.
 _RIDGE = 10.0
 
+# The line from scores to log-odds may bend where these shares of the cases lie below. By how much its slope may change
+# at a bend, as a standard deviation: without bends 69 % of the intervals held the truth of whole synthetic cases.
+_BENDS = (0.25, 0.5, 0.75)
+_BEND = 2.0
+
 
 def response(estimator: Any, features: Any) -> np.ndarray:
     """Return an estimator's response to each case, float64: margins (n,) of two classes, or probabilities (n, k).
@@ -53,12 +58,14 @@ class Calibration:
     """A logistic map from scores (n, d) to probabilities (n, k): Platt's for two classes, multinomial for more.
 
     Platt 1999, "Probabilistic outputs for support vector machines". `slope` has shape (k - 1, d), `intercept` (k - 1,);
-    `covariance` (2, 2), of two classes only, is that of intercept and slope over the calibrated log-odds.
+    `covariance` (2 + b, 2 + b), of two classes only, is of intercept, slope and changes of slope at the `bends`
+    (b,), over the calibrated log-odds: the map has no bends, but its interval knows that the truth may have some.
     """
 
     slope: np.ndarray
     intercept: np.ndarray
     covariance: np.ndarray | None = None
+    bends: np.ndarray | None = None
 
     @classmethod
     def identity(cls, n_classes: int) -> Calibration:
@@ -104,7 +111,7 @@ class Calibration:
         if self.covariance is None:
             return np.full((len(probabilities), 2), np.nan)
         position = log_odds(probabilities)[:, 0]
-        terms = np.column_stack([np.ones(len(position)), position])
+        terms = np.column_stack([np.ones(len(position)), position, self._beyond(position)])
         variance = np.einsum("ni,ij,nj->n", terms, self.covariance, terms) + shift**2
         reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
         return expit(np.column_stack([position - reach, position + reach]))
@@ -119,6 +126,8 @@ class Calibration:
         arrays = {k: None if array is None else np.asarray(array, dtype="float64") for k, array in values.items()}
         found = cls(**arrays)  # type: ignore[arg-type]
         fits = found.slope.ndim == 2 and found.intercept.shape == found.slope.shape[:1]
+        terms = 2 if found.bends is None else 2 + found.bends.size
+        fits = fits and (found.covariance is None or found.covariance.shape == (terms, terms))
         if not fits or not all(np.isfinite(array).all() for array in arrays.values() if array is not None):
             raise ValueError("its calibration is no map of finite numbers")
         return found
@@ -129,12 +138,19 @@ class Calibration:
             return self
         probabilities = self.probabilities(scores)
         position = log_odds(probabilities)[:, 0]
+        bent = replace(self, bends=np.quantile(position, _BENDS))
         centre, spread = position.mean(), position.std() or 1.0
-        terms = np.column_stack([np.ones(len(position)), (position - centre) / spread])
+        terms = np.column_stack([np.ones(len(position)), (position - centre) / spread, bent._beyond(position)])
         weights = share * probabilities[:, 0] * probabilities[:, 1]
-        information = terms.T @ (weights[:, None] * terms) + np.diag([0, 1 / _RIDGE])
-        back = np.array([[1, -centre / spread], [0, 1 / spread]])
-        return replace(self, covariance=back @ np.linalg.inv(information) @ back.T)
+        known = np.diag([0, 1 / _RIDGE, *[_BEND**-2] * len(_BENDS)])
+        back = np.eye(len(known))
+        back[:2, 1] = -centre / spread, 1 / spread
+        return replace(bent, covariance=back @ np.linalg.inv(terms.T @ (weights[:, None] * terms) + known) @ back.T)
+
+    def _beyond(self, position: np.ndarray) -> np.ndarray:
+        """Return how far log-odds (n,) lie above each bend, shape (n, b), 0 below it."""
+        bends = np.empty(0) if self.bends is None else self.bends
+        return np.maximum(position[:, None] - bends, 0)
 
 
 def decision_threshold(probabilities: np.ndarray, labels: np.ndarray, minimum_sensitivity: float) -> float:
