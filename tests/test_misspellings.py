@@ -102,7 +102,7 @@ def test_on_the_command_line(project: Project, arguments: list[str], words: str)
         (LOCAL, "audit:\n  fold: 5\n", rf"^{LOCAL}, line 2: audit\.fold: .*Did you mean folds\?"),
         (LOCAL, "audits:\n  folds: 5\n", rf"^{LOCAL}, line 1: audits: .*Did you mean audit\?"),
         (LOCAL, "\n\naudit:\n  folds: many\n", rf"^{LOCAL}, line 4: audit\.folds: .*integer.*not 'many'"),
-        (LOCAL, "audit: 5\n", rf"^{LOCAL}, line 1: audit: .*not 5"),
+        (LOCAL, "serving: 5\n", rf"^{LOCAL}, line 1: serving: .*not 5"),
         (LOCAL, "pretraining:\n  one:\n    kind: x\n", rf"^{LOCAL}, line \d: pretraining\.one"),
         (LOCAL, "audit:\n  folds: ${globals:fold}\n", rf"^{LOCAL}, line 2: audit\.folds: .*'fold'"),
         (LOCAL, "clinical:\n  a/b c.d: " + MODEL, rf"^{LOCAL}, line 2: clinical\.a/b c\.d: a name has letters"),

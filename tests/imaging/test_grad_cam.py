@@ -48,10 +48,10 @@ def test_one_forward_pass_gives_the_map_of_the_gradient(network: keras.Model, wa
     if keras.backend.backend() != "tensorflow":
         pytest.skip("the gradient is TensorFlow's")
     pictures = images(3)
-    # 36 pixels halved thrice are 4; the last pooling leaves 2.
+    # 36 pixels halved thrice are 5, rounded up; the last pooling leaves 2.
     features = network.get_layer("block3_relu").output
     found = GradCam(network).maps(pictures, np.arange(3))
-    assert found.shape == (3, 4, 4, CLASSES)
+    assert found.shape == (3, 5, 5, CLASSES)
     np.testing.assert_allclose(found[..., wanted], by_gradient(network, pictures, features, wanted), atol=1e-6)
 
 
