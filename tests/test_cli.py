@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_a_full_disk_is_told_in_one_line(full):
             "a.png can't be read or written: Permission",
         ),
         (OSError(errno.EROFS, "Read-only file system", "a.npy"), "a.npy can't be read or written"),
-        (FileNotFoundError(errno.ENOENT, "No such file or directory", "mlflow"), "The program mlflow is not found."),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "bus"), "There is no file bus. Put"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "a/bus"), "There is no file a/bus. Put"),
         (sqlite3.OperationalError("attempt to write a readonly database"), "The database can't be written. Allow it"),
         (sqlite3.OperationalError("database is locked"), "Another process holds the database. Wait for it"),
@@ -101,6 +102,12 @@ def test_what_may_not_be_read_or_written_is_told_in_one_line(cause: Exception, t
 
     assert words(save).startswith(told)
     assert "\n" not in words(save)
+
+
+def test_a_missing_program_is_told_as_such():
+    assert words(lambda: subprocess.run(["no-such-program"], check=True)).startswith(
+        "The program no-such-program is not found."
+    )
 
 
 @pytest.mark.slow

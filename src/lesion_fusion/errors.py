@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
@@ -75,18 +77,23 @@ def _fault_of_disk(error: BaseException) -> str:
     return f"{_SQLITE[said]}, and run it again ({said})." if said else ""
 
 
+def _is_of_program(error: FileNotFoundError) -> bool:
+    """Return whether a program was to be started, and not a file read."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__") == subprocess.__name__
+
+
 def user_message(*causes: BaseException) -> str:
     """Return the message for user errors, one line or more per error; missing files share a line."""
     # Not every library fills in the file name; the error's text is then the path.
-    absent = [str(cause.filename or cause) for cause in causes if isinstance(cause, FileNotFoundError)]
-    # A bare name is a program's: data are read by whole paths.
-    programs = [name for name in absent if Path(name).name == name and not Path(name).suffix]
-    absent = [path for path in absent if path not in programs]
+    missing = [cause for cause in causes if isinstance(cause, FileNotFoundError)]
+    absent = [str(cause.filename or cause) for cause in missing if not _is_of_program(cause)]
     computed = [path for path in absent if _RESULT.search(Path(path).as_posix())]
     published = [path for path in absent if path not in computed]
     lines = [
-        f"The program {name} is not found. Activate the environment that it is installed in, and run it again."
-        for name in programs
+        f"The program {cause.filename} is not found. Activate the environment that it is installed in, and run it again."
+        for cause in missing
+        if _is_of_program(cause)
     ]
     if published:
         lines.append(

@@ -55,7 +55,8 @@ class ServedAnswersDataset(AbstractDataset[dict[str, pd.DataFrame], dict[str, An
                 check=False,
             )
             if done.returncode:
-                raise DatasetError(f"The stored models were not asked: {done.stderr.strip().splitlines()[-1:]}")
+                said = done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"]
+                raise DatasetError(f"The stored models could not be asked: {said[-1]}")
             self._answers = pickle.loads(answered.read_bytes())
 
     def _describe(self) -> dict[str, Any]:
