@@ -91,7 +91,7 @@ def user_message(*causes: BaseException) -> str:
     computed = [path for path in absent if _RESULT.search(Path(path).as_posix())]
     published = [path for path in absent if path not in computed]
     lines = [
-        f"The program {cause.filename} is not found. Activate the environment that it is installed in, and run it again."
+        f"The program {cause.filename} is not found. Activate the environment that has it, and run it again."
         for cause in missing
         if _is_of_program(cause)
     ]
