@@ -28,7 +28,7 @@ PARTS = {
     "data": r"^(ingestion|preprocessing)\.",
     "plot": r"\.draw",
     "report": r"^reporting\.",
-    "track": r"\.track$|^fusion\.(name_registered_models|nominate|make_smoke_test|promote|write_cards)$",
+    "track": r"\.track$|^fusion\.(name_registered_models|nominate|make_servable|make_smoke_test|promote|write_cards)$",
     "judge": r".",
 }
 SLOWEST = 12

@@ -32,8 +32,7 @@ from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.schema import predictor_columns
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
-from lesion_fusion.datasets.mlflow_runs import FamilyResultsDataset, RunRecord
-from lesion_fusion.datasets.plots import PlotsDataset
+from lesion_fusion.datasets.mlflow_runs import ServableModel, StoredModelsDataset
 from lesion_fusion.imaging.descriptors import default_names, describe
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.networks import build_network
@@ -159,18 +158,11 @@ def over_http(model: FittedModel, study: Study, requests: int, clients: int) -> 
         uri = f"sqlite:///{workshop}/mlflow.db"
         mlflow.set_tracking_uri(uri)
         mlflow.set_experiment(experiment_id=mlflow.create_experiment("benchmark", Path(workshop, "artifacts").as_uri()))
-        metrics = Path(workshop, "metrics.json")
-        metrics.write_text("{}")
-        places = {"metrics": str(metrics), "plots": str(Path(workshop, "plots"))}
-        PlotsDataset(filepath=places["plots"]).save({})
-        dataset = FamilyResultsDataset(family=model.family, cohort="phantoms", **places)
-        tags = {"cohort": "phantoms", "cohort_digest": "", "folds_digest": ""}
         domain = Domain.of(model, study.cases, study.descriptors, ServingRules())
         example = pd.DataFrame([study.request(0)])
-        dataset.save(
-            [RunRecord(model.family, model.name, tags, {}, {}, model, domain, example, study.cases.assign(label=""))]
-        )
-        uri_of_model = dataset.load().runs[model.full_name]["model_uri"]
+        dataset = StoredModelsDataset()
+        dataset.save([ServableModel(model, domain, example)])
+        uri_of_model = dataset.load()[model.full_name]
         command = [sys.executable, "-m", "lesion_fusion", "serve", "--model", uri_of_model, "--port", str(port)]
         with open(os.devnull, "w") as quiet:
             server = subprocess.Popen(

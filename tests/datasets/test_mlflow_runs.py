@@ -22,12 +22,15 @@ from lesion_fusion.datasets.mlflow_runs import (
     FamilyResultsDataset,
     PromotionDataset,
     RunRecord,
+    ServableModel,
+    StoredModelsDataset,
     register_site,
     shorten,
 )
 from lesion_fusion.datasets.plots import PlotsDataset
 from lesion_fusion.datasets.served_answers import ServedAnswersDataset
 from lesion_fusion.evaluation.promotion import Champion
+from lesion_fusion.models.base import FittedModel
 from lesion_fusion.models.site import Site
 from lesion_fusion.serving.schema import IMAGE, MASK, describe_fields, example_request, request_fields
 from lesion_fusion.serving.served_model import BadRequest
@@ -41,9 +44,11 @@ class Tracked:
 
     cohort: Cohort
     record: RunRecord
+    model: FittedModel
     parent: str
     folder: Path
     reference: dict[str, str]
+    model_uri: str
 
     @property
     def run(self) -> mlflow.entities.Run:
@@ -58,7 +63,7 @@ class Tracked:
             "alias": alias,
             "reasons": ["its interval excludes 0.5", "its slope is 1"],
             "run_id": self.reference["run_id"],
-            "model_uri": self.reference["model_uri"],
+            "model_uri": self.model_uri,
             "needs": "metadata, image",
             "git_commit": "abc123",
             "study": STUDY,
@@ -98,9 +103,6 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
             tags=STUDY,
             parameters={"rule": "weighted"},
             metrics={"auroc": 0.875, "auroc_low": 0.8},
-            model=model,
-            domain=domain_of(cohort, model),
-            input_example=example_request(cohort.inputs.cases, model),
             cases=cohort.inputs.cases.assign(label="benign"),
             note="AUROC 0.875",
             histories={"fold_auroc": {0: 0.8, 1: 0.9}},
@@ -109,9 +111,15 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
         )
         dataset = results_of("fusion", "toy", folder)
         assert not dataset.exists()
+        stored = StoredModelsDataset()
+        with pytest.raises(DatasetError, match="No model is stored yet"):
+            stored.load()
         with mlflow.start_run() as parent:
             dataset.save([record])
-        yield Tracked(cohort, record, parent.info.run_id, folder, dataset.load().runs["fusion.late"])
+            reference = dataset.load().runs["fusion.late"]
+            example = example_request(cohort.inputs.cases, model)
+            stored.save([ServableModel(model, domain_of(cohort, model), example, reference["run_id"])])
+        yield Tracked(cohort, record, model, parent.info.run_id, folder, reference, stored.load()["fusion.late"])
     finally:
         mlflow.set_tracking_uri(before)
         # A loaded model brings its own copy of the package along.
@@ -134,6 +142,16 @@ def test_the_child_run_shows_all_of_the_record(tracked: Tracked):
     assert [(point.step, point.value) for point in history] == [(0, 0.8), (1, 0.9)]
     files = {item.path for item in client.list_artifacts(tracked.run.info.run_id)}
     assert {"roc_curve.png", "predictions.csv"} <= files
+
+
+def test_a_model_is_stored_into_its_run_with_its_metrics_which_stay_one_point_of_the_run(tracked: Tracked):
+    (output,) = tracked.run.outputs.model_outputs
+    assert tracked.model_uri == f"models:/{output.model_id}"
+    client = mlflow.MlflowClient()
+    metrics = {one.key: one.value for one in client.get_logged_model(output.model_id).metrics}
+    assert {"auroc": 0.875, "auroc_low": 0.8}.items() <= metrics.items()
+    assert len(client.get_metric_history(tracked.run.info.run_id, "auroc")) == 1
+    assert tracked.run.info.status == "FINISHED"
 
 
 def test_a_later_session_finds_the_last_runs_beside_metrics_and_plots(tracked: Tracked):
@@ -166,20 +184,20 @@ def test_a_run_reads_its_own_models_although_another_run_has_saved_later_ones(tr
 
 def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(tracked: Tracked):
     cohort, cases = tracked.cohort, tracked.cohort.inputs.cases
-    request = cases[list(tracked.record.model.record_columns)].assign(
+    request = cases[list(tracked.model.record_columns)].assign(
         **{
             IMAGE: [base64.b64encode(cohort.images[name]()).decode() for name in cases["image_file"]],
             MASK: [base64.b64encode(cohort.masks[name]()).decode() for name in cases["tumor_mask_file"]],
         }
     )
-    served = mlflow.pyfunc.load_model(tracked.reference["model_uri"])
+    served = mlflow.pyfunc.load_model(tracked.model_uri)
     answers = served.predict(request)
     assert served.metadata.get_output_schema().input_names() == list(answers)
-    expected = tracked.record.model.probabilities(cohort.inputs)
+    expected = tracked.model.probabilities(cohort.inputs)
     np.testing.assert_allclose(answers["probability"].astype(float), expected[:, -1], atol=1e-6)
-    assert served.metadata.metadata["fields"] == describe_fields(tracked.record.model)
-    assert served.metadata.get_input_schema().input_names() == request_fields(tracked.record.model)
-    folder = Path(mlflow.artifacts.download_artifacts(tracked.reference["model_uri"]))
+    assert served.metadata.metadata["fields"] == describe_fields(tracked.model)
+    assert served.metadata.get_input_schema().input_names() == request_fields(tracked.model)
+    folder = Path(mlflow.artifacts.download_artifacts(tracked.model_uri))
     assert not [path for path in folder.rglob("*") if path.suffix in {".pkl", ".pickle", ".joblib"}]
     with pytest.raises(Exception, match=r"Row 0, field age: 212 lies outside") as error:
         served.predict(request.iloc[:1].assign(age=212.0))
@@ -190,11 +208,11 @@ def test_the_served_interface_answers_or_says_what_is_wrong(tracked: Tracked):
     served, request = ServedAnswersDataset(), request_of(tracked.cohort).iloc[:2]
     with pytest.raises(DatasetError):
         served.load()
-    right, wrong = tracked.reference["model_uri"], "models:/m-gone"
+    right, wrong = tracked.model_uri, "models:/m-gone"
     served.save({right: request, wrong: request})
     answers = served.load()
     assert answers[right].fault == ""
-    expected = tracked.record.model.probabilities(tracked.cohort.inputs)[:2, 1]
+    expected = tracked.model.probabilities(tracked.cohort.inputs)[:2, 1]
     np.testing.assert_allclose(answers[right].answers["probability"].astype(float), expected, atol=1e-6)
     assert answers[wrong].fault
 
@@ -267,10 +285,10 @@ def test_a_child_run_has_the_commit_of_its_parent(tracked: Tracked):
 
 
 def test_a_model_is_calibrated_for_a_site_as_a_version_of_its_own(tracked):
-    address, site = tracked.reference["model_uri"], Site.of_share("Clinic, North 1", 0.1, 0.4)
+    address, site = tracked.model_uri, Site.of_share("Clinic, North 1", 0.1, 0.4)
     version = register_site(address, "lesion-site", site)
     rows = request_of(tracked.cohort).iloc[:3]
-    rows = rows[rows.columns.intersection(request_fields(tracked.record.model))]
+    rows = rows[rows.columns.intersection(request_fields(tracked.model))]
     plain, calibrated = (
         mlflow.pyfunc.load_model(one).predict(rows) for one in (address, "models:/lesion-site@site-clinic-north-1")
     )

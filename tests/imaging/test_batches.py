@@ -7,10 +7,17 @@ import numpy as np
 import pytest
 
 from lesion_fusion.imaging import batches
-from lesion_fusion.imaging.batches import Augmentation, TrainingBatches
+from lesion_fusion.imaging.batches import Augmentation, Joined, TrainingBatches
 
 INPUTS = np.arange(50, dtype="float32")[:, None]
 ROWS = np.arange(3, 40)
+
+
+@pytest.mark.parametrize("rows", [[0, 49], [3, 19, 20, 21, 40, 40], [25], [0, 1, 2]])
+def test_joined_inputs_read_as_one(rows: list[int]) -> None:
+    joined = Joined([INPUTS[:20], INPUTS[20:21], INPUTS[21:]])
+    assert joined.shape == INPUTS.shape
+    np.testing.assert_array_equal(joined[np.array(rows)], INPUTS[rows])
 
 
 def training_batches(batch_size: int) -> TrainingBatches:

@@ -12,10 +12,9 @@ from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.hooks.reuse import records
 from lesion_fusion.imaging.attention import attention_table
 from lesion_fusion.imaging.case_files import lesion_masks
-from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters, Outline
+from lesion_fusion.imaging.parameters import ImageInput, NetworkParameters
 from lesion_fusion.models.base import Family, TrainedModel
 from lesion_fusion.models.classifier import Classifier
-from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.models.late import Late
 from lesion_fusion.models.network import FittedNetwork, Network, last_repeat
 from lesion_fusion.pipelines.family import nodes
@@ -133,12 +132,8 @@ def test_runs_show_metrics_plots_tables_and_curves_of_their_own_model(
 ):
     evaluated = evaluate_family(family, judge)
     plots = draw_family(family, evaluated, judge, cases, cohort.images, cohort.masks)
-    descriptors = cohort.inputs.image_descriptors
-    assert descriptors is not None
     assert all(picture.startswith(b"\x89PNG") for picture in plots.values())
-    settings = (ServingRules(), Outline(source="predicted"))
-    runs = gather_results(family, evaluated, plots, judge, cases, descriptors, *settings)
-    assert {run.domain.outlines for run in runs} == {"predicted"}
+    runs = gather_results(family, evaluated, plots, judge, cases)
     classifier, network = runs
     assert set(classifier.plots) == {"evaluation.png", "permutation_importance.png"}
     assert set(network.plots) == {"evaluation.png", "attention.png", "training_curves.png", "gallery.png"}

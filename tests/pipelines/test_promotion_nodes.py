@@ -13,15 +13,17 @@ from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.evaluation.judge import Judge
 from lesion_fusion.evaluation.predictions import FAMILIES
 from lesion_fusion.evaluation.promotion import Decision
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import Family, FittedModel, TrainedModel
 from lesion_fusion.models.classifier import Classifier
-from lesion_fusion.pipelines.fusion.promotion_nodes import Nomination, make_smoke_test, promote
+from lesion_fusion.models.domain import ServingRules
+from lesion_fusion.pipelines.fusion.promotion_nodes import Nomination, make_servable, make_smoke_test, promote
 from tests.models.toy import Cohort, answered, fitted_late, fitted_tabular, small_cohort
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
 TAGS = {"cohort": "toy", "cohort_digest": "c", "folds_digest": "f"}
 JUDGE = Judge(pd.DataFrame({"case_id": [], "patient_id": []}), study={**TAGS, "predictors": "metadata"})
-RUN = {"model": "fusion.late", "run_id": "r", "model_uri": "models:/m", "cohort_digest": "c", "folds_digest": "f"}
+RUN = {"model": "fusion.late", "run_id": "r", "cohort_digest": "c", "folds_digest": "f"}
 CHAMPION = Decision("fusion", "late", "champion", 0.9, ("rule passed",))
 
 
@@ -35,17 +37,35 @@ def cases(cohort: Cohort) -> pd.DataFrame:
     return cohort.inputs.cases.assign(label=cohort.inputs.cases["classification"])
 
 
-def smoke_test(cohort: Cohort, cases: pd.DataFrame, model: FittedModel, run: dict[str, str] = RUN):
-    nomination = Nomination(replace(CHAMPION, family=model.family, model=model.name), run)
+def nominated(model: FittedModel, run: dict[str, str] = RUN) -> tuple[list[Nomination], list[Family]]:
+    """The nomination of a model, and the three families, of which one has that model."""
     nothing, none = pd.DataFrame(), Family({})
     entry = Classifier(classifier="naive_bayes", views=("record",))
     family = Family({model.full_name: TrainedModel(entry, nothing, nothing, nothing, model)})
-    given = [family if family_name == model.family else none for family_name in FAMILIES]
-    return [nomination], *make_smoke_test([nomination], *given, cases, cohort.images, cohort.masks, STUDY)
+    nomination = Nomination(replace(CHAMPION, family=model.family, model=model.name), run)
+    return [nomination], [family if family_name == model.family else none for family_name in FAMILIES]
+
+
+def smoke_test(cohort: Cohort, cases: pd.DataFrame, model: FittedModel, run: dict[str, str] = RUN):
+    nominations, families = nominated(model, run)
+    stored = {model.full_name: "models:/m"}
+    return nominations, *make_smoke_test(nominations, stored, *families, cases, cohort.images, cohort.masks, STUDY)
 
 
 def promoted(nominations, answers, expected, leaks) -> dict:
-    return promote(nominations, answers, expected, leaks, JUDGE)[0]
+    stored = {one.model: "models:/m" for one in nominations}
+    return promote(nominations, stored, answers, expected, leaks, JUDGE)[0]
+
+
+def test_a_nominated_model_is_stored_into_its_run_with_the_source_of_its_outlines(cohort, cases):
+    model, descriptors = fitted_late(cohort), cohort.inputs.image_descriptors
+    nominations, families = nominated(model)
+    settings = (ServingRules(), Outline(source="predicted"))
+    (servable,) = make_servable(nominations, *families, cases, descriptors, *settings)
+    assert servable.model is model
+    assert servable.run_id == RUN["run_id"]
+    assert servable.domain.outlines == "predicted"
+    assert set(servable.input_example["outline_source"].dropna()) == {"predicted"}
 
 
 def test_a_model_that_is_served_as_it_was_trained_becomes_champion(cohort, cases):

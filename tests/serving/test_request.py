@@ -13,7 +13,7 @@ from PIL import Image
 from lesion_fusion.cohort.readers import BREAST_LESIONS_USG_COLUMNS
 from lesion_fusion.cohort.tables import records
 from lesion_fusion.serving.request import RequestError, check_outlines, parse_request
-from lesion_fusion.serving.schema import IMAGE, MASK, PICTURES, SOURCE, request_fields
+from lesion_fusion.serving.schema import FRAME, IMAGE, MASK, PICTURES, SOURCE, request_fields
 from tests.imaging.test_dicom import GRAY, region, ultrasound, written
 from tests.models.toy import RECORD, Cohort, fitted_tabular, request_of
 
@@ -123,6 +123,28 @@ def test_dicom_is_cropped_with_its_outline_and_its_notes_are_told_without_values
     np.testing.assert_array_equal(found.images[0], GRAY[5:35, 10:50])
     np.testing.assert_array_equal(found.masks[0], whole[5:35, 10:50] == 255)
     assert found.notes == ("image_png: taken is frame 1 of 2; image_png: tags that may identify somebody: PatientName",)
+
+
+@pytest.mark.parametrize("frame", [2, 2.0, "2"])
+def test_a_frame_of_a_loop_is_chosen_by_its_number(frame):
+    loop = written(ultrasound(np.stack([GRAY, GRAY[::-1]]), NumberOfFrames=2))
+    found = parse_request(pd.DataFrame([{IMAGE: encoded(loop), FRAME: frame}]), [], pictures=True)
+    np.testing.assert_array_equal(found.images[0], GRAY[::-1])
+    assert "taken is" not in found.notes[0]
+
+
+@pytest.mark.parametrize("frame", [3, 0, -1, 1.5, "first", True, [2]])
+def test_a_frame_that_a_loop_does_not_have_is_refused(frame):
+    loop = written(ultrasound(np.stack([GRAY, GRAY]), NumberOfFrames=2))
+    with pytest.raises(RequestError, match=r"Row 0, field image_png: it has no frame .*; give a number from 1 to 2"):
+        parse_request(pd.DataFrame([{IMAGE: encoded(loop), FRAME: frame}]), [], pictures=True)
+
+
+def test_a_still_image_has_no_frames_to_choose_from():
+    buffer = io.BytesIO()
+    Image.fromarray(GRAY).save(buffer, "PNG")
+    with pytest.raises(RequestError, match="field image_png: it has no part 2, being no DICOM"):
+        parse_request(pd.DataFrame([{IMAGE: encoded(buffer.getvalue()), FRAME: 2}]), [], pictures=True)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "BMP", "DICOM"])

@@ -1,4 +1,4 @@
-"""MLflow as datasets: a child run per model, and the registry."""
+"""MLflow as datasets: a child run per model, the models that are stored, and the registry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import re
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pandas as pd
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 from mlflow.data.dataset import Dataset
 from mlflow.entities import Metric
 from mlflow.models import ModelSignature
@@ -82,9 +81,6 @@ class RunRecord:
     tags: dict[str, str]
     parameters: dict[str, str]
     metrics: dict[str, float]
-    model: FittedModel
-    domain: Domain
-    input_example: pd.DataFrame
     cases: pd.DataFrame
     note: str = ""
     histories: dict[str, dict[int, float]] = field(default_factory=dict)
@@ -98,11 +94,24 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class ServableModel:
+    """A fitted model with what the served interface asks of a case, and a request as an example.
+
+    `run_id` is the tracked run that it comes from; empty: a new one.
+    """
+
+    model: FittedModel
+    domain: Domain
+    input_example: pd.DataFrame
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
 class FamilyResults:
     """Results of a family's models by `<family>.<model>`.
 
-    `metrics`: {"metrics": …, "attention": …}; `plots`: PNG pictures, named `<family>.<model>/<plot>`; `runs`: where
-    each tracked run and its model are, with the tags by which the promotion judges it.
+    `metrics`: {"metrics": …, "attention": …}; `plots`: PNG pictures, named `<family>.<model>/<plot>`; `runs`: the id
+    of each tracked run, with the tags by which the promotion judges it.
     """
 
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -134,7 +143,7 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
         return FamilyResults(json.loads(self._metrics.read_bytes()), PlotsDataset(filepath=self._plots).load(), runs)
 
     def save(self, data: list[RunRecord]) -> None:
-        """Write each run: cohort, tags, parameters, metrics, histories, plots, tables and the servable model."""
+        """Write each run: cohort, tags, parameters, metrics, histories, plots and tables."""
         self._runs = {}
         if data:
             cohort, shared = _cohort(data[0]), _package_tags()
@@ -143,7 +152,9 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
 
     def _last_runs(self) -> dict[str, dict[str, str]]:
         found = mlflow.search_runs(
-            filter_string=f"tags.family = '{self._family}' and tags.cohort = '{self._cohort}'",
+            filter_string=(
+                f"tags.family = '{self._family}' and tags.cohort = '{self._cohort}' and attributes.status = 'FINISHED'"
+            ),
             order_by=["attributes.start_time DESC"],
             output_format="list",
         )
@@ -153,9 +164,8 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
         runs: dict[str, dict[str, str]] = {}
         for run in found:
             name = f"{self._family}.{run.data.tags['model']}"
-            outputs = run.outputs.model_outputs if run.outputs else []
-            if outputs and name not in runs:
-                runs[name] = _reference(name, run.info.run_id, f"models:/{outputs[0].model_id}", run.data.tags)
+            if name not in runs:
+                runs[name] = _reference(name, run.info.run_id, run.data.tags)
         return runs
 
     def _describe(self) -> dict[str, Any]:
@@ -166,7 +176,7 @@ class FamilyResultsDataset(AbstractDataset[list[RunRecord], FamilyResults]):
 
 
 def _log_run(record: RunRecord, cohort: Dataset, shared: Mapping[str, str]) -> dict[str, str]:
-    """Write a child run with as few calls as MLflow takes; return where its model is."""
+    """Write a child run with as few calls as MLflow takes; return its id and its tags."""
     tags = {"family": record.family, "model": record.name, **shared, **record.tags}
     noted = tags | {MLFLOW_RUN_NOTE: record.note}
     with mlflow.start_run(run_name=record.full_name, nested=True, tags=noted) as run:
@@ -177,14 +187,13 @@ def _log_run(record: RunRecord, cohort: Dataset, shared: Mapping[str, str]) -> d
             for name, table in record.tables.items():
                 table.to_csv(Path(workshop) / name, index=False)
             mlflow.log_artifacts(workshop)
-        logged = _log_model(record)
-        now, histories = int(time.time() * 1000), record.histories.items()
-        metrics = [Metric(name, value, now, 0, model_id=logged.model_id) for name, value in record.metrics.items()]
+        now, histories = run.info.start_time, record.histories.items()
+        metrics = [Metric(name, value, now, 0) for name, value in record.metrics.items()]
         metrics += [Metric(name, value, now, step) for name, values in histories for step, value in values.items()]
         mlflow.log_params(record.parameters)
         for start in range(0, len(metrics), MAX_METRICS_PER_BATCH):
             MlflowClient().log_batch(run.info.run_id, metrics=metrics[start : start + MAX_METRICS_PER_BATCH])
-    return _reference(record.full_name, run.info.run_id, logged.model_uri, tags)
+    return _reference(record.full_name, run.info.run_id, tags)
 
 
 def _cohort(record: RunRecord) -> Dataset:
@@ -193,15 +202,40 @@ def _cohort(record: RunRecord) -> Dataset:
     return mlflow.data.from_pandas(record.cases, name=name, targets="label", digest=digest)
 
 
-def _reference(model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """Return where a run's model is, with the tags by which the promotion judges it, and its commit."""
+def _reference(model: str, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return a model's run, with the tags by which the promotion judges it, and its commit."""
     kept = ("cohort_digest", "folds_digest", "needs", "git_commit")
-    return {"model": model, "run_id": run_id, "model_uri": model_uri} | {
-        name: tags[name] for name in kept if name in tags
-    }
+    return {"model": model, "run_id": run_id} | {name: tags[name] for name in kept if name in tags}
 
 
-def _log_model(data: RunRecord) -> Any:
+class StoredModelsDataset(AbstractDataset[list[ServableModel], dict[str, str]]):
+    """Saves models into their tracked runs, as MLflow serves them; loads the URI of each by `<family>.<model>`."""
+
+    def __init__(self) -> None:
+        self._uris: dict[str, str] | None = None
+
+    def load(self) -> dict[str, str]:
+        """Return the URIs of the models saved in this session."""
+        if self._uris is None:
+            raise DatasetError("No model is stored yet: the models that are put forward are saved first.")
+        return self._uris
+
+    def save(self, data: list[ServableModel]) -> None:
+        """Write each model into its run, of which MLflow gives it the metrics."""
+        self._uris = {}
+        for servable in data:
+            with mlflow.start_run(run_id=servable.run_id or None, nested=True):
+                logged = _log_model(servable)
+            self._uris[servable.model.full_name] = logged.model_uri
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+    def _exists(self) -> bool:
+        return False
+
+
+def _log_model(data: ServableModel) -> Any:
     # Imported here: these bring scikit-learn and the networks' code along, which a run without models does without.
     from lesion_fusion.models.base import save_model
     from lesion_fusion.serving import entry_path
@@ -217,7 +251,7 @@ def _log_model(data: RunRecord) -> Any:
         save_model(data.model, bundle)
         data.domain.save(bundle)
         return mlflow.pyfunc.log_model(
-            name=data.full_name.replace(".", "-"),
+            name=data.model.full_name.replace(".", "-"),
             python_model=str(entry_path()),
             artifacts={"bundle": str(bundle)},
             code_paths=[str(Path(lesion_fusion.__file__).parent)],
@@ -262,10 +296,9 @@ def register_site(address: str, registered: str, site: Site) -> str:
     bundle = folder / "artifacts" / "bundle"
     model, domain = load_model(bundle), Domain.load(bundle).model_copy(update={"site": site})
     example = Model.load(str(folder)).load_input_example(str(folder))
-    record = RunRecord(model.family, model.name, {}, {}, {}, model, domain, example, pd.DataFrame())
     with mlflow.start_run(run_name=f"calibrated for {site.name}"):
-        logged = _log_model(record)
-    tags = {"model": record.full_name, "site": site.origin, "calibrated_from": address}
+        logged = _log_model(ServableModel(model, domain, example))
+    tags = {"model": model.full_name, "site": site.origin, "calibrated_from": address}
     with redirect_stderr(io.StringIO()):
         version = mlflow.register_model(logged.model_uri, registered, tags=tags).version
     alias = "site-" + re.sub(r"[^a-z0-9]+", "-", site.name.lower()).strip("-")

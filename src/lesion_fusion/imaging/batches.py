@@ -1,5 +1,6 @@
 """Batches of a network: rows read on demand, so that memory does not grow with the cohort, and their random views."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +33,29 @@ def read(inputs: Rows, rows: np.ndarray) -> Any:
     if isinstance(found, tuple):
         return tuple(np.asarray(part, dtype="float32") for part in found)
     return np.asarray(found, dtype="float32")
+
+
+class Joined:
+    """The rows of several inputs one after another, each read where it lies."""
+
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, ...)."""
+        return len(self), *self._parts[0].shape[1:]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows, whose positions are in increasing order."""
+        cuts = np.searchsorted(rows, self._ends[:-1])
+        starts = self._ends - [len(part) for part in self._parts]
+        chosen = zip(self._parts, np.split(rows, cuts), starts, strict=True)
+        return np.concatenate([part[own - start] for part, own, start in chosen if len(own)])
 
 
 class TrainingBatches(keras.utils.PyDataset):

@@ -176,13 +176,17 @@ class Outline(Parameters):
     `source`: "drawn", the reader's; "predicted", a network's, which saw neither the case nor its patient;
     "drawn_or_predicted", a network's where none is drawn. Each of `folds` parts of the patients is outlined by
     `members` networks that were trained on the other parts; by all registered ones if `network.epochs` is 0. The
-    pipeline `pretraining` trains `members` networks and `registers` them, each held out from one part.
+    pipeline `pretraining` trains `members` networks and `registers` them, each held out from one part; they learn from
+    the cohorts in `together_with` too, whose own `pretraining` has run before.
     """
 
     source: Literal["drawn", "predicted", "drawn_or_predicted"] = "drawn"
     folds: int = Field(default=5, ge=2)
     members: int = Field(default=2, ge=1)
     registers: bool = Field(default=False, description="Whether `pretraining` registers networks as `lesion-outline`")
+    together_with: tuple[str, ...] = Field(
+        default=(), description="Other cohorts from whose masks the registered networks learn in the same training"
+    )
     network: OutlineNetwork = Field(default_factory=OutlineNetwork)
 
     def roles(self, read: Iterable[Role]) -> frozenset[Role]:
@@ -195,6 +199,10 @@ class Outline(Parameters):
             raise ValueError("registers networks, but network.epochs is 0: nothing would be trained.")
         if self.registers and self.members > self.folds:
             raise ValueError(f"members is {self.members}, but each is evaluated on a fold of its own of {self.folds}.")
+        if self.together_with and not self.registers:
+            raise ValueError(
+                "together_with names other cohorts, but registers is false: nothing would learn from them."
+            )
         return self
 
 

@@ -81,7 +81,7 @@ def decode_picture(data: bytes, name: str, part: str = "") -> Picture:
 
         return decode_dicom(data, name, part)
     if part:
-        raise ImageDefect(name, f"it has no part {part[:20]}, being no DICOM", "name the file alone")
+        raise ImageDefect(name, f"it has no part {part[:20]}, being no DICOM", "ask for no part of it")
     picture = _open(data, name)
     bits = 8
     if picture.mode.startswith("I"):

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from threading import Lock
 from typing import TypeVar
 
@@ -26,7 +27,7 @@ from lesion_fusion.imaging.png import (
     fitted_mask,
     stated_pixels,
 )
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK, PICTURES, SOURCE, SOURCES
+from lesion_fusion.serving.schema import CASE, FRAME, IMAGE, MASK, PICTURES, SOURCE, SOURCES
 
 _NOTES = {"frame": "taken is ", "identity": "tags that may identify somebody: ", "text": "", "scale": ""}
 # Of the names in a message that come from the request.
@@ -67,8 +68,8 @@ def parse_request(
     """Return what `rows` give of a record's columns, and of image and outline where `pictures` are wanted.
 
     Record fields may be in the published or the canonical wording, images and masks are files in base64 of any format
-    that `decode_picture` takes; any may be left out. `meanwhile` is called with well-formed records while images are
-    being decoded. Raises `RequestError`.
+    that `decode_picture` takes, of a DICOM loop the frame in `schema.FRAME`; any may be left out. `meanwhile` is called
+    with well-formed records while images are being decoded. Raises `RequestError`.
     """
     faults: list[str] = []
     if rows.empty:
@@ -83,7 +84,10 @@ def parse_request(
         )
     # In a thread of its own, because an image that is decoded leaves the interpreter to others.
     with ThreadPoolExecutor(1) as pool:
-        decoding = [pool.submit(_decoded, one, IMAGE, decode_picture) for one in contents[IMAGE]]
+        decoding = [
+            pool.submit(_decoded, content, IMAGE, partial(decode_picture, part=_frame(cell)))
+            for content, cell in zip(contents[IMAGE], _cells(rows, FRAME, pictures), strict=True)
+        ]
         masks = [_decoded(one, MASK, decode_mask) for one in contents[MASK]]
         records = _records(rows, record_columns, faults)
         if not faults:
@@ -183,6 +187,14 @@ def _content(cell: object, field: str) -> bytes | ImageDefect | None:
         return base64.b64decode(cell, validate=True)
     except ValueError:
         return ImageDefect(field, "it is not base64", "encode the PNG file's bytes, without line breaks")
+
+
+def _frame(cell: object) -> str:
+    """Return the number of a frame as `decode_picture` takes it, which says what is wrong with one that is none."""
+    if cell is None or cell == "" or cell != cell:
+        return ""
+    whole = isinstance(cell, float) and cell.is_integer()
+    return str(int(cell)) if whole else str(cell)[:_LONGEST_NAME]  # type: ignore[call-overload]
 
 
 def _decoded(

@@ -13,15 +13,17 @@ from lesion_fusion.models.base import FittedModel, Need
 
 CASE = "case_id"
 IMAGE = "image_png"
+FRAME = "image_frame"
 MASK = "tumor_mask_png"
 SOURCE = "outline_source"
-PICTURES = (IMAGE, MASK, SOURCE)
+PICTURES = (IMAGE, FRAME, MASK, SOURCE)
 SOURCES = ("drawn", "predicted")
 _SOURCE = "Where the outline comes from: drawn by hand, or predicted by a network; drawn where left out"
+_FRAME = "Which frame of a DICOM loop the image is, counted from 1; the first where left out"
 
 
 def request_fields(model: FittedModel) -> list[str]:
-    """Return the fields `model` reads: the record's columns, and image, mask and its source where it uses them."""
+    """Return the fields `model` reads: the record's columns, and those of image and mask where it uses them."""
     return [CASE, *model.record_columns, *(PICTURES if Need.IMAGE in model.needs else [])]
 
 
@@ -36,10 +38,11 @@ def describe_fields(model: FittedModel) -> list[dict[str, Any]]:
         (CASE, "text", "any", "Name of the case; ignored"),
         *((one.name, one.kind.value, list(one.categories) or bounds[one.name], one.description) for one in columns),
         (IMAGE, "PNG in base64", "gray levels", "The B-mode image"),
+        (FRAME, "number", "1 or more", _FRAME),
         (MASK, "PNG in base64", "white inside", "The lesion's outline, of the same size as the image"),
         (SOURCE, "category", list(SOURCES), _SOURCE),
     ]
-    parts = {Need.IMAGE: [IMAGE], Need.MASK: [MASK, SOURCE]}
+    parts = {Need.IMAGE: [IMAGE, FRAME], Need.MASK: [MASK, SOURCE]}
     reads = {
         reader: {*one.record_columns, *(field for need in parts if need in one.needs for field in parts[need])}
         for reader, one in model.readers.items()
@@ -67,6 +70,7 @@ def request_schema(model: FittedModel) -> dict[str, Any]:
         coded = {"contentEncoding": "base64", "contentMediaType": "image/png"}
         fields[name] = {"type": ["string", "null"], "description": f"{pictures[name]}; PNG in base64", **coded}
     if Need.IMAGE in model.needs:
+        fields[FRAME] = {"type": ["integer", "null"], "description": _FRAME, "minimum": 1, "examples": [1]}
         fields[SOURCE] = {"type": ["string", "null"], "description": _SOURCE, "enum": [*SOURCES, None]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -17,17 +17,15 @@ from lesion_fusion.evaluation.predictions import class_names
 from lesion_fusion.imaging.attention import heat_map
 from lesion_fusion.imaging.case_files import Files, Masks, read_cases
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
-from lesion_fusion.imaging.parameters import ImageInput, Outline
+from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.imaging.png import GrayImage, Mask
 from lesion_fusion.models.base import Family, Trained
-from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.models.network import last_repeat
 from lesion_fusion.plots.curves import model_plot
 from lesion_fusion.plots.forest import importance_plot
 from lesion_fusion.plots.networks import attention_plot, training_plot
 from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.plots.style import as_png
-from lesion_fusion.serving.schema import example_request
 from lesion_fusion.tabular.out_of_fold import REFIT, importance_summary
 from lesion_fusion.tabular.tuning import best_points
 
@@ -140,9 +138,6 @@ def gather_results(
     plots: Mapping[str, bytes],
     judge: Judge,
     cases: pd.DataFrame,
-    image_descriptors: pd.DataFrame,
-    serving: ServingRules,
-    outline: Outline,
 ) -> list[RunRecord]:
     """Return what the tracked run of each model shows."""
     found = []
@@ -156,9 +151,6 @@ def gather_results(
                 tags={**judge.model_tags, "needs": needed},
                 parameters=flatten(trained.parameters.model_dump()),
                 metrics=flat_metrics(metrics),
-                model=model,
-                domain=Domain.of(model, cases, image_descriptors, serving, trained, outline.source),
-                input_example=example_request(cases, model, outline.source),
                 cases=cases,
                 note=_note(metrics, trained.predictions, needed),
                 histories=_histories(trained.training_log, trained.predictions),

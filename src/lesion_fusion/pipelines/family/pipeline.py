@@ -22,8 +22,7 @@ def family_pipeline(family: str, stage: str, entries: Mapping[str, ModelParamete
     """
     models, metrics, plots, results = (f"{family}_{part}" for part in ("models", "metrics", "plots", "results"))
     judge, trained = judge_of(family), {f"{family}.{name}": f"{family}.{name}.trained" for name in entries}
-    served = ["params:serving", "params:preprocessing.outline"]
-    tracked = [models, metrics, plots, judge, "study_cases", "image_descriptors", *served]
+    tracked = [models, metrics, plots, judge, "study_cases"]
     # What must be computed once before training; models may share it.
     shared = {dataset: made for entry in entries.values() for dataset, made in entry.preparations().items()}
     nodes = [

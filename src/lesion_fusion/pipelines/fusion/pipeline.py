@@ -9,7 +9,13 @@ from kedro.pipeline import Pipeline
 from lesion_fusion.models.base import ModelParameters
 from lesion_fusion.pipelines.family.pipeline import family_pipeline
 from lesion_fusion.pipelines.fusion import nodes
-from lesion_fusion.pipelines.fusion.promotion_nodes import make_smoke_test, name_registered_models, nominate, promote
+from lesion_fusion.pipelines.fusion.promotion_nodes import (
+    make_servable,
+    make_smoke_test,
+    name_registered_models,
+    nominate,
+    promote,
+)
 from lesion_fusion.pipelines.stage import FILES, as_stage, judge_of, step
 from lesion_fusion.serving.model_card import write_cards
 
@@ -21,9 +27,11 @@ def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
     """Return the stage `fusion`; `entries` are the models under `fusion` in the parameters."""
     judge = judge_of("fusion")
     standing = ["leaderboard", "candidates", "registered_champions", judge]
+    stored = ["nominations", "stored_models"]
     tests = ["served_answers", "expected_answers", "leaks_found"]
     carded = ["decisions", *FAMILIES, "leaderboard", "study_cases", "cohort_audit", judge]
     told = [f"params:{name}" for name in ("comparisons", "evaluation", "report", "serving")]
+    servable = ["study_cases", "image_descriptors", "params:serving", "params:preprocessing.outline"]
     compared = ["params:comparisons", "params:preprocessing.outline"]
     made = [
         step(nodes.evaluate_candidates, [*FAMILIES, judge], "candidates"),
@@ -31,8 +39,9 @@ def create_pipeline(entries: Mapping[str, ModelParameters]) -> Pipeline:
         step(nodes.compare_as_planned, [*FAMILIES, judge, *compared], "planned_comparisons"),
         step(name_registered_models, list(FAMILIES), "registered_champions"),
         step(nominate, [*standing, "params:promotion", "params:evaluation", *RESULTS], "nominations"),
-        step(make_smoke_test, ["nominations", *FAMILIES, "study_cases", *FILES, "params:study"], tests),
-        step(promote, ["nominations", *tests, judge], "decisions"),
+        step(make_servable, ["nominations", *FAMILIES, *servable], "stored_models"),
+        step(make_smoke_test, [*stored, *FAMILIES, "study_cases", *FILES, "params:study"], tests),
+        step(promote, [*stored, *tests, judge], "decisions"),
         step(write_cards, [*carded, *told], "promotion"),
     ]
     return family_pipeline("fusion", "fusion", entries) + as_stage("fusion", Pipeline(made, tags="fusion"))

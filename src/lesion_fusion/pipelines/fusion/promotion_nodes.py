@@ -1,4 +1,4 @@
-"""Nodes of promotion: each family puts a model forward, what is stored of it is tested, and the registry is told."""
+"""Nodes of promotion: each family puts a model forward, which is stored and tested, and the registry is told."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import pandas as pd
 
 from lesion_fusion.cohort.schema import ForbiddenPredictorError, assert_no_leak
 from lesion_fusion.cohort.study import Study
-from lesion_fusion.datasets.mlflow_runs import FamilyResults
+from lesion_fusion.datasets.mlflow_runs import FamilyResults, ServableModel
 from lesion_fusion.datasets.served_answers import Answered
 from lesion_fusion.errors import UserError
 from lesion_fusion.evaluation.judge import Evaluation, Judge
 from lesion_fusion.evaluation.promotion import Champion, Decision, PromotionRule, after_tests, decide
 from lesion_fusion.imaging.case_files import Files, Masks, image_file, tumor_mask_files
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import CaseInputs, Family, FittedModel, ModelName, Need
+from lesion_fusion.models.domain import Domain, ServingRules
 from lesion_fusion.notation import listing
 from lesion_fusion.pipelines.fusion.nodes import all_models, lost_candidates
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors, make_lesion_images
-from lesion_fusion.serving.schema import CASE, IMAGE, MASK, SOURCE
+from lesion_fusion.serving.schema import CASE, IMAGE, MASK, SOURCE, example_request
 
 REGISTERED_NAME = "lesion-{family}"
 SMOKE_CASES_PER_CLASS = 2
@@ -39,6 +41,11 @@ class Nomination:
 
     decision: Decision
     run: Mapping[str, str]
+
+    @property
+    def model(self) -> str:
+        """`<family>.<model>`."""
+        return f"{self.decision.family}.{self.decision.model}"
 
 
 def name_registered_models(*families: Family) -> list[str]:
@@ -61,14 +68,37 @@ def nominate(
     of_family = {name.removeprefix("lesion-"): champion for name, champion in champions.items()}
     needs = {name: [need for need in run.get("needs", "").split(", ") if need] for name, run in runs.items()}
     decisions = decide(board, of_family, judge.study, rule, needs, evaluation.baseline, lost_candidates(candidates))
-    untracked = [name for name in (f"{one.family}.{one.model}" for one in decisions) if name not in runs]
+    names = [f"{decision.family}.{decision.model}" for decision in decisions]
+    untracked = [name for name in names if name not in runs]
     if untracked:
         raise UntrackedModelError(f"No run of {listing(untracked)} on this cohort is in MLflow: run without --tags.")
-    return [Nomination(decision, runs[f"{decision.family}.{decision.model}"]) for decision in decisions]
+    return [Nomination(decision, runs[name]) for name, decision in zip(names, decisions, strict=True)]
+
+
+def make_servable(
+    nominations: Sequence[Nomination],
+    clinical: Family,
+    imaging: Family,
+    fusion: Family,
+    cases: pd.DataFrame,
+    image_descriptors: pd.DataFrame,
+    serving: ServingRules,
+    outline: Outline,
+) -> list[ServableModel]:
+    """Return the nominated models as they are served: of the others MLflow has the results alone."""
+    models, source = all_models(clinical, imaging, fusion), outline.source
+    found = []
+    for nomination in nominations:
+        trained = models[nomination.model]
+        domain = Domain.of(trained.model, cases, image_descriptors, serving, trained, source)
+        example = example_request(cases, trained.model, source)
+        found.append(ServableModel(trained.model, domain, example, nomination.run["run_id"]))
+    return found
 
 
 def make_smoke_test(
     nominations: Sequence[Nomination],
+    stored: Mapping[str, str],
     clinical: Family,
     imaging: Family,
     fusion: Family,
@@ -77,7 +107,7 @@ def make_smoke_test(
     raw_masks: Masks,
     study: Study,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray], dict[str, list[str]]]:
-    """Return, by the URI of each nominated model: a request, the probabilities (n, k) it must give, leaks found in it.
+    """Return, by the URI of each stored model: a request, the probabilities (n, k) it must give, leaks found in it.
 
     The request holds a few cases of each class as raw record, image and outline. The probabilities are those of the
     model as training left it, from what preprocessing makes of the same cases.
@@ -87,8 +117,7 @@ def make_smoke_test(
     models = all_models(clinical, imaging, fusion)
     requests, expected, leaks = {}, {}, {}
     for nomination in nominations:
-        decision, uri = nomination.decision, nomination.run["model_uri"]
-        model = models[f"{decision.family}.{decision.model}"].model
+        uri, model = stored[nomination.model], models[nomination.model].model
         requests[uri] = _request(few, model, raw_images, raw_masks)
         expected[uri] = model.probabilities(_prepared(few, model, raw_images, raw_masks))
         leaks[uri] = _leaks(model, study.protocol)
@@ -97,6 +126,7 @@ def make_smoke_test(
 
 def promote(
     nominations: Sequence[Nomination],
+    stored: Mapping[str, str],
     answers: Mapping[str, Answered],
     expected: Mapping[str, np.ndarray],
     leaks: Mapping[str, list[str]],
@@ -105,8 +135,7 @@ def promote(
     """Return which model of each family is registered, as what, and why."""
     decisions = []
     for nomination in nominations:
-        run = nomination.run
-        uri = run["model_uri"]
+        run, uri = nomination.run, stored[nomination.model]
         faults = [*leaks[uri], *_foreign(run, judge.study), *_smoke_faults(answers[uri], expected[uri])]
         decision = after_tests(nomination.decision, faults)
         reasons = {

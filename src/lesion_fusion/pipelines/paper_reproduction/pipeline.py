@@ -35,7 +35,8 @@ def create_pipeline(parameters: PaperReproduction) -> Pipeline:
     models = [
         step(study_rows, ["cases", _PARAMETERS, _STUDY], "paper_rows"),
         step(row_images, ["paper_rows", *FILES, _PARAMETERS, _STUDY], ["paper_images", "paper_descriptors"]),
-        *(Node(compute, read, dataset, name=dataset) for dataset, (compute, read) in shared.items()),
+        # In a namespace of their own: what a worker runs in one go is what one namespace makes of its own results.
+        *(Node(compute, read, name, name=name, namespace="features") for name, (compute, read) in shared.items()),
         *(_model(name, parameters) for name in entries),
     ]
     structures = {

@@ -12,7 +12,12 @@ from lesion_fusion.pipelines.family.pipeline import family_pipeline
 from lesion_fusion.pipelines.preprocessing.outline_nodes import make_outline_images
 from lesion_fusion.pipelines.preprocessing.pipeline import registered
 from lesion_fusion.pipelines.pretraining.nodes import describe_backbone, find_evaluation_copies
-from lesion_fusion.pipelines.pretraining.outline_nodes import pretrain_outlines
+from lesion_fusion.pipelines.pretraining.outline_nodes import (
+    cases_of,
+    images_of,
+    pretrain_outlines,
+    select_outline_cases,
+)
 from lesion_fusion.pipelines.stage import FILES, judge_of, step
 
 STAGE = "pretraining"
@@ -22,11 +27,17 @@ def outlines_pipeline(outline: Outline) -> Pipeline:
     """Return the steps that train networks to draw outlines and register them; none where that is not asked for."""
     if not outline.registers:
         return Pipeline([])
-    pairs, parameters = "pretraining_outline_images", "params:preprocessing.outline"
-    learned = ["cases", "raw_masks", pairs, "cohort_audit", parameters]
-    read = [*learned, "params:evaluation", "params:study", *registered(outline)]
+    pairs, known, parameters = "pretraining_outline_images", "pretraining_outline_cases", "params:preprocessing.outline"
+    # In the order of the function's arguments, by which Kedro types parameters.
+    read = {"cases": "cases", "raw_masks": "raw_masks", "outline_images": pairs, "outline_cases": known}
+    read |= {"cohort_audit": "cohort_audit", "parameters": parameters}
+    read |= {"evaluation": "params:evaluation", "study": "params:study"}
+    read |= dict(zip(["registered"], registered(outline), strict=False))
+    for cohort in outline.together_with:
+        read |= {images_of(cohort): f"{pairs}.{cohort}", cases_of(cohort): f"{known}.{cohort}"}
     nodes = [
         step(make_outline_images, ["cases", *FILES, parameters], pairs, name=f"make_{pairs}"),
+        step(select_outline_cases, ["cases", "cohort_audit"], known),
         step(pretrain_outlines, read, "pretrained_outline"),
     ]
     return Pipeline(nodes, tags=STAGE)
