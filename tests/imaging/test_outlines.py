@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from tests.models.toy import Cohort, small_cohort
 
+from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.imaging.case_files import read_cases, read_masks, tumor_mask_files
-from lesion_fusion.imaging.outlines import agreement, closeness, dice, outline, training_pair
+from lesion_fusion.imaging.outlines import agreement, closeness, dice, encoded, outline, training_pair
 from lesion_fusion.imaging.parameters import Outline, OutlineNetwork
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
 from lesion_fusion.pipelines.preprocessing.outline_nodes import (
@@ -17,6 +18,7 @@ from lesion_fusion.pipelines.preprocessing.outline_nodes import (
     make_outline_images,
     make_outlines,
     measure_outlines,
+    tell_under_outlines,
 )
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
@@ -118,6 +120,12 @@ def cohort() -> Cohort:
     return small_cohort()
 
 
+def told_of(cohort: Cohort, cases: pd.DataFrame, outlines: pd.DataFrame, descriptors: pd.DataFrame) -> pd.DataFrame:
+    """What is told under drawn and under predicted outlines, of which `descriptors` are."""
+    audit = CohortAudit(folds=2, repeats=1)
+    return tell_under_outlines(cases, cohort.images, cohort.masks, outlines, descriptors, audit, STUDY)
+
+
 def outlined(cohort: Cohort, cases: pd.DataFrame, parameters: Outline) -> pd.DataFrame:
     pairs = np.stack(list(make_outline_images(cases, cohort.images, cohort.masks, parameters).rows))
     return make_outlines(cases, cohort.masks, pairs, parameters, STUDY)
@@ -137,6 +145,13 @@ def test_predicted_outlines_take_the_place_of_drawn_ones_everywhere(cohort: Coho
     drawn, predicted = (make_image_descriptors(cases, cohort.images, these) for these in (cohort.masks, outlines))
     assert not drawn.equals(predicted)
     quality = measure_outlines(cases, cohort.masks, outlines)
+    told = told_of(cohort, cases, outlines, predicted)
+    assert set(told["cases"]) == {len(cases)}
+    assert (told.loc[told["outline"] == "drawn less predicted", ["low", "high"]].to_numpy() != 0).any()
+    # Under the same outlines the same is told.
+    alike = outlines.assign(mask=[encoded(mask) for mask, _ in read_masks(cases, cohort.masks)])
+    differences = told_of(cohort, cases, alike, drawn).query("outline == 'drawn less predicted'")
+    np.testing.assert_array_equal(differences[["auroc", "low", "high"]], 0)
     assert set(draw_outlines(cases, cohort.images, cohort.masks, outlines, quality)) == {"examples"}
     assert draw_outlines(cases, cohort.images, cohort.masks, outlines, quality.iloc[:0]) == {}
     assert quality["case_id"].tolist() == cases["case_id"].tolist()
@@ -155,3 +170,5 @@ def test_only_missing_outlines_are_predicted_where_the_drawn_ones_are_wanted(coh
         np.testing.assert_array_equal(mask, kept)
     assert outlines["mask"].notna().all()
     assert measure_outlines(cases, cohort.masks, outlines).empty
+    descriptors = make_image_descriptors(cases, cohort.images, outlines)
+    assert told_of(cohort, cases, outlines, descriptors).empty

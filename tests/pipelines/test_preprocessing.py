@@ -36,7 +36,8 @@ def test_under_predicted_outlines_no_model_reads_a_drawn_mask(monkeypatch: pytes
     pipeline, readers = readers_of_drawn_masks(monkeypatch, "predicted")
     # What checks and audits the files, what networks learn to draw from, and what they are measured against.
     learned = {"make_outline_images", "make_outlines"}
-    assert readers == {"build_cases", "audit_cohort", *learned, "measure_outlines", "draw_outlines"}
+    measured = {"measure_outlines", "tell_under_outlines", "draw_outlines"}
+    assert readers == {"build_cases", "audit_cohort", *learned, *measured}
     under = {node.func.__name__ for node in pipeline.nodes if "outlines" in node.inputs}
     assert {"make_image_descriptors", "make_lesion_images", "make_smoke_test", "draw_examples"} <= under
 

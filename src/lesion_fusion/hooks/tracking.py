@@ -51,7 +51,7 @@ SUMMED_UP = (
 ARTIFACTS = (
     *("report", "leaderboard", "planned_comparisons", "models_table", "promotion", "report_plots", "cohort_audit"),
     *("shap_values", "paper_comparison", "paper_shortcuts", "paper_luck", "paper_reproduction_report", "paper_gallery"),
-    *("outline_summary", "outline_plots"),
+    *("outline_summary", "told_under_outlines", "outline_plots"),
 )
 EXPERIMENT = (
     "Breast lesions classified from a B-mode ultrasound image and the patient's record. A run is one `kedro run`: what "

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lesion_fusion.cluster")
 
+_ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
+# Of a worker started here, before it has this process's configuration. It would log every connection; and Dask has it
+# give back memory at once, which a network in training then asks for again at every step.
+_WORKER_ENVIRONMENT = {
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+}
 # Seconds to wait for an answer of a scheduler.
 _PATIENCE = 10
 
@@ -100,9 +108,10 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Client]:
                 logger.info("The scheduler at %s has no workers yet; the run starts with the first.", scheduler)
             yield client
         return
+    environment = dask.config.get(_ENVIRONMENT) | _WORKER_ENVIRONMENT
     # A process holds one group and none in waiting: what waits must not be blamed for the death of a process.
     with (
-        dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
+        dask.config.set({"distributed.scheduler.worker-saturation": 1.0, _ENVIRONMENT: environment}),
         LocalCluster(
             n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0"
         ) as cluster,

@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 from tests.cohort.audit.clean import PARAMETERS, SIDE, Cohort, disc, numbers, only, png
 
+from lesion_fusion.cohort.audit.outlines import told_under_outlines
+from lesion_fusion.imaging.descriptors import FORM, default_names
+
 
 def star() -> np.ndarray:
     """A mask with ten spicules, bool (SIDE, SIDE)."""
@@ -72,3 +75,34 @@ def test_lesions_that_the_blind_outline_missed_are_left_out_of_both_and_counted(
 def test_the_number_of_outlines_asked_is_bounded(cohort, most: int, asked: int):
     audit = told(cohort).audited(PARAMETERS.model_copy(update={"outline_cases": most}))
     assert [row["cases"] for row in audit["tables"]["outlines"]] == [asked]
+
+
+def test_what_a_hand_tells_more_is_told_apart_from_what_pixels_tell():
+    rng, n = np.random.default_rng(0), 80
+    lesions = pd.DataFrame({"case_id": [f"c{i:02d}" for i in range(n)], "patient_id": [f"p{i:02d}" for i in range(n)]})
+    malignant = np.arange(n) % 2 == 1
+    lesions["classification"] = np.where(malignant, "malignant", "benign")
+    blind = pd.DataFrame(rng.normal(size=(n, len(default_names()))), columns=default_names())
+    form = [one.name for one in FORM]
+    # The hand knew the answer; pixels tell something, alike under both outlines.
+    pixel = next(name for name in default_names() if name not in form)
+    blind[pixel] += 3 * malignant
+    drawn = blind.copy()
+    drawn[form] += 2 * malignant[:, None]
+    table = told_under_outlines(lesions, drawn, blind, PARAMETERS, seed=1).set_index(["seen", "outline"])
+    assert set(table["cases"]) == {n}
+    assert table.loc[("outline alone", "drawn"), "auroc"] > 0.95
+    assert table.loc[("outline alone", "predicted"), "low"] < 0.5
+    assert table.loc[("outline alone", "drawn less predicted"), "low"] > 0.3
+    assert table.loc[("pixels alone", "drawn"), "low"] > 0.5
+    pixels = table.loc[("pixels alone", "drawn less predicted"), ["auroc", "low", "high"]]
+    np.testing.assert_allclose(pixels.astype(float), 0, atol=1e-12)
+    for seen in ("outline alone", "both"):
+        apart = table.loc[(seen, "drawn"), "auroc"] - table.loc[(seen, "predicted"), "auroc"]
+        assert table.loc[(seen, "drawn less predicted"), "auroc"] == pytest.approx(apart)
+
+
+def test_too_few_lesions_tell_nothing():
+    nothing = pd.DataFrame({"case_id": [], "patient_id": [], "classification": []})
+    empty = pd.DataFrame(columns=default_names())
+    assert told_under_outlines(nothing, empty, empty, PARAMETERS, seed=1).empty

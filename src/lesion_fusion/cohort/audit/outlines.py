@@ -1,19 +1,22 @@
-"""How well the outline alone, without a pixel of the image, tells the outcome: the hand that drew it may have known."""
+"""How well an outline, and what is measured under it, tells the outcome: the hand that drew it may have known."""
 
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from lesion_fusion.cohort.audit.findings import CohortAudit, Finding, Severity, finding
 from lesion_fusion.cohort.audit.separation import separate
 from lesion_fusion.cohort.folds import derived_seed
+from lesion_fusion.imaging.descriptors import FORM, default_names
 from lesion_fusion.notation import Estimate, count, difference, with_interval
 
 DRAWN, PREDICTED, BETWEEN = "drawn", "predicted", "drawn less predicted"
+# What a classifier sees: descriptors of the outline's form, those that read pixels in and around it, all of them.
+_FORM, _PIXELS, _BOTH = "outline alone", "pixels alone", "both"
 _COLUMNS = ["outline", "cases", "auroc", "low", "high"]
 
 
@@ -41,8 +44,7 @@ def outline_table(
     for form in given.values():
         lesions = lesions[lesions["case_id"].isin(form.index)]
     features = {name: form.loc[lesions["case_id"]] for name, form in given.items()}
-    model = make_pipeline(StandardScaler(), SVC(class_weight="balanced"))
-    found = separate(lesions, features, model, parameters, seed)
+    found = separate(lesions, features, _model(), parameters, seed)
     if found is None:
         return pd.DataFrame(columns=_COLUMNS)
     rows = [
@@ -52,6 +54,39 @@ def outline_table(
     if len(rows) == 2:
         rows.append((BETWEEN, len(lesions), *found.difference(parameters.confidence)))
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def told_under_outlines(
+    lesions: pd.DataFrame, drawn: pd.DataFrame, predicted: pd.DataFrame, parameters: CohortAudit, seed: int
+) -> pd.DataFrame:
+    """Return how well an SVM tells malignant `lesions` by descriptors under drawn and under predicted outlines.
+
+    `drawn` and `predicted` are the image descriptors, row i of each = lesion i. Columns: seen (outline alone, pixels
+    alone, both), outline (drawn, predicted, and their paired difference), cases, auroc, low, high, from the same
+    cross-validation as `outline_table`. Trained and tested under the same outlines. Empty as that is.
+    """
+    form = [one.name for one in FORM]
+    columns = {_FORM: form, _PIXELS: [one for one in default_names() if one not in form], _BOTH: default_names()}
+    sources = {DRAWN: drawn, PREDICTED: predicted}
+    features = {(seen, name): table[names] for seen, names in columns.items() for name, table in sources.items()}
+    tables = {f"{seen}, {name}": table for (seen, name), table in features.items()}
+    found = separate(lesions, tables, _model(), parameters, seed) if len(lesions) else None
+    if found is None:
+        return pd.DataFrame(columns=["seen", *_COLUMNS])
+    place, rows = {pair: number for number, pair in enumerate(features)}, []
+    for seen in columns:
+        for name in sources:
+            number = place[seen, name]
+            rows.append((seen, name, float(found.auroc[number]), *found.interval(number, parameters.confidence)))
+        pair = place[seen, DRAWN], place[seen, PREDICTED]
+        rows.append((seen, BETWEEN, *found.difference(parameters.confidence, *pair)))
+    table = pd.DataFrame(rows, columns=["seen", "outline", "auroc", "low", "high"])
+    table.insert(2, "cases", len(lesions))
+    return table
+
+
+def _model() -> Pipeline:
+    return make_pipeline(StandardScaler(), SVC(class_weight="balanced"))
 
 
 def outline_findings(table: pd.DataFrame, asked: int, parameters: CohortAudit) -> Iterator[Finding]:

@@ -25,9 +25,10 @@ class Separations(NamedTuple):
         """Return the bounds of one of them."""
         return auroc_interval(float(self.auroc[place]), float(self.covariance[place, place]), confidence)
 
-    def difference(self, confidence: float) -> tuple[float, float, float]:
-        """Return the first less the second, with its bounds."""
-        contrast = np.array([1.0, -1.0])
+    def difference(self, confidence: float, first: int = 0, second: int = 1) -> tuple[float, float, float]:
+        """Return one of them less another, with its bounds."""
+        contrast = np.zeros(len(self.names))
+        contrast[first], contrast[second] = 1.0, -1.0
         value = float(contrast @ self.auroc)
         reach = float(norm.isf((1 - confidence) / 2) * np.sqrt(max(contrast @ self.covariance @ contrast, 0.0)))
         return value, value - reach, value + reach

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from lesion_fusion.cohort.audit.findings import CohortAudit
+from lesion_fusion.cohort.audit.outlines import PREDICTED, asked_lesions, told_under_outlines
 from lesion_fusion.cohort.folds import derived_seed, fold_numbers
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.datasets.files import RowStream
@@ -26,6 +28,7 @@ from lesion_fusion.imaging.outlines import (
     training_pair,
 )
 from lesion_fusion.imaging.parameters import Outline
+from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
 from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.plots.style import as_png
 
@@ -122,6 +125,29 @@ def measure_outlines(cases: pd.DataFrame, raw_masks: Files, outlines: pd.DataFra
 def judge_outlines(quality: pd.DataFrame, evaluation: Evaluation, study: Study) -> pd.DataFrame:
     """Return `outline_summary`: the measures of all predicted outlines and of groups, with intervals over patients."""
     return summarise_outlines(quality, evaluation.judge(quality, study.seed))
+
+
+def tell_under_outlines(
+    cases: pd.DataFrame,
+    raw_images: Files,
+    raw_masks: Files,
+    outlines: pd.DataFrame,
+    image_descriptors: pd.DataFrame,
+    audit: CohortAudit,
+    study: Study,
+) -> pd.DataFrame:
+    """Return `told_under_outlines`: what the outline alone, pixels alone and both tell, drawn and predicted.
+
+    Asked are the lesions that have both outlines, `audit.outline_cases` at most; `image_descriptors` are those under
+    `outlines`, row i = row i of `cases`.
+    """
+    asked = cases["case_id"].isin(asked_lesions(cases, audit, study.seed)).to_numpy()
+    asked &= (outlines["source"] == PREDICTED).to_numpy()
+    order = cases[asked].sort_values("case_id").index
+    drawn = make_image_descriptors(cases.loc[order], raw_images, raw_masks)
+    places = cases.index.get_indexer(order)
+    predicted = image_descriptors.iloc[places].reset_index(drop=True)
+    return told_under_outlines(cases.loc[order].reset_index(drop=True), drawn, predicted, audit, study.seed)
 
 
 def draw_outlines(

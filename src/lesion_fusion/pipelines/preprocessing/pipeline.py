@@ -37,6 +37,11 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
                 ["outline_quality", "params:evaluation", "params:study"],
                 "outline_summary",
             ),
+            step(
+                outline_nodes.tell_under_outlines,
+                ["study_cases", *FILES, "outlines", "image_descriptors", "params:audit", "params:study"],
+                "told_under_outlines",
+            ),
             step(outline_nodes.draw_outlines, ["study_cases", *FILES, "outlines", "outline_quality"], "outline_plots"),
         ]
     for name in image_inputs:

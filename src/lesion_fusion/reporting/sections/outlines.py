@@ -1,4 +1,4 @@
-"""How near the outlines that networks drew are to the drawn ones, in numbers and pictures."""
+"""How near the outlines that networks drew are to the drawn ones, and what either tells, in numbers and pictures."""
 
 from __future__ import annotations
 
@@ -25,16 +25,25 @@ MEASURES = {
 
 
 def write(
-    outline_summary: pd.DataFrame, outline_plots: Mapping[str, bytes], evaluation: Evaluation, outline: Outline
+    outline_summary: pd.DataFrame,
+    told_under_outlines: pd.DataFrame,
+    outline_plots: Mapping[str, bytes],
+    evaluation: Evaluation,
+    outline: Outline,
 ) -> Markup:
     """Return the section as HTML."""
     rows: dict[str, dict[str, Estimate]] = {}
     for row in records(outline_summary):
         rows.setdefault(row["group"], {})[row["measure"]] = Estimate(row["estimate"], row["low"], row["high"])
+    told: dict[str, dict[str, Estimate]] = {}
+    for row in records(told_under_outlines):
+        told.setdefault(row["seen"], {})[row["outline"]] = Estimate(row["auroc"], row["low"], row["high"])
     measured = {measure for row in rows.values() for measure in row}
     return fill(
         __name__,
         rows=rows,
+        told=told,
+        asked=int(told_under_outlines["cases"].max()) if told else 0,
         cases=dict(zip(outline_summary["group"], outline_summary["cases"], strict=True)),
         measures={name: shown for name, shown in MEASURES.items() if name in measured},
         examples=outline_plots.get("examples"),
