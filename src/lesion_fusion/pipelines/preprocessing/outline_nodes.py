@@ -139,15 +139,14 @@ def tell_under_outlines(
     """Return `told_under_outlines`: what the outline alone, pixels alone and both tell, drawn and predicted.
 
     Asked are the lesions that have both outlines, `audit.outline_cases` at most; `image_descriptors` are those under
-    `outlines`, row i = row i of `cases`.
+    `outlines`.
     """
-    asked = cases["case_id"].isin(asked_lesions(cases, audit, study.seed)).to_numpy()
-    asked &= (outlines["source"] == PREDICTED).to_numpy()
-    order = cases[asked].sort_values("case_id").index
-    drawn = make_image_descriptors(cases.loc[order], raw_images, raw_masks)
-    places = cases.index.get_indexer(order)
-    predicted = image_descriptors.iloc[places].reset_index(drop=True)
-    return told_under_outlines(cases.loc[order].reset_index(drop=True), drawn, predicted, audit, study.seed)
+    predicted = outlines.loc[outlines["source"] == PREDICTED, "case_id"]
+    asked = asked_lesions(cases, audit, study.seed).intersection(predicted)
+    lesions = cases[cases["case_id"].isin(asked)].sort_values("case_id", ignore_index=True)
+    drawn = make_image_descriptors(lesions, raw_images, raw_masks)
+    own = image_descriptors.set_index("case_id").loc[lesions["case_id"]]
+    return told_under_outlines(lesions, drawn, own, audit, study.seed)
 
 
 def draw_outlines(
