@@ -172,9 +172,9 @@ def test_what_is_told_under_drawn_and_predicted_outlines_stands_side_by_side(toy
     changed = {"outline_summary": summary, "told_under_outlines": told, "outline_plots": {}}
     found = page_of(toy, outputs, **changed, **{"params:preprocessing.outline": Outline(source="predicted")})
     for row, name in enumerate(seen):
-        line = re.search(rf'<th scope="row">{name}</th>(.*?)</tr>', found)
+        line = re.search(rf'<th scope="row">{name}</th>(.*?)</tr>', found, flags=re.DOTALL)
         assert line is not None
-        shown = [float(one) for one in re.findall(r'<td class="number">([\d.]+)', line[1])]
+        shown = [float(one) for one in re.findall(r'<td class="number"><data value="([\d.]+)"', line[1])]
         assert shown == [pytest.approx(0.5 + 0.01 * (3 * row + i)) for i in range(3)]
     assert "on the 52 lesions that have both" in found
 
