@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import pytest
 
+from lesion_fusion.cohort.folds import check_inner_folds, inner_folds
 from lesion_fusion.cohort.study import study_cases
 from lesion_fusion.tabular.out_of_fold import REFIT, NestedResult, Split, evaluate_nested, evaluate_splits
 from lesion_fusion.tabular.parameters import ClassifierParameters
@@ -20,6 +25,27 @@ WEIGHED = ClassifierParameters(
 def evaluated(study: Study, model: ClassifierParameters = LINEAR, seed: int = 1, n_jobs: int = 1) -> NestedResult:
     tuning = TUNING.model_copy(update={"n_jobs": n_jobs})
     return evaluate_nested(lambda *_: study.features, study.cases, study.folds, CLASSES, model, tuning, seed)
+
+
+def test_the_check_before_training_draws_the_folds_that_tuning_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = toy_study(90)
+    drawn: dict[str, list[list[list[int]]]] = {"check": [], "tuning": []}
+
+    def recording(where: str) -> Callable[..., list[tuple[np.ndarray, np.ndarray]]]:
+        def draw(*arguments: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+            splits = inner_folds(*arguments)
+            drawn[where].append([sorted(test.tolist()) for _, test in splits])
+            return splits
+
+        return draw
+
+    monkeypatch.setattr("lesion_fusion.cohort.folds.inner_folds", recording("check"))
+    monkeypatch.setattr("lesion_fusion.tabular.tuning.inner_folds", recording("tuning"))
+    check_inner_folds(study.cases, study.folds, TUNING.inner_folds, 1, {})
+    evaluated(study)
+    # Tuning has one more, for the model of all cases.
+    assert drawn["check"] == drawn["tuning"][:-1]
+    assert len(drawn["check"]) == study.folds.groupby(["repeat", "fold"]).ngroups
 
 
 def assert_same(one: NestedResult, other: NestedResult) -> None:
