@@ -156,7 +156,6 @@ def test_patients_with_a_copy_in_the_compared_cohort_teach_nothing(cohort: Cohor
         ({"network": {"weights": "registered:small_cnn"}}, "are registered:outline, not registered:small_cnn"),
         ({"registers": True, "network": {"epochs": 0, "weights": "registered:outline"}}, "nothing would be trained"),
         ({"registers": True, "folds": 2, "members": 3}, "members is 3"),
-        ({"together_with": ["elsewhere"]}, "registers is false"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_runs(changed: dict[str, Any], problem: str) -> None:

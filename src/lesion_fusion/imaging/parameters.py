@@ -199,10 +199,6 @@ class Outline(Parameters):
             raise ValueError("registers networks, but network.epochs is 0: nothing would be trained.")
         if self.registers and self.members > self.folds:
             raise ValueError(f"members is {self.members}, but each is evaluated on a fold of its own of {self.folds}.")
-        if self.together_with and not self.registers:
-            raise ValueError(
-                "together_with names other cohorts, but registers is false: nothing would learn from them."
-            )
         return self
 
 
