@@ -155,3 +155,11 @@ def test_kedros_own_commands_end_in_the_message_too(project: Project):
     assert "Traceback" not in done.stdout + done.stderr
     assert "line 1: clinical.xgboost.gird" in done.stderr
     assert "Did you mean grid?" in done.stderr
+
+
+def test_a_folder_in_place_of_a_new_cohorts_table_leads_to_the_worked_example(project: Project, tmp_path: Path) -> None:
+    before = files(project)
+    done = CliRunner().invoke(cli, ["new-cohort", str(tmp_path), str(tmp_path)])
+    assert done.exit_code == 1
+    assert "is a folder. For images in a folder per class copy conf/busi" in done.output
+    assert files(project) == before

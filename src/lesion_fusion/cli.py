@@ -111,7 +111,7 @@ def score(model: str, table: Path, layout: str, images: Path | None, masks: Path
 
 
 @click.command(name="new-cohort")
-@click.argument("table", type=_FILE)
+@click.argument("table", type=click.Path(path_type=Path, exists=True))
 @click.argument("images", type=_FOLDER)
 @click.option("--masks", type=_FOLDER, help="Folder of the outlines; by default that of the images.")
 @click.option("--env", default="my_clinic", show_default=True, help="Name of the new folder in conf/.")
@@ -120,6 +120,10 @@ def new_cohort(table: Path, images: Path, masks: Path | None, env: str) -> None:
 
     Nothing is guessed: what is not certain is marked TODO, and refused until it is replaced.
     """
+    if table.is_dir():
+        raise click.ClickException(
+            f"{table} is a folder. For images in a folder per class copy conf/busi; see the docs."
+        )
     # Imported here for the same reason.
     from lesion_fusion.cohort.draft import draft
     from lesion_fusion.imaging.references import outlined_images

@@ -42,12 +42,16 @@ def test_near_doubles_of_one_class_are_one_patient_in_any_number_of_steps():
 def test_near_doubles_of_different_classes_are_left_out_and_listed():
     cases, excluded = built({"case005.png": brighter(0)}, on_defect="exclude")
     assert sorted(excluded["case_id"]) == ["case000", "case005"]
-    assert set(excluded["problem"]) == {"images that are nearly the same are benign and malignant"}
+    # Both rows name both images, and so the defects of one group stand together.
+    pair = "case000 (benign) and case005 (malignant) are {} image, of different classes"
+    assert set(excluded["problem"]) == {pair.format("nearly the same")}
     assert len(cases) == 10
+    _, excluded = built({"case005.png": COHORT.images["case000.png"]}, on_defect="exclude")
+    assert set(excluded["problem"]) == {pair.format("the same")}
 
 
 def test_without_being_asked_patients_are_as_named_and_a_mixed_pair_stops_where_defects_do():
     cases, _ = built({"case005.png": brighter(0)}, near_double_bits=None)
     assert cases["patient_id"].nunique() == 12
-    with pytest.raises(CohortError, match="benign and malignant"):
+    with pytest.raises(CohortError, match="of different classes"):
         built({"case005.png": brighter(0)})

@@ -46,6 +46,14 @@ def test_a_row_is_an_image_with_all_its_masks_and_no_other_ones(folder: Path):
     ]
 
 
+@pytest.mark.parametrize("kind", ["benign", "normal"])
+def test_a_mask_without_its_image_is_a_row_without_an_image(folder: Path, kind: str):
+    (folder / kind / f"{kind} (99)_mask.png").write_text("a mask")
+    table = FolderTableDataset(filepath=str(folder), unmasked=("normal",)).load().set_index("name")
+    assert table.loc[f"{kind} (99)_mask", ["image", "masks"]].tolist() == ["", f"{kind} (99)_mask.png"]
+    assert (table["image"] == "").sum() == 1
+
+
 def test_the_table_is_never_written_and_a_folder_without_images_is_said(folder: Path, tmp_path: Path):
     with pytest.raises(DatasetError, match="read only"):
         FolderTableDataset(filepath=str(folder)).save(pd.DataFrame())

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lesion_fusion.cohort.audit.images import ImageSummary, duplicate_pairs
 from lesion_fusion.cohort.defects import Defect
+from lesion_fusion.notation import listing
 
 
 def join_near_doubles(
@@ -24,20 +25,26 @@ def join_near_doubles(
     record = record.sort_values("case_id", ignore_index=True)
     cases, patients = (record[name].astype("str") for name in ("case_id", "patient_id"))
     owner = dict(zip(cases, patients, strict=True))
-    group = cases.map(_groups(cases, [(pair.first, pair.second) for pair in pairs]))
+    first = _groups(cases, [(pair.first, pair.second) for pair in pairs])
     merged = _groups(patients, [(owner[pair.first], owner[pair.second]) for pair in pairs])
-    classes = record["classification"].groupby(group).transform(lambda some: " and ".join(sorted(set(some.dropna()))))
-    defects = [
-        Defect(
-            "near-doubles of different classes",
-            f"images that are nearly the same are {named}",
-            "find out which class is right and correct it, or leave the images out",
-            case_id=case_id,
-            column="classification",
-        )
-        for case_id, named in zip(cases, classes, strict=True)
-        if " and " in named
-    ]
+    differ = {first[pair.first] for pair in pairs if not pair.exact}
+    defects = []
+    for group, members in record.groupby(cases.map(first), sort=False):
+        classes = members["classification"]
+        if classes.nunique() < 2:
+            continue
+        named = [f"{one} ({kind})" for one, kind in zip(members["case_id"], classes.fillna("not given"), strict=True)]
+        alike = "nearly the same" if group in differ else "the same"
+        defects += [
+            Defect(
+                "near-doubles of different classes",
+                f"{listing(named)} are {alike} image, of different classes",
+                "find out which class is right and correct it, or leave the images out",
+                case_id=str(case_id),
+                column="classification",
+            )
+            for case_id in members["case_id"]
+        ]
     return record.assign(patient_id=patients.map(merged).astype("str")), defects
 
 

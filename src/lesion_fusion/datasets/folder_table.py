@@ -16,7 +16,7 @@ class FolderTableDataset(StoredDataset[NoReturn, pd.DataFrame]):
 
     Columns: `folder`; `name`, that of the image without its suffix; `image`, its file; `masks`, the files called as the
     image with `mask` (a pattern) after its name, joined by &. Masks in the folders `unmasked`, whose images show no
-    lesion, are left out: they are black.
+    lesion, are left out: they are black. A mask whose image is not there is a row of its own, without an image.
     """
 
     def __init__(
@@ -33,9 +33,11 @@ class FolderTableDataset(StoredDataset[NoReturn, pd.DataFrame]):
         for folder, names in self._folders().items():
             pictures = [name for name in names if not any(self._is_mask_of(name, other) for other in names)]
             for name in pictures:
-                masks = [mask for mask in names if self._is_mask_of(mask, name)] if folder not in self._unmasked else []
-                files = "&".join(f"{mask}{self._suffix}" for mask in masks)
-                rows.append({"folder": folder, "name": name, "image": f"{name}{self._suffix}", "masks": files})
+                orphan = fnmatchcase(name, f"*{self._mask}")
+                masks = [name] if orphan else [mask for mask in names if self._is_mask_of(mask, name)]
+                files = "&".join(f"{mask}{self._suffix}" for mask in masks if orphan or folder not in self._unmasked)
+                image = "" if orphan else f"{name}{self._suffix}"
+                rows.append({"folder": folder, "name": name, "image": image, "masks": files})
         if not rows:
             raise DatasetError(
                 f"{self._place} holds no folder of images ending in {self._suffix!r}. Put the collection there as "
