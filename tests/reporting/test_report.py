@@ -10,7 +10,6 @@ import re
 from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -161,22 +160,6 @@ def html(outputs: dict) -> str:
 def test_the_leaderboard_says_which_models_saw_the_drawn_outline(html: str) -> None:
     seen = re.findall(r'data-model="([^"]+)".*?<td class="soft">([^<]*)</td>', html, flags=re.DOTALL)
     assert dict(seen) == {CLINICAL: "", IMAGING: "drawn", FUSION: "drawn"}
-
-
-def test_what_is_told_under_drawn_and_predicted_outlines_stands_side_by_side(toy: ToyStudy, outputs: dict) -> None:
-    sources, seen = ("drawn", "predicted", "drawn less predicted"), ("outline alone", "pixels alone", "both")
-    rows = [(one, name, 52, 0.5 + 0.01 * i, 0.4, 0.6) for i, (one, name) in enumerate(product(seen, sources))]
-    told = pd.DataFrame(rows, columns=["seen", "outline", "cases", "auroc", "low", "high"])
-    summary = pd.DataFrame([("all", "dice_mean", 52, 0.8, 0.7, 0.9)])
-    summary.columns = ["group", "measure", "cases", "estimate", "low", "high"]
-    changed = {"outline_summary": summary, "told_under_outlines": told, "outline_plots": {}}
-    found = page_of(toy, outputs, **changed, **{"params:preprocessing.outline": Outline(source="predicted")})
-    for row, name in enumerate(seen):
-        line = re.search(rf'<th scope="row">{name}</th>(.*?)</tr>', found, flags=re.DOTALL)
-        assert line is not None
-        shown = [float(one) for one in re.findall(r'<td class="number"><data value="([\d.]+)"', line[1])]
-        assert shown == [pytest.approx(0.5 + 0.01 * (3 * row + i)) for i in range(3)]
-    assert "on the 52 lesions that have both" in found
 
 
 def test_every_number_of_the_leaderboard_stands_in_the_page(toy: ToyStudy, html: str) -> None:

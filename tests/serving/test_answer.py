@@ -49,7 +49,12 @@ def test_pictures_are_decoded_and_described_once_however_many_members_read_them(
     calls = []
     for module, name in ((request, "decode_picture"), (request, "decode_mask"), (usable, "describe")):
         made = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *args, name=name, made=made: calls.append(name) or made(*args))
+
+        def called(*args, name=name, made=made, **more):
+            calls.append(name)
+            return made(*args, **more)
+
+        monkeypatch.setattr(module, name, called)
     twin = fitted_tabular(cohort, ("image_descriptors",), "extra_trees")
     names = [*model.members, "imaging.twin"]
     members = dict(zip(names, [*model.members.values(), replace(twin, name="twin")], strict=True))

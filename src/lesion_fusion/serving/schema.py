@@ -65,13 +65,13 @@ def request_schema(model: FittedModel) -> dict[str, Any]:
         CASE: {"type": ["string", "number", "null"], "description": "Name of the case; ignored"}
     }
     fields |= {name: _field_schema(COLUMN[name]) for name in model.record_columns}
-    pictures = {IMAGE: "The B-mode image", MASK: "The lesion's outline: white inside, of the same size as the image"}
-    for name in [IMAGE, MASK] if Need.IMAGE in model.needs else []:
-        coded = {"contentEncoding": "base64", "contentMediaType": "image/png"}
-        fields[name] = {"type": ["string", "null"], "description": f"{pictures[name]}; PNG in base64", **coded}
     if Need.IMAGE in model.needs:
-        fields[FRAME] = {"type": ["integer", "null"], "description": _FRAME, "minimum": 1, "examples": [1]}
-        fields[SOURCE] = {"type": ["string", "null"], "description": _SOURCE, "enum": [*SOURCES, None]}
+        fields |= {
+            IMAGE: _picture_schema("The B-mode image"),
+            FRAME: {"type": ["integer", "null"], "description": _FRAME, "minimum": 1, "examples": [1]},
+            MASK: _picture_schema("The lesion's outline: white inside, of the same size as the image"),
+            SOURCE: {"type": ["string", "null"], "description": _SOURCE, "enum": [*SOURCES, None]},
+        }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A case for {model.full_name}; any field may be left out",
@@ -79,6 +79,11 @@ def request_schema(model: FittedModel) -> dict[str, Any]:
         "properties": fields,
         "additionalProperties": False,
     }
+
+
+def _picture_schema(meaning: str) -> dict[str, Any]:
+    coded = {"contentEncoding": "base64", "contentMediaType": "image/png"}
+    return {"type": ["string", "null"], "description": f"{meaning}; PNG in base64", **coded}
 
 
 def _field_schema(column: Column) -> dict[str, Any]:
