@@ -179,6 +179,7 @@ def undisturbed(predict: Callable[[Study], np.ndarray]) -> bool:
     return same(predict(study)[:half], predict(altered(study, test[half:]))[:half])
 
 
+@pytest.mark.medium
 def test_a_prediction_does_not_depend_on_the_other_test_cases():
     def standardised_by_the_test_fold(study: Study) -> np.ndarray:
         _, test = study.split(FOLD)

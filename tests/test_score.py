@@ -70,6 +70,7 @@ def test_a_published_folder_is_scored_and_counted(folder: Path, tmp_path: Path):
     assert table["reason"].str.contains("no outline").sum() == 2
 
 
+@pytest.mark.medium
 def test_refused_rows_are_in_the_file_and_in_the_exit_code(folder: Path, tmp_path: Path):
     table = pd.read_excel(folder / "clinical-data.xlsx", dtype=str, keep_default_na=False)
     table.loc[0, "Age"] = "old"

@@ -137,6 +137,7 @@ def note(root: str, process: int, results: int) -> None:
         hook.after_dataset_saved(name)
 
 
+@pytest.mark.medium
 @settings(max_examples=3, deadline=None)
 @given(results=st.integers(min_value=50, max_value=200))
 def test_processes_that_write_at_once_lose_no_record(results: int):

@@ -120,6 +120,7 @@ def test_a_stored_network_gives_the_same_probabilities(whole: TrainedModel, tmp_
         loaded.probabilities(CaseInputs(TABLE))
 
 
+@pytest.mark.medium
 def test_other_parameters_reuse_no_fold(tmp_path: Path):
     with pytest.raises(KilledError):
         trained_with(Counting(tmp_path / "folds", killed_after=1))

@@ -51,6 +51,7 @@ def figures(model: str, protocol: Protocol, permuted: bool = False) -> dict[str,
     return metrics_with_intervals(table, judge())
 
 
+@pytest.mark.medium
 def test_copies_on_both_sides_of_the_split_are_recognised_where_there_is_nothing_to_learn():
     leaking = figures("imaging.nearest", Protocol.of("augment_before_split"))
     assert leaking["auroc"][1] > 0.55

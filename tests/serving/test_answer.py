@@ -252,6 +252,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_or_listed(cohort, model, f
     assert f"ignored, as unknown: {name} (did you mean {near}?)" in row["reason"]
 
 
+@pytest.mark.medium
 def test_what_would_narrow_the_interval_most_is_asked_for(cohort, model, canonical):
     rows = canonical.dropna(subset=list(model.record_columns))
     assert set(answered(cohort, model, rows)["ask_for"]) == {""}

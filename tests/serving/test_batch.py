@@ -46,6 +46,7 @@ def test_the_outcome_need_not_be_known(cohort, ask):
     assert score(read(cohort, unknown), ask) == score(read(cohort), ask)
 
 
+@pytest.mark.medium
 def test_a_bad_row_gets_its_reason_and_the_rest_are_scored(cohort, ask):
     table = cohort.published.astype(object)
     table.loc[2, "Age"] = "old"

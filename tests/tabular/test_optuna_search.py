@@ -104,6 +104,7 @@ def test_studies_of_other_names_do_not_meet(tmp_path: Path):
     assert searched(tmp_path / "studies.log", seed=2, name="two") == in_memory(12, 2)
 
 
+@pytest.mark.medium
 def test_two_processes_share_one_study(tmp_path: Path):
     journal = tmp_path / "studies.log"
     code = (

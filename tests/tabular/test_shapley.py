@@ -39,6 +39,7 @@ def explained(classifier: str, group_of: dict[str, str] | None = None, n_classes
     return shapley_values(estimator, calibration, features.iloc[:25], features.iloc[:20], group_of or {}, 3)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("classifier", [*EXACT, *SAMPLED])
 def test_contributions_sum_to_the_log_odds_less_the_base(classifier: str):
     found = explained(classifier)
