@@ -163,6 +163,15 @@ def test_a_later_session_finds_the_last_runs_beside_metrics_and_plots(tracked: T
         assert results_of(family, cohort, tracked.folder).load().runs == {}
 
 
+def test_a_run_that_did_not_end_well_is_not_found(tracked: Tracked):
+    with (
+        pytest.raises(ZeroDivisionError),
+        mlflow.start_run(tags={"family": "fusion", "model": "late", "cohort": "cut"}),
+    ):
+        1 / 0  # noqa: B018 (what ends the run)
+    assert results_of("fusion", "cut", tracked.folder).load().runs == {}
+
+
 def test_a_run_reads_its_own_models_although_another_run_has_saved_later_ones(tracked: Tracked):
     record = replace(tracked.record, tags=STUDY | {"cohort": "side by side"})
 
