@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from lesion_fusion.hooks.server import NoServerError, alone, check_server
 
@@ -77,6 +78,24 @@ def test_processes_that_open_one_database_do_so_one_after_the_other(tmp_path: Pa
         assert not inside.exists()
     assert other.wait(timeout=120) == 0
     assert inside.exists()
+
+
+def test_a_new_database_is_made_without_waiting_for_the_disk_and_kept_with_it(tmp_path: Path):
+    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    engine = create_engine(address)
+
+    def synchronous() -> int:
+        with engine.connect() as connection:
+            return connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+
+    full = 2
+    with alone(address):
+        assert synchronous() == 0
+    assert synchronous() == full
+    engine.dispose()
+    (tmp_path / "mlflow.db").touch()
+    with alone(address):
+        assert synchronous() == full
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import sqlite3
 import ssl
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
@@ -53,7 +53,8 @@ def check_server(address: str) -> None:
 def alone(address: str) -> Iterator[None]:
     """Hold up other processes that open the same SQLite file: side by side each would make the same tables.
 
-    A file among the temporary ones is locked by SQLite, so that the lock ends with its process.
+    A file among the temporary ones is locked by SQLite, so that the lock ends with its process. A file that is not
+    there yet is made without waiting for the disk.
     """
     if not address.startswith(_FILE):
         yield
@@ -62,4 +63,32 @@ def alone(address: str) -> Iterator[None]:
     file = Path(tempfile.gettempdir()) / f"lesion-fusion-{text_digest(str(place))[:16]}.lock"
     with closing(sqlite3.connect(file, timeout=_MAKING_TABLES)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
+        with nullcontext() if place.exists() else _unsynchronised():
+            yield
+
+
+@contextmanager
+def _unsynchronised() -> Iterator[None]:
+    """Let SQLite files that are opened in the block be written without waiting for the disk until it ends.
+
+    MLflow makes its tables in hundreds of small steps, each of which would wait. Only a new file is at stake.
+    """
+    # Imported here: with a tracking server it is not needed.
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    opened: list[sqlite3.Connection] = []
+
+    def open_fast(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+        opened.append(connection)
+
+    event.listen(Engine, "connect", open_fast)
+    try:
         yield
+    finally:
+        event.remove(Engine, "connect", open_fast)
+        for connection in opened:
+            # One that is closed by now keeps nothing.
+            with suppress(sqlite3.ProgrammingError):
+                connection.execute("PRAGMA synchronous = FULL")
