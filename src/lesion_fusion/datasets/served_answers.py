@@ -7,7 +7,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class ServedAnswersDataset(AbstractDataset[dict[str, pd.DataFrame], dict[str, An
     """Saves requests by the URI of a logged model, has each model loaded by MLflow and asked, and loads the answers.
 
     They are loaded in a process of their own: a logged model's copy of the package must not replace the running one.
+    It is given the files of the models, since MLflow's database takes seconds to open.
     """
 
     def __init__(self) -> None:
@@ -42,11 +43,12 @@ class ServedAnswersDataset(AbstractDataset[dict[str, pd.DataFrame], dict[str, An
 
     def save(self, data: Mapping[str, pd.DataFrame]) -> None:
         """Ask the models; raises DatasetError where the process ends before it has answered."""
+        answers, folders = _fetched(data)
         # A program of its own and no child of multiprocessing, which a worker of Dask may not have.
         program = f"from {__name__} import ask_all; import sys; ask_all(*sys.argv[1:])"
         with tempfile.TemporaryDirectory() as folder:
             asked, answered = Path(folder) / "asked", Path(folder) / "answered"
-            asked.write_bytes(pickle.dumps((mlflow.get_tracking_uri(), dict(data))))
+            asked.write_bytes(pickle.dumps({uri: (folders[uri], data[uri]) for uri in folders}))
             done = subprocess.run(
                 [sys.executable, "-c", program, str(asked), str(answered)],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -57,7 +59,7 @@ class ServedAnswersDataset(AbstractDataset[dict[str, pd.DataFrame], dict[str, An
             if done.returncode:
                 said = done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"]
                 raise DatasetError(f"The stored models could not be asked: {said[-1]}")
-            self._answers = pickle.loads(answered.read_bytes())
+            self._answers = answers | pickle.loads(answered.read_bytes())
 
     def _describe(self) -> dict[str, Any]:
         return {}
@@ -66,17 +68,30 @@ class ServedAnswersDataset(AbstractDataset[dict[str, pd.DataFrame], dict[str, An
         return False
 
 
+def _fetched(uris: Iterable[str]) -> tuple[dict[str, Answered], dict[str, str]]:
+    """Return, by URI, the fault of each model that MLflow does not hand over, and the folder of each that it does."""
+    faults, folders = {}, {}
+    for uri in uris:
+        try:
+            folders[uri] = mlflow.artifacts.download_artifacts(uri)
+        except Exception as error:
+            faults[uri] = _fault(error)
+    return faults, folders
+
+
 def ask_all(asked: str, answered: str) -> None:
-    """Read requests by the URI of their model from the file `asked`, and write the answers into `answered`."""
-    tracking_uri, requests = pickle.loads(Path(asked).read_bytes())
-    answers = {uri: ask(tracking_uri, uri, rows) for uri, rows in requests.items()}
+    """Read folder and request by the URI of each model from the file `asked`; write the answers into `answered`."""
+    answers = {uri: ask(*request) for uri, request in pickle.loads(Path(asked).read_bytes()).items()}
     Path(answered).write_bytes(pickle.dumps(answers))
 
 
-def ask(tracking_uri: str, model_uri: str, rows: pd.DataFrame) -> Answered:
+def ask(folder: str, rows: pd.DataFrame) -> Answered:
     """Load a model as whoever serves it does, and return its answer to a request."""
-    mlflow.set_tracking_uri(tracking_uri)
     try:
-        return Answered(mlflow.pyfunc.load_model(model_uri).predict(rows))
+        return Answered(mlflow.pyfunc.load_model(folder).predict(rows))
     except Exception as error:
-        return Answered(fault=f"{type(error).__name__}: {error}".splitlines()[0])
+        return _fault(error)
+
+
+def _fault(error: Exception) -> Answered:
+    return Answered(fault=f"{type(error).__name__}: {error}".splitlines()[0])
