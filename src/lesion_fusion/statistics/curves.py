@@ -33,24 +33,17 @@ def _counts_from_highest(positive: Bools, probability: Floats, weights: Floats) 
 def sensitivities(positive: Bools, probability: Floats, weights: Floats) -> Floats:
     """Return the sensitivity (g, b) at the false-positive rates of `GRID`, the highest where several are possible."""
     true, false = _counts_from_highest(positive, probability, weights)
-    sensitivity, false_positive_rate = ratio(true, true[-1]), ratio(false, false[-1])
-    out = np.full((len(GRID), weights.shape[1]), np.nan)
-    for b in np.flatnonzero(np.isfinite(sensitivity[-1]) & np.isfinite(false_positive_rate[-1])):
-        x, y = false_positive_rate[:, b], sensitivity[:, b]
-        out[:, b] = _interpolated(np.append(0.0, x), np.append(0.0, y))
-    return out
-
-
-def _interpolated(x: Floats, y: Floats) -> Floats:
-    """Return y at `GRID`, linear between the points of rising x (from 0) and y; at a vertical step its upper end."""
-    step = np.diff(x) > 0
-    lower, upper = y[np.append(True, step)], y[np.append(step, True)]
-    distinct = x[np.append(True, step)]
-    left = np.searchsorted(distinct, GRID, side="right") - 1
-    right = np.minimum(left + 1, len(distinct) - 1)
-    width = distinct[right] - distinct[left]
-    share = np.divide(GRID - distinct[left], width, out=np.zeros_like(GRID), where=width > 0)
-    return np.where(width > 0, upper[left] + share * (lower[right] - upper[left]), upper[left])
+    x, y = (np.pad(ratio(one, one[-1]), ((1, 0), (0, 0))) for one in (false, true))
+    # Linear between the last point at or before a rate and the next one; at a vertical step its upper end.
+    left = np.stack([np.searchsorted(one, GRID, side="right") for one in x.T], axis=1) - 1
+    right = np.minimum(left + 1, len(x) - 1)
+    start, end, lower, upper = (
+        np.take_along_axis(values, at, axis=0) for values, at in ((x, left), (x, right), (y, left), (y, right))
+    )
+    width = end - start
+    share = np.divide(GRID[:, None] - start, width, out=np.zeros_like(width), where=width > 0)
+    defined = np.isfinite(x[-1]) & np.isfinite(y[-1])
+    return np.where(defined, lower + share * (upper - lower), np.nan)
 
 
 def smoother(grid: Floats) -> Curve:
