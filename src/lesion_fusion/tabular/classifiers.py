@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -91,11 +90,16 @@ def check_hyperparameters(name: str, values: Mapping[str, Any]) -> None:
 
 def dump_estimator(estimator: Any, file: Path) -> None:
     """Write a fitted estimator."""
+    # Imported here and below: skops asks for every class of scikit-learn, which a process that trains does without.
+    import skops.io
+
     skops.io.dump(estimator, file)
 
 
 def load_estimator(file: Path) -> Any:
     """Return the estimator in a file; raises UntrustedModelError, before anything is built, where a type is foreign."""
+    import skops.io
+
     found = set(skops.io.get_untrusted_types(file=file))
     foreign = foreign_types(found - set(TRUSTED_TYPES))
     if foreign:
@@ -118,6 +122,8 @@ def foreign_types(found: Collection[str]) -> list[str]:
 @lru_cache
 def _stored_types(name: str) -> frozenset[str]:
     """Return the types in a classifier fitted on two and on three classes that skops does not know itself."""
+    import skops.io
+
     stored = [skops.io.dumps(_toy_fit(name, {}, n_classes)) for n_classes in (2, 3)]
     return frozenset(kind for one in stored for kind in skops.io.get_untrusted_types(data=one))
 
