@@ -21,10 +21,12 @@ from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.imaging.parameters import NetworkParameters, Outline, OutlineNetwork
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.pipelines.ingestion.pipeline import create_pipeline as ingestion
+from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline as paper_reproduction
 from lesion_fusion.pipelines.preprocessing.pipeline import create_pipeline as preprocessing
 from lesion_fusion.pipelines.pretraining.pipeline import outlines_pipeline
 from lesion_fusion.settings import CONFIG_LOADER_ARGS
 from tests.conftest import ROOT
+from tests.published_study.toy import toy_parameters
 
 CONF = ROOT / "conf" / "base"
 DOCS = ROOT / "docs"
@@ -154,7 +156,7 @@ def test_every_dataset_is_read_or_written(monkeypatch: pytest.MonkeyPatch):
     # What is read or made only where a parameter asks for it.
     outline = Outline(source="predicted", registers=True, network=OutlineNetwork(weights="registered:outline"))
     optional = ingestion(CohortAudit(folds=2, repeats=1, compares_outlines=True)) + preprocessing([], outline)
-    optional += outlines_pipeline(outline)
+    optional += outlines_pipeline(outline) + paper_reproduction(toy_parameters(), outline)
     used = set().union(*(pipeline.datasets() for pipeline in (*pipelines.values(), optional)))
     named = {name for file in files("catalog.yml") for name in yaml.safe_load((CONF / file).read_text())}
     assert {name for name in named if "{" not in name and not name.startswith("_")} <= used

@@ -34,7 +34,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     joined = prepared + clinical + imaging + under(outline, fusion(configured.fusion))
     everything = joined + under(outline, as_stage("reporting", reporting(image_inputs[0], outline)))
     pretrained = under(outline, pretraining(configured.pretraining)) + as_stage("pretraining", outlines(outline))
-    reproduced = paper_reproduction(configured.paper_reproduction)
+    reproduced = paper_reproduction(configured.paper_reproduction, outline)
+    outlined = prepared.to_outputs("outlines") if "outlines" in reproduced.inputs() else ingested
     return {
         "ingestion": ingested,
         "preprocessing": prepared,
@@ -44,6 +45,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "network_comparison": prepared + under(outline, network_comparison(configured.combinations)),
         "pretraining": prepared + pretrained,
         "reporting": everything,
-        "paper_reproduction": ingested + as_stage("paper_reproduction", reproduced),
+        "paper_reproduction": ingested + outlined + as_stage("paper_reproduction", reproduced),
         "__default__": everything,
     }

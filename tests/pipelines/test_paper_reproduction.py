@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,15 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.evaluation.predictions import validate_predictions
+from lesion_fusion.imaging.case_files import read_masks
+from lesion_fusion.imaging.outlines import encoded, outlines_table
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
 from lesion_fusion.pipelines.paper_reproduction.pipeline import create_pipeline
 from lesion_fusion.published_study.evaluation import of_cell
 from lesion_fusion.published_study.network import frozen_features
-from lesion_fusion.published_study.protocol import Protocol, Splitting, make_splits
+from lesion_fusion.published_study.protocol import DRAWN_OUTLINES, Protocol, Splitting, make_splits
 from lesion_fusion.published_study.rows import balanced_rows
 from lesion_fusion.reporting.parameters import CohortDescription, ReportParameters
 from lesion_fusion.tabular.parameters import Tuning
@@ -70,8 +74,9 @@ PARAMETERS = toy_parameters(
         "optimizers": ["adam", "sgd"],
         "network": {"regime": "frozen", "weights": "random", "epochs": 2},
     },
-    compared=["clinical.random_forest"],
+    compared=["clinical.random_forest", "imaging.descriptors"],
 )
+PREDICTED = Outline(source="predicted")
 
 
 EXHIBITS = [
@@ -98,8 +103,16 @@ def reproduced() -> dict:
     cases, excluded, digest = build_cases(
         published_table(COHORT), images, masks, Ingestion(reader="breast_lesions_usg")
     )
+    lesions = cases[cases["tumor_mask_file"].notna()]
+    drawn = [encoded(tumor) for tumor, _ in read_masks(lesions, masks) if tumor is not None]
     given = {
         "cases": cases,
+        "outlines": outlines_table(
+            [
+                (*row, 1.0, 1.0, mask)
+                for row, mask in zip(product(lesions["case_id"], ["predicted"]), drawn, strict=True)
+            ]
+        ),
         "raw_images": images,
         "raw_masks": masks,
         "cohort_audit": audit_cohort(cases, excluded, digest, images, masks, CohortAudit(folds=2, repeats=1), STUDY),
@@ -113,10 +126,10 @@ def reproduced() -> dict:
         ),
     }
     catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in given.items()})
-    made = {name: Kept(copy_mode="assign") for name in create_pipeline(PARAMETERS).all_outputs()}
+    made = {name: Kept(copy_mode="assign") for name in create_pipeline(PARAMETERS, PREDICTED).all_outputs()}
     for name, dataset in made.items():
         catalog[name] = dataset
-    SequentialRunner().run(create_pipeline(PARAMETERS), catalog)
+    SequentialRunner().run(create_pipeline(PARAMETERS, PREDICTED), catalog)
     return {name: dataset.load() for name, dataset in made.items()}
 
 
@@ -126,6 +139,15 @@ def test_every_model_has_predictions_that_keep_the_contract_in_each_of_its_cells
         for cell in ("paper", "leak-free", "paper, labels permuted"):
             table = validate_predictions(of_cell(reproduced["paper_predictions"], name, cell))
             assert len(table) > 10, (name, cell)
+
+
+@pytest.mark.slow
+def test_drawn_outlines_are_priced_and_cost_nothing_where_networks_draw_the_same(reproduced: dict):
+    shortcuts = reproduced["paper_shortcuts"]
+    priced = shortcuts[shortcuts["shortcut"] == DRAWN_OUTLINES]
+    assert set(priced["model"]) == {"descriptors"}
+    assert (priced["adds"].dropna() == 0).all()
+    assert "Drawn outlines" in reproduced["paper_reproduction_report"]
 
 
 @pytest.mark.slow
@@ -154,7 +176,7 @@ def test_the_report_says_what_the_tables_hold_and_that_no_published_figure_is_at
 
 
 def test_the_pipeline_asks_for_nothing_but_the_cohort_its_audit_and_parameters():
-    free = {name for name in create_pipeline(PARAMETERS).inputs() if not name.startswith("params:")}
+    free = {name for name in create_pipeline(PARAMETERS, Outline()).inputs() if not name.startswith("params:")}
     assert free == {"cases", "raw_images", "raw_masks", "cohort_audit"}
 
 

@@ -7,8 +7,10 @@ import pandas as pd
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
+from lesion_fusion.imaging.case_files import read_masks
+from lesion_fusion.imaging.outlines import encoded, outlines_table
 from lesion_fusion.pipelines.ingestion.nodes import Ingestion, build_cases
-from lesion_fusion.published_study.rows import MASKINGS, balanced_rows, row_images
+from lesion_fusion.published_study.rows import MASKINGS, balanced_rows, row_images, row_images_under_predicted
 from tests.published_study.toy import toy_parameters
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
@@ -53,3 +55,23 @@ def test_a_picture_does_not_depend_on_which_others_are_looked_at():
     again, described = look(rows().iloc[chosen])
     np.testing.assert_array_equal(images[chosen], again)
     pd.testing.assert_frame_equal(descriptors.iloc[chosen].reset_index(drop=True), described)
+
+
+def test_under_predicted_outlines_are_the_rows_that_have_one_and_drawn_outlines_given_as_predicted_change_nothing():
+    both = pd.concat([rows().assign(permuted=False), rows().assign(permuted=True)], ignore_index=True)
+    lesions = rows()[(rows()["label"] != "normal") & (rows()["copy"] == 0)]
+    drawn = [tumor for tumor, _ in read_masks(lesions, render_masks(COHORT))]
+    given = outlines_table(
+        [
+            (case_id, "drawn" if number == 0 else "predicted", 1.0, 1.0, encoded(mask))
+            for number, (case_id, mask) in enumerate(zip(lesions["case_id"], drawn, strict=True))
+            if mask is not None
+        ]
+    )
+    parameters = toy_parameters(image_size=32)
+    images, descriptors = row_images_under_predicted(both, render_images(COHORT), given, parameters, STUDY)
+    expected = (rows()["label"] != "normal") & (rows()["origin"] != lesions["case_id"].iloc[0])
+    own_images, own_descriptors = seen()
+    channel = MASKINGS.index("tumor")
+    np.testing.assert_array_equal(images[..., channel], own_images[expected][..., channel])
+    pd.testing.assert_frame_equal(descriptors, own_descriptors[expected].reset_index(drop=True))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,13 +19,14 @@ from lesion_fusion.published_study.comparison import (
     metrics_with_intervals,
 )
 from lesion_fusion.published_study.evaluation import (
+    UNDER_PREDICTED,
     Cell,
     Reproduction,
     cells_of,
     of_cell,
 )
 from lesion_fusion.published_study.metrics import METRICS
-from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
+from lesion_fusion.published_study.protocol import DRAWN_OUTLINES, SHORTCUTS, Protocol
 from tests.published_study.toy import toy_article, toy_parameters, toy_reproduction
 
 
@@ -123,6 +126,40 @@ def test_the_tables_hold_each_models_figures():
     assert (gains["adds"] - (gains["with_shortcut"] - gains["leak_free"])).abs().max() < 1e-12
     seen_by_images = gains[gains["family"] == "imaging"]["shortcut"].unique()
     assert set(seen_by_images) == {*SHORTCUTS, ALL} - {"outcome_columns"}
+
+
+def prices_of_drawn_outlines(under_drawn: np.ndarray, under_predicted: np.ndarray) -> pd.DataFrame:
+    """The price where the first image descriptor is the one or the other, by metric."""
+    rows, own = reproduction().rows, reproduction().descriptors
+    first = own.columns[1]
+    lesions = (~rows["permuted"] & (rows["label"] != "normal")).to_numpy()
+    seen = own[lesions].assign(**{first: under_predicted[lesions]}).reset_index(drop=True)
+    changed = replace(
+        reproduction(),
+        descriptors=own.assign(**{first: under_drawn}),
+        predicted_outlines=(np.zeros((len(seen), 4, 4, 2), dtype="uint8"), seen),
+    )
+    table = changed.evaluate("imaging.nearest")["predictions"]
+    tested = table[table["part"] == "predictions"].drop(columns="part")
+    gains = gain_by_shortcuts(tested, judge(), toy_parameters(compared=["imaging.nearest"]))
+    return gains[gains["shortcut"] == DRAWN_OUTLINES].set_index("metric")
+
+
+@pytest.mark.medium
+def test_a_hand_that_knows_the_class_has_its_price_and_one_that_does_not_has_none():
+    rows, own = reproduction().rows, reproduction().descriptors
+    blind = own[own.columns[1]].to_numpy()
+    told = np.where(rows["label"] == "malignant", 20.0, -20.0)
+    price = prices_of_drawn_outlines(told, blind).loc["auroc"]
+    assert price["adds_low"] > 0.2
+    assert price["with_shortcut"] > 0.95
+    assert prices_of_drawn_outlines(blind, blind).loc["auroc", "adds"] == 0
+
+
+def test_predicted_outlines_are_for_models_of_the_image_alone():
+    assert UNDER_PREDICTED in cells_of("imaging.nearest", toy_parameters(), predicted_outlines=True)
+    assert UNDER_PREDICTED not in cells_of("clinical.random_forest", toy_parameters(), predicted_outlines=True)
+    assert UNDER_PREDICTED not in cells_of("imaging.nearest", toy_parameters())
 
 
 def test_the_luck_of_one_test_set_starts_with_the_one_reported():

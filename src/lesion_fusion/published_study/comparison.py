@@ -13,10 +13,10 @@ from lesion_fusion.evaluation.judge import Judge, point_metrics, weighted_metric
 from lesion_fusion.evaluation.predictions import as_arrays
 from lesion_fusion.models.base import ModelName
 from lesion_fusion.published_study.article import Article, printed_value
-from lesion_fusion.published_study.evaluation import Cell, of_cell
+from lesion_fusion.published_study.evaluation import UNDER_PREDICTED, Cell, of_cell
 from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.parameters import PaperReproduction
-from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
+from lesion_fusion.published_study.protocol import DRAWN_OUTLINES, SHORTCUTS, Protocol
 from lesion_fusion.statistics.weighted import Floats
 
 ALL = "all of them"
@@ -96,18 +96,20 @@ def gain_by_shortcuts(predictions: pd.DataFrame, judge: Judge, parameters: Paper
     A fused model has also the gain by the shortcuts under which fusion was judged.
 
     One row per model, shortcut and metric: family, model, shortcut, metric, leak_free, with_shortcut, adds, the latter
-    two with their intervals in `…_low` and `…_high`. A shortcut that a model cannot see has no row.
+    two with their intervals in `…_low` and `…_high`. A shortcut that a model cannot see has no row. Of drawn outlines
+    the leak-free figures are those with the shortcut, and those under predicted outlines the ones without.
     """
-    cells = {shortcut: Cell(Protocol.of(shortcut)) for shortcut in SHORTCUTS}
-    cells |= {AS_FUSED: Cell(parameters.fusion_protocol), ALL: Cell(parameters.protocol)}
+    leak_free = Cell(Protocol.of())
+    cells = {shortcut: (Cell(Protocol.of(shortcut)), leak_free) for shortcut in SHORTCUTS}
+    cells[DRAWN_OUTLINES] = leak_free, UNDER_PREDICTED
+    cells |= {AS_FUSED: (Cell(parameters.fusion_protocol), leak_free), ALL: (Cell(parameters.protocol), leak_free)}
     rows = []
     for name in parameters.compared:
-        reference = of_cell(predictions, name, Cell(Protocol.of()).name)
-        baseline = point_metrics(as_arrays(reference), METRICS)
-        for shortcut, cell in cells.items():
-            table = of_cell(predictions, name, cell.name)
-            if table.empty:
+        for shortcut, (cell, without) in cells.items():
+            table, reference = (of_cell(predictions, name, one.name) for one in (cell, without))
+            if table.empty or reference.empty:
                 continue
+            baseline = point_metrics(as_arrays(reference), METRICS)
             values, gains = metrics_with_intervals(table, judge), differences_with_intervals(table, reference, judge)
             rows += [
                 {**_named(name), "shortcut": shortcut, "metric": metric, "leak_free": baseline.get(metric, np.nan)}

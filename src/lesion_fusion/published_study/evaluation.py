@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -27,16 +27,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Cell:
-    """One evaluation: a protocol, whether labels are permuted, and how many single test sets are drawn."""
+    """One evaluation: a protocol, whether labels are permuted, and how many single test sets are drawn.
+
+    `predicted_outlines`: images are masked and described under outlines that networks drew, which know no class.
+    """
 
     protocol: Protocol
     permuted: bool = False
     random_splits: int = 1
+    predicted_outlines: bool = False
 
     @property
     def name(self) -> str:
         """The value of the column `protocol` of its predictions."""
-        return f"{self.protocol.name}, labels permuted" if self.permuted else self.protocol.name
+        changed = {"labels permuted": self.permuted, "predicted outlines": self.predicted_outlines}
+        return ", ".join([self.protocol.name, *(change for change, made in changed.items() if made)])
+
+
+# What the leak-free figures are held against for the price of drawn outlines.
+UNDER_PREDICTED = Cell(Protocol.of(), predicted_outlines=True)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ class Reproduction:
 
     Row i of each is row i. `read` holds, by `<part>.<family>.<model>`, the tables of models evaluated before;
     `backbone_features` float32 (n, maskings, d) are those of a frozen backbone (see `rows.frozen_features`).
+    `predicted_outlines` are images and descriptors of some rows under predicted outlines (see
+    `rows.row_images_under_predicted`), None where there are none.
     """
 
     rows: pd.DataFrame
@@ -55,6 +66,7 @@ class Reproduction:
     seed: int
     read: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     backbone_features: np.ndarray | None = None
+    predicted_outlines: tuple[np.ndarray, pd.DataFrame] | None = None
 
     def evaluate(self, full_name: str) -> dict[str, pd.DataFrame]:
         """Return the tables of a model in all its cells, by part (see `ModelParameters.evaluate`).
@@ -64,8 +76,10 @@ class Reproduction:
         """
         found: dict[str, list[pd.DataFrame]] = defaultdict(list)
         model, entry = ModelName.parse(full_name), self.parameters.entries[full_name]
-        for cell in cells_of(full_name, self.parameters):
-            trial = self.trial(full_name, cell)
+        under_predicted = self.under_predicted()
+        for cell in cells_of(full_name, self.parameters, under_predicted is not None):
+            source = under_predicted if cell.predicted_outlines and under_predicted else self
+            trial = source.trial(full_name, cell)
             logger.info("%s: %d splits of %d rows", trial.name, len(trial.splits), len(trial.rows))
             tables = entry.evaluate(trial)
             for part in ("predictions", "inner_predictions"):
@@ -75,6 +89,15 @@ class Reproduction:
         if full_name not in self.parameters.embedded:
             found.pop("embeddings", None)
         return {part: pd.concat(tables, ignore_index=True) for part, tables in found.items()}
+
+    def under_predicted(self) -> Reproduction | None:
+        """Return the rows that have predicted outlines, under these; None where none are given."""
+        if self.predicted_outlines is None:
+            return None
+        images, descriptors = self.predicted_outlines
+        kept = ~self.rows["permuted"] & self.rows["case_id"].isin(descriptors["case_id"])
+        rows = self.rows[kept].reset_index(drop=True)
+        return replace(self, rows=rows, images=images, descriptors=descriptors, predicted_outlines=None)
 
     def trial(self, full_name: str, cell: Cell) -> Trial:
         """Return the trial of a model in a cell: the rows of the classes that its protocol distinguishes.
@@ -108,11 +131,12 @@ class Reproduction:
         )
 
 
-def cells_of(full_name: str, parameters: PaperReproduction) -> list[Cell]:
+def cells_of(full_name: str, parameters: PaperReproduction, predicted_outlines: bool = False) -> list[Cell]:
     """Return the evaluations of a model: reproduced, leak-free, reproduced without a signal.
 
     A fused model, and one that it reads, is also evaluated as fusion was judged. A model in `compared` is evaluated
-    under each shortcut that it can see alone too, and leak-free without a signal.
+    under each shortcut that it can see alone too, and leak-free without a signal; where there are `predicted_outlines`,
+    a model of the image also under these, unless it reads a backbone's features, which are of the drawn ones.
     """
     leak_free = Protocol.of()
     cells = [Cell(parameters.protocol), Cell(leak_free), Cell(parameters.protocol, permuted=True)]
@@ -125,6 +149,9 @@ def cells_of(full_name: str, parameters: PaperReproduction) -> list[Cell]:
         alone = [Protocol.of(name) for name in visible if Protocol.of(name) != parameters.protocol]
         cells += [Cell(protocol, random_splits=draws if protocol.single_test_set else 1) for protocol in alone]
         cells.append(Cell(leak_free, permuted=True))
+        entry = parameters.entries[full_name]
+        if predicted_outlines and entry.sees_image and not entry.preparations():
+            cells.append(UNDER_PREDICTED)
     return list({cell.name: cell for cell in cells}.values())
 
 

@@ -16,7 +16,7 @@ from lesion_fusion.published_study.article import Article, printed_value, roundi
 from lesion_fusion.published_study.comparison import comparison_columns, published_column
 from lesion_fusion.published_study.metrics import METRICS
 from lesion_fusion.published_study.parameters import PaperReproduction
-from lesion_fusion.published_study.protocol import SHORTCUTS, Protocol
+from lesion_fusion.published_study.protocol import DRAWN_OUTLINES, SHORTCUTS, Protocol
 from lesion_fusion.reporting.page import Statement, fill, render_page
 from lesion_fusion.reporting.parameters import ReportParameters
 from lesion_fusion.reporting.sections.answer import statements_html
@@ -42,6 +42,7 @@ def write_page(
     """Return the report, one HTML file."""
     classes, seen = parameters.protocol.classes, rows.loc[~rows["permuted"]]
     collected = seen.loc[seen["copy"] == 0, "label"].value_counts()
+    gains = _gains_by_model(shortcuts)
     title = f"{report.cohort.title}: the published study, reproduced"
     identity = {"Cohort digest": cohort_audit["cohort_digest"], "Seed": str(study.seed)}
     return render_page(
@@ -66,7 +67,9 @@ def write_page(
         balanced=int(seen["label"].isin(classes).sum()),
         metrics=METRICS,
         compared=_compared_models(comparison, parameters),
-        gains=_gains_by_model(shortcuts),
+        gains=gains,
+        outlines_priced=any(DRAWN_OUTLINES in of_model for of_model in gains.values()),
+        drawn_outlines=DRAWN_OUTLINES,
         models={name: entry.describe() for name, entry in parameters.entries.items()},
         plots=plots,
         cohort_plots=cohort_plots,
@@ -264,9 +267,10 @@ def _without_signal(comparison: pd.DataFrame, parameters: PaperReproduction) -> 
 
 
 def _gains(shortcuts: pd.DataFrame) -> Statement:
-    alone = _by_model(shortcuts[shortcuts["shortcut"].isin(SHORTCUTS)], "auroc").dropna(subset=["adds"])
+    priced = (*SHORTCUTS, DRAWN_OUTLINES)
+    alone = _by_model(shortcuts[shortcuts["shortcut"].isin(priced)], "auroc").dropna(subset=["adds"])
     parts = []
-    for name in SHORTCUTS:
+    for name in priced:
         each = [f"{signed(row['adds'])} ({row['family']})" for row in records(alone[alone["shortcut"] == name])]
         parts += [f"{words(name)} {listing(each)}"] if each else []
     largest = words(alone.iloc[int(alone["adds"].argmax())]["shortcut"])

@@ -14,6 +14,9 @@ from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.out_of_fold import Split
 
 SHORTCUTS = ("augment_before_split", "outcome_columns", "masked_normal_images", "single_test_set")
+# A fifth, priced where networks draw outlines too: the leak-free protocol keeps the drawn ones, so that its figures are
+# the same with networks and without.
+DRAWN_OUTLINES = "drawn_outlines"
 
 
 class Protocol(Parameters):

@@ -14,7 +14,7 @@ from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.cohort.schema import Kind, Role, columns_with_role
 from lesion_fusion.cohort.study import CLASSES, SmallCohortError, Study, study_cases
 from lesion_fusion.cohort.tables import records
-from lesion_fusion.imaging.case_files import Files, read_cases
+from lesion_fusion.imaging.case_files import Files, Masks, read_cases
 from lesion_fusion.imaging.descriptors import DESCRIPTORS, describe
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.parameters import ImageInput, MaskSelection
@@ -88,7 +88,7 @@ def permute_labels(cases: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def row_images(
-    rows: pd.DataFrame, raw_images: Files, raw_masks: Files, parameters: PaperReproduction, study: Study
+    rows: pd.DataFrame, raw_images: Files, raw_masks: Masks, parameters: PaperReproduction, study: Study
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Return images, uint8 (n, size, size, maskings), and descriptors, a table with case_id, of `rows` (row i = row i).
 
@@ -101,7 +101,8 @@ def row_images(
     images = np.empty((len(rows), size, size, len(MASKINGS)), dtype="uint8")
     described: list[dict[str, float]] = [{}] * len(rows)
     named, positions = records(rows[["copy", "pixel_size_mm"]]), rows.groupby("origin").indices
-    cases = rows.drop_duplicates("origin")
+    # Outlines are found by the case that a copy is of.
+    cases = rows.drop_duplicates("origin").assign(case_id=lambda cases: cases["origin"])
     for origin, files in zip(cases["origin"], read_cases(cases, raw_images, raw_masks), strict=True):
         for row in positions[origin]:
             image, tumor, others = files
@@ -116,6 +117,18 @@ def row_images(
     table = pd.DataFrame(described, columns=[descriptor.name for descriptor in DESCRIPTORS], dtype="float64")
     table.insert(0, "case_id", rows["case_id"].to_numpy())
     return images, table
+
+
+def row_images_under_predicted(
+    rows: pd.DataFrame, raw_images: Files, outlines: pd.DataFrame, parameters: PaperReproduction, study: Study
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return what `row_images` does under `outlines`, of the rows with their own label whose case has a predicted one.
+
+    Row i of both belongs together; the table's case_id says which of `rows` it is, in their order.
+    """
+    predicted = outlines.loc[outlines["source"] == "predicted", "case_id"]
+    shown = rows[~rows["permuted"] & rows["origin"].isin(predicted)].reset_index(drop=True)
+    return row_images(shown, raw_images, outlines, parameters, study)
 
 
 def altered_copy(

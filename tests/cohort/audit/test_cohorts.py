@@ -167,3 +167,16 @@ def test_the_null_cohort_has_no_association():
     audit = audited(published_table(null), render_images(null), render_masks(null), "breast_lesions_usg", CohortAudit())
     assert not ASSOCIATIONS & set(numbers(audit))
     assert not {"LF301", "LF302"} & set(numbers(audit))
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize(("telling_hand", "severity"), [(0.0, None), (1.0, "error")])
+def test_a_planted_hand_that_knows_the_class_is_an_error_and_a_blind_one_no_finding(
+    telling_hand: float, severity: str | None
+):
+    planted = SyntheticCohort(cases=80, seed=2025, image_signal=0, telling_hand=telling_hand, min_side=96, max_side=128)
+    parameters = CohortAudit(repeats=1)
+    files = render_images(planted), render_masks(planted)
+    audit = audited(published_table(planted), *files, "breast_lesions_usg", parameters)
+    found = {finding["number"]: finding["severity"] for finding in audit["findings"]}
+    assert found.get("LF410") == severity

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from skimage.measure import regionprops
 
 from lesion_fusion.cohort import synthetic as cohort_module
 from lesion_fusion.cohort.synthetic import (
@@ -83,3 +84,23 @@ def test_file_names_are_wide_enough_for_the_cohort():
 def test_a_patients_column_appears_only_with_several_images():
     assert "Patient_ID" in published_table(COHORT)
     assert "Patient_ID" not in published_table(SyntheticCohort(cases=12))
+
+
+def test_a_hand_changes_the_drawn_outlines_of_lesions_and_nothing_else():
+    telling = COHORT.model_copy(update={"telling_hand": 1.0})
+    pd.testing.assert_frame_equal(published_table(telling), published_table(COHORT))
+    for name, render in render_images(COHORT).items():
+        assert render_images(telling)[name]() == render(), name
+    for name, render in render_masks(COHORT).items():
+        assert (render_masks(telling)[name]() == render()) == ("tumor" not in name), name
+
+
+def test_a_telling_hand_draws_benign_lesions_smooth_and_malignant_ones_notched():
+    telling = SyntheticCohort(cases=24, normal_cases=0, seed=3, image_signal=0, telling_hand=1.0)
+    masks = render_masks(telling)
+    table = published_table(telling)
+    solidity = np.array(
+        [regionprops(pixels(masks[name]())[..., 0])[0].solidity for name in table["Mask_tumor_filename"]]
+    )
+    malignant = (table["Classification"] == "malignant").to_numpy()
+    assert solidity[malignant].max() < solidity[~malignant].min()

@@ -10,7 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from lesion_fusion.cohort.synthetic.phantom import Appearance, Outline, draw_image, lesion_outline, other_outlines
+from lesion_fusion.cohort.synthetic.phantom import (
+    Appearance,
+    Outline,
+    draw_image,
+    drawn_by_a_telling_hand,
+    lesion_outline,
+    other_outlines,
+)
 from lesion_fusion.cohort.synthetic.records import SyntheticCohort, draw_records, parse_cohort
 
 __all__ = ["SyntheticCohort", "parse_cohort", "published_table", "render_files", "render_images", "render_masks"]
@@ -25,7 +32,7 @@ FOLDER = "images_and_masks"
 FILES_KEPT = 256
 
 # Branches of the seed: a mask can be rendered without its image, and a case without the others.
-OUTLINE, TEXTURE = 1, 2
+OUTLINE, TEXTURE, HAND = 1, 2, 3
 
 
 def published_table(cohort: SyntheticCohort) -> pd.DataFrame:
@@ -91,6 +98,10 @@ def _image_png(cohort: SyntheticCohort, row: int) -> bytes:
 @lru_cache(maxsize=FILES_KEPT)
 def _mask_png(cohort: SyntheticCohort, row: int, which: int) -> bytes:
     appearance, outlines = _outlines(cohort, row)
+    if which == 0 and cohort.telling_hand > 0:
+        rng = np.random.default_rng(np.random.SeedSequence([cohort.seed, HAND, row]))
+        malignant = _records(cohort).table["Classification"].iloc[row] == "malignant"
+        outlines[0] = drawn_by_a_telling_hand(outlines[0], malignant, cohort.telling_hand, rng)
     inside = outlines[which].mask(appearance.height, appearance.width)
     return _png(np.repeat((inside * np.uint8(255))[..., None], 4, axis=2))
 

@@ -5,7 +5,7 @@ function (Wagner et al., "Statistics of speckle in ultrasound B-scans", IEEE Tra
 30(3), 1983, doi:10.1109/T-SU.1983.31404). Interfaces (skin, fascia, ligaments) add deterministic echoes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,20 @@ def lesion_outline(appearance: Appearance, rng: Generator) -> Outline:
     side = half_width * reach + 0.03 * appearance.width
     column = float(np.clip(rng.normal(0.5, 0.12) * appearance.width, side, appearance.width - side))
     return Outline(row, column, half_height, half_width, radius)
+
+
+def drawn_by_a_telling_hand(lesion: Outline, malignant: bool, strength: float, rng: Generator) -> Outline:
+    """Return how somebody draws a lesion who knows its class: a benign one smooth, a malignant one notched.
+
+    `strength`, 0 to 1, is how far the hand follows the class instead of the lesion.
+    """
+    smooth = np.fft.rfft(lesion.radius)
+    smooth[3:] = 0
+    told = np.fft.irfft(smooth, ANGLES)
+    if malignant:
+        angle = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
+        told = told * (1 + 0.15 * np.cos(int(rng.integers(9, 16)) * angle + rng.uniform(0, 2 * np.pi)))
+    return replace(lesion, radius=((1 - strength) * lesion.radius + strength * told).astype(np.float32))
 
 
 def other_outlines(appearance: Appearance, lesion: Outline, rng: Generator) -> tuple[Outline, ...]:

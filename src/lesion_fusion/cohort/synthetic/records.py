@@ -37,6 +37,7 @@ class SyntheticCohort(Parameters):
     normal_cases: int = Field(4, ge=0, description="images without a lesion; 0 or more, and fewer than cases - 1")
     record_signal: float = Field(0.9, ge=0, le=1, description="strength of the class's signal in the record; 0 to 1")
     image_signal: float = Field(0.95, ge=0, le=1, description="strength of the class's signal in the image; 0 to 1")
+    telling_hand: float = Field(0.0, ge=0, le=1, description="how far drawn outlines follow the class; 0 (blind) to 1")
     images_per_patient: int = Field(1, ge=1, le=10, description="most images of one patient; 1 to 10")
     missing: float = Field(1.0, ge=0, le=1, description="share of the published missingness to keep; 0 (none) to 1")
     min_side: int = Field(180, ge=64, le=2048, description="shortest image side, pixels; 64 to 2048")

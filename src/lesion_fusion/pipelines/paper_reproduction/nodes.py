@@ -44,9 +44,14 @@ def reproduce(full_name: str) -> Callable[..., dict[str, pd.DataFrame]]:
         tuning: Tuning,
         study: Study,
         backbone_features: np.ndarray | None = None,
+        predicted_images: np.ndarray | None = None,
+        predicted_descriptors: pd.DataFrame | None = None,
         **read: pd.DataFrame,
     ) -> dict[str, pd.DataFrame]:
-        given = (rows, images, descriptors, parameters, tuning, study.seed, read, backbone_features)
+        under_predicted = None
+        if predicted_images is not None and predicted_descriptors is not None:
+            under_predicted = predicted_images, predicted_descriptors
+        given = (rows, images, descriptors, parameters, tuning, study.seed, read, backbone_features, under_predicted)
         return Reproduction(*given).evaluate(full_name)
 
     return evaluate

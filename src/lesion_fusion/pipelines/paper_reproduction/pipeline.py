@@ -6,6 +6,7 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import ModelName
 from lesion_fusion.pipelines.paper_reproduction import nodes
 from lesion_fusion.pipelines.reporting.plot_nodes import draw_audit
@@ -14,15 +15,17 @@ from lesion_fusion.published_study import comparison
 from lesion_fusion.published_study.gallery import write_gallery
 from lesion_fusion.published_study.page import write_page
 from lesion_fusion.published_study.parameters import PaperReproduction
-from lesion_fusion.published_study.rows import row_images, study_rows
+from lesion_fusion.published_study.rows import row_images, row_images_under_predicted, study_rows
 
 _PARAMETERS, _ARTICLE, _STUDY = "params:paper_reproduction", "params:article", "params:study"
+_PREDICTED = {part: f"paper_{part}" for part in ("predicted_images", "predicted_descriptors")}
 _TABLES = ("paper_comparison", "paper_shortcuts", "paper_luck")
 
 
-def create_pipeline(parameters: PaperReproduction) -> Pipeline:
+def create_pipeline(parameters: PaperReproduction, outline: Outline) -> Pipeline:
     """Return the stage `paper_reproduction`: `cases` to the comparison of the protocols, its report and its gallery.
 
+    Where networks draw all outlines, it reads these too, for the price of drawn ones.
     Each of the models that `parameters` name is a node of its own, so that an interrupted run goes on with the next.
     """
     entries = parameters.entries
@@ -32,12 +35,17 @@ def create_pipeline(parameters: PaperReproduction) -> Pipeline:
     drawn = ["paper_rows", "paper_images", *FILES, "paper_predictions", *_TABLES, "paper_training_log", "paper_judge"]
     shown = [*_TABLES, "paper_rows", "paper_plots", "cohort_plots", "cohort_audit"]
     report = [_PARAMETERS, _ARTICLE, "params:report", "params:evaluation", _STUDY]
+    under_predicted = []
+    if outline.source == "predicted":
+        read = ["paper_rows", FILES[0], "outlines", _PARAMETERS, _STUDY]
+        under_predicted = [step(row_images_under_predicted, read, list(_PREDICTED.values()))]
     models = [
         step(study_rows, ["cases", _PARAMETERS, _STUDY], "paper_rows"),
         step(row_images, ["paper_rows", *FILES, _PARAMETERS, _STUDY], ["paper_images", "paper_descriptors"]),
+        *under_predicted,
         # In a namespace of their own: what a worker runs in one go is what one namespace makes of its own results.
         *(Node(compute, read, name, name=name, namespace="features") for name, (compute, read) in shared.items()),
-        *(_model(name, parameters) for name in entries),
+        *(_model(name, parameters, predicted=bool(under_predicted)) for name in entries),
     ]
     structures = {
         family: nodes.structure_of(Pipeline(models), [f"paper_predictions.{family}.{name}" for name in of_family])
@@ -83,8 +91,11 @@ def create_pipeline(parameters: PaperReproduction) -> Pipeline:
     return Pipeline(steps, tags="paper_reproduction")
 
 
-def _model(name: str, parameters: PaperReproduction) -> Node:
-    """Return the node that evaluates a model in all its cells; it reads the tables of the models that it joins."""
+def _model(name: str, parameters: PaperReproduction, *, predicted: bool) -> Node:
+    """Return the node that evaluates a model in all its cells; it reads the tables of the models that it joins.
+
+    A compared model of the image reads what is seen under `predicted` outlines too, where there are any.
+    """
     entry, model = parameters.entries[name], ModelName.parse(name)
     inputs = {part: f"paper_{part}" for part in ("rows", "images", "descriptors")}
     inputs |= {"parameters": _PARAMETERS, "tuning": "params:tuning", "study": _STUDY}
@@ -93,6 +104,8 @@ def _model(name: str, parameters: PaperReproduction) -> Node:
         outputs["training_log"] = f"paper_training_log.{name}"
         if name in parameters.embedded:
             outputs["embeddings"] = f"paper_embeddings.{name}"
+    if predicted and name in parameters.compared and entry.sees_image:
+        inputs |= _PREDICTED
     inputs |= dict(zip(["backbone_features"], entry.preparations(), strict=False))
     for other in entry.reads:
         inputs[f"predictions.{other}"] = f"paper_predictions.{other}"
