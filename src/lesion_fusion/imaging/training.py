@@ -18,6 +18,8 @@ from lesion_fusion.statistics.weighted import auroc
 
 logger = logging.getLogger(__name__)
 
+# Longest step of a fine-tuning, as the norm of all gradients together.
+CLIPPED_NORM = 1.0
 STATISTICS_IMAGES = 64  # enough for the mean and variance of a channel in batch normalisation
 # In one forward pass, or a training batch where that is more: the pass keeps every layer's output until its end.
 STATISTICS_PIXELS = 2**18
@@ -250,4 +252,6 @@ def _optimizer(parameters: NetworkParameters) -> keras.optimizers.Optimizer:
     kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
     momentum = {"momentum": 0.9} if parameters.optimizer == "sgd" else {}
     decay = parameters.weight_decay or None
-    return kinds[parameters.optimizer](parameters.initial_learning_rate, weight_decay=decay, **momentum)
+    # A new head's first gradients can destroy given weights: one of two members ended with one answer for all images.
+    clipping = {"global_clipnorm": CLIPPED_NORM} if parameters.regime == "fine_tune" else {}
+    return kinds[parameters.optimizer](parameters.initial_learning_rate, weight_decay=decay, **momentum, **clipping)
