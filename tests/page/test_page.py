@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lesion_fusion.errors import UserError
+from lesion_fusion.page.case import Case
 from lesion_fusion.page.texts import text
 
 MODULE = "lesion_fusion.page.launch"
@@ -46,6 +47,46 @@ def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
             user.find(text("record.clear")).click()
             await user.should_see(text("missing.record"), retries=900)
             assert pages[-1].told.answer["probability"] != whole["probability"]
+
+    loading = Loading(lambda: served)
+    asyncio.run(read())
+
+
+@pytest.mark.medium
+def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_this_one(served, loop):
+    pytest.importorskip("nicegui")
+    from nicegui.testing import user_simulation
+
+    from lesion_fusion.page.app import Loading, Page
+
+    pages: list[Page] = []
+
+    def root() -> None:
+        pages.append(Page(loading, 32))
+        pages[-1].build()
+
+    async def read() -> None:
+        async with user_simulation(root=root) as user:
+            await user.open("/")
+            (page,) = pages
+            await user.should_not_see(text("frame.next"))
+            with user:
+                page._open(Case.of_file(loop, "loop.dcm"))
+            await user.should_see(text("frame.shown", frame=1, frames=3))
+            user.find(marker="outline.ellipse").click()
+            await user.should_see(text("outline.by_hand"), retries=100)
+            user.find(marker="frame.next").click()
+            await user.should_see(text("frame.shown", frame=2, frames=3), retries=100)
+            await user.should_see(text("frame.others", frames="1"))
+            await user.should_see(text("outline.none"))
+            assert page._figure.source == page.case.picture == Case.of_file(loop, "loop.dcm", 2).picture
+            user.find(marker="outline.undo").click()
+            await user.should_see(text("outline.none"))
+            user.find(marker="frame.previous").click()
+            await user.should_see(text("outline.by_hand"), retries=100)
+            assert page.case.frame == 1
+            user.find(text("image.sample")).click()
+            await user.should_not_see(text("frame.next"), retries=300)
 
     loading = Loading(lambda: served)
     asyncio.run(read())

@@ -122,6 +122,13 @@ def test_a_fault_and_a_file_name_are_no_markup(served, whole):
     assert "<script" not in panel("sheet", sheet_view(whole, told, served.model, served.domain, FIELDS))
 
 
+def test_the_sheet_names_the_frame_of_a_loop_alone(served, whole, loop):
+    case = Case.of_file(loop, "loop.dcm", 2)
+    sheet = plain(panel("sheet", sheet_view(case, Told(), served.model, served.domain, FIELDS)))
+    assert "Image: loop.dcm, frame 2 of 3." in sheet
+    assert "frame" not in plain(panel("sheet", sheet_view(whole, Told(), served.model, served.domain, FIELDS)))
+
+
 def test_the_outline_is_drawn_with_its_points_and_told():
     outline = Outline.ellipse((200, 100))
     assert overlay(outline).count("<circle") == 12

@@ -78,7 +78,7 @@ class Page:
         self._undo: list[Outline] = []
         self._dragging = False
         self._samples = self._turn = 0
-        self._asking, self._explaining = asyncio.Lock(), asyncio.Lock()
+        self._asking, self._explaining, self._turning = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
 
     def build(self) -> None:
         """Put all elements on the page."""
@@ -123,6 +123,7 @@ class Page:
             for key in _STEPS:
                 self._figure.on(f"keydown.{key.removeprefix('Arrow').lower()}.prevent", lambda: None)
             self._figure.on("keydown", self._key, ["key", "shiftKey"])
+            self._build_frames()
             self._status = ui.label(text("image.none")).classes("quiet").props("role=status")
         with ui.element("div").classes("tools"):
             self._more_samples = _button("image.sample", self._next_sample, "outline")
@@ -136,6 +137,17 @@ class Page:
             tool.disable()
         keys = f"<summary>{text('outline.keys_heading')}</summary><p>{text('outline.keys')}</p>"
         ui.html(keys, sanitize=False, tag="details").classes("keys")
+
+    def _build_frames(self) -> None:
+        """Build what chooses the frame of a loop: a slider, and buttons for a finger that wants the very next one."""
+        self._frames = ui.element("div").classes("frames")
+        with self._frames:
+            self._frame_words = ui.label("").classes("frame-words")
+            _button("frame.previous", lambda: self._slider.set_value(max(1, self._slider.value - 1)))
+            self._slider = ui.slider(min=1, max=1, on_change=lambda event: self._turn_to(event.value)).mark("frame")
+            self._slider.props["aria-label"] = text("frame.heading")
+            _button("frame.next", lambda: self._slider.set_value(min(self.case.frames, self._slider.value + 1)))
+        self._frames.visible = False
 
     def _build_answer(self) -> None:
         waiting = _html(f"<p class='quiet'>{text('answer.waiting')}</p>", "panel-answer").props("aria-live=polite")
@@ -226,10 +238,31 @@ class Page:
     async def _uploaded(self, event: events.UploadEventArguments) -> None:
         content = await event.file.read()
         self._upload.reset()
+        case = await self._decoded(content, event.file.name)
+        if case is not None:
+            self._open(replace(case, record=self.case.record))
+
+    async def _decoded(self, content: bytes, name: str, frame: int = 1) -> Case | None:
+        """Return the case of an image file; None where it can't be used, which is told."""
         try:
-            self._open(await run.io_bound(Case.of_file, content, event.file.name, self.case.record))
+            return await run.io_bound(Case.of_file, content, name, frame)
         except ImageDefect as defect:
             self._refuse(text("image.refused", problem=defect.problem.capitalize(), mend=defect.mend))
+            return None
+
+    async def _turn_to(self, frame: int) -> None:
+        """Show another frame of the loop: of those chosen while one is decoded, the last."""
+        async with self._turning:
+            case = self.case
+            if frame == case.frame or frame != self._slider.value:
+                return
+            other = await self._decoded(case.loop, case.name, frame)
+            if self.case is not case:
+                return  # Another file was opened meanwhile.
+            if other is not None:
+                self._take(case.turned_to(other))
+            elif frame == self._slider.value:
+                self._slider.set_value(case.frame)
 
     def _rejected(self) -> None:
         self._refuse(text("image.too_large", megabytes=self._megabytes))
@@ -245,7 +278,15 @@ class Page:
         self._samples += 1
 
     def _open(self, case: Case) -> None:
-        self.case, self._undo = case, []
+        """Show a case of another image."""
+        self._take(case)
+        self._frames.visible = case.frames > 1
+        self._slider.props["max"] = case.frames
+        self._slider.update()
+        self._slider.set_value(case.frame)
+
+    def _take(self, case: Case) -> None:
+        self.case, self._undo, self._dragging = case, [], False
         self._fault.visible, self._figure.visible = False, True
         width, height = self._size
         self._figure.set_source(case.picture)
@@ -267,8 +308,14 @@ class Page:
 
     def _draw(self) -> None:
         width, height = self._size
-        shown = text("image.shown", name=self.case.name, width=width, height=height)
-        self._status.set_text(f"{shown}. {views.outline_words(self.case.outline)}")
+        words = [
+            text("image.shown", name=views.image_name(self.case), width=width, height=height),
+            views.outline_words(self.case.outline),
+        ]
+        if self.case.others:
+            words.append(text("frame.others", frames=", ".join(map(str, sorted(self.case.others)))))
+        self._status.set_text(" ".join(words))
+        self._frame_words.set_text(text("frame.shown", frame=self.case.frame, frames=self.case.frames))
         self._overlay.set_content(views.overlay(self.case.outline))
 
     def _set_outline(self, outline: Outline, remember: bool = True) -> None:

@@ -61,7 +61,7 @@ def sheet_view(case: Case, told: Told, model: FittedModel, domain: Domain, field
     added = told.why.get("fields", {})
     return view(case, told, model, domain) | {
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-        "name": case.name,
+        "name": image_name(case),
         "picture": case.picture,
         "size": case.outline.size if case.outline is not None else (1, 1),
         "overlay": Markup(overlay(case.outline, corners=False)),
@@ -107,6 +107,11 @@ def overlay(outline: Outline | None, corners: bool = True) -> str:
         f'<{shape} class="under" points="{points}"/><{shape} class="line" points="{points}"/>{dots if corners else ""}'
         "</svg>"
     )
+
+
+def image_name(case: Case) -> str:
+    """Return the name of the image, with its frame where the file is a loop."""
+    return text("frame.name", name=case.name, frame=case.frame, frames=case.frames) if case.loop else case.name
 
 
 def outline_words(outline: Outline | None, hint: bool = True) -> str:
