@@ -164,18 +164,18 @@ def test_the_keyboard_alone_draws_and_corrects(page: playwright.Page, files: Pat
 
 def test_the_frame_of_a_loop_is_chosen_with_the_keyboard(page: playwright.Page, files: Path):
     page.locator("input[type=file]").set_input_files(files / "loop.dcm")
-    page.get_by_text(text("frame.shown", frame=1, frames=3)).wait_for()
+    page.get_by_text(text("frame.shown", frame=1, frames=3), exact=True).wait_for()
     answered(page)
     picture = page.locator(".figure img").first
     first = picture.get_attribute("src")
     slider = page.get_by_role("slider", name=text("frame.heading"))
     slider.focus()
     page.keyboard.press("ArrowRight")
-    page.get_by_text(text("frame.shown", frame=2, frames=3)).wait_for()
+    page.get_by_text(text("frame.shown", frame=2, frames=3), exact=True).wait_for()
     playwright.expect(slider).to_have_attribute("aria-valuenow", "2")
     playwright.expect(picture).not_to_have_attribute("src", str(first))
     page.get_by_role("button", name=text("frame.next")).press("Enter")
-    page.get_by_text(text("frame.shown", frame=3, frames=3)).wait_for()
+    page.get_by_text(text("frame.shown", frame=3, frames=3), exact=True).wait_for()
     page.emulate_media(media="print")
     playwright.expect(page.locator(".sheet")).to_contain_text("loop.dcm, frame 3 of 3")
 
