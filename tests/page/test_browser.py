@@ -172,10 +172,11 @@ def test_the_frame_of_a_loop_is_chosen_with_the_keyboard(page: playwright.Page, 
     slider.focus()
     page.keyboard.press("ArrowRight")
     page.get_by_text(text("frame.shown", frame=2, frames=3), exact=True).wait_for()
-    playwright.expect(slider).to_have_attribute("aria-valuenow", "2")
+    playwright.expect(slider).to_have_value("2")
     playwright.expect(picture).not_to_have_attribute("src", str(first))
     page.get_by_role("button", name=text("frame.next")).press("Enter")
     page.get_by_text(text("frame.shown", frame=3, frames=3), exact=True).wait_for()
+    playwright.expect(slider).to_have_value("3")
     page.emulate_media(media="print")
     playwright.expect(page.locator(".sheet")).to_contain_text("loop.dcm, frame 3 of 3")
 

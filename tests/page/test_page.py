@@ -9,11 +9,12 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lesion_fusion.errors import UserError
-from lesion_fusion.page.case import Case
+from lesion_fusion.page.case import Case, sample
 from lesion_fusion.page.texts import text
 
 MODULE = "lesion_fusion.page.launch"
@@ -89,6 +90,43 @@ def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_th
             await user.should_not_see(text("frame.next"), retries=300)
 
     loading = Loading(lambda: served)
+    asyncio.run(read())
+
+
+def test_the_record_of_a_sample_does_not_stay_for_an_image_and_another_one_is_told(loop):
+    pytest.importorskip("nicegui")
+    from nicegui.elements.upload_files import SmallFileUpload
+    from nicegui.testing import user_simulation
+
+    from lesion_fusion.page.app import Loading, Page
+
+    pages: list[Page] = []
+
+    def root() -> None:
+        pages.append(Page(Loading(lambda: None), 32))
+        pages[-1].build()
+
+    async def read() -> None:
+        async with user_simulation(root=root) as user:
+            await user.open("/")
+            (page,) = pages
+
+            async def drop(name: str) -> None:
+                with user:
+                    await page._uploaded(SimpleNamespace(file=SmallFileUpload(name, "", loop)))
+                await user.should_see(name)
+
+            page.case = sample(0)
+            await drop("first.dcm")
+            assert not page.case.record
+            await user.should_not_see(text("record.kept"))
+            page._set("age", 60)
+            await drop("second.dcm")
+            assert page.case.record == {"age": 60}
+            await user.should_see(text("record.kept"))
+            page._clear_record()
+            await user.should_not_see(text("record.kept"))
+
     asyncio.run(read())
 
 

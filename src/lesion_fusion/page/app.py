@@ -45,7 +45,7 @@ _DROP = (
 
 
 class Loading:
-    """A model that is loaded in the background, and asked once, so that the reader's first answer is quick."""
+    """A model that is loaded in the background, and then asked once, so that the reader's first answer is quick."""
 
     def __init__(self, load: Callable[[], ServedModel]) -> None:
         self.model: ServedModel | None = None
@@ -60,9 +60,8 @@ class Loading:
     def _run(self) -> None:
         try:
             model = self._load()
-            told = ask(model, sample(0))
             self.model = model
-            explain(model, sample(0), told)
+            explain(model, sample(0), ask(model, sample(0)))
         except Exception as error:
             self.fault = text("not_loaded", error=error)
             _LOG.error("%s", self.fault)
@@ -93,6 +92,8 @@ class Page:
                 self._build_image()
             with ui.element("section").classes("card record-card"):
                 _html(f"<h2>{text('record.heading')}</h2>")
+                self._kept = ui.label(text("record.kept")).classes("alert").props("role=status")
+                self._kept.visible = False
                 self._form = ui.element("div").classes("form")
                 with self._form:
                     self._waiting = ui.label(text("loading")).classes("quiet").props("role=status")
@@ -143,10 +144,12 @@ class Page:
         self._frames = ui.element("div").classes("frames")
         with self._frames:
             self._frame_words = ui.label("").classes("frame-words")
-            _button("frame.previous", lambda: self._slider.set_value(max(1, self._slider.value - 1)))
-            self._slider = ui.slider(min=1, max=1, on_change=lambda event: self._turn_to(event.value)).mark("frame")
+            _button("frame.previous", lambda: self._want(self._wanted - 1))
+            # The browser's own slider: that of the library has no name where the keyboard reaches it.
+            slider = ui.input(value="1", on_change=lambda: self._turn_to(self._wanted)).mark("frame")
+            self._slider = slider.props("type=range min=1 max=1 dense borderless")
             self._slider.props["aria-label"] = text("frame.heading")
-            _button("frame.next", lambda: self._slider.set_value(min(self.case.frames, self._slider.value + 1)))
+            _button("frame.next", lambda: self._want(self._wanted + 1))
         self._frames.visible = False
 
     def _build_answer(self) -> None:
@@ -228,10 +231,12 @@ class Page:
         self.case.set(name, value)
         self._show_value(name)
         if self.case.record.get(name) != before:
+            self._kept.visible = False
             self._changed()
 
     def _clear_record(self) -> None:
         self.case.record = {}
+        self._kept.visible = False
         self._fill_in()
         self._changed()
 
@@ -240,7 +245,9 @@ class Page:
         self._upload.reset()
         case = await self._decoded(content, event.file.name)
         if case is not None:
-            self._open(replace(case, record=self.case.record))
+            before = self.case
+            self._open(replace(case, record={} if before.is_sample else before.record))
+            self._kept.visible = before.image is not None and bool(self.case.record)
 
     async def _decoded(self, content: bytes, name: str, frame: int = 1) -> Case | None:
         """Return the case of an image file; None where it can't be used, which is told."""
@@ -254,15 +261,23 @@ class Page:
         """Show another frame of the loop: of those chosen while one is decoded, the last."""
         async with self._turning:
             case = self.case
-            if frame == case.frame or frame != self._slider.value:
+            if frame == case.frame or frame != self._wanted:
                 return
             other = await self._decoded(case.loop, case.name, frame)
             if self.case is not case:
                 return  # Another file was opened meanwhile.
             if other is not None:
                 self._take(case.turned_to(other))
-            elif frame == self._slider.value:
-                self._slider.set_value(case.frame)
+            elif frame == self._wanted:
+                self._want(case.frame)
+
+    @property
+    def _wanted(self) -> int:
+        return int(self._slider.value)
+
+    def _want(self, frame: int) -> None:
+        """Choose a frame, or the one nearest to it; it is shown once it is decoded."""
+        self._slider.set_value(str(min(max(frame, 1), self.case.frames)))
 
     def _rejected(self) -> None:
         self._refuse(text("image.too_large", megabytes=self._megabytes))
@@ -283,9 +298,11 @@ class Page:
         self._frames.visible = case.frames > 1
         self._slider.props["max"] = case.frames
         self._slider.update()
-        self._slider.set_value(case.frame)
+        self._want(case.frame)
+        self._kept.visible = False
 
     def _take(self, case: Case) -> None:
+        """Show an image, or another frame of it, with its outline and record."""
         self.case, self._undo, self._dragging = case, [], False
         self._fault.visible, self._figure.visible = False, True
         width, height = self._size

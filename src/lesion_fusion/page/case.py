@@ -52,6 +52,7 @@ class Case:
     frames: int = 1
     loop: bytes = b""
     others: Mapping[int, Outline] = field(default_factory=dict)
+    is_sample: bool = False
 
     @classmethod
     def of_file(cls, content: bytes, name: str, frame: int = 1) -> Case:
@@ -166,6 +167,7 @@ def sample(number: int) -> Case:
     row = _sample_rows()[number % SAMPLES]
     name = text("image.sample_name", number=number % SAMPLES + 1, count=SAMPLES)
     case = Case.of_file(base64.b64decode(str(row[IMAGE])), name)
+    case.is_sample = True
     case.outline = Outline.traced(decode_mask(base64.b64decode(str(row[MASK])), MASK))
     for name, cell in row.items():
         if name in COLUMN and COLUMN[name].kind is not Kind.TEXT:
