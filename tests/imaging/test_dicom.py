@@ -82,7 +82,7 @@ def example(name: str, **tags) -> bytes:
 def test_gray_levels_are_those_of_the_file():
     picture = decode_picture(written(ultrasound()), "a.dcm")
     np.testing.assert_array_equal(picture.gray, GRAY)
-    assert picture.dicom == ((HEIGHT, WIDTH), None, None, {})
+    assert picture.dicom == ((HEIGHT, WIDTH), None, None, {}, 1)
 
 
 def test_inverted_gray_is_turned():
@@ -142,6 +142,7 @@ def test_compressed_frames_are_read_each_by_its_number(syntax, form):
     unasked = decode_picture(data, "a.dcm")
     assert np.abs(unasked.gray.astype(int) - 40).max() <= 2
     assert unasked.dicom.notes == {"frame": "frame 1 of 3"}
+    assert unasked.dicom.frames == 3
     for wrong in ("0", "4", "-1", "x", "²"):
         with pytest.raises(ImageDefect, match=rf"it has no frame {wrong}; give a number from 1 to 3"):
             decode_picture(data, "a.dcm", wrong)

@@ -43,8 +43,8 @@ PATIENCE_MS = 180_000
 
 
 @pytest.fixture(scope="module")
-def files(cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model, an image and a broken one."""
+def files(cohort, loop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, an image, a loop and a broken image."""
     folder = tmp_path_factory.mktemp("browser")
     model = fitted_late(cohort)
     save_model(model, folder / "bundle")
@@ -53,6 +53,7 @@ def files(cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
     outline = Outline.traced(decode_mask(next(iter(cohort.masks.values()))(), "mask"))
     # About a dozen points of the lesion's own outline, as shares of width and height.
     np.save(folder / "corners.npy", np.array(outline.points)[:: max(1, len(outline.points) // 12)] / outline.size)
+    (folder / "loop.dcm").write_bytes(loop)
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(60))
     return folder
 
@@ -159,6 +160,25 @@ def test_the_keyboard_alone_draws_and_corrects(page: playwright.Page, files: Pat
     playwright.expect(page.locator(".overlay polygon.line")).not_to_have_attribute("points", str(before))
     page.keyboard.press("Delete")
     playwright.expect(page.locator(".overlay circle")).to_have_count(11)
+
+
+def test_the_frame_of_a_loop_is_chosen_with_the_keyboard(page: playwright.Page, files: Path):
+    page.locator("input[type=file]").set_input_files(files / "loop.dcm")
+    page.get_by_text(text("frame.shown", frame=1, frames=3), exact=True).wait_for()
+    answered(page)
+    picture = page.locator(".figure img").first
+    first = picture.get_attribute("src")
+    slider = page.get_by_role("slider", name=text("frame.heading"))
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text(text("frame.shown", frame=2, frames=3), exact=True).wait_for()
+    playwright.expect(slider).to_have_value("2")
+    playwright.expect(picture).not_to_have_attribute("src", str(first))
+    page.get_by_role("button", name=text("frame.next")).press("Enter")
+    page.get_by_text(text("frame.shown", frame=3, frames=3), exact=True).wait_for()
+    playwright.expect(slider).to_have_value("3")
+    page.emulate_media(media="print")
+    playwright.expect(page.locator(".sheet")).to_contain_text("loop.dcm, frame 3 of 3")
 
 
 def test_a_broken_and_a_large_file_are_told_in_words(page: playwright.Page, files: Path):

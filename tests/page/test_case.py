@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lesion_fusion.cohort.schema import COLUMN, split_cell
@@ -12,7 +13,7 @@ from lesion_fusion.imaging.png import ImageDefect
 from lesion_fusion.page.case import Case, ask, explain, sample
 from lesion_fusion.page.outline import Outline
 from lesion_fusion.serving.client import Client
-from lesion_fusion.serving.schema import IMAGE, MASK
+from lesion_fusion.serving.schema import FRAME, IMAGE, MASK
 from lesion_fusion.serving.server import Limits, make_app
 from tests.models.toy import RECORD
 from tests.serving.test_http import running
@@ -61,10 +62,44 @@ def test_what_is_not_known_is_not_sent():
     assert "margin" not in case.record
 
 
+def test_each_frame_of_a_loop_is_answered_as_the_server_answers_it(served, loop):
+    first = Case.of_file(loop, "loop.dcm")
+    first.set("age", 60)
+    assert (first.frame, first.frames) == (1, 3)
+    second = first.turned_to(Case.of_file(first.loop, first.name, 2))
+    assert not np.array_equal(second.image, first.image)
+    coded = base64.b64encode(loop).decode()
+    for case in (first, second):
+        rows = pd.DataFrame([{IMAGE: coded, FRAME: case.frame, "age": 60}], dtype=object)
+        (expected,) = served.predict(None, rows)["probability"]
+        assert ask(served, case).answer["probability"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_an_outline_stays_with_the_frame_that_it_was_drawn_on(loop):
+    drawn = Case.of_file(loop, "loop.dcm")
+    drawn.set("age", 60)
+    assert drawn.outline is not None
+    drawn.outline = outline = Outline.ellipse(drawn.outline.size)
+    second = drawn.turned_to(Case.of_file(loop, "loop.dcm", 2))
+    assert MASK not in second.request()
+    assert second.record == {"age": 60}
+    assert list(second.others) == [1]
+    third = second.turned_to(Case.of_file(loop, "loop.dcm", 3))
+    assert list(third.others) == [1]
+    back = third.turned_to(Case.of_file(loop, "loop.dcm"))
+    assert back.outline == outline
+    assert not back.others
+
+
+def test_a_frame_that_is_not_there_is_refused(loop):
+    with pytest.raises(ImageDefect, match="has no frame 4; give a number from 1 to 3"):
+        Case.of_file(loop, "loop.dcm", 4)
+
+
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
 def test_a_broken_file_is_refused_with_what_is_wrong(content: bytes):
     with pytest.raises(ImageDefect) as defect:
-        Case.of_file(content, "broken.png", {})
+        Case.of_file(content, "broken.png")
     assert defect.value.problem
     assert defect.value.mend
 

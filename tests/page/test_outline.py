@@ -46,6 +46,15 @@ def test_points_enclose_pixels_once_the_outline_is_finished():
     assert mask[20:60, 20:60].all()
 
 
+@pytest.mark.parametrize("outline", [drawn(*SQUARE).finish(), Outline.ellipse(SIZE), Outline.traced(disc())])
+def test_the_area_is_the_share_of_the_image_inside(outline: Outline):
+    mask = outline.mask()
+    assert mask is not None
+    assert outline.area == pytest.approx(mask.mean(), rel=0.02)
+    assert outline.shift(3, -2).area == pytest.approx(outline.area, rel=0.02)
+    assert drawn(*SQUARE).area == 0
+
+
 def test_two_points_are_no_outline():
     assert not drawn(*SQUARE[:2]).finish().closed
 

@@ -9,10 +9,12 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lesion_fusion.errors import UserError
+from lesion_fusion.page.case import Case, sample
 from lesion_fusion.page.texts import text
 
 MODULE = "lesion_fusion.page.launch"
@@ -48,6 +50,83 @@ def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
             assert pages[-1].told.answer["probability"] != whole["probability"]
 
     loading = Loading(lambda: served)
+    asyncio.run(read())
+
+
+@pytest.mark.medium
+def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_this_one(served, loop):
+    pytest.importorskip("nicegui")
+    from nicegui.testing import user_simulation
+
+    from lesion_fusion.page.app import Loading, Page
+
+    pages: list[Page] = []
+
+    def root() -> None:
+        pages.append(Page(loading, 32))
+        pages[-1].build()
+
+    async def read() -> None:
+        async with user_simulation(root=root) as user:
+            await user.open("/")
+            (page,) = pages
+            await user.should_not_see(text("frame.next"))
+            with user:
+                page._open(Case.of_file(loop, "loop.dcm"))
+            await user.should_see(text("frame.shown", frame=1, frames=3))
+            user.find(marker="outline.ellipse").click()
+            await user.should_see(text("outline.by_hand"), retries=100)
+            user.find(marker="frame.next").click()
+            await user.should_see(text("frame.shown", frame=2, frames=3), retries=100)
+            await user.should_see(text("frame.others", frames="1"))
+            await user.should_see(text("outline.none"))
+            assert page._figure.source == page.case.picture == Case.of_file(loop, "loop.dcm", 2).picture
+            user.find(marker="outline.undo").click()
+            await user.should_see(text("outline.none"))
+            user.find(marker="frame.previous").click()
+            await user.should_see(text("outline.by_hand"), retries=100)
+            assert page.case.frame == 1
+            user.find(text("image.sample")).click()
+            await user.should_not_see(text("frame.next"), retries=300)
+
+    loading = Loading(lambda: served)
+    asyncio.run(read())
+
+
+def test_the_record_of_a_sample_does_not_stay_for_an_image_and_another_one_is_told(loop):
+    pytest.importorskip("nicegui")
+    from nicegui.elements.upload_files import SmallFileUpload
+    from nicegui.testing import user_simulation
+
+    from lesion_fusion.page.app import Loading, Page
+
+    pages: list[Page] = []
+
+    def root() -> None:
+        pages.append(Page(Loading(lambda: None), 32))
+        pages[-1].build()
+
+    async def read() -> None:
+        async with user_simulation(root=root) as user:
+            await user.open("/")
+            (page,) = pages
+
+            async def drop(name: str) -> None:
+                with user:
+                    await page._uploaded(SimpleNamespace(file=SmallFileUpload(name, "", loop)))
+                await user.should_see(name)
+
+            page.case = sample(0)
+            await drop("first.dcm")
+            assert not page.case.record
+            await user.should_not_see(text("record.kept"))
+            page._set("age", 60)
+            await drop("second.dcm")
+            assert page.case.record == {"age": 60}
+            await user.should_see(text("record.kept"))
+            page._clear_record()
+            await user.should_not_see(text("record.kept"))
+
     asyncio.run(read())
 
 

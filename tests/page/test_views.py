@@ -23,7 +23,8 @@ FIELDS = [*RECORD, "birads"]
 
 
 def plain(html: str) -> str:
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+    # A space that breaks no line is left as it is.
+    return re.sub(r"[ \n]+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
 
 
 def shown(served, case: Case) -> dict:
@@ -58,7 +59,7 @@ def test_every_text_that_is_asked_for_exists_and_none_is_left_over():
     ("value", "words"), [(0, "0.0 %"), (1e-5, "< 0.1 %"), (0.0884, "8.8 %"), (0.51, "51 %"), (0.99999, "> 99.9 %")]
 )
 def test_a_probability_is_never_rounded_to_certainty(value: float, words: str):
-    assert percent(value) == words
+    assert percent(value) == words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def test_a_whole_case_is_answered_in_words_with_interval_and_threshold(served, whole):
@@ -120,6 +121,13 @@ def test_a_fault_and_a_file_name_are_no_markup(served, whole):
     told = Told(fault="<b>no</b>")
     assert "<b>no</b>" not in panel("answer", view(whole, told, served.model, served.domain))
     assert "<script" not in panel("sheet", sheet_view(whole, told, served.model, served.domain, FIELDS))
+
+
+def test_the_sheet_names_the_frame_of_a_loop_alone(served, whole, loop):
+    case = Case.of_file(loop, "loop.dcm", 2)
+    sheet = plain(panel("sheet", sheet_view(case, Told(), served.model, served.domain, FIELDS)))
+    assert "Image: loop.dcm, frame 2 of 3." in sheet
+    assert "frame" not in plain(panel("sheet", sheet_view(whole, Told(), served.model, served.domain, FIELDS)))
 
 
 def test_the_outline_is_drawn_with_its_points_and_told():

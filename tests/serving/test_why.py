@@ -18,6 +18,7 @@ from lesion_fusion.models.network import FittedNetwork
 from lesion_fusion.models.site import Site
 from lesion_fusion.serving.answer import answer, explain
 from lesion_fusion.serving.schema import MASK
+from lesion_fusion.serving.why import sampled_shapley
 from tests.models.toy import RECORD, answered, domain_of, fitted_tabular
 
 
@@ -33,6 +34,23 @@ def test_contributions_sum_to_the_answer(cohort, model, canonical, views):
         assert one["base"] + sum(one["fields"].values()) == pytest.approx(one["log_odds"])
         sizes = [abs(value) for value in one["fields"].values()]
         assert sizes == sorted(sizes, reverse=True)
+
+
+def test_shapley_values_are_exact_for_two_players_and_where_players_add_up():
+    weights = np.array([3.0, -1.0, 0.0, 0.5, 8.0])
+    base, values = sampled_shapley(lambda shown: 2 + shown @ weights, 5)
+    assert base == 2
+    np.testing.assert_allclose(values, weights, atol=1e-12)
+    together = {(False, False): 1.0, (True, False): 2.0, (False, True): 5.0, (True, True): 14.0}
+    base, values = sampled_shapley(lambda shown: np.array([together[tuple(one)] for one in shown.tolist()]), 2)
+    assert base == 1
+    np.testing.assert_allclose(values, [(1 + 9) / 2, (4 + 12) / 2])
+
+
+def test_shapley_values_sum_to_what_all_have_and_a_player_without_effect_has_none():
+    base, values = sampled_shapley(lambda shown: np.exp(shown[:, 1:].sum(axis=1)) + shown[:, 1] * shown[:, 2], 4)
+    assert base + values.sum() == pytest.approx(np.exp(3) + 1)
+    assert values[0] == 0
 
 
 def test_without_an_outline_the_models_that_remain_are_explained(cohort, model, canonical):

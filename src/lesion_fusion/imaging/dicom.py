@@ -58,7 +58,7 @@ def decode_dicom(data: bytes, name: str, part: str = "") -> Picture:
         notes = {"frame": f"frame {frame} of {frames}" if frames > 1 and not part else "", "scale": problem}
         notes |= {"identity": ", ".join(_identifying(header)), "text": _burned_in(header)}
         found = {kind: words for kind, words in notes.items() if words}
-        return Picture(gray, 0, bits, Dicom(shape, box, pixel_size, found))
+        return Picture(gray, 0, bits, Dicom(shape, box, pixel_size, found, frames))
 
 
 def decode_segmentation(data: bytes, name: str) -> Mask:

@@ -45,12 +45,14 @@ class Dicom(NamedTuple):
 
     `shape`: (height, width) before it was cropped to `box` (None: it was not). `pixel_size_mm`: edge of a pixel, None
     where it is not known. `notes`: in words, by kind, what a person should know of it: frame, scale, identity, text.
+    `frames`: how many the file has.
     """
 
     shape: tuple[int, int]
     box: Box | None
     pixel_size_mm: float | None
     notes: Mapping[str, str] = MappingProxyType({})
+    frames: int = 1
 
 
 class Picture(NamedTuple):

@@ -45,7 +45,7 @@ _DROP = (
 
 
 class Loading:
-    """A model that is loaded in the background, and asked once, so that the reader's first answer is quick."""
+    """A model that is loaded in the background, and then asked once, so that the reader's first answer is quick."""
 
     def __init__(self, load: Callable[[], ServedModel]) -> None:
         self.model: ServedModel | None = None
@@ -60,9 +60,8 @@ class Loading:
     def _run(self) -> None:
         try:
             model = self._load()
-            told = ask(model, sample(0))
             self.model = model
-            explain(model, sample(0), told)
+            explain(model, sample(0), ask(model, sample(0)))
         except Exception as error:
             self.fault = text("not_loaded", error=error)
             _LOG.error("%s", self.fault)
@@ -78,7 +77,7 @@ class Page:
         self._undo: list[Outline] = []
         self._dragging = False
         self._samples = self._turn = 0
-        self._asking, self._explaining = asyncio.Lock(), asyncio.Lock()
+        self._asking, self._explaining, self._turning = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
 
     def build(self) -> None:
         """Put all elements on the page."""
@@ -93,6 +92,8 @@ class Page:
                 self._build_image()
             with ui.element("section").classes("card record-card"):
                 _html(f"<h2>{text('record.heading')}</h2>")
+                self._kept = ui.label(text("record.kept")).classes("alert").props("role=status")
+                self._kept.visible = False
                 self._form = ui.element("div").classes("form")
                 with self._form:
                     self._waiting = ui.label(text("loading")).classes("quiet").props("role=status")
@@ -123,6 +124,7 @@ class Page:
             for key in _STEPS:
                 self._figure.on(f"keydown.{key.removeprefix('Arrow').lower()}.prevent", lambda: None)
             self._figure.on("keydown", self._key, ["key", "shiftKey"])
+            self._build_frames()
             self._status = ui.label(text("image.none")).classes("quiet").props("role=status")
         with ui.element("div").classes("tools"):
             self._more_samples = _button("image.sample", self._next_sample, "outline")
@@ -136,6 +138,19 @@ class Page:
             tool.disable()
         keys = f"<summary>{text('outline.keys_heading')}</summary><p>{text('outline.keys')}</p>"
         ui.html(keys, sanitize=False, tag="details").classes("keys")
+
+    def _build_frames(self) -> None:
+        """Build what chooses the frame of a loop: a slider, and buttons for a finger that wants the very next one."""
+        self._frames = ui.element("div").classes("frames")
+        with self._frames:
+            self._frame_words = ui.label("").classes("frame-words")
+            _button("frame.previous", lambda: self._want(self._wanted - 1))
+            # The browser's own slider: that of the library has no name where the keyboard reaches it.
+            slider = ui.input(value="1", on_change=lambda: self._turn_to(self._wanted)).mark("frame")
+            self._slider = slider.props("type=range min=1 max=1 dense borderless")
+            self._slider.props["aria-label"] = text("frame.heading")
+            _button("frame.next", lambda: self._want(self._wanted + 1))
+        self._frames.visible = False
 
     def _build_answer(self) -> None:
         waiting = _html(f"<p class='quiet'>{text('answer.waiting')}</p>", "panel-answer").props("aria-live=polite")
@@ -216,20 +231,53 @@ class Page:
         self.case.set(name, value)
         self._show_value(name)
         if self.case.record.get(name) != before:
+            self._kept.visible = False
             self._changed()
 
     def _clear_record(self) -> None:
         self.case.record = {}
+        self._kept.visible = False
         self._fill_in()
         self._changed()
 
     async def _uploaded(self, event: events.UploadEventArguments) -> None:
         content = await event.file.read()
         self._upload.reset()
+        case = await self._decoded(content, event.file.name)
+        if case is not None:
+            before = self.case
+            self._open(replace(case, record={} if before.is_sample else before.record))
+            self._kept.visible = before.image is not None and bool(self.case.record)
+
+    async def _decoded(self, content: bytes, name: str, frame: int = 1) -> Case | None:
+        """Return the case of an image file; None where it can't be used, which is told."""
         try:
-            self._open(await run.io_bound(Case.of_file, content, event.file.name, self.case.record))
+            return await run.io_bound(Case.of_file, content, name, frame)
         except ImageDefect as defect:
             self._refuse(text("image.refused", problem=defect.problem.capitalize(), mend=defect.mend))
+            return None
+
+    async def _turn_to(self, frame: int) -> None:
+        """Show another frame of the loop: of those chosen while one is decoded, the last."""
+        async with self._turning:
+            case = self.case
+            if frame == case.frame or frame != self._wanted:
+                return
+            other = await self._decoded(case.loop, case.name, frame)
+            if self.case is not case:
+                return  # Another file was opened meanwhile.
+            if other is not None:
+                self._take(case.turned_to(other))
+            elif frame == self._wanted:
+                self._want(case.frame)
+
+    @property
+    def _wanted(self) -> int:
+        return int(self._slider.value)
+
+    def _want(self, frame: int) -> None:
+        """Choose a frame, or the one nearest to it; it is shown once it is decoded."""
+        self._slider.set_value(str(min(max(frame, 1), self.case.frames)))
 
     def _rejected(self) -> None:
         self._refuse(text("image.too_large", megabytes=self._megabytes))
@@ -245,7 +293,17 @@ class Page:
         self._samples += 1
 
     def _open(self, case: Case) -> None:
-        self.case, self._undo = case, []
+        """Show a case of another image."""
+        self._take(case)
+        self._frames.visible = case.frames > 1
+        self._slider.props["max"] = case.frames
+        self._slider.update()
+        self._want(case.frame)
+        self._kept.visible = False
+
+    def _take(self, case: Case) -> None:
+        """Show an image, or another frame of it, with its outline and record."""
+        self.case, self._undo, self._dragging = case, [], False
         self._fault.visible, self._figure.visible = False, True
         width, height = self._size
         self._figure.set_source(case.picture)
@@ -267,8 +325,14 @@ class Page:
 
     def _draw(self) -> None:
         width, height = self._size
-        shown = text("image.shown", name=self.case.name, width=width, height=height)
-        self._status.set_text(f"{shown}. {views.outline_words(self.case.outline)}")
+        words = [
+            text("image.shown", name=views.image_name(self.case), width=width, height=height),
+            views.outline_words(self.case.outline),
+        ]
+        if self.case.others:
+            words.append(text("frame.others", frames=", ".join(map(str, sorted(self.case.others)))))
+        self._status.set_text(" ".join(words))
+        self._frame_words.set_text(text("frame.shown", frame=self.case.frame, frames=self.case.frames))
         self._overlay.set_content(views.overlay(self.case.outline))
 
     def _set_outline(self, outline: Outline, remember: bool = True) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from lesion_fusion.cohort.record import canonical_cell, parse_number
 from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Kind
-from lesion_fusion.imaging.png import GrayImage, decode_image, decode_mask
+from lesion_fusion.imaging.png import GrayImage, decode_mask, decode_picture
 from lesion_fusion.page.outline import Outline
 from lesion_fusion.page.texts import text
 
@@ -38,7 +38,8 @@ class Case:
     """What a reader gave: image, outline, and record (canonical values; what is not known is not there).
 
     `coded` is the image as the model is given it, PNG in base64; `picture` as the page shows it, at most `SHOWN` pixels
-    long, as a data address.
+    long, as a data address. Of a DICOM loop the image is its `frame`, from 1; `loop` is the file, empty for an image of
+    one frame, and `others` has the outlines that were drawn on other frames.
     """
 
     name: str = ""
@@ -47,18 +48,33 @@ class Case:
     picture: str = ""
     outline: Outline | None = None
     record: dict[str, float | str] = field(default_factory=dict)
+    frame: int = 1
+    frames: int = 1
+    loop: bytes = b""
+    others: Mapping[int, Outline] = field(default_factory=dict)
+    is_sample: bool = False
 
     @classmethod
-    def of_file(cls, content: bytes, name: str, record: dict[str, float | str]) -> Case:
-        """Return a case of an image file; raises `ImageDefect` where it can't be used."""
-        image = decode_image(content, name)
+    def of_file(cls, content: bytes, name: str, frame: int = 1) -> Case:
+        """Return a case of an image file, or of one frame of a DICOM loop; raises `ImageDefect` for one of no use."""
+        decoded = decode_picture(content, name, str(frame) if frame > 1 else "")
+        image, frames = decoded.gray, decoded.dicom.frames if decoded.dicom is not None else 1
         shown = Image.fromarray(image)
         coded = picture = _png(shown)
         if max(shown.size) > SHOWN:
             shown.thumbnail((SHOWN, SHOWN))
             picture = _png(shown)
         outline = Outline((image.shape[1], image.shape[0]))
-        return cls(name, image, coded, f"data:image/png;base64,{picture}", outline, record)
+        made = cls(name, image, coded, f"data:image/png;base64,{picture}", outline)
+        return made if frames == 1 else replace(made, frame=frame, frames=frames, loop=content)
+
+    def turned_to(self, other: Case) -> Case:
+        """Return this case at `other`, one more frame of its loop: under the outline drawn there, if there is one."""
+        drawn = {**self.others}
+        if self.outline is not None and self.outline.points:
+            drawn[self.frame] = self.outline
+        outline = drawn.pop(other.frame, other.outline)
+        return replace(other, outline=outline, record=self.record, others=drawn)
 
     @property
     def empty(self) -> bool:
@@ -150,7 +166,8 @@ def sample(number: int) -> Case:
 
     row = _sample_rows()[number % SAMPLES]
     name = text("image.sample_name", number=number % SAMPLES + 1, count=SAMPLES)
-    case = Case.of_file(base64.b64decode(str(row[IMAGE])), name, {})
+    case = Case.of_file(base64.b64decode(str(row[IMAGE])), name)
+    case.is_sample = True
     case.outline = Outline.traced(decode_mask(base64.b64decode(str(row[MASK])), MASK))
     for name, cell in row.items():
         if name in COLUMN and COLUMN[name].kind is not Kind.TEXT:

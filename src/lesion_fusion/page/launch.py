@@ -79,4 +79,6 @@ def open_page(
     say(f"{address} is open to this computer alone. Ctrl-C ends it.")
     if browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+    # To compress a picture takes longer than to hand it over on the loopback, and nothing else is done meanwhile.
+    config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False)
+    uvicorn.Server(config).run(sockets=[listening])

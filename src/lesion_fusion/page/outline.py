@@ -55,13 +55,23 @@ class Outline:
         """Whether it encloses something."""
         return self.closed and len(self.points) >= FEWEST_POINTS
 
+    @property
+    def area(self) -> float:
+        """The enclosed share of the image, 0 to 1; it takes no mask, and follows a drag."""
+        if not self.usable:
+            return 0.0
+        if self.original is not None:
+            return float(self.original.mean())
+        x, y = np.array(self.points).T
+        return abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / (2 * self.size[0] * self.size[1])
+
     def mask(self) -> Mask | None:
         """Return the pixels inside, bool (height, width); None where the outline is not finished."""
         if not self.usable:
             return None
         if self.original is not None:
             return self.original
-        from skimage.draw import polygon  # Takes a second, before which the page is there.
+        from skimage.draw import polygon  # Takes a second, which only a thread that asks the model spends.
 
         mask = np.zeros((self.size[1], self.size[0]), dtype=bool)
         # A pixel's centre lies half a pixel from its corner.

@@ -60,8 +60,10 @@ def class_text(name: str) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a probability as a percentage of two digits where it is small or large, such as 8.8 %."""
+    """Return a probability as a percentage, of two digits where it is small or large, such as 8.8 %; in one word."""
     shown = 100 * value
     if 0 < shown < 0.1 or 99.9 < shown < 100:
-        return f"{'< 0.1' if shown < 1 else '> 99.9'} %"
-    return f"{shown:.1f} %" if shown < 10 or shown > 90 else f"{shown:.0f} %"
+        digits = "< 0.1" if shown < 1 else "> 99.9"
+    else:
+        digits = f"{shown:.1f}" if shown < 10 or shown > 90 else f"{shown:.0f}"
+    return f"{digits} %".replace(" ", "\N{NO-BREAK SPACE}")

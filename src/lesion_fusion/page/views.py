@@ -61,7 +61,7 @@ def sheet_view(case: Case, told: Told, model: FittedModel, domain: Domain, field
     added = told.why.get("fields", {})
     return view(case, told, model, domain) | {
         "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-        "name": case.name,
+        "name": image_name(case),
         "picture": case.picture,
         "size": case.outline.size if case.outline is not None else (1, 1),
         "overlay": Markup(overlay(case.outline, corners=False)),
@@ -109,19 +109,23 @@ def overlay(outline: Outline | None, corners: bool = True) -> str:
     )
 
 
+def image_name(case: Case) -> str:
+    """Return the name of the image, with its frame where the file is a loop."""
+    return text("frame.name", name=case.name, frame=case.frame, frames=case.frames) if case.loop else case.name
+
+
 def outline_words(outline: Outline | None, hint: bool = True) -> str:
     """Return in words how far the outline is, and with `hint` what can be done next."""
     if outline is None or not outline.points:
         words, more = "outline.none", "outline.none_hint"
         return f"{text(words)} {text(more)}" if hint else text(words)
-    mask = outline.mask()
     words = text("outline.points", points=len(outline.points))
-    if mask is not None:
+    if outline.usable:
         source = "outline.original" if outline.original is not None else "outline.by_hand"
-        words = f"{text(source)} {text('outline.area', area=f'{100 * mask.mean():.1f}')}, {words}"
+        words = f"{text(source)} {text('outline.area', area=f'{100 * outline.area:.1f}')}, {words}"
     if not hint:
         return f"{words}."
-    return f"{words}. {text('outline.drawing_hint' if mask is None else 'outline.closed_hint')}"
+    return f"{words}. {text('outline.closed_hint' if outline.usable else 'outline.drawing_hint')}"
 
 
 def _words(answer: Mapping[str, Any], confidence: float) -> list[str]:
@@ -133,7 +137,11 @@ def _words(answer: Mapping[str, Any], confidence: float) -> list[str]:
         return [text("answer.no_answer")]
     words = [text("answer.no_interval", probability=percent(p))]
     if low is not None and high is not None:
-        bounds = {"low": percent(low), "high": percent(high), "confidence": f"{100 * confidence:.0f} %"}
+        bounds = {
+            "low": percent(low),
+            "high": percent(high),
+            "confidence": f"{100 * confidence:.0f}\N{NO-BREAK SPACE}%",
+        }
         words = [text("answer.in_words", probability=percent(p), **bounds)]
     if answer["abstained"]:
         return [*words, text("answer.too_little" if answer["ask_for"] else "answer.too_close")]
