@@ -53,6 +53,7 @@ def test_a_hand_that_did_not_know_it_is_no_finding(cohort):
     assert row["low"] < 0.5
 
 
+@pytest.mark.medium
 def test_what_lies_between_the_drawn_and_a_blind_outline_decides(cohort):
     cohort = told(cohort)
     malignant = (cohort.cases["classification"] == "malignant").to_numpy()
