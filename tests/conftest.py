@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+# Compiling what shap runs takes seconds in every process; only the whole run of `finished_project` does.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 SMALL_GLOBALS = {"synthetic": {"cases": 84}}
@@ -98,7 +101,7 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         if not (folder / "run.log").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            done = small_project(folder).kedro("run")
+            done = small_project(folder).kedro("run", NUMBA_DISABLE_JIT="0")
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
             (folder / "run.log").write_text(done.stdout + done.stderr)
     return Project(folder)

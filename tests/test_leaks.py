@@ -7,6 +7,7 @@ was fitted for that fold must stay the same to the last bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-import lesion_fusion.tabular.out_of_fold as nested
 from lesion_fusion.cohort.folds import inner_folds, make_folds, outer_splits
 from lesion_fusion.cohort.study import Study as StudyParameters
 from lesion_fusion.evaluation.judge import Judge, summary
@@ -33,7 +33,7 @@ from lesion_fusion.tabular.calibration import Calibration, decision_threshold, l
 from lesion_fusion.tabular.encoding import make_encoder
 from lesion_fusion.tabular.out_of_fold import NestedResult, evaluate_nested
 from lesion_fusion.tabular.parameters import ClassifierParameters
-from lesion_fusion.tabular.tuning import TunedClassifier
+from lesion_fusion.tabular.tuning import TunedClassifier, tune
 from tests.models.test_late import STRATEGIES
 from tests.tabular.test_search import GRIDS
 from tests.tabular.toy import CLASSES, LINEAR, TREE, TUNING, Study, altered, toy_study
@@ -43,11 +43,18 @@ NUMBERS = ["age", "image_descriptor_area", "image_descriptor_entropy"]
 Fitted = Callable[[Study], Any]
 
 
-def leaks(fitted: Fitted, study: Study | None = None) -> bool:
-    """Return whether what was fitted for a fold changes with the cases tested in it."""
-    study = study or toy_study()
+@cache
+def intact_and_spoilt(n: int = 60) -> tuple[Study, Study]:
+    """Return a study of n cases, and the same with the cases tested in the fold spoilt."""
+    study = toy_study(n)
     _, test = study.split(FOLD)
-    return not same(fitted(study), fitted(altered(study, test)))
+    return study, altered(study, test)
+
+
+def leaks(fitted: Fitted, n: int = 60) -> bool:
+    """Return whether what was fitted for a fold changes with the cases tested in it."""
+    study, spoilt = intact_and_spoilt(n)
+    return not same(fitted(study), fitted(spoilt))
 
 
 def same(one: Any, other: Any) -> bool:
@@ -59,14 +66,15 @@ def evaluated(study: Study, model: ClassifierParameters = LINEAR) -> NestedResul
     return evaluate_nested(lambda *_: study.features, study.cases, study.folds, CLASSES, model, TUNING, SEED)
 
 
-def of_fold(study: Study, model: ClassifierParameters = LINEAR) -> TunedClassifier:
-    """What the nested evaluation fitted for the fold."""
-    kept = []
-    with pytest.MonkeyPatch.context() as patch:
-        original = nested.tune
-        patch.setattr(nested, "tune", lambda *given: kept.append(original(*given)) or kept[-1])
-        evaluated(study, model)
-    return kept[FOLD]
+@cache
+def linear(study: Study) -> NestedResult:
+    """Return the nested evaluation of the linear model, which most canaries look at."""
+    return evaluated(study)
+
+
+def of_fold(study: Study) -> TunedClassifier:
+    """Return what the nested evaluation fitted for the fold."""
+    return linear(study).classifiers[FOLD]
 
 
 def encoder_of(study: Study) -> Mapping[str, Any]:
@@ -81,8 +89,9 @@ def test_predictions(study: Study) -> tuple[np.ndarray, np.ndarray]:
 test_predictions.__test__ = False
 
 
+@cache
 def members(study: Study) -> list[NestedResult]:
-    return [evaluated(study), evaluated(study, TREE)]
+    return [linear(study), evaluated(study, TREE)]
 
 
 WEIGHTED = Late(members=("a", "b"), rule="weighted")
@@ -108,9 +117,10 @@ def weights_from_outer_predictions(study: Study) -> np.ndarray:
     return fit_rule("weighted", None, np.stack(outer), study.positions()[test], 0.9, SEED).weights
 
 
+@cache
 def tuned_on_all(study: Study) -> TunedClassifier:
     groups = study.cases["patient_id"].to_numpy()
-    return nested.tune(study.features, study.positions(), groups, LINEAR, TUNING, 2, SEED)
+    return tune(study.features, study.positions(), groups, LINEAR, TUNING, 2, SEED)
 
 
 def calibrated_on_test(study: Study) -> np.ndarray:
@@ -171,15 +181,21 @@ def test_the_same_check_finds_the_rule_broken(part: str):
     assert leaks(broken)
 
 
+@cache
+def others_spoilt() -> Study:
+    """Return the intact study with the second half of the fold's test cases spoilt."""
+    study, _ = intact_and_spoilt()
+    _, test = study.split(FOLD)
+    return altered(study, test[len(test) // 2 :])
+
+
 def undisturbed(predict: Callable[[Study], np.ndarray]) -> bool:
     """Return whether predictions of some test cases stay the same when others of their fold are spoilt."""
-    study = toy_study()
-    _, test = study.split(FOLD)
-    half = len(test) // 2
-    return same(predict(study)[:half], predict(altered(study, test[half:]))[:half])
+    study, _ = intact_and_spoilt()
+    half = len(study.split(FOLD)[1]) // 2
+    return same(predict(study)[:half], predict(others_spoilt())[:half])
 
 
-@pytest.mark.medium
 def test_a_prediction_does_not_depend_on_the_other_test_cases():
     def standardised_by_the_test_fold(study: Study) -> np.ndarray:
         _, test = study.split(FOLD)
@@ -195,11 +211,10 @@ def test_a_prediction_does_not_depend_on_the_other_test_cases():
 
 
 def test_a_category_seen_only_in_the_test_fold_is_predicted_without_having_been_learned():
-    study = toy_study()
-    train, test = study.split(FOLD)
-    spoilt = altered(study, test)
+    study, spoilt = intact_and_spoilt()
+    train, _ = study.split(FOLD)
     assert "round" not in set(study.features["shape"].iloc[train])
-    of_all = evaluated(spoilt).predictions
+    of_all = linear(spoilt).predictions
     assert np.isfinite(of_all.loc[of_all["fold"] == FOLD, "p_malignant"]).all()
     estimator = of_fold(spoilt).estimator
     column = estimator["encode"].get_feature_names_out().tolist().index("shape: round")
@@ -216,7 +231,7 @@ def test_inner_predictions_are_of_cases_their_classifier_did_not_see():
     deep = TREE.model_copy(update={"grid": {"max_depth": [None]}})
     train, _ = study.split(FOLD)
     labels = study.positions()[train]
-    tuned = of_fold(study, deep)
+    tuned = evaluated(study, deep).classifiers[FOLD]
     assert not memorised(tuned.inner_probabilities, labels)
     assert memorised(tuned.estimator.predict_proba(study.features.iloc[train]), labels)
 
@@ -323,9 +338,9 @@ def test_a_folds_network_never_sees_its_test_cases(monkeypatch: pytest.MonkeyPat
 
         return network_weights
 
-    assert not leaks(learned(FOLD), toy_study(36))
+    assert not leaks(learned(FOLD), 36)
     # Another fold's network was trained on those cases, so the check has something to find.
-    assert leaks(learned(FOLD + 1), toy_study(36))
+    assert leaks(learned(FOLD + 1), 36)
 
 
 def auroc(study: Study, predictions: pd.DataFrame, confidence: float = 0.99) -> dict[str, float]:

@@ -54,6 +54,7 @@ def message(project: Project, *arguments: str) -> str:
     return done.output.partition("Error: ")[2]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -92,6 +93,7 @@ def test_on_the_command_line(project: Project, arguments: list[str], words: str)
     assert re.search(words, message(project, *arguments), re.DOTALL)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

@@ -13,6 +13,9 @@ from lesion_fusion.datasets.registered_backbone import RegisteredBackboneDataset
 from lesion_fusion.imaging.parameters import WeightsUnavailableError
 from lesion_fusion.models.pretraining import PretrainedBackbone
 
+# Each waits for a database of runs.
+pytestmark = pytest.mark.medium
+
 
 class Network:
     """Stands for a Keras network: what counts is its file."""
@@ -35,7 +38,6 @@ def _tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     mlflow.set_tracking_uri(before)
 
 
-@pytest.mark.medium
 def test_the_last_version_is_read_and_carries_its_tags():
     dataset = RegisteredBackboneDataset(name="small")
     digests = []
@@ -63,7 +65,6 @@ def test_without_networks_that_draw_outlines_the_message_says_how_to_get_them():
     assert isinstance(error.value.__cause__, WeightsUnavailableError)
 
 
-@pytest.mark.medium
 def test_networks_that_draw_outlines_are_those_of_the_last_version_that_did_not_see_the_cohort():
     def register(content: bytes, cohorts: str) -> None:
         with mlflow.start_run():

@@ -114,6 +114,7 @@ def test_every_case_is_tested_once_and_held_out_parts_are_disjoint_by_patient(re
     assert embeddings_of(result).shape == (FOLDS, CASES, 16)
 
 
+@pytest.mark.medium
 def test_history_has_a_record_per_epoch(result: OutOfFold) -> None:
     for fold in result.folds:
         assert [record["epoch"] for record in fold.history] == [1, 2, 3]
@@ -122,6 +123,7 @@ def test_history_has_a_record_per_epoch(result: OutOfFold) -> None:
         assert fold.best_epoch == best["epoch"]
 
 
+@pytest.mark.medium
 def test_neither_test_nor_validation_rows_reach_fit(run: Run) -> None:
     *of_folds, of_refit = run.learned
     for rows, fold in zip(of_folds, run.result.folds, strict=True):
@@ -129,6 +131,7 @@ def test_neither_test_nor_validation_rows_reach_fit(run: Run) -> None:
     assert of_refit == set(range(CASES))
 
 
+@pytest.mark.medium
 def test_images_are_read_a_few_at_a_time(run: Run) -> None:
     assert max(len(rows) for rows in run.images.read) <= QUICK.batch_size
 
@@ -146,6 +149,7 @@ def test_same_seed_same_predictions_whatever_was_done_before(result: OutOfFold) 
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.medium
 def test_fold_result_restores_the_network_that_gave_it(result: OutOfFold) -> None:
     data, fold = toy(), result.folds[0]
     network = build_network("small_cnn", data["images"].shape[1:], 2, dropout=QUICK.dropout)
@@ -154,6 +158,7 @@ def test_fold_result_restores_the_network_that_gave_it(result: OutOfFold) -> Non
     np.testing.assert_allclose(probabilities, fold.test_probabilities, atol=1e-5)
 
 
+@pytest.mark.medium
 def test_fold_result_is_arrays_and_numbers(result: OutOfFold) -> None:
     for field in fields(FoldResult):
         value = getattr(result.folds[0], field.name)
@@ -234,6 +239,7 @@ def test_features_computed_before_give_what_features_computed_on_the_way_give() 
     assert np.abs(probabilities_of(seeded) - probabilities_of(given)).max() > 1e-3
 
 
+@pytest.mark.medium
 def test_heads_of_one_shape_do_not_disturb_each_other() -> None:
     """They share what was traced, and nothing else."""
     rng = np.random.default_rng(0)

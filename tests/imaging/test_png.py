@@ -115,6 +115,7 @@ def test_a_second_header_is_refused_before_its_pixels_take_memory(decode, channe
         decode(data, "a.png")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("form", ["TIFF", "BMP"])
 def test_a_bomb_of_another_format_is_refused(form):
     buffer = io.BytesIO()

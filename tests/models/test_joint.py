@@ -113,17 +113,20 @@ def test_every_case_is_predicted_once(trained: TrainedModel, inputs: CaseInputs)
     assert trained.embeddings.shape == (3, 24, 4)
 
 
+@pytest.mark.medium
 def test_it_needs_all_of_a_case_and_sees_the_predictors_it_names(fitted: FittedJoint):
     assert fitted.needs == set(Need)
     assert fitted.record_columns == ("age", "tissue_composition", "signs", "symptoms")
 
 
+@pytest.mark.medium
 def test_the_order_of_cases_does_not_matter(fitted: FittedJoint, inputs: CaseInputs):
     order = np.random.default_rng(0).permutation(24)
     other = CaseInputs(inputs.cases.iloc[order], lesion_images={SEEN: inputs.images(SEEN)[order]})
     np.testing.assert_allclose(fitted.probabilities(other), fitted.probabilities(inputs)[order], atol=1e-6)
 
 
+@pytest.mark.medium
 def test_a_stored_joint_network_answers_a_request_the_same(
     fitted: FittedJoint, cohort: Cohort, inputs: CaseInputs, tmp_path: Path
 ):
@@ -137,6 +140,7 @@ def test_a_stored_joint_network_answers_a_request_the_same(
     np.testing.assert_allclose(served[["p_benign", "p_malignant"]].astype(float), expected, atol=1e-6)
 
 
+@pytest.mark.medium
 def test_without_image_or_record_it_withholds_its_answer(fitted: FittedJoint, cohort: Cohort):
     rows = request_of(cohort).iloc[:2]
     for lacking in ([IMAGE, MASK], ["age", "tissue_composition", "signs", "symptoms"]):

@@ -100,6 +100,7 @@ def test_a_killed_training_resumes_at_the_last_finished_fold_with_the_same_resul
     assert not (tmp_path / "killed").exists()
 
 
+@pytest.mark.medium
 def test_every_case_is_predicted_and_explained_once(whole: TrainedModel):
     validate_predictions(whole.predictions)
     assert sorted(whole.predictions["case_id"]) == TABLE["case_id"].tolist()
@@ -109,6 +110,7 @@ def test_every_case_is_predicted_and_explained_once(whole: TrainedModel):
     assert whole.embeddings.shape[:2] == (4, CASES)
 
 
+@pytest.mark.medium
 def test_a_stored_network_gives_the_same_probabilities(whole: TrainedModel, tmp_path: Path):
     inputs = CaseInputs(TABLE, lesion_images={SEEN: IMAGES})
     save_model(whole.model, tmp_path / "model")

@@ -77,6 +77,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
     return Watched(trained, learned)
 
 
+@pytest.mark.medium
 def test_no_member_learns_from_patients_it_is_evaluated_on_nor_from_copies(watched: Watched):
     of_case = TABLE.set_index("case_id")["patient_id"]
     predictions = watched.trained.predictions
@@ -100,6 +101,7 @@ def test_more_members_than_folds_are_refused():
         Pretraining.model_validate(PARAMETERS.model_dump() | {"members": 5})
 
 
+@pytest.mark.medium
 def test_it_trains_to_the_last_epoch_whatever_the_held_out_patients_show(watched: Watched):
     log = watched.trained.training_log
     assert list(log["epoch"]) == [1, 2, 3, 1, 2, 3]
@@ -107,6 +109,7 @@ def test_it_trains_to_the_last_epoch_whatever_the_held_out_patients_show(watched
     assert log["val_auroc"].notna().all()
 
 
+@pytest.mark.medium
 def test_an_interrupted_training_resumes_at_the_member_it_had_come_to(
     watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -73,6 +73,7 @@ def test_a_stated_share_shifts_the_log_odds_and_keeps_the_risk_that_decides():
     assert "as stated" in site.origin
 
 
+@pytest.mark.medium
 def test_an_answer_is_that_of_the_site_and_says_so():
     cohort = small_cohort()
     model, rows = fitted_late(cohort), request_of(cohort)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ COVARIANCE = np.array([[0.05, 0.01], [0.01, 0.02]])
 TUNING = Tuning(inner_folds=3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cohort:
     """`published`: the table as downloaded, row i = case i; `inputs`: what the pipeline makes of table and files."""
 
@@ -53,7 +54,9 @@ class Cohort:
         return (self.inputs.cases["classification"] == "malignant").to_numpy().astype(int)
 
 
+@cache
 def small_cohort() -> Cohort:
+    """Return a cohort of 24 lesions, one for all tests of a process; they leave it as it is."""
     made = parse_cohort({"cases": 24, "normal_cases": 0, "seed": 5, "min_side": 96, "max_side": 128})
     published, images, masks = published_table(made), render_images(made), render_masks(made)
     cases, _, _ = build_cases(published, images, masks, Ingestion(reader="breast_lesions_usg"))
@@ -97,9 +100,18 @@ def fitted_late(cohort: Cohort, rule: FittedRule | None = None) -> FittedLate:
     return FittedLate("fusion", "late", CLASSES, named, {tuple(named): fusion}, shifts)
 
 
+_DOMAINS: dict[tuple, tuple[Cohort, FittedModel, Domain]] = {}
+
+
 def domain_of(cohort: Cohort, model: FittedModel, **rules: Any) -> Domain:
+    """Return the domain of a model trained on the cohort, worked out once for each model and its rules."""
     assert cohort.inputs.image_descriptors is not None
-    return Domain.of(model, cohort.inputs.cases, cohort.inputs.image_descriptors, ServingRules(**rules))
+    # Models are not hashable; one that is kept here keeps its identity.
+    key = (id(cohort), id(model), *sorted(rules.items()))
+    if key not in _DOMAINS:
+        made = Domain.of(model, cohort.inputs.cases, cohort.inputs.image_descriptors, ServingRules(**rules))
+        _DOMAINS[key] = cohort, model, made
+    return _DOMAINS[key][-1]
 
 
 def request_of(cohort: Cohort) -> pd.DataFrame:

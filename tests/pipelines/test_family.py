@@ -127,6 +127,7 @@ def test_every_model_has_metrics_and_a_network_its_attention_by_class(family: Fa
     assert [row["label"] for row in evaluated["imaging.network"]["attention"]] == list(CLASSES)
 
 
+@pytest.mark.medium
 def test_runs_show_metrics_plots_tables_and_curves_of_their_own_model(
     family: Family, judge: Judge, cohort: Cohort, cases: pd.DataFrame
 ):

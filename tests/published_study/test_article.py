@@ -83,6 +83,7 @@ def test_a_printed_metric_is_a_number_unless_it_is_a_range_or_a_bound(
     assert rounding(printed) == pytest.approx(half_a_digit)
 
 
+@pytest.mark.medium
 def test_every_table_and_figure_has_a_counterpart_of_models_that_exist():
     numbers = [exhibit.number for exhibit in article().exhibits]
     assert sorted(numbers) == sorted(

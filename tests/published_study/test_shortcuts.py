@@ -62,6 +62,7 @@ def test_copies_on_both_sides_of_the_split_are_recognised_where_there_is_nothing
     assert honest["auroc"][1] <= 0.5 <= honest["auroc"][2]
 
 
+@pytest.mark.medium
 def test_the_whole_protocol_scores_far_above_chance_on_permuted_labels_and_the_leak_free_one_does_not():
     paper = figures("imaging.nearest", Protocol(), permuted=True)
     assert paper["accuracy"][1] > 1 / 3 + 0.15
@@ -70,6 +71,7 @@ def test_the_whole_protocol_scores_far_above_chance_on_permuted_labels_and_the_l
         assert honest["auroc"][1] <= 0.5 <= honest["auroc"][2]
 
 
+@pytest.mark.medium
 def test_outcome_columns_give_the_class_away_to_the_record_alone():
     assert figures("clinical.random_forest", Protocol.of("outcome_columns"))["auroc"][0] > 0.99
     honest = figures("clinical.random_forest", Protocol.of())["auroc"]
@@ -77,6 +79,7 @@ def test_outcome_columns_give_the_class_away_to_the_record_alone():
     assert of_cell(predictions(), "imaging.nearest", "outcome_columns").empty
 
 
+@pytest.mark.medium
 def test_normal_cases_are_given_away_and_lesions_are_not():
     found = figures("clinical.random_forest", Protocol.of("masked_normal_images"))
     table = of_cell(predictions(), "clinical.random_forest", "masked_normal_images")
@@ -114,6 +117,7 @@ def test_every_model_is_evaluated_reproduced_leak_free_and_without_a_signal():
     }
 
 
+@pytest.mark.medium
 def test_the_tables_hold_each_models_figures():
     network = {"name": "a network", "here": ["imaging.nearest"], "accuracy": {"text": "90 %", "table 1": "0.8"}}
     parameters, article = toy_parameters(), toy_article(figures={"imaging": {"network": network}})
@@ -162,6 +166,7 @@ def test_predicted_outlines_are_for_models_of_the_image_alone():
     assert UNDER_PREDICTED not in cells_of("imaging.nearest", toy_parameters())
 
 
+@pytest.mark.medium
 def test_the_luck_of_one_test_set_starts_with_the_one_reported():
     luck = luck_of_one_test_set(predictions(), toy_parameters())
     first = luck[(luck["model"] == "nearest") & (luck["test_set"] == 1)].set_index("metric")["value"]
@@ -170,6 +175,7 @@ def test_the_luck_of_one_test_set_starts_with_the_one_reported():
     assert sorted(luck["test_set"].unique()) == [1, 2, 3]
 
 
+@pytest.mark.medium
 def test_the_same_seed_gives_the_same_predictions():
     again = evaluated("imaging.nearest")
     first = predictions()[predictions()["model"] == "nearest"].reset_index(drop=True)

@@ -40,6 +40,7 @@ from tests.reporting.toy import CLINICAL, FUSION, IMAGING, ToyStudy, picture, to
 EVIL = "<script>alert('x')</script>"
 GLOSSARY = 'id="glossary"'
 CALLS_ALL = '<span class="warning">calls every case</span>'
+pytestmark = pytest.mark.medium
 
 
 class Page(HTMLParser):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -182,10 +182,14 @@ def picture(width: int = 30, height: int = 20) -> bytes:
     return as_png(figure)
 
 
+@cache
 def toy_study(
     signals: tuple[float, float, float] = (1.0, 0.5, 1.4), target: str = "malignancy", n: int = 60
 ) -> ToyStudy:
-    """The study; `signals` of the clinical, imaging and fused model. The network covers one repeat, the others two."""
+    """The study; `signals` of the clinical, imaging and fused model. The network covers one repeat, the others two.
+
+    Made once per process: tests leave it as it is, or change a copy.
+    """
     cases = toy_cases(n)
     study = Study(cohort="toy", protocol="leak-free", target=target, predictors=("metadata", "descriptors"), seed=1)
     evaluation = Evaluation(resamples=RESAMPLES, baseline=CLINICAL)

@@ -23,6 +23,7 @@ def by_name(pipeline: Pipeline) -> dict[str, Group]:
     return {group.name: group for group in grouped(pipeline)}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("pretrained", [False, True])
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_every_pipeline_can_be_spread_over_machines(

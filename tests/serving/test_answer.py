@@ -72,6 +72,7 @@ def test_what_reads_the_record_alone_is_asked_once_before_images_are_there(cohor
     assert order == ["probabilities", "fitted_mask", "probabilities"]
 
 
+@pytest.mark.medium
 def test_an_answer_of_the_record_reaches_no_members_own_members(cohort, model, canonical):
     """A member that is itself a late fusion may have a member of the same name, which is another model."""
     other = replace(model.members[RECORD_MODEL], calibration=Calibration(np.array([[0.2]]), np.array([1.0]), np.eye(2)))
@@ -82,6 +83,7 @@ def test_an_answer_of_the_record_reaches_no_members_own_members(cohort, model, c
     np.testing.assert_allclose(table["p_malignant"].astype(float), outer.probabilities(cohort.inputs)[:, 1], atol=1e-6)
 
 
+@pytest.mark.medium
 def test_what_remains_of_a_late_fusion_answers_and_says_who_does_not(cohort, model, canonical):
     record, image = model.members.values()
     for left_out, able, unused, why in (
@@ -264,6 +266,7 @@ def test_what_would_narrow_the_interval_most_is_asked_for(cohort, model, canonic
     assert set(answered(cohort, model, rows.drop(columns=[most, least]))["ask_for"]) == {most}
 
 
+@pytest.mark.medium
 def test_the_rule_of_no_decision_is_a_parameter(cohort, model, canonical):
     table = answered(cohort, model, canonical.drop(columns=[MASK]), undecided="interval")
     inside = (table["low"] <= table["threshold"]) & (table["threshold"] <= table["high"])

@@ -41,6 +41,7 @@ def test_published_cases_get_the_pipelines_numbers_in_the_tables_order(cohort, m
     assert counts(answers) == (24, 0, 0)
 
 
+@pytest.mark.medium
 def test_the_outcome_need_not_be_known(cohort, ask):
     unknown = cohort.published.drop(columns=["Classification", "Diagnosis", "Verification", "BIRADS", "Interpretation"])
     assert score(read(cohort, unknown), ask) == score(read(cohort), ask)

@@ -41,6 +41,7 @@ def served(model: FittedModel, cohort: Cohort, rows: np.ndarray, folder: Path) -
     return server.predict(None, request_of(cohort).iloc[rows])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("classifier", "views"),
     [

@@ -89,6 +89,7 @@ def test_no_text_from_data_or_configuration_breaks_it(toy: ToyStudy) -> None:
     assert "are not patients" not in card
 
 
+@pytest.mark.medium
 def test_three_classes_have_no_threshold_and_no_net_benefit() -> None:
     card = card_of(toy_study(target="three_class"))
     assert "Net benefit" not in card

@@ -52,6 +52,7 @@ def test_every_classifier_is_held_against_grid_search():
     assert sorted(GRIDS) == sorted(CLASSIFIERS)
 
 
+@pytest.mark.medium
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize(
@@ -66,21 +67,15 @@ def test_scores_and_choice_are_those_of_grid_search(name: str, grid: dict[str, l
         labels = labels + (study.features["image_descriptor_entropy"].to_numpy() > 0.5)
     groups = study.cases["patient_id"].to_numpy()
     model = ClassifierParameters(classifier=name, views=("record",), grid=grid)
-    given = {
-        "estimator": Pipeline(
-            [
-                ("encode", make_encoder(list(study.features.columns), model.components)),
-                ("classify", CLASSIFIERS[name](SEED)),
-            ]
-        ),
-        "param_grid": {f"classify__{key}": values for key, values in model.grid.items()},
-        "scoring": "roc_auc" if n_classes == 2 else "neg_log_loss",
-        "cv": inner_folds(labels, groups, TUNING.inner_folds, SEED),
-    }
-    theirs = GridSearchCV(**given).fit(study.features, labels)
+    encoder = make_encoder(list(study.features.columns), model.components)
+    theirs = GridSearchCV(
+        Pipeline([("encode", encoder), ("classify", CLASSIFIERS[name](SEED))]),
+        {f"classify__{key}": values for key, values in model.grid.items()},
+        scoring="roc_auc" if n_classes == 2 else "neg_log_loss",
+        cv=inner_folds(labels, groups, TUNING.inner_folds, SEED),
+    ).fit(study.features, labels)
     # XGBoost's probabilities are float32, which scikit-learn clips elsewhere.
     tolerance = 1e-6 if name == "xgboost" and n_classes == 3 else 1e-12
-    assert_same_search(SharedGridSearchCV(**given).fit(study.features, labels), theirs, tolerance)
     tuned = tune(study.features, labels, groups, model, TUNING, n_classes, SEED)
     np.testing.assert_allclose(
         tuned.grid_scores["score"], theirs.cv_results_["mean_test_score"], rtol=0, atol=tolerance
@@ -91,16 +86,16 @@ def test_scores_and_choice_are_those_of_grid_search(name: str, grid: dict[str, l
     )
 
 
-def assert_same_search(ours: SharedGridSearchCV, theirs: GridSearchCV, tolerance: float):
+def assert_same_search(ours: SharedGridSearchCV, theirs: GridSearchCV):
     assert ours.best_params_ == theirs.best_params_
     assert ours.best_index_ == theirs.best_index_
-    assert ours.best_score_ == pytest.approx(theirs.best_score_, abs=tolerance)
+    assert ours.best_score_ == pytest.approx(theirs.best_score_, abs=1e-12)
     assert set(ours.cv_results_) == {key for key in theirs.cv_results_ if not key.endswith("_time")}
     for key, values in ours.cv_results_.items():
         if key.startswith("param"):
             assert list(values) == list(theirs.cv_results_[key])
         elif key != "rank_test_score":
-            np.testing.assert_allclose(values, theirs.cv_results_[key], rtol=0, atol=tolerance)
+            np.testing.assert_allclose(values, theirs.cv_results_[key], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("scoring", [None, "balanced_accuracy", "roc_auc", make_scorer(accuracy_score)])
@@ -112,7 +107,7 @@ def test_it_is_swapped_for_grid_search_in_one_line(name: str, scoring: Any):
         kind(CLASSIFIERS[name](SEED), GRIDS[name], scoring=scoring, cv=3).fit(given.features, words)
         for kind in (SharedGridSearchCV, GridSearchCV)
     )
-    assert_same_search(ours, theirs, 1e-12)
+    assert_same_search(ours, theirs)
     assert type(ours.best_estimator_) is type(theirs.best_estimator_)
     np.testing.assert_array_equal(ours.predict(cases), theirs.predict(cases))
     np.testing.assert_array_equal(ours.predict_proba(cases), theirs.predict_proba(cases))

@@ -176,6 +176,7 @@ def nested(study: Study, journal: Path, seed: int = 1, n_jobs: int = 1) -> Neste
     )
 
 
+@pytest.mark.medium
 def test_a_nested_search_is_kept_taken_up_and_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     study = toy_study()
     first = nested(study, tmp_path / "a.log")

@@ -16,7 +16,7 @@ TREE = ClassifierParameters(classifier="decision_tree", views=("record",), grid=
 TUNING = Tuning(inner_folds=3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """`features` row i belongs to row i of `cases` (case_id, patient_id, label)."""
 

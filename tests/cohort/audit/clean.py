@@ -18,7 +18,8 @@ from lesion_fusion.cohort.study import Study
 from lesion_fusion.pipelines.ingestion.audit_nodes import audit_cohort
 
 SIDE = 96
-PARAMETERS = CohortAudit(small_class=5, folds=2, repeats=1)
+# Few outlines are described: that is most of an audit's work, and `test_outlines` asks all of them.
+PARAMETERS = CohortAudit(small_class=5, folds=2, repeats=1, outline_cases=8)
 STUDY = Study(cohort="clean", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
 NO_EXCLUSION = pd.DataFrame(columns=["kind", "problem", "fix", "case_id", "file", "row", "column"], dtype="str")
 

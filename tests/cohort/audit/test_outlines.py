@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from tests.cohort.audit.clean import PARAMETERS, SIDE, Cohort, disc, numbers, only, png
+from tests.cohort.audit import clean
+from tests.cohort.audit.clean import SIDE, Cohort, disc, numbers, only, png
 
 from lesion_fusion.cohort.audit.outlines import told_under_outlines
 from lesion_fusion.imaging.descriptors import FORM, default_names
+
+PARAMETERS = clean.PARAMETERS.model_copy(update={"outline_cases": 100})
 
 
 def star() -> np.ndarray:
@@ -37,26 +40,27 @@ def predicted(cohort: Cohort, starry: np.ndarray, missed: int = 0) -> pd.DataFra
 
 
 def test_a_hand_that_knew_the_class_is_an_error(cohort):
-    found = only(told(cohort).audited(), "LF410")
+    found = only(told(cohort).audited(PARAMETERS), "LF410")
     assert found["severity"] == "error"
     assert "1.000 (1.000 to 1.000) over 40 lesions" in found["sentence"]
 
 
 def test_a_hand_that_did_not_know_it_is_no_finding(cohort):
     # Each class is smooth and spiked alike.
-    audit = outlined(cohort, np.arange(40) // 2 % 2 == 0).audited()
+    audit = outlined(cohort, np.arange(40) // 2 % 2 == 0).audited(PARAMETERS)
     assert "LF410" not in numbers(audit)
     (row,) = audit["tables"]["outlines"]
     assert row["low"] < 0.5
 
 
+@pytest.mark.medium
 def test_what_lies_between_the_drawn_and_a_blind_outline_decides(cohort):
     cohort = told(cohort)
     malignant = (cohort.cases["classification"] == "malignant").to_numpy()
     found = {
         name: next(one for one in audit["findings"] if one["number"] == "LF410")
         for name, starry in (("form", malignant), ("hand", np.arange(40) // 2 % 2 == 0))
-        for audit in [cohort.audited(predicted=predicted(cohort, starry))]
+        for audit in [cohort.audited(PARAMETERS, predicted=predicted(cohort, starry))]
     }
     # Where a blind outline tells as much, the form itself does, and the drawn one is no more than a warning.
     assert {name: one["severity"] for name, one in found.items()} == {"form": "warning", "hand": "error"}
@@ -66,7 +70,7 @@ def test_what_lies_between_the_drawn_and_a_blind_outline_decides(cohort):
 def test_lesions_that_the_blind_outline_missed_are_left_out_of_both_and_counted(cohort):
     cohort = told(cohort)
     malignant = (cohort.cases["classification"] == "malignant").to_numpy()
-    audit = cohort.audited(predicted=predicted(cohort, malignant, missed=4))
+    audit = cohort.audited(PARAMETERS, predicted=predicted(cohort, malignant, missed=4))
     assert [row["cases"] for row in audit["tables"]["outlines"]] == [36, 36, 36]
     assert "4 lesions without a predicted outline left out" in audit["findings"][-1]["sentence"]
 
