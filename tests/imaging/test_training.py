@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 
 from lesion_fusion.imaging import training
 from lesion_fusion.imaging.networks import BATCH_NORM_MOMENTUM, backbone_of, build_network
+from lesion_fusion.imaging.parameters import NetworkParameters
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 1), dtype="uint8")
 
@@ -41,3 +44,22 @@ def test_held_statistics_stay() -> None:
     training.recompute_statistics(network, IMAGES, np.arange(24), batch_size=8, seed=0)
     for value, kept in zip(network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(value, kept)
+
+
+def distance_moved(regime: Any, weights: str | None) -> float:
+    """How far the weights move in one epoch of four steps that are too short to change the gradient."""
+    given = {"optimizer": "adam", "learning_rate": 1e-6, "epochs": 1, "batch_size": 6, "augmentation": 0, "dropout": 0}
+    keras.utils.set_random_seed(0)
+    network = build_network("small_cnn", (16, 16, 1), 2)
+    trainer = training.Trainer(
+        network, NetworkParameters(backbone="small_cnn", regime=regime, weights=weights, **given)
+    )
+    before = [keras.ops.convert_to_numpy(one).copy() for one in network.trainable_variables]
+    trainer.train(IMAGES, np.arange(24) % 2, training.Task("toy", np.arange(24), seed=0))
+    after = [keras.ops.convert_to_numpy(one) for one in network.trainable_variables]
+    return float(np.sqrt(sum(np.sum((new - old) ** 2) for new, old in zip(after, before, strict=True))))
+
+
+def test_a_fine_tuning_starts_with_short_steps() -> None:
+    # A quarter, a half, three quarters and all of a step instead of four.
+    assert distance_moved("fine_tune", "random") / distance_moved("scratch", None) == pytest.approx(2.5 / 4, abs=0.1)

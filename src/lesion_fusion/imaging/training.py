@@ -18,8 +18,6 @@ from lesion_fusion.statistics.weighted import auroc
 
 logger = logging.getLogger(__name__)
 
-# Longest step of a fine-tuning, as the norm of all gradients together.
-CLIPPED_NORM = 1.0
 STATISTICS_IMAGES = 64  # enough for the mean and variance of a channel in batch normalisation
 # In one forward pass, or a training batch where that is more: the pass keeps every layer's output until its end.
 STATISTICS_PIXELS = 2**18
@@ -142,6 +140,11 @@ class _Monitor(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         self.model.optimizer.learning_rate = self._learning_rate(epoch)
 
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        # The first steps of an optimizer of unit length, under a new head, can destroy given weights for good.
+        if not self.history and self._trainer.parameters.regime == "fine_tune":
+            self.model.optimizer.learning_rate = self._learning_rate(0) * (batch + 1) / self.params["steps"]
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         trainer, task, parameters = self._trainer, self._task, self._trainer.parameters
         record = {"epoch": epoch + 1, "learning_rate": self._learning_rate(epoch)}
@@ -252,6 +255,4 @@ def _optimizer(parameters: NetworkParameters) -> keras.optimizers.Optimizer:
     kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
     momentum = {"momentum": 0.9} if parameters.optimizer == "sgd" else {}
     decay = parameters.weight_decay or None
-    # A new head's first gradients can destroy given weights: one of two members ended with one answer for all images.
-    clipping = {"global_clipnorm": CLIPPED_NORM} if parameters.regime == "fine_tune" else {}
-    return kinds[parameters.optimizer](parameters.initial_learning_rate, weight_decay=decay, **momentum, **clipping)
+    return kinds[parameters.optimizer](parameters.initial_learning_rate, weight_decay=decay, **momentum)
