@@ -13,7 +13,7 @@ ENV ?= local
 STAMP := $(VENV)/.installed
 DOCS := $(VENV)/.installed-docs
 # Two processes of one thread each: libraries that take both cores for themselves would stand in each other's way.
-PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --durations 15
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
 help: ## list the targets

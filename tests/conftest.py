@@ -40,6 +40,14 @@ SMALL_PARAMETERS = {
 }
 
 
+# Under `--dist loadfile` a long file that begins late leaves one of the processes alone with it.
+LONGEST = ("test_dask.py", "test_cohorts.py", "test_paper_reproduction.py", "test_run.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @dataclass(frozen=True)
 class Project:
     """A copy of the project in a folder of its own."""

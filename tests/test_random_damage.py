@@ -1,6 +1,6 @@
 """Random damage to images, tables and configuration ends in the project's own error, and changes no value in silence.
 
-Each kind is damaged a few times in every run of the tests, and 500 times in a slow one.
+Each kind is damaged a few times in every run of the tests, and 150 times in a slow one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from lesion_fusion.parameters import InvalidParameterError, validated
 from lesion_fusion.settings import CONFIG_LOADER_ARGS
 from tests.conftest import ROOT
 
-TIMES = pytest.mark.parametrize("times", [20, pytest.param(500, marks=pytest.mark.slow)])
+TIMES = pytest.mark.parametrize("times", [20, pytest.param(150, marks=pytest.mark.slow)])
 
 
 def damaged(data: bytes, times: int) -> Iterator[bytes]:
@@ -212,7 +212,7 @@ def test_all_parameters():
     loader = ProjectConfigLoader(str(ROOT / "conf"), "base", **CONFIG_LOADER_ARGS)
     tree = _merged(loader["globals"], loader.unchecked("parameters"))
     validated(Configuration, tree)
-    for broken in misspelt(tree, 500):
+    for broken in misspelt(tree, 150):
         try:
             validated(Configuration, broken)
         except InvalidParameterError:

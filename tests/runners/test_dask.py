@@ -105,12 +105,12 @@ def test_two_workers_one_of_them_killed_predict_what_one_process_does(finished_p
     expected = {name: table for name, table in predictions(project.folder).items() if name[:6] != "fusion"}
     shutil.rmtree(project.folder / "data")
     (project.folder / "mlflow.db").unlink()
-    command = ["run", "--pipelines", "clinical_models,imaging_models", "--runner", "lesion_fusion.runners.DaskRunner"]
-    command += ["--runner-params", "workers=2"]
+    command = ["run", "--pipelines", "clinical_models,imaging_models"]
+    spread = ["--runner", "lesion_fusion.runners.DaskRunner", "--runner-params", "workers=2"]
     log = project.folder / "killed.log"
     with log.open("w") as file:
         running = subprocess.Popen(
-            project.command(*command), cwd=project.folder, env=project.environment(), stdout=file, stderr=file
+            project.command(*command, *spread), cwd=project.folder, env=project.environment(), stdout=file, stderr=file
         )
         while running.poll() is None and "is done" not in log.read_text():
             time.sleep(0.1)
@@ -139,6 +139,7 @@ def test_two_workers_one_of_them_killed_predict_what_one_process_does(finished_p
     assert Counter(run.info.run_name for run in children) == Counter(list(expected))
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
 
+    # What workers stored, one process reuses.
     again = project.kedro(*command, "--only-missing-outputs")
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
     assert ".train" not in again.stdout

@@ -37,9 +37,9 @@ def png_files(folder: Path) -> Files:
     return FileFolderDataset(filepath=str(folder), suffix=".png").load()
 
 
-def configured(environment: str) -> CohortAudit:
+def configured(environment: str, **changed: int) -> CohortAudit:
     file = ROOT / "conf" / environment / "ingestion" / "parameters.yml"
-    return CohortAudit.model_validate(yaml.safe_load(file.read_text())["audit"])
+    return CohortAudit.model_validate(yaml.safe_load(file.read_text())["audit"] | changed)
 
 
 def audited(
@@ -102,7 +102,7 @@ def test_bus_bra_has_its_known_findings_and_no_other():
         png_files(folder / "Images"),
         png_files(folder / "Masks"),
         "bus_bra",
-        configured("bus_bra"),
+        configured("bus_bra", outline_cases=300),
     )
     assert numbers(audit) == ["LF101", "LF103", "LF201", "LF402", "LF404", "LF410"]
     assert audit["unexplained"] == []
@@ -118,7 +118,7 @@ def test_the_outlines_of_busi_know_the_answer_and_near_doubles_are_one_patient()
     files = FileFolderDataset(filepath=str(folder), suffix=".png", nested=True).load()
     table = FolderTableDataset(filepath=str(folder), unmasked=("normal",)).load()
     cases, excluded, digest = build_cases(table, files, files, ingestion)
-    audit = audit_cohort(cases, excluded, digest, files, files, configured("busi"), STUDY)
+    audit = audit_cohort(cases, excluded, digest, files, files, configured("busi", outline_cases=200), STUDY)
     assert set(excluded["kind"]) == {"near-doubles of different classes"}
     assert audit["patients"] < audit["cases"] < len(table) == 540
     (found,) = [one for one in audit["findings"] if one["number"] == "LF410"]
