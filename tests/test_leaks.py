@@ -196,6 +196,7 @@ def undisturbed(predict: Callable[[Study], np.ndarray]) -> bool:
     return same(predict(study)[:half], predict(others_spoilt())[:half])
 
 
+@pytest.mark.medium
 def test_a_prediction_does_not_depend_on_the_other_test_cases():
     def standardised_by_the_test_fold(study: Study) -> np.ndarray:
         _, test = study.split(FOLD)
@@ -268,6 +269,7 @@ def embeddings_canary(shift: int) -> bool:
     return memorised(predictions[["p_benign", "p_malignant"]].to_numpy(), predictions["label"] == "malignant")
 
 
+@pytest.mark.medium
 def test_embeddings_are_of_a_network_that_did_not_see_the_case():
     assert not embeddings_canary(shift=0)
     assert embeddings_canary(shift=1)
@@ -369,6 +371,7 @@ def test_no_classifier_and_no_late_fusion_finds_anything_where_labels_were_permu
     assert auroc(study, evaluated(study, TREE).predictions, confidence)["low"] > 0.5
 
 
+@pytest.mark.medium
 def test_features_chosen_by_all_labels_would_be_found_out():
     rng = np.random.default_rng(0)
     study = toy_study(90, signal=0)

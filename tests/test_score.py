@@ -59,6 +59,7 @@ def run(*arguments: object) -> Result:
         mlflow.set_tracking_uri(before)
 
 
+@pytest.mark.medium
 def test_a_published_folder_is_scored_and_counted(folder: Path, tmp_path: Path):
     out = tmp_path / "scores.csv"
     done = run("--table", folder / "clinical-data.xlsx", "--images", folder / "images_and_masks", "--out", out)
@@ -154,6 +155,7 @@ def clinic(folder: Path, into: Path) -> None:
     (into / "export.csv").write_text("\n".join(lines))
 
 
+@pytest.mark.medium
 def test_a_clinics_own_table_is_scored_by_its_cohort_file_with_jpeg_and_dicom(folder: Path, tmp_path: Path):
     clinic(folder, tmp_path / "clinic")
     place, out = tmp_path / "clinic", tmp_path / "scores.parquet"

@@ -12,6 +12,7 @@ from tests.tabular.test_optuna_search import in_memory, searched
 from lesion_fusion.datasets.study_journal import VARIABLE, StudyJournal
 
 
+@pytest.mark.medium
 def test_a_database_takes_the_place_of_the_file_and_gives_the_same_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -141,6 +141,7 @@ def test_parameters_are_checked_before_anything_runs() -> None:
         NetworkParameters(backbone="LeNet")
 
 
+@pytest.mark.medium
 def test_a_start_depends_on_its_seed_alone_whatever_other_threads_draw():
     def start(seed: int = 7) -> list[np.ndarray]:
         with starts_from(seed):

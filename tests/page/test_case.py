@@ -126,6 +126,7 @@ def test_nothing_given_is_not_asked(served):
     assert not ask(served, Case()).answer
 
 
+@pytest.mark.medium
 def test_samples_are_whole_cases_in_the_words_of_the_schema():
     cases = [sample(number) for number in range(12)]
     assert len({case.image.tobytes() for case in cases}) == 12

@@ -178,6 +178,7 @@ def test_attention_is_of_the_last_repeat_and_of_each_cases_own_map(
     np.testing.assert_allclose(found["p"], np.maximum(last["p_benign"], last["p_malignant"]))
 
 
+@pytest.mark.medium
 def test_the_gallery_is_the_same_for_any_order_of_predictions(
     network: TrainedModel, cohort: Cohort, cases: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ):

@@ -163,6 +163,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_runs(changed: dict[st
         Outline.model_validate(changed)
 
 
+@pytest.mark.medium
 def test_pretraining_registers_networks_that_may_learn_from_another_cohort_too(monkeypatch: pytest.MonkeyPatch) -> None:
     for environment, others in (("bus_bra", set()), ("busi", {"bus-bra"})):
         monkeypatch.setattr(reading, "_in_use", [configured(environment)])

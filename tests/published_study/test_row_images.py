@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from lesion_fusion.cohort.study import Study
 from lesion_fusion.cohort.synthetic import parse_cohort, published_table, render_images, render_masks
@@ -33,6 +34,7 @@ def look(which: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     return row_images(which, render_images(COHORT), render_masks(COHORT), toy_parameters(image_size=32), STUDY)
 
 
+@pytest.mark.medium
 def test_normal_cases_are_black_and_have_no_descriptors_their_copies_too():
     images, descriptors = seen()
     normal = (rows()["label"] == "normal").to_numpy()

@@ -29,6 +29,7 @@ def tasks_and_edges(code: str) -> tuple[dict[str, list[str]], set[tuple[str, str
     return tasks, {(text(one.left.slice), text(one.right.slice)) for one in order}
 
 
+@pytest.mark.medium
 def test_tasks_and_edges_are_the_groups_and_their_needs(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(reading, "_in_use", [configured(ENVIRONMENT)])
     for name, pipeline in register_pipelines().items():

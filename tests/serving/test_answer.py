@@ -24,6 +24,7 @@ from tests.serving.test_request import encoded
 RECORD_MODEL, IMAGE_MODEL = "clinical.logistic_regression", "imaging.extra_trees"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("views", [("record",), ("image_descriptors",), ("record", "image_descriptors"), None])
 def test_a_raw_case_gets_the_pipelines_probability(cohort, model, canonical, views):
     asked = model if views is None else fitted_tabular(cohort, views)
@@ -133,6 +134,7 @@ def test_too_little_of_a_record_is_none(cohort, model, canonical):
     assert row["ask_for"] in {f"{IMAGE} and {MASK}", *model.record_columns}
 
 
+@pytest.mark.medium
 def test_numbers_unlike_those_of_training_are_out_of_range(cohort, model, canonical):
     old = canonical.iloc[[0]].assign(age=119.0)
     (row,) = answered(cohort, model, old, range_margin=0.5).to_dict("records")
@@ -169,6 +171,7 @@ def test_an_image_that_shows_nothing_of_use_is_not_judged(cohort, model, canonic
     assert row["abstained"]
 
 
+@pytest.mark.medium
 def test_the_interval_holds_the_probability_and_is_wider_the_less_is_known(cohort, model, canonical):
     table = answered(cohort, model, canonical)
     assert (table["low"] < table["probability"]).all()

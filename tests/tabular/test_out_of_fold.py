@@ -27,6 +27,7 @@ def evaluated(study: Study, model: ClassifierParameters = LINEAR, seed: int = 1,
     return evaluate_nested(lambda *_: study.features, study.cases, study.folds, CLASSES, model, tuning, seed)
 
 
+@pytest.mark.medium
 def test_the_check_before_training_draws_the_folds_that_tuning_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     study = toy_study(90)
     drawn: dict[str, list[list[list[int]]]] = {"check": [], "tuning": []}

@@ -98,6 +98,7 @@ def assert_same_search(ours: SharedGridSearchCV, theirs: GridSearchCV):
             np.testing.assert_allclose(values, theirs.cv_results_[key], rtol=0, atol=1e-12)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("scoring", [None, "balanced_accuracy", "roc_auc", make_scorer(accuracy_score)])
 @pytest.mark.parametrize("name", ["adaboost", "random_forest", "k_nearest_neighbours"])
 def test_it_is_swapped_for_grid_search_in_one_line(name: str, scoring: Any):

@@ -35,6 +35,7 @@ def test_inner_probabilities_are_of_all_rows_and_sum_to_one():
     np.testing.assert_allclose(tuned.inner_probabilities.sum(axis=1), 1)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("training", [{"noise": 0.5, "copies": 2}, {"balancing": "oversampling"}])
 def test_changed_training_rows_are_the_seeds(training: dict):
     model = LINEAR.model_copy(update={"training": Training(**training)})
@@ -134,6 +135,7 @@ def searched(study: Study, model: ClassifierParameters = SEARCHED, n_classes: in
     return tune(study.features, labels, groups, model, TUNING, n_classes, SEED)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_every_point_has_the_score_that_a_grid_gives_it(n_classes: int):
     study = toy_study(60, signal=0.5, seed=1)

@@ -67,6 +67,7 @@ def test_what_lies_between_the_drawn_and_a_blind_outline_decides(cohort):
     assert "+0.000" in found["form"]["sentence"] or "0.000 (0.000 to 0.000)" in found["form"]["sentence"]
 
 
+@pytest.mark.medium
 def test_lesions_that_the_blind_outline_missed_are_left_out_of_both_and_counted(cohort):
     cohort = told(cohort)
     malignant = (cohort.cases["classification"] == "malignant").to_numpy()
@@ -75,6 +76,7 @@ def test_lesions_that_the_blind_outline_missed_are_left_out_of_both_and_counted(
     assert "4 lesions without a predicted outline left out" in audit["findings"][-1]["sentence"]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("most", "asked"), [(30, 30), (100, 40)])
 def test_the_number_of_outlines_asked_is_bounded(cohort, most: int, asked: int):
     audit = told(cohort).audited(PARAMETERS.model_copy(update={"outline_cases": most}))

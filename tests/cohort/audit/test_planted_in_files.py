@@ -86,6 +86,7 @@ def test_copies_in_another_cohort(cohort):
     assert audit["compared_images"] == 3
 
 
+@pytest.mark.medium
 def test_colour_hidden_under_a_transparent_border(cohort):
     gray = picture(3)
     pixels = np.dstack([gray, gray, gray, np.full_like(gray, 255)])
@@ -102,6 +103,7 @@ def test_images_without_content_are_no_duplicates_of_each_other(cohort):
     assert found["cases"] == ["case003", "case004"]
 
 
+@pytest.mark.medium
 def test_images_with_more_bits_are_listed_and_doubtful_where_others_have_fewer(cohort):
     deep = {
         name: png(np.asarray(Image.open(io.BytesIO(data))).astype(np.uint16) * 16)
@@ -137,6 +139,7 @@ def stray() -> np.ndarray:
     return mask
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("number", "mask"),
     [
