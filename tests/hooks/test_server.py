@@ -65,6 +65,7 @@ def test_a_file_needs_no_server():
     check_server("sqlite:///mlflow.db")
 
 
+@pytest.mark.medium
 def test_processes_that_open_one_database_do_so_one_after_the_other(tmp_path: Path):
     address, inside = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "inside"
     program = (

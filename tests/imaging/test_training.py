@@ -60,6 +60,7 @@ def distance_moved(regime: Any, weights: str | None) -> float:
     return float(np.sqrt(sum(np.sum((new - old) ** 2) for new, old in zip(after, before, strict=True))))
 
 
+@pytest.mark.medium
 def test_a_fine_tuning_starts_with_short_steps() -> None:
     # A quarter, a half, three quarters and all of a step instead of four.
     assert distance_moved("fine_tune", "random") / distance_moved("scratch", None) == pytest.approx(2.5 / 4, abs=0.1)

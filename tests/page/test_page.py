@@ -93,6 +93,7 @@ def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_th
     asyncio.run(read())
 
 
+@pytest.mark.medium
 def test_the_record_of_a_sample_does_not_stay_for_an_image_and_another_one_is_told(loop):
     pytest.importorskip("nicegui")
     from nicegui.elements.upload_files import SmallFileUpload

@@ -155,6 +155,7 @@ def test_only_json_is_taken(url, kind):
     assert "Only JSON is taken" in answer["message"]
 
 
+@pytest.mark.medium
 def test_a_defect_and_a_late_answer_are_told_without_a_trace(served):
     class Broken:
         model, version = served.model, "v"
