@@ -163,6 +163,7 @@ def test_the_keyboard_alone_draws_and_corrects(page: playwright.Page, files: Pat
 
 
 def test_the_frame_of_a_loop_is_chosen_with_the_keyboard(page: playwright.Page, files: Path):
+    page.get_by_label(label("age"), exact=True).fill("67")
     page.locator("input[type=file]").set_input_files(files / "loop.dcm")
     page.get_by_text(text("frame.shown", frame=1, frames=3), exact=True).wait_for()
     answered(page)
