@@ -63,7 +63,8 @@ def answered(page: Page, name: str, ask: Callable[[], object], watch: Stopwatch)
 
 
 def upload(page: Page, name: str, case: Case) -> None:
-    """Give the page the image of a case as a file."""
+    """Give the page the image of a case as a file, and an age, so that a model of the record can answer."""
+    page.get_by_label(label("age"), exact=True).fill("50")
     content = base64.b64decode(case.coded)
     page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
 
@@ -80,8 +81,8 @@ def measure(page: Page, address: str, watch: Stopwatch, times: int) -> None:
     cases = [sample(k) for k in range(times + 1)]
     next_sample = page.get_by_role("button", name=text("image.sample"))
     asks: dict[str, list[tuple[str, Callable[[], object]]]] = {
-        "a sample": [(case.name, next_sample.click) for case in cases],
         "a file": [(f"{k}.png", partial(upload, page, f"{k}.png", case)) for k, case in enumerate(cases)],
+        "a sample": [(case.name, next_sample.click) for case in cases],
     }
     for what, steps in asks.items():
         taken = [answered(page, name, ask, watch) for name, ask in steps]
