@@ -8,8 +8,11 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,22 +23,29 @@ from lesion_fusion.page.texts import text
 MODULE = "lesion_fusion.page.launch"
 
 
-@pytest.mark.medium
-def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
+@asynccontextmanager
+async def opened(load: Callable[[], Any]) -> AsyncIterator[tuple[Any, Any, Any]]:
+    """The page without a browser: a simulated user who has opened it, the page, and the loading of its model."""
     pytest.importorskip("nicegui")
     from nicegui.testing import user_simulation
 
     from lesion_fusion.page.app import Loading, Page
 
-    pages: list[Page] = []
+    pages, loading = [], Loading(load)
 
     def root() -> None:
         pages.append(Page(loading, 32))
         pages[-1].build()
 
+    async with user_simulation(root=root) as user:
+        await user.open("/")
+        yield user, pages[-1], loading
+
+
+@pytest.mark.medium
+def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
     async def read() -> None:
-        async with user_simulation(root=root) as user:
-            await user.open("/")
+        async with opened(lambda: served) as (user, page, loading):
             await user.should_see(text("not_a_device"))
             await user.should_see(text("nothing_stored"))
             await user.should_see(text("loading"))
@@ -44,32 +54,18 @@ def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
             user.find(text("image.sample")).click()
             await user.should_see("Decision:", retries=900)
             await user.should_see(text("sheet.print"))
-            whole = pages[-1].told.answer
+            whole = page.told.answer
             user.find(text("record.clear")).click()
             await user.should_see(text("missing.record"), retries=900)
-            assert pages[-1].told.answer["probability"] != whole["probability"]
+            assert page.told.answer["probability"] != whole["probability"]
 
-    loading = Loading(lambda: served)
     asyncio.run(read())
 
 
 @pytest.mark.medium
 def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_this_one(served, loop):
-    pytest.importorskip("nicegui")
-    from nicegui.testing import user_simulation
-
-    from lesion_fusion.page.app import Loading, Page
-
-    pages: list[Page] = []
-
-    def root() -> None:
-        pages.append(Page(loading, 32))
-        pages[-1].build()
-
     async def read() -> None:
-        async with user_simulation(root=root) as user:
-            await user.open("/")
-            (page,) = pages
+        async with opened(lambda: served) as (user, page, _):
             await user.should_not_see(text("frame.next"))
             with user:
                 page._open(Case.of_file(loop, "loop.dcm"))
@@ -89,7 +85,6 @@ def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_th
             user.find(text("image.sample")).click()
             await user.should_not_see(text("frame.next"), retries=300)
 
-    loading = Loading(lambda: served)
     asyncio.run(read())
 
 
@@ -97,20 +92,9 @@ def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_th
 def test_the_record_of_a_sample_does_not_stay_for_an_image_and_another_one_is_told(loop):
     pytest.importorskip("nicegui")
     from nicegui.elements.upload_files import SmallFileUpload
-    from nicegui.testing import user_simulation
-
-    from lesion_fusion.page.app import Loading, Page
-
-    pages: list[Page] = []
-
-    def root() -> None:
-        pages.append(Page(Loading(lambda: None), 32))
-        pages[-1].build()
 
     async def read() -> None:
-        async with user_simulation(root=root) as user:
-            await user.open("/")
-            (page,) = pages
+        async with opened(lambda: None) as (user, page, _):
 
             async def drop(name: str) -> None:
                 with user:

@@ -35,10 +35,7 @@ def create_pipeline(parameters: PaperReproduction, outline: Outline) -> Pipeline
     drawn = ["paper_rows", "paper_images", *FILES, "paper_predictions", *_TABLES, "paper_training_log", "paper_judge"]
     shown = [*_TABLES, "paper_rows", "paper_plots", "cohort_plots", "cohort_audit"]
     report = [_PARAMETERS, _ARTICLE, "params:report", "params:evaluation", _STUDY]
-    under_predicted = []
-    if outline.source == "predicted":
-        read = ["paper_rows", FILES[0], "outlines", _PARAMETERS, _STUDY]
-        under_predicted = [step(row_images_under_predicted, read, list(_PREDICTED.values()))]
+    under_predicted = _under_predicted(outline)
     models = [
         step(study_rows, ["cases", _PARAMETERS, _STUDY], "paper_rows"),
         step(row_images, ["paper_rows", *FILES, _PARAMETERS, _STUDY], ["paper_images", "paper_descriptors"]),
@@ -89,6 +86,12 @@ def create_pipeline(parameters: PaperReproduction, outline: Outline) -> Pipeline
         step(write_gallery, ["paper_comparison", "paper_exhibits", *shown[4:], *report], "paper_gallery"),
     ]
     return Pipeline(steps, tags="paper_reproduction")
+
+
+def _under_predicted(outline: Outline) -> list[Node]:
+    """Return the step that sees the rows under outlines that networks drew; none where not all are theirs."""
+    read = ["paper_rows", FILES[0], "outlines", _PARAMETERS, _STUDY]
+    return [step(row_images_under_predicted, read, list(_PREDICTED.values()))] if outline.source == "predicted" else []
 
 
 def _model(name: str, parameters: PaperReproduction, *, predicted: bool) -> Node:
