@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 
 from lesion_fusion.errors import UserError
+from lesion_fusion.imaging.outlines import Predicted
 from lesion_fusion.page.case import Case, sample
+from lesion_fusion.page.outline import Outline
 from lesion_fusion.page.texts import text
 
 MODULE = "lesion_fusion.page.launch"
@@ -84,6 +87,54 @@ def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_th
             assert page.case.frame == 1
             user.find(text("image.sample")).click()
             await user.should_not_see(text("frame.next"), retries=300)
+
+    asyncio.run(read())
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("learned", ["drawn", "predicted"])
+def test_the_machines_outline_is_there_and_counts_at_once_only_where_the_model_learned_under_such(
+    served, whole, learned, monkeypatch
+):
+    mask = whole.outline.mask()
+    domain = served.domain.model_copy(update={"outlines": learned})
+    monkeypatch.setattr(served, "domain", domain)
+    monkeypatch.setattr(
+        type(served), "draw", property(lambda _: lambda images: [Predicted(mask, 0.9, 1.0)] * len(images))
+    )
+
+    async def read() -> None:
+        async with opened(lambda: served) as (user, page, loading):
+            loading.start()
+            await user.should_see(text("record.lead"), retries=600)
+            with user:
+                page._open(replace(whole, outline=Outline(whole.outline.size)))
+            await user.should_see(text("outline.by_network"), retries=300)
+            if learned == "drawn":
+                await user.should_see(text("outline.proposal"))
+                await user.should_see(text("missing.mask"), retries=900)
+                user.find(text("outline.take")).click()
+                await user.should_not_see(text("outline.proposal"), retries=100)
+            await user.should_see("record, image, outline", retries=900)
+
+    asyncio.run(read())
+
+
+@pytest.mark.medium
+def test_where_the_machine_finds_no_lesion_the_reader_is_told(served, whole, monkeypatch):
+    def guess(images: list) -> list[Predicted]:
+        return [Predicted(whole.outline.mask(), 0.3, 1.0)] * len(images)
+
+    monkeypatch.setattr(type(served), "draw", property(lambda _: guess))
+
+    async def read() -> None:
+        async with opened(lambda: served) as (user, page, loading):
+            loading.start()
+            await user.should_see(text("record.lead"), retries=600)
+            with user:
+                page._open(replace(whole, outline=Outline(whole.outline.size)))
+            await user.should_see(text("outline.no_lesion"), retries=300)
+            assert not page.case.outline.points
 
     asyncio.run(read())
 

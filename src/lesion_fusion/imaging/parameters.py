@@ -183,6 +183,10 @@ class Outline(Parameters):
     source: Literal["drawn", "predicted", "drawn_or_predicted"] = "drawn"
     folds: int = Field(default=5, ge=2)
     members: int = Field(default=2, ge=1)
+    served: bool = Field(
+        default=False,
+        description="Whether served models that learned under drawn outlines have networks that draw",
+    )
     registers: bool = Field(default=False, description="Whether `pretraining` registers networks as `lesion-outline`")
     together_with: tuple[str, ...] = Field(
         default=(), description="Other cohorts from whose masks the registered networks learn in the same training"

@@ -15,7 +15,7 @@ from nicegui import background_tasks, events, run, ui
 from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Column, Kind
 from lesion_fusion.imaging.png import ImageDefect
 from lesion_fusion.page import views
-from lesion_fusion.page.case import BIRADS, SHOWN, Case, Told, ask, explain, sample
+from lesion_fusion.page.case import BIRADS, SHOWN, Case, Told, ask, explain, propose, sample
 from lesion_fusion.page.outline import Outline
 from lesion_fusion.page.texts import category, explanation, label, text, value_text
 
@@ -62,6 +62,8 @@ class Loading:
             model = self._load()
             self.model = model
             explain(model, sample(0), ask(model, sample(0)))
+            # Only now: what draws takes seconds to import, and no answer waits for it.
+            propose(model, sample(0))
         except Exception as error:
             self.fault = text("not_loaded", error=error)
             _LOG.error("%s", self.fault)
@@ -128,7 +130,10 @@ class Page:
             self._status = ui.label(text("image.none")).classes("quiet").props("role=status")
         with ui.element("div").classes("tools"):
             self._more_samples = _button("image.sample", self._next_sample, "outline")
+            self._network = _button("outline.network", self._propose)
+            self._network.visible = False
             self._tools = [
+                self._network,
                 _button("outline.draw", lambda: self._set_outline(Outline(self._size))),
                 _button("outline.ellipse", lambda: self._set_outline(Outline.ellipse(self._size))),
                 _button("outline.finish", lambda: self._set_outline(self._outline.finish())),
@@ -136,6 +141,10 @@ class Page:
             ]
         for tool in self._tools:
             tool.disable()
+        with ui.element("div").classes("alert") as self._proposal:
+            ui.label(text("outline.proposal")).props("role=status")
+            _button("outline.take", lambda: self._set_outline(self._outline.taken_over()), "outline")
+        self._proposal.visible = False
         keys = f"<summary>{text('outline.keys_heading')}</summary><p>{text('outline.keys')}</p>"
         ui.html(keys, sanitize=False, tag="details").classes("keys")
 
@@ -173,8 +182,10 @@ class Page:
         elif self._loading.model is not None:
             self._timer.deactivate()
             self._build_form()
+            self._network.visible = self._loading.model.draw is not None
             if not self.case.empty:
                 self._changed()
+                self._begin_outline()
 
     def _build_form(self) -> None:
         assert self._loading.model is not None
@@ -279,6 +290,21 @@ class Page:
         """Choose a frame, or the one nearest to it; it is shown once it is decoded."""
         self._slider.set_value(str(min(max(frame, 1), self.case.frames)))
 
+    async def _propose(self) -> None:
+        """Have the model's networks draw the outline: of an image that was replaced meanwhile it is of no use."""
+        case, model, before = self.case, self._loading.model, self.case.outline
+        if model is None or model.draw is None or case.image is None:
+            return
+        self._network.props("loading")
+        found = await run.io_bound(propose, model, case)
+        self._network.props(remove="loading")
+        if self.case is case and case.outline is before:
+            self._fault.visible = False
+            if found is None:
+                self._refuse(text("outline.no_lesion"))
+            else:
+                self._set_outline(found)
+
     def _rejected(self) -> None:
         self._refuse(text("image.too_large", megabytes=self._megabytes))
 
@@ -288,7 +314,10 @@ class Page:
 
     async def _next_sample(self) -> None:
         self._more_samples.props("loading")
-        self._open(await run.io_bound(sample, self._samples))
+        case, model = await run.io_bound(sample, self._samples), self._loading.model
+        if model is not None and model.domain.outlines == "predicted":
+            case = replace(case, outline=Outline(case.outline.size))
+        self._open(case)
         self._more_samples.props(remove="loading")
         self._samples += 1
 
@@ -313,6 +342,11 @@ class Page:
         self._fill_in()
         self._draw()
         self._changed()
+        self._begin_outline()
+
+    def _begin_outline(self) -> None:
+        if self.case.outline is not None and not self.case.outline.points:
+            background_tasks.create(self._propose())
 
     @property
     def _outline(self) -> Outline:
@@ -334,6 +368,8 @@ class Page:
         self._status.set_text(" ".join(words))
         self._frame_words.set_text(text("frame.shown", frame=self.case.frame, frames=self.case.frames))
         self._overlay.set_content(views.overlay(self.case.outline))
+        model = self._loading.model
+        self._proposal.visible = model is not None and self.case.proposal(model.domain.outlines) is not None
 
     def _set_outline(self, outline: Outline, remember: bool = True) -> None:
         """Take a changed outline; `remember` it as a step that can be undone."""
@@ -342,7 +378,8 @@ class Page:
             self._undo = [*self._undo[-99:], before]
         self.case.outline = outline
         self._draw()
-        if (outline.points, outline.closed) != (before.points, before.closed) and remember:
+        kept = (outline.points, outline.closed, outline.by_network) == (before.points, before.closed, before.by_network)
+        if remember and not kept:
             self._changed()
 
     def _take_back(self) -> None:

@@ -22,7 +22,8 @@ class Outline:
     """Points (x, y) in pixels of an image of `size` (width, height); `closed` once it is finished.
 
     `chosen` is the point that keys and drags move, None for the whole. `original` is the mask that the points were
-    traced from, as long as no point was changed: a polygon only comes near to it.
+    traced from, as long as no point was changed: a polygon only comes near to it. `by_network`: it began as one that
+    the model's networks drew, corrected or not.
     """
 
     size: tuple[int, int]
@@ -30,6 +31,7 @@ class Outline:
     closed: bool = False
     chosen: int | None = None
     original: Mask | None = None
+    by_network: bool = False
 
     @classmethod
     def ellipse(cls, size: tuple[int, int]) -> Outline:
@@ -39,7 +41,7 @@ class Outline:
         return cls(size, points, closed=True)
 
     @classmethod
-    def traced(cls, mask: Mask) -> Outline:
+    def traced(cls, mask: Mask, by_network: bool = False) -> Outline:
         """Return the outline of the mask's largest piece, which remains the mask itself until it is changed."""
         from skimage.measure import approximate_polygon, find_contours
 
@@ -48,7 +50,16 @@ class Outline:
         tolerance = max(_TOLERANCE, _SHARE * max(mask.shape))
         traced = approximate_polygon(max(contours, key=len), tolerance)[:-1] - 1
         points = tuple((float(x) + 0.5, float(y) + 0.5) for y, x in traced)
-        return cls((width, height), points, closed=True, original=mask)
+        return cls((width, height), points, closed=True, original=mask, by_network=by_network)
+
+    @property
+    def is_proposal(self) -> bool:
+        """Whether it is as a network drew it: no hand has changed it or taken it over."""
+        return self.by_network and self.original is not None
+
+    def taken_over(self) -> Outline:
+        """Return it as the reader's own."""
+        return replace(self, by_network=False)
 
     @property
     def usable(self) -> bool:
