@@ -46,7 +46,7 @@ def test_a_corrected_outline_changes_the_answer(served, whole):
 
 
 def test_a_networks_outline_is_the_readers_once_taken_over_or_corrected(whole):
-    whole.outline = replace(whole.outline, by_network=True)
+    whole.outline = replace(whole.outline, source="machine")
     assert MASK not in whole.request("drawn")
     for outline in (whole.outline.taken_over(), whole.outline.scale(1.1)):
         row = replace(whole, outline=outline).request("drawn")
@@ -56,7 +56,7 @@ def test_a_networks_outline_is_the_readers_once_taken_over_or_corrected(whole):
 
 def test_for_a_model_that_learned_under_networks_outlines_a_corrected_one_stays_theirs(whole):
     assert whole.request("predicted")[SOURCE] == "drawn"
-    whole.outline = replace(whole.outline, by_network=True)
+    whole.outline = replace(whole.outline, source="machine")
     for outline in (whole.outline, whole.outline.choose(0).shift(3, 3)):
         assert replace(whole, outline=outline).request("predicted")[SOURCE] == "predicted"
 

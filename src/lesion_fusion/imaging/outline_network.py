@@ -172,7 +172,7 @@ def pretrained_networks(
     given = starts(file, parameters.network)
     for member, (member_seed, trainer) in enumerate(_trainers(parameters.network, parameters.members, seed, given)):
         training, drawn = (np.flatnonzero(learnable & which) for which in (folds != member, folds == member))
-        name = f"Outlines for other cohorts, member {member + 1} of {parameters.members}"
+        name = f"Outlines, member {member + 1} of {parameters.members}"
         trainer.train(pairs, training, member_seed, name)
         held_out.append((drawn, trainer.maps(pairs, drawn)[None]))
         networks.append(trainer.network)

@@ -116,6 +116,12 @@ class Page:
         with upload.add_slot("list"):
             self._fault = ui.label("").classes("alert").props("role=alert")
             self._fault.visible = False
+            with ui.element("div").classes("notice") as self._proposal:
+                ui.label(text("outline.proposal")).props("role=status")
+                _button(
+                    "outline.take", lambda: self._set_outline(self._outline.taken_over()), "unelevated color=primary"
+                )
+            self._proposal.visible = False
             self._figure = ui.interactive_image(
                 on_mouse=self._pointer, events=["pointerdown", "pointermove", "pointerup", "pointercancel"]
             )
@@ -141,10 +147,6 @@ class Page:
             ]
         for tool in self._tools:
             tool.disable()
-        with ui.element("div").classes("alert") as self._proposal:
-            ui.label(text("outline.proposal")).props("role=status")
-            _button("outline.take", lambda: self._set_outline(self._outline.taken_over()), "outline")
-        self._proposal.visible = False
         keys = f"<summary>{text('outline.keys_heading')}</summary><p>{text('outline.keys')}</p>"
         ui.html(keys, sanitize=False, tag="details").classes("keys")
 
@@ -296,8 +298,10 @@ class Page:
         if model is None or model.draw is None or case.image is None:
             return
         self._network.props("loading")
+        self._status.set_text(text("outline.drawing"))
         found = await run.io_bound(propose, model, case)
         self._network.props(remove="loading")
+        self._draw()
         if self.case is case and case.outline is before:
             self._fault.visible = False
             if found is None:
@@ -378,7 +382,7 @@ class Page:
             self._undo = [*self._undo[-99:], before]
         self.case.outline = outline
         self._draw()
-        kept = (outline.points, outline.closed, outline.by_network) == (before.points, before.closed, before.by_network)
+        kept = (outline.points, outline.closed, outline.source) == (before.points, before.closed, before.source)
         if remember and not kept:
             self._changed()
 

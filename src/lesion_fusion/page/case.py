@@ -96,12 +96,12 @@ class Case:
             mask = None if outline is None or self.proposal(learned) is not None else outline.mask()
             if outline is not None and mask is not None and mask.any():
                 row[MASK] = base64.b64encode(encoded(mask)).decode()
-                row[SOURCE] = "predicted" if outline.by_network and learned != "drawn" else "drawn"
+                row[SOURCE] = "predicted" if outline.by_machine and learned != "drawn" else "drawn"
         return row
 
     def proposal(self, learned: str) -> Outline | None:
         """Return the outline if it waits for the reader: a network's, for a model that `learned` under drawn ones."""
-        waits = self.outline is not None and self.outline.is_proposal and learned == "drawn"
+        waits = self.outline is not None and self.outline.source == "machine" and learned == "drawn"
         return self.outline if waits else None
 
     def set(self, name: str, value: object) -> None:
@@ -154,7 +154,7 @@ def propose(model: ServedModel, case: Case) -> Outline | None:
     if model.draw is None or case.image is None:
         return None
     (found,) = model.draw([case.image])
-    return Outline.traced(found.mask, by_network=True) if found.sees_lesion else None
+    return Outline.traced(found.mask, "machine") if found.sees_lesion else None
 
 
 def _rows(model: ServedModel, case: Case) -> pd.DataFrame:

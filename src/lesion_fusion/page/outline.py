@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -22,8 +23,8 @@ class Outline:
     """Points (x, y) in pixels of an image of `size` (width, height); `closed` once it is finished.
 
     `chosen` is the point that keys and drags move, None for the whole. `original` is the mask that the points were
-    traced from, as long as no point was changed: a polygon only comes near to it. `by_network`: it began as one that
-    the model's networks drew, corrected or not.
+    traced from, as long as no point was changed: a polygon only comes near to it. `source`: whose it is; that of the
+    model's networks, the machine's, may be corrected, or taken over as it is.
     """
 
     size: tuple[int, int]
@@ -31,7 +32,7 @@ class Outline:
     closed: bool = False
     chosen: int | None = None
     original: Mask | None = None
-    by_network: bool = False
+    source: Literal["hand", "sample", "machine", "corrected", "taken_over"] = "hand"
 
     @classmethod
     def ellipse(cls, size: tuple[int, int]) -> Outline:
@@ -41,7 +42,7 @@ class Outline:
         return cls(size, points, closed=True)
 
     @classmethod
-    def traced(cls, mask: Mask, by_network: bool = False) -> Outline:
+    def traced(cls, mask: Mask, source: Literal["sample", "machine"] = "sample") -> Outline:
         """Return the outline of the mask's largest piece, which remains the mask itself until it is changed."""
         from skimage.measure import approximate_polygon, find_contours
 
@@ -50,16 +51,16 @@ class Outline:
         tolerance = max(_TOLERANCE, _SHARE * max(mask.shape))
         traced = approximate_polygon(max(contours, key=len), tolerance)[:-1] - 1
         points = tuple((float(x) + 0.5, float(y) + 0.5) for y, x in traced)
-        return cls((width, height), points, closed=True, original=mask, by_network=by_network)
+        return cls((width, height), points, closed=True, original=mask, source=source)
 
     @property
-    def is_proposal(self) -> bool:
-        """Whether it is as a network drew it: no hand has changed it or taken it over."""
-        return self.by_network and self.original is not None
+    def by_machine(self) -> bool:
+        """Whether it began as the machine's."""
+        return self.source in ("machine", "corrected", "taken_over")
 
     def taken_over(self) -> Outline:
-        """Return it as the reader's own."""
-        return replace(self, by_network=False)
+        """Return it as one that the reader found right."""
+        return replace(self, source="taken_over")
 
     @property
     def usable(self) -> bool:
@@ -164,4 +165,5 @@ class Outline:
         return min(max(point[0], 0.0), float(self.size[0])), min(max(point[1], 0.0), float(self.size[1]))
 
     def _changed(self, points: tuple[Point, ...], chosen: int | None) -> Outline:
-        return replace(self, points=points, chosen=chosen, original=None)
+        source: Literal["corrected", "hand"] = "corrected" if self.by_machine else "hand"
+        return replace(self, points=points, chosen=chosen, original=None, source=source)

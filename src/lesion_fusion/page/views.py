@@ -121,10 +121,9 @@ def outline_words(outline: Outline | None, hint: bool = True) -> str:
         return f"{text(words)} {text(more)}" if hint else text(words)
     words = text("outline.points", points=len(outline.points))
     if outline.usable:
-        source = "outline.original" if outline.original is not None else "outline.by_hand"
-        if outline.by_network:
-            source = "outline.by_network" if outline.is_proposal else "outline.corrected"
-        words = f"{text(source)} {text('outline.area', area=f'{100 * outline.area:.1f}')}, {words}"
+        words = (
+            f"{text(f'outline.of.{outline.source}')} {text('outline.area', area=f'{100 * outline.area:.1f}')}, {words}"
+        )
     if not hint:
         return f"{words}."
     return f"{words}. {text('outline.closed_hint' if outline.usable else 'outline.drawing_hint')}"
