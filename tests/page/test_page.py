@@ -74,7 +74,7 @@ def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_th
                 page._open(Case.of_file(loop, "loop.dcm"))
             await user.should_see(text("frame.shown", frame=1, frames=3))
             user.find(marker="outline.ellipse").click()
-            await user.should_see(text("outline.of.hand"), retries=100)
+            await user.should_see(text("sources.hand"), retries=100)
             user.find(marker="frame.next").click()
             await user.should_see(text("frame.shown", frame=2, frames=3), retries=100)
             await user.should_see(text("frame.others", frames="1"))
@@ -83,7 +83,7 @@ def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_th
             user.find(marker="outline.undo").click()
             await user.should_see(text("outline.none"))
             user.find(marker="frame.previous").click()
-            await user.should_see(text("outline.of.hand"), retries=100)
+            await user.should_see(text("sources.hand"), retries=100)
             assert page.case.frame == 1
             user.find(text("image.sample")).click()
             await user.should_not_see(text("frame.next"), retries=300)
@@ -109,7 +109,7 @@ def test_the_machines_outline_is_there_and_counts_at_once_only_where_the_model_l
             await user.should_see(text("record.lead"), retries=600)
             with user:
                 page._open(replace(whole, outline=Outline(whole.outline.size)))
-            await user.should_see(text("outline.of.machine"), retries=300)
+            await user.should_see(text("sources.machine"), retries=300)
             if learned == "drawn":
                 await user.should_see(text("outline.proposal"))
                 await user.should_see(text("missing.mask"), retries=900)

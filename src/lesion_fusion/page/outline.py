@@ -11,6 +11,7 @@ import numpy as np
 from lesion_fusion.imaging.png import Mask
 
 Point = tuple[float, float]
+Source = Literal["hand", "sample", "machine", "corrected", "taken_over"]
 FEWEST_POINTS = 3
 # Points of an ellipse to start from, and half its axes as shares of the image's.
 _ELLIPSE, _HALF = 12, 0.2
@@ -32,7 +33,7 @@ class Outline:
     closed: bool = False
     chosen: int | None = None
     original: Mask | None = None
-    source: Literal["hand", "sample", "machine", "corrected", "taken_over"] = "hand"
+    source: Source = "hand"
 
     @classmethod
     def ellipse(cls, size: tuple[int, int]) -> Outline:
@@ -42,7 +43,7 @@ class Outline:
         return cls(size, points, closed=True)
 
     @classmethod
-    def traced(cls, mask: Mask, source: Literal["sample", "machine"] = "sample") -> Outline:
+    def traced(cls, mask: Mask, source: Source = "sample") -> Outline:
         """Return the outline of the mask's largest piece, which remains the mask itself until it is changed."""
         from skimage.measure import approximate_polygon, find_contours
 
@@ -165,5 +166,5 @@ class Outline:
         return min(max(point[0], 0.0), float(self.size[0])), min(max(point[1], 0.0), float(self.size[1]))
 
     def _changed(self, points: tuple[Point, ...], chosen: int | None) -> Outline:
-        source: Literal["corrected", "hand"] = "corrected" if self.by_machine else "hand"
+        source: Source = "corrected" if self.by_machine else "hand"
         return replace(self, points=points, chosen=chosen, original=None, source=source)

@@ -121,9 +121,8 @@ def outline_words(outline: Outline | None, hint: bool = True) -> str:
         return f"{text(words)} {text(more)}" if hint else text(words)
     words = text("outline.points", points=len(outline.points))
     if outline.usable:
-        words = (
-            f"{text(f'outline.of.{outline.source}')} {text('outline.area', area=f'{100 * outline.area:.1f}')}, {words}"
-        )
+        area = text("outline.area", area=f"{100 * outline.area:.1f}")
+        words = f"{text(f'sources.{outline.source}')} {area}, {words}"
     if not hint:
         return f"{words}."
     return f"{words}. {text('outline.closed_hint' if outline.usable else 'outline.drawing_hint')}"
