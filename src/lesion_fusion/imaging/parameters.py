@@ -13,7 +13,7 @@ from lesion_fusion.parameters import Parameters
 
 MaskSelection = Literal["tumor", "tumor_and_other"]
 WithoutMask = Literal["black", "whole"]
-ImageVariant = Literal["masked_full", "crop", "crop_with_mask", "whole"]
+ImageVariant = Literal["masked_full", "crop", "crop_with_mask", "outline", "whole"]
 Optimizer = Literal["adam", "sgd", "rmsprop"]
 
 SMALL_CNN = "small_cnn"
@@ -44,8 +44,8 @@ class ImageInput(Parameters):
     """How image and masks become `lesion_images.<name>`.
 
     Variants: "masked_full", the study's full image, black outside the masks; "crop", the square around the lesion with
-    its surroundings; "crop_with_mask", the crop and the mask as a second channel; "whole", the full image in a square,
-    which needs no mask. `size`: edge of the square, pixels. `margin`: surroundings of a crop, as a share of the
+    its surroundings; "crop_with_mask", the crop and the mask as a second channel; "outline", the mask alone, without a
+    pixel of the image; "whole", the full image in a square, which needs no mask. `size`: edge of the square, pixels. `margin`: surroundings of a crop, as a share of the
     lesion's longer side. `masks`: "tumor", the classified lesion alone; "tumor_and_other", all masks as in the study
     (in Breast-Lesions-USG only benign cases have other masks, so this reveals the class). `without_mask`: what
     "masked_full" gives for a case without a mask, "black" as in the study, which reveals the class, or "whole".
