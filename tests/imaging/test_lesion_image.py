@@ -120,7 +120,7 @@ def test_a_long_and_flat_image_is_reduced_before_it_is_laid_out(variant: str):
 
 
 def test_wrong_requests_say_what_is_allowed():
-    with pytest.raises(ValueError, match="'masked_full', 'crop', 'crop_with_mask' or 'whole'"):
+    with pytest.raises(ValueError, match="'masked_full', 'crop', 'crop_with_mask', 'outline' or 'whole'"):
         image_input(IMAGE, [], "square", 32)
     with pytest.raises(ValueError, match=r"greater than or equal to 0 .*-0\.1"):
         image_input(IMAGE, [], "crop", 32, margin=-0.1)
