@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,21 +45,30 @@ _DROP = (
 
 
 class Loading:
-    """A model that is loaded in the background, and then asked once, so that the reader's first answer is quick."""
+    """A model that is loaded in the background, and then asked once, so that the reader's first answer is quick.
 
-    def __init__(self, load: Callable[[], ServedModel]) -> None:
+    `columns` of the record that it reads are known before it is loaded, where `read_columns` finds them.
+    """
+
+    def __init__(
+        self, load: Callable[[], ServedModel], read_columns: Callable[[], Sequence[str] | None] = lambda: None
+    ) -> None:
+        self.columns: Sequence[str] | None = None
         self.model: ServedModel | None = None
         self.fault = ""
-        self._load, self._once = load, threading.Lock()
+        self._load, self._read_columns = load, read_columns
 
     def start(self) -> None:
-        """Begin to load, unless it has begun."""
-        if self._once.acquire(blocking=False):
-            threading.Thread(target=self._run, daemon=True).start()
+        """Begin to load."""
+        threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         try:
+            columns = self._read_columns()
+            # What a column that a cohort declared is, is known once the model is loaded.
+            self.columns = columns if columns is not None and set(columns) <= set(COLUMN) else None
             model = self._load()
+            self.columns = model.model.record_columns
             self.model = model
             explain(model, sample(0), ask(model, sample(0)))
         except Exception as error:
@@ -96,7 +105,7 @@ class Page:
                 self._kept.visible = False
                 self._form = ui.element("div").classes("form")
                 with self._form:
-                    self._waiting = ui.label(text("loading")).classes("quiet").props("role=status")
+                    ui.label(text("loading")).classes("quiet").props("role=status")
             self._answer = ui.element("section").classes("card answer-card")
             with self._answer:
                 _html(f"<h2>{text('answer.heading')}</h2>")
@@ -166,19 +175,20 @@ class Page:
         self._more.visible = False
 
     def _once_loaded(self) -> None:
-        if self._loading.fault:
+        loading = self._loading
+        if loading.fault:
             self._timer.deactivate()
-            self._waiting.set_text(self._loading.fault)
-            self._waiting.classes("alert", remove="quiet")
-        elif self._loading.model is not None:
+            self._form.clear()
+            with self._form:
+                ui.label(loading.fault).classes("alert").props("role=alert")
+        elif loading.columns is not None and not self._inputs:
+            self._build_form(loading.columns)
+        elif loading.model is not None:
             self._timer.deactivate()
-            self._build_form()
             if not self.case.empty:
                 self._changed()
 
-    def _build_form(self) -> None:
-        assert self._loading.model is not None
-        columns = self._loading.model.model.record_columns
+    def _build_form(self, columns: Sequence[str]) -> None:
         self.fields = [*columns, *([BIRADS] if BIRADS not in columns else [])]
         self._form.clear()
         with self._form:
