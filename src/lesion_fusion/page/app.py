@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import escape
 from nicegui import background_tasks, events, run, ui
 
 from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Column, Kind
@@ -176,14 +177,15 @@ class Page:
 
     def _once_loaded(self) -> None:
         loading = self._loading
+        settled = bool(loading.fault) or loading.model is not None
         if loading.fault:
-            self._timer.deactivate()
             self._form.clear()
+            self._inputs = {}
             with self._form:
                 ui.label(loading.fault).classes("alert").props("role=alert")
         elif loading.columns is not None and not self._inputs:
             self._build_form(loading.columns)
-        elif loading.model is not None:
+        if settled:
             self._timer.deactivate()
             if not self.case.empty:
                 self._changed()
@@ -421,7 +423,8 @@ class Page:
         """Ask the model anew, after the last of several changes; until then the answer is marked as an old one."""
         self._turn += 1
         if self._loading.model is None:
-            self._panels["answer"].set_content(f"<p class='quiet'>{text('answer.loading')}</p>")
+            words = escape(self._loading.fault or text("answer.loading"))
+            self._panels["answer"].set_content(f"<p class='quiet'>{words}</p>")
             return
         self._answer.classes(add="old").props("aria-busy=true")
         background_tasks.create(self._ask(self._turn))
