@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -19,22 +20,25 @@ import pytest
 
 from lesion_fusion.errors import UserError
 from lesion_fusion.imaging.outlines import Predicted
-from lesion_fusion.page.case import Case, sample
+from lesion_fusion.page.case import SAMPLES, Case, sample
 from lesion_fusion.page.outline import Outline
 from lesion_fusion.page.texts import text
+from lesion_fusion.serving.served_model import ServedModel
 
 MODULE = "lesion_fusion.page.launch"
 
 
 @asynccontextmanager
-async def opened(load: Callable[[], Any]) -> AsyncIterator[tuple[Any, Any, Any]]:
+async def opened(
+    load: Callable[[], Any], columns: tuple[str, ...] | None = None
+) -> AsyncIterator[tuple[Any, Any, Any]]:
     """The page without a browser: a simulated user who has opened it, the page, and the loading of its model."""
     pytest.importorskip("nicegui")
     from nicegui.testing import user_simulation
 
     from lesion_fusion.page.app import Loading, Page
 
-    pages, loading = [], Loading(load)
+    pages, loading = [], Loading(load, lambda: columns)
 
     def root() -> None:
         pages.append(Page(loading, 32))
@@ -61,6 +65,52 @@ def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
             user.find(text("record.clear")).click()
             await user.should_see(text("missing.record"), retries=900)
             assert page.told.answer["probability"] != whole["probability"]
+
+    asyncio.run(read())
+
+
+@pytest.mark.medium
+def test_the_record_is_filled_in_before_the_model_is_there_and_answered_once_it_is(served):
+    loaded = threading.Event()
+
+    def load() -> ServedModel:
+        loaded.wait()
+        return served
+
+    async def read() -> None:
+        async with opened(load, served.model.record_columns) as (user, page, loading):
+            loading.start()
+            await user.should_see(text("record.lead"), retries=100)
+            for name, value in {"age": 50, "margin": "spiculated", "shape": "irregular", "halo": "yes"}.items():
+                user.find(marker=name).elements.pop().set_value(value)
+            await user.should_see(text("answer.loading"))
+            assert loading.model is None
+            loaded.set()
+            await user.should_see("Probability", retries=900)
+            assert page.told.answer["parts"] == "record"
+            assert page.case.record["age"] == 50
+
+    asyncio.run(read())
+
+
+@pytest.mark.medium
+def test_a_model_that_fails_takes_the_form_of_its_record_with_it(served):
+    failing = threading.Event()
+
+    def load() -> ServedModel:
+        failing.wait()
+        raise UserError("There is no such model.")
+
+    async def read() -> None:
+        async with opened(load, served.model.record_columns) as (user, page, loading):
+            loading.start()
+            await user.should_see(text("record.lead"), retries=100)
+            failing.set()
+            await user.should_see("There is no such model.", retries=100)
+            await user.should_not_see(text("record.lead"))
+            user.find(text("image.sample")).click()
+            await user.should_see(text("image.sample_name", number=1, count=SAMPLES), retries=300)
+            await user.should_not_see(text("answer.loading"))
 
     asyncio.run(read())
 
@@ -173,8 +223,9 @@ def test_a_model_that_can_not_be_loaded_is_told_on_the_page():
     def load() -> None:
         raise UserError("There is no such model.")
 
-    loading = Loading(load)
+    loading = Loading(load, lambda: ["a column that a cohort declares"])
     loading._run()
+    assert loading.columns is None
     assert "There is no such model." in loading.fault
 
 

@@ -266,6 +266,7 @@ def _log_model(data: ServableModel) -> Any:
             metadata={
                 "lesion_fusion_version": lesion_fusion.__version__,
                 "fields": fields,
+                "record_columns": list(data.model.record_columns),
                 "request_schema": request_schema(data.model),
             },
         )

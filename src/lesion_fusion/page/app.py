@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import escape
 from nicegui import background_tasks, events, run, ui
 
 from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Column, Kind
@@ -45,21 +46,30 @@ _DROP = (
 
 
 class Loading:
-    """A model that is loaded in the background, and then asked once, so that the reader's first answer is quick."""
+    """A model that is loaded in the background, and then asked once, so that the reader's first answer is quick.
 
-    def __init__(self, load: Callable[[], ServedModel]) -> None:
+    `columns` of the record that it reads are known before it is loaded, where `read_columns` finds them.
+    """
+
+    def __init__(
+        self, load: Callable[[], ServedModel], read_columns: Callable[[], Sequence[str] | None] = lambda: None
+    ) -> None:
+        self.columns: Sequence[str] | None = None
         self.model: ServedModel | None = None
         self.fault = ""
-        self._load, self._once = load, threading.Lock()
+        self._load, self._read_columns = load, read_columns
 
     def start(self) -> None:
-        """Begin to load, unless it has begun."""
-        if self._once.acquire(blocking=False):
-            threading.Thread(target=self._run, daemon=True).start()
+        """Begin to load."""
+        threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         try:
+            columns = self._read_columns()
+            # What a column that a cohort declared is, is known once the model is loaded.
+            self.columns = columns if columns is not None and set(columns) <= set(COLUMN) else None
             model = self._load()
+            self.columns = model.model.record_columns
             self.model = model
             explain(model, sample(0), ask(model, sample(0)))
             # Only now: what draws takes seconds to import, and no answer waits for it.
@@ -98,7 +108,7 @@ class Page:
                 self._kept.visible = False
                 self._form = ui.element("div").classes("form")
                 with self._form:
-                    self._waiting = ui.label(text("loading")).classes("quiet").props("role=status")
+                    ui.label(text("loading")).classes("quiet").props("role=status")
             self._answer = ui.element("section").classes("card answer-card")
             with self._answer:
                 _html(f"<h2>{text('answer.heading')}</h2>")
@@ -177,21 +187,23 @@ class Page:
         self._more.visible = False
 
     def _once_loaded(self) -> None:
-        if self._loading.fault:
+        loading = self._loading
+        settled = bool(loading.fault) or loading.model is not None
+        if loading.fault:
+            self._form.clear()
+            self._inputs = {}
+            with self._form:
+                ui.label(loading.fault).classes("alert").props("role=alert")
+        elif loading.columns is not None and not self._inputs:
+            self._build_form(loading.columns)
+        if settled:
             self._timer.deactivate()
-            self._waiting.set_text(self._loading.fault)
-            self._waiting.classes("alert", remove="quiet")
-        elif self._loading.model is not None:
-            self._timer.deactivate()
-            self._build_form()
-            self._network.visible = self._loading.model.draw is not None
+            self._network.visible = loading.model is not None and loading.model.draw is not None
             if not self.case.empty:
                 self._changed()
                 self._begin_outline()
 
-    def _build_form(self) -> None:
-        assert self._loading.model is not None
-        columns = self._loading.model.model.record_columns
+    def _build_form(self, columns: Sequence[str]) -> None:
         self.fields = [*columns, *([BIRADS] if BIRADS not in columns else [])]
         self._form.clear()
         with self._form:
@@ -452,7 +464,8 @@ class Page:
         """Ask the model anew, after the last of several changes; until then the answer is marked as an old one."""
         self._turn += 1
         if self._loading.model is None:
-            self._panels["answer"].set_content(f"<p class='quiet'>{text('answer.loading')}</p>")
+            words = escape(self._loading.fault or text("answer.loading"))
+            self._panels["answer"].set_content(f"<p class='quiet'>{words}</p>")
             return
         self._answer.classes(add="old").props("aria-busy=true")
         background_tasks.create(self._ask(self._turn))

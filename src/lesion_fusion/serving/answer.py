@@ -66,7 +66,7 @@ def answer(
         else:
             there = {name: probabilities[members] for name, probabilities in answered.items()}
             inputs = replace(_inputs(able, request, members, judged), answered=there)
-            answers = _answers(able, inputs, gaps, domain)
+            answers = _answers(able, inputs, gaps, domain, model.shift(parts))
         for i, said in zip(members, answers, strict=True):
             found[i] = said | {
                 "version": version,
@@ -131,7 +131,10 @@ def decisions(classes: Sequence[str], probabilities: np.ndarray, threshold: floa
     return [positive if p >= threshold else negative for p in probabilities[:, -1]]
 
 
-def _answers(able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain: Domain) -> list[dict[str, Any]]:
+def _answers(
+    able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain: Domain, shift: float
+) -> list[dict[str, Any]]:
+    """Return the answers to cases that give the same parts; those that are missing move them by `shift`."""
     probabilities, calibration, threshold, site = (
         able.probabilities(inputs),
         able.calibration,
@@ -142,7 +145,9 @@ def _answers(able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain:
         probabilities, threshold = site.probabilities(probabilities), site.threshold(threshold)
         gaps = [replace(gap, spread=gap.spread * site.slope) for gap in gaps]
         calibration = site.map if site.map.covariance is not None else calibration
-    intervals = calibration.interval(probabilities, domain.rules.confidence, np.array([gap.spread for gap in gaps]))
+    steeper = 1.0 if site is None else site.slope
+    moves = domain.moves(able, inputs.cases, probabilities[:, -1]) * steeper
+    intervals = calibration.interval(probabilities, domain.rules.confidence, shift * steeper, moves)
     parts = ", ".join(need for need in Need if need in able.needs)
     answers = []
     for row, (low, high), decision, gap in zip(
