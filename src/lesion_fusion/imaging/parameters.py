@@ -45,10 +45,11 @@ class ImageInput(Parameters):
 
     Variants: "masked_full", the study's full image, black outside the masks; "crop", the square around the lesion with
     its surroundings; "crop_with_mask", the crop and the mask as a second channel; "outline", the mask alone, without a
-    pixel of the image; "whole", the full image in a square, which needs no mask. `size`: edge of the square, pixels. `margin`: surroundings of a crop, as a share of the
-    lesion's longer side. `masks`: "tumor", the classified lesion alone; "tumor_and_other", all masks as in the study
-    (in Breast-Lesions-USG only benign cases have other masks, so this reveals the class). `without_mask`: what
-    "masked_full" gives for a case without a mask, "black" as in the study, which reveals the class, or "whole".
+    pixel of the image; "whole", the full image in a square, which needs no mask. `size`: edge of the square, pixels.
+    `margin`: surroundings of a crop, as a share of the lesion's longer side. `masks`: "tumor", the classified lesion
+    alone; "tumor_and_other", all masks as in the study (in Breast-Lesions-USG only benign cases have other masks, so
+    this reveals the class). `without_mask`: what "masked_full" gives for a case without a mask, "black" as in the
+    study, which reveals the class, or "whole".
     """
 
     variant: ImageVariant = "crop_with_mask"
