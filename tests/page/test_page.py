@@ -78,7 +78,7 @@ def test_the_record_is_filled_in_before_the_model_is_there_and_answered_once_it_
         return served
 
     async def read() -> None:
-        async with opened(load, served.model.record_columns) as (user, _, loading):
+        async with opened(load, served.model.record_columns) as (user, page, loading):
             loading.start()
             await user.should_see(text("record.lead"), retries=100)
             for name, value in {"age": 50, "margin": "spiculated", "shape": "irregular", "halo": "yes"}.items():
@@ -102,7 +102,7 @@ def test_a_model_that_fails_takes_the_form_of_its_record_with_it(served):
         raise UserError("There is no such model.")
 
     async def read() -> None:
-        async with opened(load, served.model.record_columns) as (user, page, loading):
+        async with opened(load, served.model.record_columns) as (user, _, loading):
             loading.start()
             await user.should_see(text("record.lead"), retries=100)
             failing.set()
