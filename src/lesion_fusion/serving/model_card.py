@@ -14,6 +14,7 @@ from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.curves import decision_curve
 from lesion_fusion.evaluation.judge import Evaluation, Judge
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import WITHOUT, Family, FittedModel, Need
 from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.notation import Estimate, percent
@@ -40,6 +41,7 @@ def write_cards(
     evaluation: Evaluation,
     report: ReportParameters,
     serving: ServingRules,
+    outline: Outline,
     outline_summary: pd.DataFrame | None = None,
 ) -> list[dict[str, Any]]:
     """Return `promotion`: the decisions, each with the model card of its version (`card`, Markdown).
@@ -54,7 +56,7 @@ def write_cards(
     for decision in decisions:
         name = f"{decision['family']}.{decision['model']}"
         place, trained, model = board[name], models[name], models[name].model
-        roles, sees_image = model.efforts, Need.IMAGE in model.needs
+        roles, under_drawn = model.efforts, Need.MASK in model.needs and outline.source != "predicted"
         figures = {
             METRICS[key].label: (place.metrics[key], METRICS[key].digits) for key in SHOWN if key in place.metrics
         }
@@ -67,7 +69,7 @@ def write_cards(
             without=_without(model),
             drawing=_drawing(outline_summary) if Need.MASK in model.needs else None,
             figures=figures | _net_benefit(trained.predictions, judge, comparisons.benefit_threshold),
-            limits=limitations(report.cohort.limitations, unexplained, roles, sees_image, [place]),
+            limits=limitations(report.cohort.limitations, unexplained, roles, under_drawn, [place]),
             fields=describe_fields(model),
             labels=study_cases["label"],
             patients=study_cases["patient_id"].nunique(),

@@ -36,7 +36,7 @@ def create_pipeline(entries: Mapping[str, ModelParameters], outline: Outline | N
     stored = ["nominations", "stored_models"]
     tests = ["served_answers", "expected_answers", "leaks_found"]
     carded = ["decisions", *FAMILIES, "leaderboard", "study_cases", "cohort_audit", judge]
-    told = [f"params:{name}" for name in ("comparisons", "evaluation", "report", "serving")]
+    told = [f"params:{name}" for name in ("comparisons", "evaluation", "report", "serving", "preprocessing.outline")]
     servable = ["study_cases", "image_descriptors", "params:serving", "params:preprocessing.outline"]
     if outline is not None:
         servable.append("outline_networks")
