@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.notation import Estimate, with_interval
 from lesion_fusion.reporting.parameters import ReportParameters
