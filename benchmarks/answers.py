@@ -41,7 +41,7 @@ from lesion_fusion.config.configuration import Configuration
 from lesion_fusion.config.loader import ProjectConfigLoader
 from lesion_fusion.config.reading import read_configuration
 from lesion_fusion.models.base import WITHOUT, CaseInputs, FittedModel, ModelName, Need, TrainedModel, blank
-from lesion_fusion.models.domain import FIELDS, Domain, answering_key, distance
+from lesion_fusion.models.domain import FIELDS, Domain, distance
 from lesion_fusion.models.site import FEWEST_CASES, Site
 from lesion_fusion.pipelines.ingestion.nodes import build_cases
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
@@ -167,9 +167,11 @@ def answers(
         return None
     probabilities = able.probabilities(CaseInputs(cases, descriptors))
     lacking = cases[list(able.record_columns)].isna()
-    shifts = pd.Series(domain.field_shifts[answering_key(able)], dtype="float64").reindex(lacking.columns).fillna(0)
+    nothing = dict.fromkeys(able.record_columns)
+    shifts = pd.Series(domain.missing_fields(able, nothing), dtype="float64")
     spread = np.sqrt(model.shift(parts) ** 2 + (lacking * shifts**2).sum(axis=1).to_numpy())
-    low, high = able.calibration.interval(probabilities, domain.rules.confidence, spread).T
+    moves = domain.moves(able, cases, probabilities[:, 1])
+    low, high = able.calibration.interval(probabilities, domain.rules.confidence, model.shift(parts), moves).T
     missing = [need for need in model.needs if need not in parts]
     cutoffs = np.where(lacking.any(axis=1), domain.cutoff([*missing, FIELDS]), domain.cutoff(missing))
     needed = np.where(spread > 0, cutoffs * np.where(spread > 0, spread, 1), 0.0)

@@ -24,7 +24,7 @@ SMALL_GLOBALS = {"synthetic": {"cases": 84}}
 SMALL_PARAMETERS = {
     "audit": {"repeats": 1},
     "explanation": {"cases": 8},
-    "preprocessing": {"folds": {"n_folds": 3}},
+    "preprocessing": {"folds": {"n_folds": 3}, "outline": {"network": {"size": 32, "epochs": 2}}},
     "tuning": {"inner_folds": 3, "n_jobs": 1},
     "evaluation": {"resamples": 200},
     "clinical": {

@@ -70,7 +70,7 @@ def parameters(values: dict, path: tuple[str, ...] = ()) -> Iterator[str]:
             here = ("preprocessing", "image_inputs", "<name>")
         if len(here) == 2 and here[0] == "pretraining":
             here = ("pretraining", "<name>")
-        if key == "network":
+        if key == "network" and here[0] != "preprocessing":
             yield ".".join(here)
             continue
         if isinstance(value, dict) and key not in OPEN:

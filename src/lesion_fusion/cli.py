@@ -232,7 +232,11 @@ def page(model: str, port: int, megabytes: int, browser: bool) -> None:
     """
     from lesion_fusion.page.launch import open_page
 
-    open_page(lambda: _load_model(model).unwrap_python_model(), port, megabytes, browser, click.echo)
+    open_page(
+        lambda: _load_model(model).unwrap_python_model(),
+        lambda: _record_columns(model),
+        *(port, megabytes, browser, click.echo),
+    )
 
 
 def _check_layout(context: click.Context, option: click.Parameter, layout: str) -> str:
@@ -284,12 +288,25 @@ def _score_all(
 
 
 def _load_model(address: str) -> Any:
+    import mlflow.pyfunc
+
+    return _ask_mlflow(mlflow.pyfunc.load_model, address)
+
+
+def _record_columns(address: str) -> list[str] | None:
+    """Return the columns of the record that a model reads, without loading it; None where it does not tell."""
+    import mlflow.models
+
+    return (_ask_mlflow(mlflow.models.get_model_info, address).metadata or {}).get("record_columns")
+
+
+def _ask_mlflow(ask: Callable[[str], Any], address: str) -> Any:
     import mlflow
     from mlflow.exceptions import MlflowException
 
     mlflow.set_tracking_uri(tracking_uri("mlflow.db"))
     try:
-        return mlflow.pyfunc.load_model(address)
+        return ask(address)
     except MlflowException as error:
         raise NoSuchModelError(
             f"{address} can't be loaded: {error.message}. MLflow was asked at {mlflow.get_tracking_uri()}; the "

@@ -31,7 +31,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     prepared = ingested + as_stage("preprocessing", preprocessing(image_inputs, outline))
     clinical = under(outline, family_pipeline("clinical", "clinical_models", configured.clinical))
     imaging = under(outline, family_pipeline("imaging", "imaging_models", configured.imaging))
-    joined = prepared + clinical + imaging + under(outline, fusion(configured.fusion))
+    joined = prepared + clinical + imaging + under(outline, fusion(configured.fusion, configured.served_outline))
     everything = joined + under(outline, as_stage("reporting", reporting(image_inputs[0], outline)))
     pretrained = under(outline, pretraining(configured.pretraining)) + as_stage("pretraining", outlines(outline))
     reproduced = paper_reproduction(configured.paper_reproduction, outline)

@@ -46,7 +46,7 @@ def mask_input(
     return lesion_mask(shape, masks[0] if masks else None, masks[1:], parameters)
 
 
-@pytest.mark.parametrize("variant", ["masked_full", "crop", "crop_with_mask", "whole"])
+@pytest.mark.parametrize("variant", ["masked_full", "crop", "crop_with_mask", "outline", "whole"])
 @pytest.mark.parametrize("masks", [[], [box(20, 40, 30, 70)], [np.ones_like(IMAGE, dtype=bool)], [box(79, 80, 0, 1)]])
 def test_every_variant_gives_the_promised_array(variant, masks):
     result = image_input(IMAGE, masks, variant, size=32, margin=0.2)
@@ -120,7 +120,7 @@ def test_a_long_and_flat_image_is_reduced_before_it_is_laid_out(variant: str):
 
 
 def test_wrong_requests_say_what_is_allowed():
-    with pytest.raises(ValueError, match="'masked_full', 'crop', 'crop_with_mask' or 'whole'"):
+    with pytest.raises(ValueError, match="'masked_full', 'crop', 'crop_with_mask', 'outline' or 'whole'"):
         image_input(IMAGE, [], "square", 32)
     with pytest.raises(ValueError, match=r"greater than or equal to 0 .*-0\.1"):
         image_input(IMAGE, [], "crop", 32, margin=-0.1)
@@ -133,6 +133,9 @@ def test_wrong_requests_say_what_is_allowed():
 )
 def test_where_the_lesion_lies_is_the_mask_channel_of_the_crop(masks):
     crop = image_input(IMAGE, masks, "crop_with_mask", size=48, margin=0.3)
+    outline = image_input(IMAGE, masks, "outline", 48, margin=0.3)
+    np.testing.assert_array_equal(outline, image_input(255 - IMAGE, masks, "outline", 48, margin=0.3))
+    np.testing.assert_array_equal(outline[..., 0], crop[..., 1])
     for variant in ("crop", "crop_with_mask"):
         np.testing.assert_array_equal(mask_input(IMAGE.shape, masks, variant, 48, margin=0.3), crop[..., 1])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from tests.models.toy import Cohort, small_cohort
 
 from lesion_fusion.cohort.audit.findings import CohortAudit
 from lesion_fusion.cohort.study import Study
+from lesion_fusion.datasets.registered_backbone import RegisteredNetwork
 from lesion_fusion.imaging.case_files import read_cases, read_masks, tumor_mask_files
 from lesion_fusion.imaging.outlines import agreement, closeness, dice, encoded, outline, training_pair
 from lesion_fusion.imaging.parameters import Outline, OutlineNetwork
@@ -19,6 +22,7 @@ from lesion_fusion.pipelines.preprocessing.outline_nodes import (
     make_outlines,
     measure_outlines,
     tell_under_outlines,
+    train_outline_networks,
 )
 
 STUDY = Study(cohort="toy", protocol="leak-free", target="malignancy", predictors=("metadata",), seed=1)
@@ -172,3 +176,35 @@ def test_only_missing_outlines_are_predicted_where_the_drawn_ones_are_wanted(coh
     assert measure_outlines(cases, cohort.masks, outlines).empty
     descriptors = make_image_descriptors(cases, cohort.images, outlines)
     assert told_of(cohort, cases, outlines, descriptors).empty
+
+
+@pytest.mark.medium
+def test_stored_networks_draw_in_any_image_as_in_the_pipeline_and_are_measured_on_cases_they_did_not_see(
+    cohort: Cohort, quick: Outline, tmp_path: Path
+) -> None:
+    from lesion_fusion.imaging.outline_network import OutlineNetworks
+
+    cases = cohort.inputs.cases.assign(label=cohort.inputs.cases["classification"])
+    pairs = np.stack(list(make_outline_images(cases, cohort.images, cohort.masks, quick).rows))
+    networks, held_out = train_outline_networks(cases, pairs, quick, STUDY)
+    seen = held_out["source"] == "none"
+    assert 0 < seen.sum() < len(cases)
+    spoilt = pairs.copy()
+    spoilt[~seen, ..., 1] = 0
+    _, again = train_outline_networks(cases, spoilt, quick, STUDY)
+    pd.testing.assert_frame_equal(again, held_out)
+    networks.save(tmp_path / "networks.keras")
+    stored = OutlineNetworks(tmp_path / "networks.keras")
+    images = [image for image, *_ in read_cases(cases, cohort.images, cohort.masks)]
+    for number, drawn in enumerate(stored.draw(images)):
+        if not seen[number]:
+            row = held_out.iloc[number]
+            assert encoded(drawn.mask) == row["mask"]
+            assert drawn.peak == pytest.approx(row["peak"], abs=1e-5)
+    registered = RegisteredNetwork(tmp_path / "networks.keras", ("elsewhere",))
+    as_it_is = quick.network.model_copy(update={"weights": "registered:outline", "epochs": 0})
+    same, unseen = train_outline_networks(
+        cases, pairs, quick.model_copy(update={"network": as_it_is}), STUDY, registered
+    )
+    assert (unseen["source"] == "none").all()
+    np.testing.assert_array_equal(same.get_weights()[0], networks.get_weights()[0])

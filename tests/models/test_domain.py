@@ -17,7 +17,7 @@ from lesion_fusion.imaging.descriptors import default_names
 from lesion_fusion.models.base import Need
 from lesion_fusion.models.domain import Domain, Range, ServingRules, agreement_cutoff, answering_key, outside
 from lesion_fusion.tabular.calibration import Calibration
-from tests.models.toy import Cohort, domain_of, fitted_late, fitted_tabular, small_cohort
+from tests.models.toy import RECORD, Cohort, domain_of, fitted_late, fitted_tabular, small_cohort
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +42,29 @@ def test_without_a_margin_training_cases_lie_inside_and_the_next_value_outside(c
 
 
 @pytest.mark.medium
-def test_field_shifts_cover_the_record_and_are_zero_where_nothing_moves_the_answer(cohort):
+def test_field_moves_cover_the_record_and_are_zero_where_nothing_moves_the_answer(cohort):
     model = fitted_tabular(cohort, ("record",))
-    shifts = domain_of(cohort, model).field_shifts[model.full_name]
-    assert set(shifts) == set(model.record_columns)
+    moves = domain_of(cohort, model).field_moves[model.full_name]
+    assert set(moves) == set(model.record_columns)
     late = fitted_late(cohort)
-    joint = domain_of(cohort, late).field_shifts
-    assert joint[model.full_name] == shifts
-    assert set(joint[answering_key(late)]) == set(shifts)
+    joint = domain_of(cohort, late).field_moves
+    assert joint[model.full_name] == moves
+    assert set(joint[answering_key(late)]) == set(moves)
     silent = replace(model, calibration=Calibration(np.zeros((1, 1)), np.zeros(1)))
-    assert set(domain_of(cohort, silent).field_shifts[silent.full_name].values()) == {0.0}
+    assert set(domain_of(cohort, silent).missing_fields(silent, dict.fromkeys(RECORD)).values()) == {0.0}
+
+
+def test_missing_fields_move_an_answer_by_what_its_class_has_in_them_and_given_fields_by_nothing(cohort):
+    model = fitted_tabular(cohort, ("record",))
+    moves = {name: ([2.0] * 100, [-1.0] * 100) for name in ("age", "margin")}
+    domain = domain_of(cohort, model).model_copy(update={"field_moves": {model.full_name: moves}})
+    whole = cohort.inputs.cases.dropna(subset=list(RECORD)).iloc[[0, 0, 0]].reset_index(drop=True)
+    assert (domain.moves(model, whole, np.full(3, 0.5)) == 0).all()
+    few = whole.assign(age=[np.nan, np.nan, 40.0], margin=pd.Series([None, "circumscribed", None], dtype="str"))
+    found = domain.moves(model, few, np.array([0.1, 0.7, 1.0]))
+    np.testing.assert_allclose((found > 0).mean(axis=1), [0.1, 0.7, 1.0])
+    assert set(found[0]) == {4.0, -2.0}
+    assert set(found[1]) == {2.0, -1.0}
 
 
 def test_decisions_beyond_the_cutoff_agree_as_often_as_promised_and_more_would_not():

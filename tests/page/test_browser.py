@@ -37,7 +37,7 @@ def load():
     served.load_context(SimpleNamespace(artifacts={BUNDLE: sys.argv[1]}))
     return served
 
-open_page(load, 0, 1, False, lambda words: print(words, flush=True))
+open_page(load, lambda: None, 0, 1, False, lambda words: print(words, flush=True))
 """
 PATIENCE_MS = 180_000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from lesion_fusion.imaging.png import ImageDefect
 from lesion_fusion.page.case import Case, ask, explain, sample
 from lesion_fusion.page.outline import Outline
 from lesion_fusion.serving.client import Client
-from lesion_fusion.serving.schema import FRAME, IMAGE, MASK
+from lesion_fusion.serving.schema import FRAME, IMAGE, MASK, SOURCE
 from lesion_fusion.serving.server import Limits, make_app
 from tests.models.toy import RECORD
 from tests.serving.test_http import running
@@ -42,6 +43,22 @@ def test_a_corrected_outline_changes_the_answer(served, whole):
     assert whole.outline is not None
     whole.outline = whole.outline.choose(0).shift(12, 9).scale(1.3)
     assert abs(ask(served, whole).answer["probability"] - before) > 1e-6
+
+
+def test_a_networks_outline_is_the_readers_once_taken_over_or_corrected(whole):
+    whole.outline = replace(whole.outline, source="machine")
+    assert MASK not in whole.request("drawn")
+    for outline in (whole.outline.taken_over(), whole.outline.scale(1.1)):
+        row = replace(whole, outline=outline).request("drawn")
+        assert row[MASK]
+        assert row[SOURCE] == "drawn"
+
+
+def test_for_a_model_that_learned_under_networks_outlines_a_corrected_one_stays_theirs(whole):
+    assert whole.request("predicted")[SOURCE] == "drawn"
+    whole.outline = replace(whole.outline, source="machine")
+    for outline in (whole.outline, whole.outline.choose(0).shift(3, 3)):
+        assert replace(whole, outline=outline).request("predicted")[SOURCE] == "predicted"
 
 
 def test_an_unfinished_outline_is_not_sent(whole):

@@ -6,10 +6,12 @@ import asyncio
 import re
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,21 +19,26 @@ from typing import Any
 import pytest
 
 from lesion_fusion.errors import UserError
-from lesion_fusion.page.case import Case, sample
+from lesion_fusion.imaging.outlines import Predicted
+from lesion_fusion.page.case import SAMPLES, Case, sample
+from lesion_fusion.page.outline import Outline
 from lesion_fusion.page.texts import text
+from lesion_fusion.serving.served_model import ServedModel
 
 MODULE = "lesion_fusion.page.launch"
 
 
 @asynccontextmanager
-async def opened(load: Callable[[], Any]) -> AsyncIterator[tuple[Any, Any, Any]]:
+async def opened(
+    load: Callable[[], Any], columns: tuple[str, ...] | None = None
+) -> AsyncIterator[tuple[Any, Any, Any]]:
     """The page without a browser: a simulated user who has opened it, the page, and the loading of its model."""
     pytest.importorskip("nicegui")
     from nicegui.testing import user_simulation
 
     from lesion_fusion.page.app import Loading, Page
 
-    pages, loading = [], Loading(load)
+    pages, loading = [], Loading(load, lambda: columns)
 
     def root() -> None:
         pages.append(Page(loading, 32))
@@ -63,6 +70,52 @@ def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
 
 
 @pytest.mark.medium
+def test_the_record_is_filled_in_before_the_model_is_there_and_answered_once_it_is(served):
+    loaded = threading.Event()
+
+    def load() -> ServedModel:
+        loaded.wait()
+        return served
+
+    async def read() -> None:
+        async with opened(load, served.model.record_columns) as (user, page, loading):
+            loading.start()
+            await user.should_see(text("record.lead"), retries=100)
+            for name, value in {"age": 50, "margin": "spiculated", "shape": "irregular", "halo": "yes"}.items():
+                user.find(marker=name).elements.pop().set_value(value)
+            await user.should_see(text("answer.loading"))
+            assert loading.model is None
+            loaded.set()
+            await user.should_see("Probability", retries=900)
+            assert page.told.answer["parts"] == "record"
+            assert page.case.record["age"] == 50
+
+    asyncio.run(read())
+
+
+@pytest.mark.medium
+def test_a_model_that_fails_takes_the_form_of_its_record_with_it(served):
+    failing = threading.Event()
+
+    def load() -> ServedModel:
+        failing.wait()
+        raise UserError("There is no such model.")
+
+    async def read() -> None:
+        async with opened(load, served.model.record_columns) as (user, _, loading):
+            loading.start()
+            await user.should_see(text("record.lead"), retries=100)
+            failing.set()
+            await user.should_see("There is no such model.", retries=100)
+            await user.should_not_see(text("record.lead"))
+            user.find(text("image.sample")).click()
+            await user.should_see(text("image.sample_name", number=1, count=SAMPLES), retries=300)
+            await user.should_not_see(text("answer.loading"))
+
+    asyncio.run(read())
+
+
+@pytest.mark.medium
 def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_this_one(served, loop):
     async def read() -> None:
         async with opened(lambda: served) as (user, page, _):
@@ -71,7 +124,7 @@ def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_th
                 page._open(Case.of_file(loop, "loop.dcm"))
             await user.should_see(text("frame.shown", frame=1, frames=3))
             user.find(marker="outline.ellipse").click()
-            await user.should_see(text("outline.by_hand"), retries=100)
+            await user.should_see(text("sources.hand"), retries=100)
             user.find(marker="frame.next").click()
             await user.should_see(text("frame.shown", frame=2, frames=3), retries=100)
             await user.should_see(text("frame.others", frames="1"))
@@ -80,10 +133,58 @@ def test_another_frame_of_a_loop_is_shown_and_answered_without_the_outline_of_th
             user.find(marker="outline.undo").click()
             await user.should_see(text("outline.none"))
             user.find(marker="frame.previous").click()
-            await user.should_see(text("outline.by_hand"), retries=100)
+            await user.should_see(text("sources.hand"), retries=100)
             assert page.case.frame == 1
             user.find(text("image.sample")).click()
             await user.should_not_see(text("frame.next"), retries=300)
+
+    asyncio.run(read())
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("learned", ["drawn", "predicted"])
+def test_the_machines_outline_is_there_and_counts_at_once_only_where_the_model_learned_under_such(
+    served, whole, learned, monkeypatch
+):
+    mask = whole.outline.mask()
+    domain = served.domain.model_copy(update={"outlines": learned})
+    monkeypatch.setattr(served, "domain", domain)
+    monkeypatch.setattr(
+        type(served), "draw", property(lambda _: lambda images: [Predicted(mask, 0.9, 1.0)] * len(images))
+    )
+
+    async def read() -> None:
+        async with opened(lambda: served) as (user, page, loading):
+            loading.start()
+            await user.should_see(text("record.lead"), retries=600)
+            with user:
+                page._open(replace(whole, outline=Outline(whole.outline.size)))
+            await user.should_see(text("sources.machine"), retries=300)
+            if learned == "drawn":
+                await user.should_see(text("outline.proposal"))
+                await user.should_see(text("missing.mask"), retries=900)
+                user.find(text("outline.take")).click()
+                await user.should_not_see(text("outline.proposal"), retries=100)
+            await user.should_see("record, image, outline", retries=900)
+
+    asyncio.run(read())
+
+
+@pytest.mark.medium
+def test_where_the_machine_finds_no_lesion_the_reader_is_told(served, whole, monkeypatch):
+    def guess(images: list) -> list[Predicted]:
+        return [Predicted(whole.outline.mask(), 0.3, 1.0)] * len(images)
+
+    monkeypatch.setattr(type(served), "draw", property(lambda _: guess))
+
+    async def read() -> None:
+        async with opened(lambda: served) as (user, page, loading):
+            loading.start()
+            await user.should_see(text("record.lead"), retries=600)
+            with user:
+                page._open(replace(whole, outline=Outline(whole.outline.size)))
+            await user.should_see(text("outline.no_lesion"), retries=300)
+            assert not page.case.outline.points
 
     asyncio.run(read())
 
@@ -122,8 +223,9 @@ def test_a_model_that_can_not_be_loaded_is_told_on_the_page():
     def load() -> None:
         raise UserError("There is no such model.")
 
-    loading = Loading(load)
+    loading = Loading(load, lambda: ["a column that a cohort declares"])
     loading._run()
+    assert loading.columns is None
     assert "There is no such model." in loading.fault
 
 

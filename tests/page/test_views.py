@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ import yaml
 import lesion_fusion.page
 from lesion_fusion.cohort.schema import COLUMN, MAY_PREDICT, predictor_columns
 from lesion_fusion.page.case import Case, Told, ask, explain
-from lesion_fusion.page.outline import Outline
+from lesion_fusion.page.outline import Outline, Source
 from lesion_fusion.page.texts import label, percent, text, value_text
 from lesion_fusion.page.views import outline_words, overlay, panel, sheet_view, view
 from tests.models.toy import RECORD
@@ -48,10 +49,11 @@ def test_every_text_that_is_asked_for_exists_and_none_is_left_over():
     there = {
         name if isinstance(one, str) else f"{name}.{key}"
         for name, one in TEXTS.items()
-        if name not in ("fields", "parts", "classes")
+        if name not in ("fields", "parts", "classes", "sources")
         for key in ([""] if isinstance(one, str) else one)
     }
     assert sorted(there - used) == []
+    assert set(TEXTS["sources"]) == set(get_args(Source))
     assert sorted(key for key in used if "." in key and key.split(".")[0] in TEXTS and key not in there) == []
 
 

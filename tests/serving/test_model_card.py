@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.notation import Estimate, with_interval
 from lesion_fusion.reporting.parameters import ReportParameters
@@ -32,7 +34,7 @@ def card_of(toy: ToyStudy, reason: str = "rule passed", **changed: Any) -> str:
     names = ("comparisons", "evaluation", "report")
     parameters = [data[f"params:{name}"] for name in names]
     tables = data["leaderboard"], data["study_cases"], data["cohort_audit"]
-    (written,) = write_cards([decision], *families, *tables, judge, *parameters, ServingRules())
+    (written,) = write_cards([decision], *families, *tables, judge, *parameters, ServingRules(), Outline())
     assert {name: written[name] for name in decision} == decision
     return written["card"]
 
@@ -105,3 +107,11 @@ def test_it_says_who_answers_without_a_part() -> None:
         "mask": CLINICAL,
     }
     assert module._without(fitted_tabular(cohort, ("image_descriptors",))) == {"image": "", "mask": ""}
+
+
+def test_networks_that_draw_are_told_by_their_dice_over_all_lesions() -> None:
+    rows = [("all", "dice_mean", 48, 0.76, 0.67, 0.83), ("benign", "dice_mean", 28, 0.71, 0.59, 0.82)]
+    summary = pd.DataFrame(rows, columns=["group", "measure", "cases", "estimate", "low", "high"])
+    assert module._drawing(summary) == (48, Estimate(0.76, 0.67, 0.83))
+    assert module._drawing(summary.iloc[1:]) is None
+    assert module._drawing(None) is None

@@ -127,6 +127,26 @@ def test_the_interval_holds_its_probability_narrows_with_cases_and_widens_with_w
         assert (high < wider[:, 1]).all()
 
 
+def test_the_interval_of_a_case_that_lacks_fields_holds_the_share_of_truths_it_says():
+    rng = np.random.default_rng(6)
+    covariance = np.array([[0.2, 0.05], [0.05, 0.1]])
+    calibration = Calibration(np.eye(1), np.zeros(1), covariance)
+    moves = rng.choice([-0.3, 2.0], 400, p=[0.8, 0.2])
+    for position in (-2.0, 0.5):
+        reached = position + rng.choice(moves, 20_000)
+        terms = np.column_stack([np.ones(len(reached)), reached])
+        truths = reached + rng.standard_normal(len(reached)) * np.sqrt(((terms @ covariance) * terms).sum(axis=1))
+        given = np.array([[expit(-position), expit(position)]])
+        low, high = calibration.interval(given, 0.9, moves=moves[None])[0]
+        assert (expit(truths) < low).mean() == pytest.approx(0.05, abs=0.01)
+        assert (expit(truths) > high).mean() == pytest.approx(0.05, abs=0.01)
+        assert calibration.interval(given, 0.9, moves=np.zeros((1, 7))) == pytest.approx(
+            calibration.interval(given, 0.9), abs=1e-9
+        )
+        low, high = calibration.interval(given, 0.9, moves=np.full((1, 3), 9.0))[0]
+        assert low == pytest.approx(expit(position))
+
+
 def test_cases_that_stand_there_twice_make_the_interval_no_narrower():
     rng = np.random.default_rng(4)
     scores = rng.normal(0, 2, (150, 1))

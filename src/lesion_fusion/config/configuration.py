@@ -134,6 +134,14 @@ class Configuration(Globals):
         return self.preprocessing.outline.roles(found)
 
     @property
+    def served_outline(self) -> Outline | None:
+        """How networks draw for served models; None where no model sees an outline, or they are not asked for."""
+        outline = self.preprocessing.outline
+        if outline.source == "drawn":
+            return outline if outline.served and any(Role.OUTLINE in self.roles(name) for name in self.models) else None
+        return outline
+
+    @property
     def combinations(self) -> dict[str, Network]:
         """The networks of the network comparison by name."""
         return self.network_comparison.entries if self.network_comparison else {}

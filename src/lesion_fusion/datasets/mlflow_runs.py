@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import redirect_stderr, suppress
@@ -97,13 +98,15 @@ class RunRecord:
 class ServableModel:
     """A fitted model with what the served interface asks of a case, and a request as an example.
 
-    `run_id` is the tracked run that it comes from; empty: a new one.
+    `run_id` is the tracked run that it comes from; empty: a new one. `outline_networks` is the `.keras` file of the
+    networks that draw where a request has no outline.
     """
 
     model: FittedModel
     domain: Domain
     input_example: pd.DataFrame
     run_id: str = ""
+    outline_networks: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -238,7 +241,7 @@ class StoredModelsDataset(AbstractDataset[list[ServableModel], dict[str, str]]):
 def _log_model(data: ServableModel) -> Any:
     # Imported here: these bring scikit-learn and the networks' code along, which a run without models does without.
     from lesion_fusion.models.base import save_model
-    from lesion_fusion.serving import entry_path
+    from lesion_fusion.serving import OUTLINE_NETWORKS, entry_path
     from lesion_fusion.serving.schema import answer_fields, describe_fields, request_schema
 
     # Of any type and optional: the model's own message says what is wrong with a cell, and how to fix it. MLflow has no
@@ -249,6 +252,8 @@ def _log_model(data: ServableModel) -> Any:
     with tempfile.TemporaryDirectory() as workshop:
         bundle = Path(workshop) / "bundle"
         save_model(data.model, bundle)
+        if data.outline_networks is not None:
+            shutil.copyfile(data.outline_networks, bundle / OUTLINE_NETWORKS)
         data.domain.save(bundle)
         return mlflow.pyfunc.log_model(
             name=data.model.full_name.replace(".", "-"),
@@ -261,6 +266,7 @@ def _log_model(data: ServableModel) -> Any:
             metadata={
                 "lesion_fusion_version": lesion_fusion.__version__,
                 "fields": fields,
+                "record_columns": list(data.model.record_columns),
                 "request_schema": request_schema(data.model),
             },
         )
@@ -291,13 +297,15 @@ def register_site(address: str, registered: str, site: Site) -> str:
 
     from lesion_fusion.models.base import load_model
     from lesion_fusion.models.domain import Domain
+    from lesion_fusion.serving import OUTLINE_NETWORKS
 
     folder = Path(mlflow.artifacts.download_artifacts(address))
     bundle = folder / "artifacts" / "bundle"
     model, domain = load_model(bundle), Domain.load(bundle).model_copy(update={"site": site})
     example = Model.load(str(folder)).load_input_example(str(folder))
+    networks = next(bundle.glob(OUTLINE_NETWORKS), None)
     with mlflow.start_run(run_name=f"calibrated for {site.name}"):
-        logged = _log_model(ServableModel(model, domain, example))
+        logged = _log_model(ServableModel(model, domain, example, outline_networks=networks))
     tags = {"model": model.full_name, "site": site.origin, "calibrated_from": address}
     with redirect_stderr(io.StringIO()):
         version = mlflow.register_model(logged.model_uri, registered, tags=tags).version

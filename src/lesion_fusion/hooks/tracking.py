@@ -46,12 +46,12 @@ MOST_PARAMETERS, LONGEST_PARAMETER = 80, 100
 SUMMED_UP = (
     *("cohort_audit", "clinical_models", "imaging_models", "fusion_models"),
     *("clinical_results", "imaging_results", "fusion_results", "leaderboard", "planned_comparisons", "promotion"),
-    "outline_summary",
+    *("outline_summary", "served_outline_summary"),
 )
 ARTIFACTS = (
     *("report", "leaderboard", "planned_comparisons", "models_table", "promotion", "report_plots", "cohort_audit"),
     *("shap_values", "paper_comparison", "paper_shortcuts", "paper_luck", "paper_reproduction_report", "paper_gallery"),
-    *("outline_summary", "told_under_outlines", "outline_plots"),
+    *("outline_summary", "told_under_outlines", "outline_plots", "served_outline_summary"),
 )
 EXPERIMENT = (
     "Breast lesions classified from a B-mode ultrasound image and the patient's record. A run is one `kedro run`: what "

@@ -33,6 +33,8 @@ def lesion_image(image: GrayImage, tumor: Mask | None, others: Sequence[Mask], p
         raise ValueError(f"A mask is of another size than its image of {image.shape[1]} x {image.shape[0]} pixels.")
     if parameters.variant == "masked_full":
         return masked_full(image, masks, parameters.size, parameters.without_mask)[..., np.newaxis]
+    if parameters.variant == "outline":
+        return lesion_mask(image.shape, tumor, others, parameters)[..., np.newaxis]
     square = _visible_square(image.shape, masks, parameters)
     channels = [resample(image, square, parameters.size)]
     if parameters.variant == "crop_with_mask":

@@ -16,8 +16,11 @@ import numpy as np
 from lesion_fusion.cohort.folds import derived_seed
 from lesion_fusion.imaging.batches import Augmentation, Rows, TrainingBatches, predict_in_batches
 from lesion_fusion.imaging.keras_backend import keras, starts_from
+from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.imaging.networks import BATCH, BATCH_NORM_MOMENTUM, UnfitImageError, build_network
+from lesion_fusion.imaging.outlines import Predicted, letterbox, predicted_outline
 from lesion_fusion.imaging.parameters import REGISTERED_OUTLINE, Outline, OutlineNetwork, unavailable
+from lesion_fusion.imaging.png import GrayImage
 from lesion_fusion.imaging.training import make_deterministic
 
 logger = logging.getLogger(__name__)
@@ -160,17 +163,44 @@ def pretrained_networks(
 ) -> tuple[keras.Model, list[tuple[np.ndarray, np.ndarray]]]:
     """Return the members as one model, and of each the positions (m,) that it did not train on and their maps.
 
-    Member i is trained on the `learnable` cases outside fold i; the rest is as in `maps_out_of_fold`.
+    Member i is trained on the `learnable` cases outside fold i; the rest is as in `maps_out_of_fold`. Where registered
+    networks draw as they are, it is they.
     """
+    if file is not None and parameters.network.epochs == 0:
+        return keras.saving.load_model(file, compile=False, safe_mode=True), []
     networks, held_out = [], []
     given = starts(file, parameters.network)
     for member, (member_seed, trainer) in enumerate(_trainers(parameters.network, parameters.members, seed, given)):
         training, drawn = (np.flatnonzero(learnable & which) for which in (folds != member, folds == member))
-        name = f"Outlines for other cohorts, member {member + 1} of {parameters.members}"
+        name = f"Outlines, member {member + 1} of {parameters.members}"
         trainer.train(pairs, training, member_seed, name)
         held_out.append((drawn, trainer.maps(pairs, drawn)[None]))
         networks.append(trainer.network)
     return together(networks), held_out
+
+
+class OutlineNetworks:
+    """Networks in a file of `together`, as they draw in images of any size."""
+
+    def __init__(self, file: Path) -> None:
+        networks = keras.saving.load_model(file, compile=False, safe_mode=True)
+        image = networks.input
+        self._size, plain = int(image.shape[1]), _listed(networks(image))
+        mirrored = [keras.ops.flip(one, axis=2) for one in _listed(networks(keras.ops.flip(image, axis=2)))]
+        self._views = keras.Model(image, [*plain, *mirrored])
+
+    def draw(self, images: Sequence[GrayImage]) -> list[Predicted]:
+        """Return the outline in each image, uint8 (height, width); maps are made as in `maps_out_of_fold`."""
+        whole = letterbox(self._size)
+        seen = np.stack([lesion_image(image, None, [], whole) for image in images])
+        views = predict_in_batches(self._views, seen, np.arange(len(seen)), BATCH)
+        half = len(views) // 2
+        maps = np.stack([(one + other)[..., 0] / 2 for one, other in zip(views[:half], views[half:], strict=True)])
+        return [predicted_outline(maps[:, number], image.shape) for number, image in enumerate(images)]
+
+
+def _listed(outputs: Any) -> list[Any]:
+    return outputs if isinstance(outputs, list) else [outputs]
 
 
 def _trainers(

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,25 @@ def outline(probability: Floats, shape: tuple[int, ...]) -> Mask:
     regions, count = ndimage.label(full >= (DRAWN if peak >= DRAWN else peak / 2))
     largest = 1 + int(np.argmax(ndimage.sum_labels(np.ones_like(regions), regions, range(1, count + 1))))
     return np.asarray(ndimage.binary_fill_holes(regions == largest), dtype=bool)
+
+
+class Predicted(NamedTuple):
+    """An outline that networks drew: its mask, and their doubt (the highest probability, and how far they agree)."""
+
+    mask: Mask
+    peak: float
+    agreement: float
+
+    @property
+    def sees_lesion(self) -> bool:
+        """Whether any probability reaches a half; otherwise the outline is a guess."""
+        return self.peak >= DRAWN
+
+
+def predicted_outline(maps: Floats, shape: tuple[int, ...]) -> Predicted:
+    """Return the outline in an image of `shape` that the members' maps (members, m, m) draw together."""
+    mean = maps.mean(axis=0)
+    return Predicted(outline(mean, shape), float(mean.max()), agreement(maps))
 
 
 def agreement(maps: Iterable[Floats]) -> float:

@@ -13,7 +13,7 @@ from lesion_fusion.parameters import Parameters
 
 MaskSelection = Literal["tumor", "tumor_and_other"]
 WithoutMask = Literal["black", "whole"]
-ImageVariant = Literal["masked_full", "crop", "crop_with_mask", "whole"]
+ImageVariant = Literal["masked_full", "crop", "crop_with_mask", "outline", "whole"]
 Optimizer = Literal["adam", "sgd", "rmsprop"]
 
 SMALL_CNN = "small_cnn"
@@ -44,11 +44,12 @@ class ImageInput(Parameters):
     """How image and masks become `lesion_images.<name>`.
 
     Variants: "masked_full", the study's full image, black outside the masks; "crop", the square around the lesion with
-    its surroundings; "crop_with_mask", the crop and the mask as a second channel; "whole", the full image in a square,
-    which needs no mask. `size`: edge of the square, pixels. `margin`: surroundings of a crop, as a share of the
-    lesion's longer side. `masks`: "tumor", the classified lesion alone; "tumor_and_other", all masks as in the study
-    (in Breast-Lesions-USG only benign cases have other masks, so this reveals the class). `without_mask`: what
-    "masked_full" gives for a case without a mask, "black" as in the study, which reveals the class, or "whole".
+    its surroundings; "crop_with_mask", the crop and the mask as a second channel; "outline", the mask alone, without a
+    pixel of the image; "whole", the full image in a square, which needs no mask. `size`: edge of the square, pixels.
+    `margin`: surroundings of a crop, as a share of the lesion's longer side. `masks`: "tumor", the classified lesion
+    alone; "tumor_and_other", all masks as in the study (in Breast-Lesions-USG only benign cases have other masks, so
+    this reveals the class). `without_mask`: what "masked_full" gives for a case without a mask, "black" as in the
+    study, which reveals the class, or "whole".
     """
 
     variant: ImageVariant = "crop_with_mask"
@@ -183,6 +184,10 @@ class Outline(Parameters):
     source: Literal["drawn", "predicted", "drawn_or_predicted"] = "drawn"
     folds: int = Field(default=5, ge=2)
     members: int = Field(default=2, ge=1)
+    served: bool = Field(
+        default=False,
+        description="Whether served models that learned under drawn outlines have networks that draw",
+    )
     registers: bool = Field(default=False, description="Whether `pretraining` registers networks as `lesion-outline`")
     together_with: tuple[str, ...] = Field(
         default=(), description="Other cohorts from whose masks the registered networks learn in the same training"

@@ -400,22 +400,21 @@ class FittedModel(ABC):
         """Return, by name, probabilities (n, k) of the members that read the record alone: `records(columns)`."""
         return {}
 
-    def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
-        """Return, for each record column, the root mean square by which the log-odds move when its cell is blanked.
+    def field_moves(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return, for each record column, by how much the log-odds move once its cell is known, (at most n,).
 
-        Taken over `draw_records` that have the cell. Empty for a model that reads images beside the record: the effect
-        of its fields is not known.
+        One number for each of `draw_records` that has the cell. Empty for a model that reads images beside the record:
+        the effect of its fields is not known.
         """
         if self.image_inputs or not self.record_columns:
             return {}
         drawn, answer = draw_records(self, cases, image_descriptors)
-        whole, shifts = answer(drawn), {}
+        whole, moves = answer(drawn), {}
         for name in self.record_columns:
             held = drawn[name].notna().to_numpy()
             if held.any():
-                moved = answer(blank(drawn, name, held)) - whole
-                shifts[name] = float(np.sqrt(np.square(moved[held]).mean()))
-        return shifts
+                moves[name] = (whole - answer(blank(drawn, name, held)))[held]
+        return moves
 
 
 def draw_records(
@@ -427,6 +426,7 @@ def draw_records(
     """
     rng = np.random.default_rng(0)
     some = cases.iloc[:MOST_CASES].reset_index(drop=True)
+    image_descriptors = image_descriptors[image_descriptors["case_id"].isin(some["case_id"])]
     drawn = some.assign(**{name: some[name].to_numpy()[rng.permutation(len(some))] for name in model.record_columns})
     descriptors = image_descriptors.assign(case_id=rng.permutation(image_descriptors["case_id"].to_numpy(copy=True)))
     answered: dict[str, np.ndarray] = {}
@@ -446,6 +446,11 @@ def answered_from_image(model: FittedModel, inputs: CaseInputs) -> dict[str, np.
     return {
         name: one.probabilities(replace(inputs, answered={})) for name, one in members.items() if not one.record_columns
     }
+
+
+def root_mean_square(values: np.ndarray) -> float:
+    """Return the root mean square of numbers of any shape."""
+    return float(np.sqrt(np.square(values).mean()))
 
 
 def blank(records: pd.DataFrame, name: str, rows: np.ndarray) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from scipy.special import logit
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.descriptors import default_names
-from lesion_fusion.models.base import GIVEN, FittedModel, Trained, blank, draw_records, seal
+from lesion_fusion.models.base import GIVEN, FittedModel, Trained, blank, draw_records, root_mean_square, seal
 from lesion_fusion.models.site import Site
 from lesion_fusion.parameters import Parameters
 from lesion_fusion.tabular.classifiers import UntrustedModelError
@@ -24,6 +24,8 @@ DOMAIN = "domain.json"
 # What is missing where single fields of a record are; the other keys of `Domain.cutoffs` are parts of a case.
 FIELDS = "fields"
 _BACKGROUND = 16
+# Of what each missing field might add, for each class.
+_DRAWS = 100
 _CATEGORIES = COLUMN["birads"].categories
 _KEYS = ["repeat", "fold", "case_id"]
 
@@ -65,8 +67,9 @@ class Domain(BaseModel, frozen=True):
     """The rules, and what the training cases were like.
 
     `fewest_fields` of a record. `numbers`, `descriptors`: the ranges of the record's numbers and of the image
-    descriptors that the model reads. `field_shifts`: by how much each field moves an answer, in log-odds, for each set
-    of models that answers (see `answering_key`). `cutoffs`: for what is missing, how far from the threshold an answer
+    descriptors that the model reads. `field_moves`: by how much each field may move an answer once it is known, in
+    log-odds, for each set of models that answers (see `answering_key`): draws from cases of the last class, and as many
+    from the others. `cutoffs`: for what is missing, how far from the threshold an answer
     must lie to be decided, in standard deviations of what is missing; None: no distance is enough. `background`:
     synthetic records, each cell drawn by itself, that an explanation compares with. `birads`: how many training cases
     of each category there were, and how many of them were of the last class; `positive_share` is that of all. `site`:
@@ -78,7 +81,7 @@ class Domain(BaseModel, frozen=True):
     fewest_fields: int
     numbers: dict[str, Range]
     descriptors: dict[str, Range]
-    field_shifts: dict[str, dict[str, FiniteFloat]]
+    field_moves: dict[str, dict[str, tuple[list[FiniteFloat], list[FiniteFloat]]]]
     cutoffs: dict[str, FiniteFloat | None]
     background: list[dict[str, float | str | None]] = []
     birads: dict[str, tuple[int, int]] = {}
@@ -111,11 +114,11 @@ class Domain(BaseModel, frozen=True):
 
         given = cases[list(model.record_columns)].notna().sum(axis=1)
         able = {answering_key(one): one for parts in GIVEN if (one := model.reduced(parts)) is not None}
-        shifts = {key: one.field_shifts(cases, image_descriptors) for key, one in able.items()}
+        moves = {key: _field_moves(one, cases, image_descriptors) for key, one in able.items()}
         cutoffs = _part_cutoffs(model, trained, rules.agreement) if trained is not None else {}
         if not math.isnan(model.threshold):
             # Images are not read here: a fusion with a network has the cut-off of its other readers.
-            known = [(able[key], moved) for key, moved in shifts.items() if moved and not able[key].image_inputs]
+            known = [(able[key], _shifts(some)) for key, some in moves.items() if some and not able[key].image_inputs]
             found = [_field_cutoff(one, cases, image_descriptors, moved, rules.agreement) for one, moved in known]
             if found:
                 cutoffs[FIELDS] = None if None in found else max(one for one in found if one is not None)
@@ -124,7 +127,7 @@ class Domain(BaseModel, frozen=True):
             fewest_fields=max(1, min(rules.fewest_record_fields, int(given.min()))),
             numbers=ranges(cases, [name for name in model.record_columns if COLUMN[name].kind is Kind.NUMBER]),
             descriptors=ranges(image_descriptors, default_names() if model.uses_descriptors else []),
-            field_shifts=shifts,
+            field_moves=moves,
             cutoffs=cutoffs,
             background=_background(model, cases),
             birads=_birads(model, cases),
@@ -142,13 +145,25 @@ class Domain(BaseModel, frozen=True):
 
     def save(self, folder: Path) -> None:
         """Write the domain into the folder of a stored model."""
-        (folder / DOMAIN).write_text(self.model_dump_json(indent=2) + "\n")
+        (folder / DOMAIN).write_text(self.model_dump_json() + "\n")
         seal(folder)
 
     def missing_fields(self, model: FittedModel, record: Mapping[str, object]) -> dict[str, float]:
         """Return the fields of a record that an answering model lacks, each with how far it may move the answer."""
-        shifts = self.field_shifts.get(answering_key(model), {})
+        shifts = _shifts(self.field_moves.get(answering_key(model), {}))
         return {name: shifts.get(name, 0.0) for name in model.record_columns if record[name] is None}
+
+    def moves(self, model: FittedModel, cases: pd.DataFrame, probabilities: np.ndarray) -> np.ndarray:
+        """Return draws (n, m) of how far the missing fields of `cases` may move the log-odds of an answering model.
+
+        As many of them are of the last class as its `probabilities` (n,) say; the fields of a draw have one class.
+        """
+        known = self.field_moves.get(answering_key(model), {})
+        lacking = cases[list(known)].isna().to_numpy()
+        if not lacking.any():
+            return np.zeros((len(cases), 1))
+        last, others = (lacking @ np.array(draws) for draws in zip(*known.values(), strict=True))
+        return np.where((np.arange(_DRAWS) + 0.5) / _DRAWS < probabilities[:, None], last, others)
 
     def cutoff(self, missing: Iterable[str]) -> float:
         """Return the distance to the threshold that decides where these parts, or `FIELDS`, are missing.
@@ -184,6 +199,30 @@ def outside(values: Mapping[str, float], ranges: Mapping[str, Range]) -> list[st
         for name, found in ranges.items()
         if name in values and not found.holds(values[name])
     ]
+
+
+def _field_moves(
+    model: FittedModel, cases: pd.DataFrame, image_descriptors: pd.DataFrame
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Return quantiles of each field's moves in random order, of records drawn from each class by itself.
+
+    Fields that tell of malignancy tell of it together: drawn from all cases, they would seldom do so.
+    """
+    is_last = cases["label"] == model.classes[-1] if "label" in cases else np.full(len(cases), True)
+    of_class = [cases[rows] if rows.any() else cases for rows in (is_last, ~is_last)]
+    last, others = (model.field_moves(some, image_descriptors) for some in of_class)
+    rng, levels = np.random.default_rng(0), (np.arange(_DRAWS) + 0.5) / _DRAWS
+
+    def draws(moves: np.ndarray) -> list[float]:
+        return list(rng.permutation(np.quantile(moves, levels)).round(4).tolist())
+
+    # A field that one class never has is drawn as in the other.
+    last, others = others | last, last | others
+    return {name: (draws(last[name]), draws(others[name])) for name in others}
+
+
+def _shifts(moves: Mapping[str, tuple[list[float], list[float]]]) -> dict[str, float]:
+    return {name: root_mean_square(np.array(draws)) for name, draws in moves.items()}
 
 
 def _background(model: FittedModel, cases: pd.DataFrame) -> list[dict[str, float | str | None]]:

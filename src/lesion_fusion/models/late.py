@@ -31,6 +31,7 @@ from lesion_fusion.models.base import (
     load_member,
     number_from_json,
     number_to_json,
+    root_mean_square,
     save_model,
 )
 from lesion_fusion.models.classifier import classifier_name
@@ -336,7 +337,7 @@ def _shift(reduced: pd.DataFrame, whole: pd.DataFrame, positive: str) -> float:
     column = f"p_{positive}"
     both = reduced.merge(whole, on=_KEYS, suffixes=("_reduced", "_whole"))
     odds = both[[f"{column}_reduced", f"{column}_whole"]].to_numpy().clip(1e-6, 1 - 1e-6)
-    return float(np.sqrt(np.square(np.diff(logit(odds), axis=1)).mean()))
+    return root_mean_square(np.diff(logit(odds), axis=1))
 
 
 @dataclass(frozen=True)
@@ -425,14 +426,14 @@ class FittedLate(FittedModel):
             if member.needs == {Need.RECORD}
         }
 
-    def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
-        """Return the shifts of the joined answer; with networks the largest of its members, which it hardly exceeds."""
+    def field_moves(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the moves of the joined answer; with networks the largest of its members, which it hardly exceeds."""
         if not self.image_inputs:
-            return super().field_shifts(cases, image_descriptors)
-        found: dict[str, float] = {}
+            return super().field_moves(cases, image_descriptors)
+        found: dict[str, np.ndarray] = {}
         for member in self.members.values():
-            for name, shift in member.field_shifts(cases, image_descriptors).items():
-                found[name] = max(shift, found.get(name, 0.0))
+            for name, moves in member.field_moves(cases, image_descriptors).items():
+                found[name] = max(moves, found.get(name, np.zeros(1)), key=root_mean_square)
         return found
 
     def store(self, folder: Path) -> dict[str, Any]:

@@ -163,9 +163,9 @@ class FittedTransferred(FittedModel):
         """Return calibrated probabilities, shape (n, k)."""
         return self.calibration.probabilities(log_odds(self.source.probabilities(inputs)))
 
-    def field_shifts(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, float]:
+    def field_moves(self, cases: pd.DataFrame, image_descriptors: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return those of the source."""
-        return self.source.field_shifts(cases, image_descriptors)
+        return self.source.field_moves(cases, image_descriptors)
 
     def store(self, folder: Path) -> dict[str, Any]:
         """Write the source into a folder of its own; return the calibration."""

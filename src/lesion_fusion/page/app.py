@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import escape
 from nicegui import background_tasks, events, run, ui
 
 from lesion_fusion.cohort.schema import COLUMN, SEPARATOR, Column, Kind
 from lesion_fusion.imaging.png import ImageDefect
 from lesion_fusion.page import views
-from lesion_fusion.page.case import BIRADS, SHOWN, Case, Told, ask, explain, sample
+from lesion_fusion.page.case import BIRADS, SHOWN, Case, Told, ask, explain, propose, sample
 from lesion_fusion.page.outline import Outline
 from lesion_fusion.page.texts import category, explanation, label, text, value_text
 
@@ -45,23 +46,34 @@ _DROP = (
 
 
 class Loading:
-    """A model that is loaded in the background, and then asked once, so that the reader's first answer is quick."""
+    """A model that is loaded in the background, and then asked once, so that the reader's first answer is quick.
 
-    def __init__(self, load: Callable[[], ServedModel]) -> None:
+    `columns` of the record that it reads are known before it is loaded, where `read_columns` finds them.
+    """
+
+    def __init__(
+        self, load: Callable[[], ServedModel], read_columns: Callable[[], Sequence[str] | None] = lambda: None
+    ) -> None:
+        self.columns: Sequence[str] | None = None
         self.model: ServedModel | None = None
         self.fault = ""
-        self._load, self._once = load, threading.Lock()
+        self._load, self._read_columns = load, read_columns
 
     def start(self) -> None:
-        """Begin to load, unless it has begun."""
-        if self._once.acquire(blocking=False):
-            threading.Thread(target=self._run, daemon=True).start()
+        """Begin to load."""
+        threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         try:
+            columns = self._read_columns()
+            # What a column that a cohort declared is, is known once the model is loaded.
+            self.columns = columns if columns is not None and set(columns) <= set(COLUMN) else None
             model = self._load()
+            self.columns = model.model.record_columns
             self.model = model
             explain(model, sample(0), ask(model, sample(0)))
+            # Only now: what draws takes seconds to import, and no answer waits for it.
+            propose(model, sample(0))
         except Exception as error:
             self.fault = text("not_loaded", error=error)
             _LOG.error("%s", self.fault)
@@ -96,7 +108,7 @@ class Page:
                 self._kept.visible = False
                 self._form = ui.element("div").classes("form")
                 with self._form:
-                    self._waiting = ui.label(text("loading")).classes("quiet").props("role=status")
+                    ui.label(text("loading")).classes("quiet").props("role=status")
             self._answer = ui.element("section").classes("card answer-card")
             with self._answer:
                 _html(f"<h2>{text('answer.heading')}</h2>")
@@ -114,6 +126,12 @@ class Page:
         with upload.add_slot("list"):
             self._fault = ui.label("").classes("alert").props("role=alert")
             self._fault.visible = False
+            with ui.element("div").classes("notice") as self._proposal:
+                ui.label(text("outline.proposal")).props("role=status")
+                _button(
+                    "outline.take", lambda: self._set_outline(self._outline.taken_over()), "unelevated color=primary"
+                )
+            self._proposal.visible = False
             self._figure = ui.interactive_image(
                 on_mouse=self._pointer, events=["pointerdown", "pointermove", "pointerup", "pointercancel"]
             )
@@ -128,7 +146,10 @@ class Page:
             self._status = ui.label(text("image.none")).classes("quiet").props("role=status")
         with ui.element("div").classes("tools"):
             self._more_samples = _button("image.sample", self._next_sample, "outline")
+            self._network = _button("outline.network", self._propose)
+            self._network.visible = False
             self._tools = [
+                self._network,
                 _button("outline.draw", lambda: self._set_outline(Outline(self._size))),
                 _button("outline.ellipse", lambda: self._set_outline(Outline.ellipse(self._size))),
                 _button("outline.finish", lambda: self._set_outline(self._outline.finish())),
@@ -166,19 +187,23 @@ class Page:
         self._more.visible = False
 
     def _once_loaded(self) -> None:
-        if self._loading.fault:
+        loading = self._loading
+        settled = bool(loading.fault) or loading.model is not None
+        if loading.fault:
+            self._form.clear()
+            self._inputs = {}
+            with self._form:
+                ui.label(loading.fault).classes("alert").props("role=alert")
+        elif loading.columns is not None and not self._inputs:
+            self._build_form(loading.columns)
+        if settled:
             self._timer.deactivate()
-            self._waiting.set_text(self._loading.fault)
-            self._waiting.classes("alert", remove="quiet")
-        elif self._loading.model is not None:
-            self._timer.deactivate()
-            self._build_form()
+            self._network.visible = loading.model is not None and loading.model.draw is not None
             if not self.case.empty:
                 self._changed()
+                self._begin_outline()
 
-    def _build_form(self) -> None:
-        assert self._loading.model is not None
-        columns = self._loading.model.model.record_columns
+    def _build_form(self, columns: Sequence[str]) -> None:
         self.fields = [*columns, *([BIRADS] if BIRADS not in columns else [])]
         self._form.clear()
         with self._form:
@@ -279,6 +304,23 @@ class Page:
         """Choose a frame, or the one nearest to it; it is shown once it is decoded."""
         self._slider.set_value(str(min(max(frame, 1), self.case.frames)))
 
+    async def _propose(self) -> None:
+        """Have the model's networks draw the outline: of an image that was replaced meanwhile it is of no use."""
+        case, model, before = self.case, self._loading.model, self.case.outline
+        if model is None or model.draw is None or case.image is None:
+            return
+        self._network.props("loading")
+        self._status.set_text(text("outline.drawing"))
+        found = await run.io_bound(propose, model, case)
+        self._network.props(remove="loading")
+        self._draw()
+        if self.case is case and case.outline is before:
+            self._fault.visible = False
+            if found is None:
+                self._refuse(text("outline.no_lesion"))
+            else:
+                self._set_outline(found)
+
     def _rejected(self) -> None:
         self._refuse(text("image.too_large", megabytes=self._megabytes))
 
@@ -288,7 +330,10 @@ class Page:
 
     async def _next_sample(self) -> None:
         self._more_samples.props("loading")
-        self._open(await run.io_bound(sample, self._samples))
+        case, model = await run.io_bound(sample, self._samples), self._loading.model
+        if model is not None and model.domain.outlines == "predicted":
+            case = replace(case, outline=Outline(case.outline.size))
+        self._open(case)
         self._more_samples.props(remove="loading")
         self._samples += 1
 
@@ -313,6 +358,11 @@ class Page:
         self._fill_in()
         self._draw()
         self._changed()
+        self._begin_outline()
+
+    def _begin_outline(self) -> None:
+        if self.case.outline is not None and not self.case.outline.points:
+            background_tasks.create(self._propose())
 
     @property
     def _outline(self) -> Outline:
@@ -334,6 +384,8 @@ class Page:
         self._status.set_text(" ".join(words))
         self._frame_words.set_text(text("frame.shown", frame=self.case.frame, frames=self.case.frames))
         self._overlay.set_content(views.overlay(self.case.outline))
+        model = self._loading.model
+        self._proposal.visible = model is not None and self.case.proposal(model.domain.outlines) is not None
 
     def _set_outline(self, outline: Outline, remember: bool = True) -> None:
         """Take a changed outline; `remember` it as a step that can be undone."""
@@ -342,7 +394,8 @@ class Page:
             self._undo = [*self._undo[-99:], before]
         self.case.outline = outline
         self._draw()
-        if (outline.points, outline.closed) != (before.points, before.closed) and remember:
+        kept = (outline.points, outline.closed, outline.source) == (before.points, before.closed, before.source)
+        if remember and not kept:
             self._changed()
 
     def _take_back(self) -> None:
@@ -411,7 +464,8 @@ class Page:
         """Ask the model anew, after the last of several changes; until then the answer is marked as an old one."""
         self._turn += 1
         if self._loading.model is None:
-            self._panels["answer"].set_content(f"<p class='quiet'>{text('answer.loading')}</p>")
+            words = escape(self._loading.fault or text("answer.loading"))
+            self._panels["answer"].set_content(f"<p class='quiet'>{words}</p>")
             return
         self._answer.classes(add="old").props("aria-busy=true")
         background_tasks.create(self._ask(self._turn))

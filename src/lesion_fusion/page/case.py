@@ -81,18 +81,28 @@ class Case:
         """Whether there is nothing to ask the model about."""
         return self.image is None and not self.record
 
-    def request(self) -> dict[str, object]:
-        """Return the case as a row of a request to the served model."""
+    def request(self, learned: str = "drawn") -> dict[str, object]:
+        """Return the case as a row of a request to a model that `learned` under drawn or predicted outlines.
+
+        Where it learned under drawn ones, a network's outline counts once the reader has corrected it or taken it over.
+        """
         from lesion_fusion.imaging.outlines import encoded
-        from lesion_fusion.serving.schema import IMAGE, MASK
+        from lesion_fusion.serving.schema import IMAGE, MASK, SOURCE
 
         row: dict[str, object] = {**self.record}
         if self.image is not None:
             row[IMAGE] = self.coded
-            mask = self.outline.mask() if self.outline is not None else None
-            if mask is not None and mask.any():
+            outline = self.outline
+            mask = None if outline is None or self.proposal(learned) is not None else outline.mask()
+            if outline is not None and mask is not None and mask.any():
                 row[MASK] = base64.b64encode(encoded(mask)).decode()
+                row[SOURCE] = "predicted" if outline.by_machine and learned != "drawn" else "drawn"
         return row
+
+    def proposal(self, learned: str) -> Outline | None:
+        """Return the outline if it waits for the reader: a network's, for a model that `learned` under drawn ones."""
+        waits = self.outline is not None and self.outline.source == "machine" and learned == "drawn"
+        return self.outline if waits else None
 
     def set(self, name: str, value: object) -> None:
         """Note a value of the record; None, "" and no category are not known."""
@@ -120,7 +130,7 @@ def ask(model: ServedModel, case: Case) -> Told:
     if case.empty:
         return Told()
     try:
-        (answer,) = model.predict(None, _rows(case)).to_dict("records")
+        (answer,) = model.predict(None, _rows(model, case)).to_dict("records")
         return Told({str(name): value for name, value in answer.items()})
     except BadRequest as error:
         return Told(fault=re.sub(r"(^|\n)Row 0, ", r"\1", error.message))
@@ -133,16 +143,24 @@ def ask(model: ServedModel, case: Case) -> Told:
 def explain(model: ServedModel, case: Case, told: Told) -> Told:
     """Return the answer to a case with why it is so; the answer alone where that can't be told."""
     try:
-        return replace(told, why=model.explain(_rows(case))[0])
+        return replace(told, why=model.explain(_rows(model, case))[0])
     except Exception as error:
         _LOG.error("The model can't tell why: %s", type(error).__name__)
         return replace(told, why={"fields": {}})
 
 
-def _rows(case: Case) -> pd.DataFrame:
+def propose(model: ServedModel, case: Case) -> Outline | None:
+    """Return the outline that the model's networks draw in the image; None where they find no lesion, or are none."""
+    if model.draw is None or case.image is None:
+        return None
+    (found,) = model.draw([case.image])
+    return Outline.traced(found.mask, "machine") if found.sees_lesion else None
+
+
+def _rows(model: ServedModel, case: Case) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame([case.request()], dtype=object)
+    return pd.DataFrame([case.request(model.domain.outlines)], dtype=object)
 
 
 @cache

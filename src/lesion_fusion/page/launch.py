@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 from lesion_fusion.errors import UserError
 
 try:
-    from nicegui import app as nicegui_app
     from nicegui import ui
 
     from lesion_fusion.page.app import Loading, Page
@@ -33,13 +32,11 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 # A browser that sleeps for so long, in seconds, finds its case as it was.
 _AWAY = 1800.0
-# Without a browser the model is loaded after so many seconds.
-_PATIENCE = 5.0
 
 
-def make_page(load: Callable[[], ServedModel], port: int, megabytes: int) -> tuple[ASGIApp, Loading]:
-    """Return the page as an application, to be served at `port` of the loopback, and the model that it waits for."""
-    loading, most = Loading(load), megabytes * 2**20
+def make_page(loading: Loading, port: int, megabytes: int) -> ASGIApp:
+    """Return the page as an application, to be served at `port` of the loopback."""
+    most = megabytes * 2**20
     # What is uploaded stays in memory: nothing is written to a temporary file.
     MultiPartParser.spool_max_size = 2 * most
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -55,13 +52,21 @@ def make_page(load: Callable[[], ServedModel], port: int, megabytes: int) -> tup
         show_welcome_message=False,
     )
     # A multipart body is a little longer than its file.
-    return Guard(app, [f"{HOST}:{port}", f"localhost:{port}"], most + 2**16), loading
+    return Guard(app, [f"{HOST}:{port}", f"localhost:{port}"], most + 2**16)
 
 
 def open_page(
-    load: Callable[[], ServedModel], port: int, megabytes: int, browser: bool, say: Callable[[str], object]
+    load: Callable[[], ServedModel],
+    read_columns: Callable[[], Sequence[str] | None],
+    port: int,
+    megabytes: int,
+    browser: bool,
+    say: Callable[[str], object],
 ) -> None:
-    """Serve the page until Ctrl-C; `browser` opens it in the default one."""
+    """Serve the page until Ctrl-C; `browser` opens it in the default one.
+
+    `read_columns` finds the columns of the record that the model reads sooner than `load` does; None if it can't.
+    """
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -72,10 +77,9 @@ def open_page(
         raise UserError(f"Port {port} is taken: give another with --port, or 0 for any that is free.") from None
     port = listening.getsockname()[1]
     address = f"http://{HOST}:{port}/"
-    app, loading = make_page(load, port, megabytes)
-    # The page comes first, for loading slows it: libraries that take seconds.
-    nicegui_app.on_connect(loading.start)
-    threading.Timer(_PATIENCE, loading.start).start()
+    loading = Loading(load, read_columns)
+    app = make_page(loading, port, megabytes)
+    loading.start()
     say(f"{address} is open to this computer alone. Ctrl-C ends it.")
     if browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()

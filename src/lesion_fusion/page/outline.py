@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from lesion_fusion.imaging.png import Mask
 
 Point = tuple[float, float]
+Source = Literal["hand", "sample", "machine", "corrected", "taken_over"]
 FEWEST_POINTS = 3
 # Points of an ellipse to start from, and half its axes as shares of the image's.
 _ELLIPSE, _HALF = 12, 0.2
@@ -22,7 +24,8 @@ class Outline:
     """Points (x, y) in pixels of an image of `size` (width, height); `closed` once it is finished.
 
     `chosen` is the point that keys and drags move, None for the whole. `original` is the mask that the points were
-    traced from, as long as no point was changed: a polygon only comes near to it.
+    traced from, as long as no point was changed: a polygon only comes near to it. `source`: whose it is; that of the
+    model's networks, the machine's, may be corrected, or taken over as it is.
     """
 
     size: tuple[int, int]
@@ -30,6 +33,7 @@ class Outline:
     closed: bool = False
     chosen: int | None = None
     original: Mask | None = None
+    source: Source = "hand"
 
     @classmethod
     def ellipse(cls, size: tuple[int, int]) -> Outline:
@@ -39,7 +43,7 @@ class Outline:
         return cls(size, points, closed=True)
 
     @classmethod
-    def traced(cls, mask: Mask) -> Outline:
+    def traced(cls, mask: Mask, source: Source = "sample") -> Outline:
         """Return the outline of the mask's largest piece, which remains the mask itself until it is changed."""
         from skimage.measure import approximate_polygon, find_contours
 
@@ -48,7 +52,16 @@ class Outline:
         tolerance = max(_TOLERANCE, _SHARE * max(mask.shape))
         traced = approximate_polygon(max(contours, key=len), tolerance)[:-1] - 1
         points = tuple((float(x) + 0.5, float(y) + 0.5) for y, x in traced)
-        return cls((width, height), points, closed=True, original=mask)
+        return cls((width, height), points, closed=True, original=mask, source=source)
+
+    @property
+    def by_machine(self) -> bool:
+        """Whether it began as the machine's."""
+        return self.source in ("machine", "corrected", "taken_over")
+
+    def taken_over(self) -> Outline:
+        """Return it as one that the reader found right."""
+        return replace(self, source="taken_over")
 
     @property
     def usable(self) -> bool:
@@ -153,4 +166,5 @@ class Outline:
         return min(max(point[0], 0.0), float(self.size[0])), min(max(point[1], 0.0), float(self.size[1]))
 
     def _changed(self, points: tuple[Point, ...], chosen: int | None) -> Outline:
-        return replace(self, points=points, chosen=chosen, original=None)
+        source: Source = "corrected" if self.by_machine else "hand"
+        return replace(self, points=points, chosen=chosen, original=None, source=source)

@@ -48,7 +48,7 @@ def view(case: Case, told: Told, model: FittedModel, domain: Domain) -> dict[str
         "why": _why(case, told.why.get("fields", {})),
         "heat_maps": told.why.get("heat_maps", {}),
         "explained": bool(told.why),
-        "missing_parts": _missing_parts(case, model) if answer else [],
+        "missing_parts": _missing_parts(case, model, domain) if answer else [],
         "missing": [
             {"name": name, "label": label(name), "low": low, "high": high} for name, (low, high) in missing.items()
         ],
@@ -121,8 +121,8 @@ def outline_words(outline: Outline | None, hint: bool = True) -> str:
         return f"{text(words)} {text(more)}" if hint else text(words)
     words = text("outline.points", points=len(outline.points))
     if outline.usable:
-        source = "outline.original" if outline.original is not None else "outline.by_hand"
-        words = f"{text(source)} {text('outline.area', area=f'{100 * outline.area:.1f}')}, {words}"
+        area = text("outline.area", area=f"{100 * outline.area:.1f}")
+        words = f"{text(f'sources.{outline.source}')} {area}, {words}"
     if not hint:
         return f"{words}."
     return f"{words}. {text('outline.closed_hint' if outline.usable else 'outline.drawing_hint')}"
@@ -174,7 +174,8 @@ def _amount(log_odds: float) -> str:
     return text("why.times" if log_odds >= 0 else "why.by", factor=f"{math.exp(abs(log_odds)):.2f}")
 
 
-def _missing_parts(case: Case, model: FittedModel) -> list[str]:
+def _missing_parts(case: Case, model: FittedModel, domain: Domain) -> list[str]:
     outlined = case.image is not None and case.outline is not None and case.outline.usable
+    outlined = outlined and case.proposal(domain.outlines) is None
     given = (any(name in case.record for name in model.record_columns), case.image is not None, outlined)
     return [need for need, there in zip(_NEEDS, given, strict=True) if need in model.needs and not there]

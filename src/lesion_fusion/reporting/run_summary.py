@@ -17,7 +17,7 @@ from lesion_fusion.reporting.sections.steps import step_groups
 from lesion_fusion.reporting.standing import best_of_families, places
 
 OUTLINES_TOLD = {
-    ("all", "dice_mean"): "Predicted outlines, mean Dice against the drawn ones",
+    ("all", "dice_mean"): "Networks' outlines, mean Dice against the drawn ones",
     ("all", "missed_share"): "Share of lesions that they miss",
     ("normal", "false_outline_share"): "Share of normal images with an outline",
 }
@@ -37,8 +37,8 @@ def summarise(
 ) -> RunSummary:
     """Return the summary of what a run made: `found` holds those of its datasets that are summed up, by name.
 
-    The best AUROC of each family, the planned differences, the decisions on champions, the networks' outlines, and the
-    audit's findings.
+    The best AUROC of each family, the planned differences, the decisions on champions, the networks' outlines (of
+    one kind: where models learn under them, nobody else draws), and the audit's findings.
     """
     metrics: dict[str, float] = {}
     tags: dict[str, str] = {}
@@ -62,8 +62,8 @@ def summarise(
         model_name, reasons = f"{decision['family']}.{decision['model']}", "; ".join(decision["reasons"])
         tags[f"{decision['alias']}_{decision['family']}"] = f"{model_name}: {reasons}"[:5000]
         lines.append(f"{decision['registered_name']}: {model_name} is registered as {decision['alias']} ({reasons}).")
-    if "outline_summary" in found:
-        for row in found["outline_summary"].itertuples():
+    for name in {"outline_summary", "served_outline_summary"} & set(found):
+        for row in found[name].itertuples():
             estimate = Estimate(row.estimate, row.low, row.high)
             metrics |= _bounds(f"outlines/{row.group}/{row.measure}", estimate)
             if (row.group, row.measure) in OUTLINES_TOLD:

@@ -15,6 +15,7 @@ from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.lesion_image import lesion_image
 from lesion_fusion.models.base import CaseInputs, FittedModel, Need
 from lesion_fusion.models.domain import FIELDS, Domain, distance
+from lesion_fusion.serving.drawing import Draw, outlined
 from lesion_fusion.serving.request import Record, Request, check_outlines, parse_request, unknown_fields
 from lesion_fusion.serving.schema import CASE, IMAGE, MASK, answer_fields
 from lesion_fusion.serving.usable import Usable, usable
@@ -28,8 +29,10 @@ _MORE: dict[frozenset[Need], dict[Need, str]] = {
 }
 
 
-def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str) -> pd.DataFrame:
-    """Return a row per case of a request, a frame of the fields in `schema.request_fields`.
+def answer(
+    model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str, draw: Draw | None = None
+) -> pd.DataFrame:
+    """Return a row per case of a request, a frame of the fields in `schema.request_fields`; `draw` see `outlined`.
 
     Columns are those of `schema.answer_fields`; `probability` is that of the last class, `low` and `high` bound its
     interval, `reason` says what is missing or was not used and why, `ask_for` what would narrow the interval most.
@@ -43,6 +46,7 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
 
     unknown = _check_fields(model, domain, rows)
     request = parse_request(rows, model.record_columns, Need.IMAGE in model.needs, meanwhile=answer_from_record)
+    request = outlined(request, model, domain, draw)
     cases = zip(request.records, request.images, request.masks, strict=True)
     judged = [usable(record, image, mask, model, domain) for record, image, mask in cases]
     found: list[dict[str, Any]] = [{} for _ in judged]
@@ -62,7 +66,7 @@ def answer(model: FittedModel, domain: Domain, rows: pd.DataFrame, version: str)
         else:
             there = {name: probabilities[members] for name, probabilities in answered.items()}
             inputs = replace(_inputs(able, request, members, judged), answered=there)
-            answers = _answers(able, inputs, gaps, domain)
+            answers = _answers(able, inputs, gaps, domain, model.shift(parts))
         for i, said in zip(members, answers, strict=True):
             found[i] = said | {
                 "version": version,
@@ -86,7 +90,7 @@ class Gap:
     thin: bool = False
 
 
-def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict[str, Any]]:
+def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame, draw: Draw | None = None) -> list[dict[str, Any]]:
     """Return, per case of a request, why it is answered so (see `why.contributions`), and `birads` in words.
 
     `missing` is what missing fields might change (see `why.possible`), `heat_maps` what networks look at (see
@@ -94,7 +98,7 @@ def explain(model: FittedModel, domain: Domain, rows: pd.DataFrame) -> list[dict
     Raises `RequestError` as `answer` does.
     """
     _check_fields(model, domain, rows)
-    request = parse_request(rows, model.record_columns, Need.IMAGE in model.needs)
+    request = outlined(parse_request(rows, model.record_columns, Need.IMAGE in model.needs), model, domain, draw)
     found: list[dict[str, Any]] = []
     judged = [
         usable(record, image, mask, model, domain)
@@ -127,7 +131,10 @@ def decisions(classes: Sequence[str], probabilities: np.ndarray, threshold: floa
     return [positive if p >= threshold else negative for p in probabilities[:, -1]]
 
 
-def _answers(able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain: Domain) -> list[dict[str, Any]]:
+def _answers(
+    able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain: Domain, shift: float
+) -> list[dict[str, Any]]:
+    """Return the answers to cases that give the same parts; those that are missing move them by `shift`."""
     probabilities, calibration, threshold, site = (
         able.probabilities(inputs),
         able.calibration,
@@ -138,7 +145,9 @@ def _answers(able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain:
         probabilities, threshold = site.probabilities(probabilities), site.threshold(threshold)
         gaps = [replace(gap, spread=gap.spread * site.slope) for gap in gaps]
         calibration = site.map if site.map.covariance is not None else calibration
-    intervals = calibration.interval(probabilities, domain.rules.confidence, np.array([gap.spread for gap in gaps]))
+    steeper = 1.0 if site is None else site.slope
+    moves = domain.moves(able, inputs.cases, probabilities[:, -1]) * steeper
+    intervals = calibration.interval(probabilities, domain.rules.confidence, shift * steeper, moves)
     parts = ", ".join(need for need in Need if need in able.needs)
     answers = []
     for row, (low, high), decision, gap in zip(

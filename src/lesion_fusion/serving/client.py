@@ -73,6 +73,14 @@ class Client:
         found: dict[str, Any] = self._post("/why", record, image, outline)["explanations"][0]
         return found
 
+    def outline(self, image: bytes) -> bytes | None:
+        """Return the outline that the model's networks draw in an image, a PNG; None where they find no lesion.
+
+        Raises `RefusedError` where the model has no such networks too, and otherwise as `ask` does.
+        """
+        found = self._post("/outline", {}, image, None)["outlines"][0]["tumor_mask_png"]
+        return None if found is None else base64.b64decode(found)
+
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of a case."""
         return self._fetch("/schema")

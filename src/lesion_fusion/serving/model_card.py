@@ -14,6 +14,7 @@ from lesion_fusion.cohort.tables import records
 from lesion_fusion.evaluation.comparisons import PlannedComparisons
 from lesion_fusion.evaluation.curves import decision_curve
 from lesion_fusion.evaluation.judge import Evaluation, Judge
+from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.base import WITHOUT, Family, FittedModel, Need
 from lesion_fusion.models.domain import ServingRules
 from lesion_fusion.notation import Estimate, percent
@@ -40,8 +41,13 @@ def write_cards(
     evaluation: Evaluation,
     report: ReportParameters,
     serving: ServingRules,
+    outline: Outline,
+    outline_summary: pd.DataFrame | None = None,
 ) -> list[dict[str, Any]]:
-    """Return `promotion`: the decisions, each with the model card of its version (`card`, Markdown)."""
+    """Return `promotion`: the decisions, each with the model card of its version (`card`, Markdown).
+
+    `outline_summary` is of the networks that draw for the models, if these have any.
+    """
     board = {place.full_name: place for place in places(leaderboard, evaluation.baseline, judge.confidence)}
     models = models_on_board([*board.values()], clinical, imaging, fusion)
     unexplained = [one for one in cohort_audit["findings"] if not one["explanation"]]
@@ -50,7 +56,7 @@ def write_cards(
     for decision in decisions:
         name = f"{decision['family']}.{decision['model']}"
         place, trained, model = board[name], models[name], models[name].model
-        roles, sees_image = model.efforts, Need.IMAGE in model.needs
+        roles, under_drawn = model.efforts, Need.MASK in model.needs and outline.source != "predicted"
         figures = {
             METRICS[key].label: (place.metrics[key], METRICS[key].digits) for key in SHOWN if key in place.metrics
         }
@@ -61,8 +67,9 @@ def write_cards(
             model=model,
             description=trained.parameters.describe(),
             without=_without(model),
+            drawing=_drawing(outline_summary) if Need.MASK in model.needs else None,
             figures=figures | _net_benefit(trained.predictions, judge, comparisons.benefit_threshold),
-            limits=limitations(report.cohort.limitations, unexplained, roles, sees_image, [place]),
+            limits=limitations(report.cohort.limitations, unexplained, roles, under_drawn, [place]),
             fields=describe_fields(model),
             labels=study_cases["label"],
             patients=study_cases["patient_id"].nunique(),
@@ -85,6 +92,16 @@ def _net_benefit(predictions: pd.DataFrame, judge: Judge, threshold: float) -> d
     there = curve[np.isclose(curve["threshold"], threshold)].dropna()
     found = [(Estimate(row["net_benefit"], row["low"], row["high"]), 3) for row in records(there)]
     return dict(zip([f"Net benefit at a risk of {percent(threshold)}"], found, strict=False))
+
+
+def _drawing(summary: pd.DataFrame | None) -> tuple[int, Estimate] | None:
+    """Return on how many lesions the networks' outlines were measured, and their mean Dice; None if on none."""
+    if summary is None:
+        return None
+    dice = summary[(summary["group"] == "all") & (summary["measure"] == "dice_mean")]
+    return next(
+        ((int(row["cases"]), Estimate(row["estimate"], row["low"], row["high"])) for row in records(dice)), None
+    )
 
 
 def _without(model: FittedModel) -> dict[str, str]:

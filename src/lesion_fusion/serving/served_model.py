@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 import yaml
@@ -13,12 +14,20 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 import lesion_fusion
+from lesion_fusion.imaging.outlines import Predicted
+from lesion_fusion.imaging.png import GrayImage
 from lesion_fusion.models.base import FittedModel, load_model
 from lesion_fusion.models.domain import Domain
+from lesion_fusion.serving import OUTLINE_NETWORKS
 from lesion_fusion.serving.answer import answer, explain
+from lesion_fusion.serving.drawing import Draw, outlines
 from lesion_fusion.serving.request import RequestError
 
+if TYPE_CHECKING:
+    from lesion_fusion.imaging.outline_network import OutlineNetworks
+
 BUNDLE = "bundle"
+_reading_networks = Lock()
 
 Found = TypeVar("Found")
 
@@ -46,6 +55,8 @@ class ServedModel(PythonModel):
     model: FittedModel
     domain: Domain
     version: str
+    networks: Path | None = None
+    _drawing: OutlineNetworks | None = None
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the bundle, and read which registered version this is."""
@@ -53,6 +64,7 @@ class ServedModel(PythonModel):
         self.model = load_model(bundle)
         self.domain = Domain.load(bundle)
         self.version = _registered_version(bundle)
+        self.networks = next(bundle.glob(OUTLINE_NETWORKS), None)
 
     def predict(
         self,
@@ -61,11 +73,29 @@ class ServedModel(PythonModel):
         params: Any = None,  # noqa: ARG002 (MLflow's signature)
     ) -> pd.DataFrame:
         """Return a row per case (see `serving.answer`); raises `BadRequest` for a request that is not well formed."""
-        return _well_formed(lambda rows: answer(self.model, self.domain, rows, self.version), model_input)
+        return _well_formed(lambda rows: answer(self.model, self.domain, rows, self.version, self.draw), model_input)
 
     def explain(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
         """Return why each case is answered as it is (see `serving.answer.explain`); raises `BadRequest`."""
-        return _well_formed(lambda cases: explain(self.model, self.domain, cases), rows)
+        return _well_formed(lambda cases: explain(self.model, self.domain, cases, self.draw), rows)
+
+    def outlines(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
+        """Return the outline that networks draw in each image (see `drawing.outlines`); raises `BadRequest`."""
+        return _well_formed(lambda cases: outlines(cases, self.domain, self.draw), rows)
+
+    @property
+    def draw(self) -> Draw | None:
+        """What draws outlines; None without networks. They are read when first used: keras takes seconds to import."""
+        return None if self.networks is None else self._draw
+
+    def _draw(self, images: Sequence[GrayImage]) -> list[Predicted]:
+        from lesion_fusion.imaging.outline_network import OutlineNetworks
+
+        with _reading_networks:
+            if self._drawing is None:
+                assert self.networks is not None
+                self._drawing = OutlineNetworks(self.networks)
+        return self._drawing.draw(images)
 
 
 def _well_formed(ask: Callable[[pd.DataFrame], Found], rows: pd.DataFrame) -> Found:

@@ -65,7 +65,7 @@ class RefusedRequest(Exception):  # noqa: N818 - it says what is refused
 
 
 def make_app(model: ServedModel, limits: Limits) -> FastAPI:
-    """Return the server of `model`: POST /invocations, POST /why, GET /ping, /schema and /openapi.json."""
+    """Return the server of `model`: POST /invocations, /why and /outline, GET /ping, /schema and /openapi.json."""
     app = FastAPI(title="lesion-fusion", version=lesion_fusion.__version__, docs_url=None, redoc_url=None)
     schema, turns, alone = request_schema(model.model), asyncio.Semaphore(limits.at_once), asyncio.Lock()
     body = {"required": True, "content": _json(_array(_KEY, schema))}
@@ -95,6 +95,11 @@ def make_app(model: ServedModel, limits: Limits) -> FastAPI:
     async def why(request: Request) -> Response:
         """Tell what each given field adds to the log-odds of the answer, and what the BI-RADS category alone tells."""
         return JSONResponse({"explanations": await ask(request, model.explain)})
+
+    @app.post("/outline", openapi_extra={"requestBody": body})
+    async def outline(request: Request) -> Response:
+        """Return the outline that the model's networks draw in each case's image, and how sure they are."""
+        return JSONResponse({"outlines": await ask(request, model.outlines)})
 
     @app.get("/ping")
     def ping() -> dict[str, str]:
@@ -186,7 +191,7 @@ def _told(app: FastAPI, limits: Limits) -> FastAPI:
 
     async def not_there(request: Request, error: Exception) -> Response:  # noqa: ARG001
         assert isinstance(error, HTTPException)
-        known = "POST /invocations, POST /why, GET /ping, GET /schema, GET /openapi.json"
+        known = "POST /invocations, POST /why, POST /outline, GET /ping, GET /schema, GET /openapi.json"
         return _fault(HTTPStatus(error.status_code), f"{HTTPStatus(error.status_code).phrase}. There are: {known}.")
 
     late = f"No answer within {limits.seconds:g} s: the server is busy. Send fewer cases, or again later."

@@ -8,7 +8,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, ndtr, softmax
 from sklearn.linear_model import LogisticRegression
 
 # Lowest probability that log-odds are taken of: a tree ensemble's 0 or 1 is not certainty.
@@ -22,6 +22,8 @@ _RIDGE = 10.0
 # at a bend, as a standard deviation: without bends 69 % of the intervals held the truth of whole synthetic cases.
 _BENDS = (0.25, 0.5, 0.75)
 _BEND = 2.0
+# Halvings of the range in which an end of an interval lies: as many for each case, whatever it is asked with.
+_HALVINGS = 30
 
 
 def response(estimator: Any, features: Any) -> np.ndarray:
@@ -102,19 +104,29 @@ class Calibration:
         weights = np.exp(logits)
         return weights / weights.sum(axis=1, keepdims=True)
 
-    def interval(self, probabilities: np.ndarray, confidence: float, shift: float | np.ndarray = 0.0) -> np.ndarray:
+    def interval(
+        self,
+        probabilities: np.ndarray,
+        confidence: float,
+        shift: float | np.ndarray = 0.0,
+        moves: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Return low and high of the last class, shape (n, 2), about calibrated probabilities (n, 2) of two classes.
 
         Wald's interval on the scale of log-odds, for the share of positive cases among those of the same score. `shift`
-        is a further standard deviation of the log-odds, one or (n,), for missing parts of a case. NaN for more classes.
+        is a further standard deviation of the log-odds, one or (n,), for missing parts of a case; `moves` (n, m) are
+        draws of how far missing fields may move them, each with the calibration's error where it leads to, so that the
+        interval is one of a mixture. NaN for more classes.
         """
         if self.covariance is None:
             return np.full((len(probabilities), 2), np.nan)
-        position = log_odds(probabilities)[:, 0]
-        terms = np.column_stack([np.ones(len(position)), position, self._beyond(position)])
-        variance = np.einsum("ni,ij,nj->n", terms, self.covariance, terms) + shift**2
-        reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
-        return expit(np.column_stack([position - reach, position + reach]))
+        position = log_odds(probabilities)
+        centres = position if moves is None else position + moves
+        terms = np.column_stack([np.ones(centres.size), centres.ravel(), self._beyond(centres.ravel())])
+        variance = np.einsum("ni,ij,nj->n", terms, self.covariance, terms).reshape(centres.shape)
+        spreads = np.sqrt(variance + np.reshape(shift, (-1, 1)) ** 2)
+        low, high = (_mixture_quantile(0.5 + side * confidence / 2, centres, spreads) for side in (-1, 1))
+        return expit(np.column_stack([np.minimum(low, position[:, 0]), np.maximum(high, position[:, 0])]))
 
     def to_json(self) -> dict[str, Any]:
         """Return the map as JSON takes it."""
@@ -151,6 +163,19 @@ class Calibration:
         """Return how far log-odds (n,) lie above each bend, shape (n, b), 0 below it."""
         bends = np.empty(0) if self.bends is None else self.bends
         return np.maximum(position[:, None] - bends, 0)
+
+
+def _mixture_quantile(level: float, centres: np.ndarray, spreads: np.ndarray) -> np.ndarray:
+    """Return the quantile (n,) of mixtures of m normal distributions each, (n, m), by bisection."""
+    # It lies between those of the components.
+    reach = centres + NormalDist().inv_cdf(level) * spreads
+    low, high = reach.min(axis=1), reach.max(axis=1)
+    spreads = np.maximum(spreads, 1e-9)
+    for _ in range(_HALVINGS if centres.shape[1] > 1 else 0):
+        middle = (low + high) / 2
+        below = ndtr((middle[:, None] - centres) / spreads).mean(axis=1) < level
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.asarray((low + high) / 2)
 
 
 def decision_threshold(probabilities: np.ndarray, labels: np.ndarray, minimum_sensitivity: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,15 +85,20 @@ def make_servable(
     image_descriptors: pd.DataFrame,
     serving: ServingRules,
     outline: Outline,
+    outline_networks: Path | None = None,
 ) -> list[ServableModel]:
-    """Return the nominated models as they are served: of the others MLflow has the results alone."""
+    """Return the nominated models as they are served: of the others MLflow has the results alone.
+
+    `outline_networks` is the file of the networks that draw for those which need an outline.
+    """
     models, source = all_models(clinical, imaging, fusion), outline.source
     found = []
     for nomination in nominations:
         trained = models[nomination.model]
         domain = Domain.of(trained.model, cases, image_descriptors, serving, trained, source)
         example = example_request(cases, trained.model, source)
-        found.append(ServableModel(trained.model, domain, example, nomination.run["run_id"]))
+        drawing = outline_networks if Need.MASK in trained.model.needs else None
+        found.append(ServableModel(trained.model, domain, example, nomination.run["run_id"], drawing))
     return found
 
 

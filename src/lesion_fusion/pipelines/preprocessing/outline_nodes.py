@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,18 +20,20 @@ from lesion_fusion.imaging.case_files import Files, read_cases, read_masks
 from lesion_fusion.imaging.lesion_image import lesion_image, lesion_mask
 from lesion_fusion.imaging.outlines import (
     MEASURES,
-    agreement,
     closeness,
     encoded,
     letterbox,
-    outline,
     outlines_table,
+    predicted_outline,
     training_pair,
 )
 from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.pipelines.preprocessing.nodes import make_image_descriptors
 from lesion_fusion.plots.pictures import Picture, picture_grid
 from lesion_fusion.plots.style import as_png
+
+if TYPE_CHECKING:
+    from lesion_fusion.imaging.keras_backend import keras
 
 # Pictures of each of the best, median and worst outlines, and their edge, pixels.
 EXAMPLES, PICTURE = 2, 224
@@ -63,14 +66,40 @@ def make_outlines(
     wanted = ~is_drawn if parameters.source == "drawn_or_predicted" else np.ones(len(cases), dtype=bool)
     parts, seed = outline_parts(cases, parameters, study)
     file = registered.file if registered else None
-    predicted = predicted_rows(
+    of_networks = predicted_rows(
         cases, maps_out_of_fold(outline_images, learnable(cases), parts, wanted, parameters, seed, file)
     )
     rows: list[tuple[str, str, float, float, bytes | None]] = []
     for case, (case_id, (tumor, _)) in enumerate(zip(cases["case_id"], read_masks(cases, raw_masks), strict=True)):
         own = ("drawn", np.nan, np.nan, None if tumor is None else encoded(tumor))
-        rows.append((case_id, *(predicted[case] if wanted[case] else own)))
+        rows.append((case_id, *(of_networks[case] if wanted[case] else own)))
     return outlines_table(rows)
+
+
+def train_outline_networks(
+    cases: pd.DataFrame,
+    outline_images: np.ndarray,
+    parameters: Outline,
+    study: Study,
+    registered: RegisteredNetwork | None = None,
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Return the networks that draw for whoever asks a served model, and the outlines of cases that they never saw.
+
+    Each is trained without one part of the patients, or not at all, if it is a `registered` one that draws as it is.
+    """
+    # Imported here, as above.
+    from lesion_fusion.imaging.outline_network import pretrained_networks
+
+    parts, seed = outline_parts(cases, parameters, study)
+    file = registered.file if registered else None
+    networks, held_out = pretrained_networks(outline_images, learnable(cases), parts, parameters, seed, file)
+    return networks, held_out_outlines(cases, held_out)
+
+
+def held_out_outlines(cases: pd.DataFrame, drawn: Iterable[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """Return `outlines` of the cases at the positions that `drawn` has maps of; the others have none."""
+    found, nothing = predicted_rows(cases, drawn), ("none", np.nan, np.nan, None)
+    return outlines_table([(name, *found.get(case, nothing)) for case, name in enumerate(cases["case_id"])])
 
 
 def learnable(cases: pd.DataFrame) -> np.ndarray:
@@ -92,9 +121,8 @@ def predicted_rows(
     found: dict[int, tuple[str, float, float, bytes | None]] = {}
     for positions, maps in drawn:
         for case, of_members in zip(positions, maps.swapaxes(0, 1), strict=True):
-            mean = of_members.mean(axis=0)
-            mask = encoded(outline(mean, tuple(shapes[case])))
-            found[case] = ("predicted", float(mean.max()), agreement(of_members), mask)
+            drawn_here = predicted_outline(of_members, tuple(shapes[case]))
+            found[case] = ("predicted", drawn_here.peak, drawn_here.agreement, encoded(drawn_here.mask))
     return found
 
 

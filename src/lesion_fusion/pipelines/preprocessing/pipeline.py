@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.pipelines.preprocessing import nodes, outline_nodes
@@ -25,11 +25,7 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
         drawn = ["study_cases", "raw_masks"]
         learned = [*drawn, "outline_images", "params:preprocessing.outline", "params:study", *registered(outline)]
         steps += [
-            step(
-                outline_nodes.make_outline_images,
-                ["study_cases", *FILES, "params:preprocessing.outline"],
-                "outline_images",
-            ),
+            _outline_images(),
             step(outline_nodes.make_outlines, learned, "outlines"),
             step(outline_nodes.measure_outlines, [*drawn, "outlines"], "outline_quality"),
             step(
@@ -48,6 +44,29 @@ def create_pipeline(image_inputs: Sequence[str], outline: Outline) -> Pipeline:
         read = [*cases, f"params:preprocessing.image_inputs.{name}"]
         steps.append(step(nodes.make_lesion_images, read, f"lesion_images.{name}", name=f"make_lesion_images_{name}"))
     return Pipeline(steps, tags="preprocessing")
+
+
+def serving_networks(outline: Outline) -> list[Node]:
+    """Return the steps that make the networks which draw for served models, and say how well they do.
+
+    Under predicted outlines `outline_summary` says so already.
+    """
+    learned = ["study_cases", "outline_images", "params:preprocessing.outline", "params:study", *registered(outline)]
+    steps = [step(outline_nodes.train_outline_networks, learned, ["outline_networks", "served_outlines"])]
+    if outline.source != "drawn":
+        return steps
+    measured, judged = ["study_cases", "raw_masks", "served_outlines"], ["params:evaluation", "params:study"]
+    return [
+        _outline_images(),
+        *steps,
+        step(outline_nodes.measure_outlines, measured, "served_outline_quality"),
+        step(outline_nodes.judge_outlines, ["served_outline_quality", *judged], "served_outline_summary"),
+    ]
+
+
+def _outline_images() -> Node:
+    read = ["study_cases", *FILES, "params:preprocessing.outline"]
+    return step(outline_nodes.make_outline_images, read, "outline_images")
 
 
 def registered(outline: Outline) -> list[str]:

@@ -12,15 +12,14 @@ from lesion_fusion.datasets.registered_backbone import RegisteredNetwork
 from lesion_fusion.errors import UserError
 from lesion_fusion.evaluation.judge import Evaluation
 from lesion_fusion.imaging.case_files import Files
-from lesion_fusion.imaging.outlines import outlines_table
 from lesion_fusion.imaging.parameters import Outline
 from lesion_fusion.models.pretraining import PretrainedBackbone
 from lesion_fusion.pipelines.preprocessing.outline_nodes import (
+    held_out_outlines,
     judge_outlines,
     learnable,
     measure_outlines,
     outline_parts,
-    predicted_rows,
 )
 from lesion_fusion.pipelines.pretraining.nodes import find_evaluation_copies
 
@@ -80,8 +79,7 @@ def pretrain_outlines(
     file, seen = registered or (None, ())
     network, held_out = pretrained_networks(Joined(images), allowed, parts, parameters, seed, file)
     own = [(drawn[drawn < len(cases)], maps[:, drawn < len(cases)]) for drawn, maps in held_out]
-    predicted, nothing = predicted_rows(cases, own), ("none", np.nan, np.nan, None)
-    table = outlines_table([(name, *predicted.get(case, nothing)) for case, name in enumerate(cases["case_id"])])
+    table = held_out_outlines(cases, own)
     quality = measure_outlines(cases.assign(label=cases["classification"]), raw_masks, table)
     summary = judge_outlines(quality, evaluation, study)
     compared, copies = int(cohort_audit["compared_images"]), find_evaluation_copies(cases, cohort_audit)

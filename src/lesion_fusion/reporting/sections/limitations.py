@@ -33,9 +33,8 @@ def write(
     board = places(leaderboard, evaluation.baseline, evaluation.confidence)
     models = models_on_board(board, clinical_models, imaging_models, fusion_models)
     # The error of a network's outline is in the metrics of the models under it.
-    under_drawn = outline.source != "predicted"
-    sees_image = under_drawn and any(trained.parameters.sees_image for trained in models.values())
-    found = limitations(report.cohort.limitations, cohort_audit["findings"], study.predictors, sees_image, board)
+    under_drawn = outline.source != "predicted" and any(trained.parameters.sees_image for trained in models.values())
+    found = limitations(report.cohort.limitations, cohort_audit["findings"], study.predictors, under_drawn, board)
     return fill(__name__, limitations=found)
 
 
@@ -43,13 +42,13 @@ def limitations(
     cohort_limitations: Sequence[str],
     findings: Sequence[Mapping[str, Any]],
     predictors: Sequence[str],
-    sees_image: bool,
+    under_drawn: bool,
     board: Sequence[Place],
 ) -> list[str]:
     """Return the limitations, a sentence or two each.
 
     They follow from those of the cohort's description, the `findings` of the cohort audit, the roles that models may
-    see, whether any model `sees_image` (or what was measured in one), and the models compared.
+    see, whether any model works `under_drawn` outlines, and the models compared.
     """
     found = list(cohort_limitations)
     if "descriptors" in predictors:
@@ -62,7 +61,7 @@ def limitations(
             "The radiologist's assessment is among the predictors: metrics show how well models refine a verdict, not "
             "how well they perform without one."
         )
-    if sees_image:
+    if under_drawn:
         found.append(
             "The outline of each lesion is given, not found by the model. Models of the image depend on that outline; "
             "their metrics do not include the error of an automatic one."
