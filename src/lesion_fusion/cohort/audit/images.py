@@ -24,7 +24,7 @@ GRID = 12
 BITS = 2 * GRID * GRID
 _THUMBNAIL = 128
 # Images that one is compared with at a time, so that their hashes stay in the processor's cache.
-_AT_ONCE = 1024
+_AT_ONCE = 4096
 # Shares lost at (left, top, right, bottom); the first is the whole image.
 CROPS: tuple[tuple[float, float, float, float], ...] = tuple(
     dict.fromkeys(
