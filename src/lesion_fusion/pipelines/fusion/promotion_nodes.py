@@ -90,9 +90,9 @@ def make_servable(
     found = []
     for nomination in nominations:
         trained = models[nomination.model]
-        domain = Domain.of(trained.model, cases, image_descriptors, serving, trained, source)
-        example = example_request(cases, trained.model, source)
-        found.append(ServableModel(trained.model, domain, example, nomination.run["run_id"]))
+        model = trained.model
+        domain = Domain.of(model, cases, image_descriptors, serving, trained, source)
+        found.append(ServableModel(model, domain, example_request(cases, model, source), nomination.run["run_id"]))
     return found
 
 
