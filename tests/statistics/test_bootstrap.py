@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesion_fusion.statistics.bootstrap import band, difference_p_value, holm, interval, patient_weights
+from lesion_fusion.statistics import bootstrap
+from lesion_fusion.statistics.bootstrap import band, difference_p_value, holm, interval, patient_weights, resampled
 
 
 def test_a_patient_is_drawn_with_all_images() -> None:
@@ -19,6 +20,17 @@ def test_draws_do_not_depend_on_the_order_of_cases() -> None:
     patients = np.array([f"p{i}" for i in range(30)])
     order = np.random.default_rng(0).permutation(30)
     np.testing.assert_array_equal(patient_weights(patients, 20, 3)[order], patient_weights(patients[order], 20, 3))
+
+
+def test_slices_of_any_width_give_the_same_draws_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    patients = np.array([f"p{i // 2}" for i in range(300)])
+    whole = patient_weights(patients, 150, 3)
+    values = np.arange(300.0)
+    found = resampled(lambda weights: values @ weights, whole)
+    monkeypatch.setattr(bootstrap, "WEIGHTS_AT_ONCE", 1)
+    monkeypatch.setattr(bootstrap, "FEWEST_AT_ONCE", 7)
+    np.testing.assert_array_equal(patient_weights(patients, 150, 3), whole)
+    np.testing.assert_array_equal(resampled(lambda weights: values @ weights, whole), found)
 
 
 def test_interval_of_known_values() -> None:

@@ -62,15 +62,14 @@ def fold_numbers(labels: np.ndarray | pd.Series, groups: np.ndarray | pd.Series,
 
 def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (training, test) positions of grouped folds: 2 to `n_folds`, not more than a class has patients."""
-    return list(_inner_folds(tuple(labels.tolist()), tuple(groups.tolist()), n_folds, seed))
+    places = [np.unique(one, return_inverse=True)[1].astype("int32").tobytes() for one in (labels, groups)]
+    return list(_inner_folds(*places, n_folds, seed))
 
 
 # Each model of a study asks for the same folds of each outer training fold.
 @lru_cache(maxsize=256)
-def _inner_folds(
-    labels: tuple[object, ...], groups: tuple[object, ...], n_folds: int, seed: int
-) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    kinds, patients = np.asarray(labels), np.asarray(groups)
+def _inner_folds(labels: bytes, groups: bytes, n_folds: int, seed: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    kinds, patients = (np.frombuffer(one, dtype="int32") for one in (labels, groups))
     fewest = min(len(np.unique(patients[kinds == label])) for label in np.unique(kinds))
     splitter = StratifiedGroupKFold(max(2, min(n_folds, fewest)), shuffle=True, random_state=seed)
     return tuple(splitter.split(np.zeros(len(kinds)), kinds, patients))

@@ -88,7 +88,8 @@ def ask_all(asked: str, answered: str) -> None:
 def ask(folder: str, rows: pd.DataFrame) -> Answered:
     """Load a model as whoever serves it does, and return its answer to a request."""
     try:
-        return Answered(mlflow.pyfunc.load_model(folder).predict(rows))
+        # Its warnings are of other versions than the model's, which this process has: it would look for all there are.
+        return Answered(mlflow.pyfunc.load_model(folder, suppress_warnings=True).predict(rows))
     except Exception as error:
         return _fault(error)
 

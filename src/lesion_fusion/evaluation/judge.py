@@ -54,7 +54,7 @@ class Judge:
     confidence: float = 0.95
     seed: int = 0
     study: Mapping[str, str] = field(default_factory=dict)
-    _weights: dict[tuple[int, bytes], NDArray[np.uint16]] = field(default_factory=dict, init=False, repr=False)
+    _weights: dict[tuple[int, bytes], NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[bytes, PredictionArrays] = field(default_factory=dict, init=False, repr=False)
     _metrics: dict[PredictionArrays, dict[Metric, Floats]] = field(default_factory=dict, init=False, repr=False)
 
@@ -80,7 +80,7 @@ class Judge:
             self._tables[key] = as_arrays(predictions)
         return self._tables[key]
 
-    def weights(self, case_ids: NDArray[np.str_]) -> NDArray[np.uint16]:
+    def weights(self, case_ids: NDArray[np.str_]) -> NDArray[np.uint8]:
         """Return how often each case (n,) is drawn in each resample, (n, resamples)."""
         key = len(case_ids), case_ids.tobytes()
         if key not in self._weights:

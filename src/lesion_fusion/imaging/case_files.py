@@ -38,8 +38,8 @@ def read_cases(
     cases: pd.DataFrame, raw_images: Files, raw_masks: Masks
 ) -> Iterator[tuple[GrayImage, Mask | None, list[Mask]]]:
     """Yield image, tumour mask (None without one) and other masks, case by case; `ImageDefect` for a file of no use."""
-    for case, masks in zip(records(cases), read_masks(cases, raw_masks), strict=True):
-        yield read_picture(raw_images, case["image_file"]).gray, *masks
+    for name, masks in zip(cases["image_file"], read_masks(cases, raw_masks), strict=True):
+        yield read_picture(raw_images, name).gray, *masks
 
 
 def read_masks(cases: pd.DataFrame, raw_masks: Masks) -> Iterator[tuple[Mask | None, list[Mask]]]:
@@ -52,8 +52,8 @@ def read_masks(cases: pd.DataFrame, raw_masks: Masks) -> Iterator[tuple[Mask | N
         for case_id in cases["case_id"]:
             yield (decode_mask(of_case[case_id], f"outline of {case_id}") if of_case[case_id] else None), []
         return
-    for case in records(cases):
-        tumor, others = ([read_mask(raw_masks, name) for name in split_cell(case[column])] for column in MASK_COLUMNS)
+    for cells in zip(*(cases[column] for column in MASK_COLUMNS), strict=True):
+        tumor, others = ([read_mask(raw_masks, name) for name in split_cell(cell)] for cell in cells)
         yield merge_masks(tumor) if tumor else None, others
 
 
@@ -101,7 +101,8 @@ def inspect_files(cases: pd.DataFrame, images: Files, masks: Files, needs_outlin
     defects: list[Defect] = []
     told: list[tuple[str, str, float | str]] = []
     digest = hashlib.sha256()
-    for case in records(cases):
+    # Of a large table the rows with all their columns take more memory than the table.
+    for case in records(cases[["case_id", "image_file", *MASK_COLUMNS, "pixel_size_mm", "classification"]]):
         case_id = case["case_id"]
         if case["image_file"] is None or case_id is None:
             continue
@@ -151,9 +152,11 @@ def _pixel_size(case: Mapping[str, Any], picture: Picture, defects: list[Defect]
 
 def with_told(record: pd.DataFrame, inspection: Inspection) -> pd.DataFrame:
     """Return the record with what the files themselves tell of its cases."""
-    record = record.copy()
-    for case_id, column, value in inspection.told:
-        record.loc[record["case_id"] == case_id, column] = value
+    record, told = record.copy(), pd.DataFrame(inspection.told, columns=["case_id", "column", "value"], dtype="object")
+    for column, cells in told.groupby("column"):
+        found = dict(zip(cells["case_id"], cells["value"], strict=True))
+        rows = record["case_id"].isin(found)
+        record.loc[rows, column] = record.loc[rows, "case_id"].map(found)
     return record
 
 

@@ -18,9 +18,11 @@ from lesion_fusion.statistics.weighted import Floats
 UNDEFINED_ALLOWED = 0.05
 # Resamples are worked on in slices of about this many weights, so that a slice stays in the processor's cache.
 WEIGHTS_AT_ONCE = 150_000
+# But at least so many resamples at a time: what a slice costs whatever its width, as sorting, is shared by them.
+FEWEST_AT_ONCE = 64
 
 
-def patient_weights(patients: NDArray[np.str_], resamples: int, seed: int) -> NDArray[np.uint16]:
+def patient_weights(patients: NDArray[np.str_], resamples: int, seed: int) -> NDArray[np.uint8]:
     """Return how often each case is drawn, (n, resamples): patients are drawn with replacement, with all their cases.
 
     `patients` (n,) is the patient of each case; the same set of patients and seed gives the same draws in any order.
@@ -28,15 +30,23 @@ def patient_weights(patients: NDArray[np.str_], resamples: int, seed: int) -> ND
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, got {resamples}")
     unique, of_case = np.unique(patients, return_inverse=True)
-    draws = np.random.default_rng(seed).multinomial(len(unique), np.full(len(unique), 1 / len(unique)), size=resamples)
-    return draws.T.astype(np.uint16)[of_case]
+    rng, chances = np.random.default_rng(seed), np.full(len(unique), 1 / len(unique))
+    # Eight bits suffice: of 255 patients nobody is drawn more often, of more the chance of it is below 1e-500.
+    weights = np.empty((len(patients), resamples), dtype=np.uint8)
+    for part in _slices(weights):
+        weights[:, part] = rng.multinomial(len(unique), chances, size=weights[:, part].shape[1]).T[of_case]
+    return weights
 
 
-def resampled(function: Callable[[Floats], Floats], weights: NDArray[np.uint16]) -> Floats:
+def resampled(function: Callable[[Floats], Floats], weights: NDArray[np.uint8]) -> Floats:
     """Return `function` in every resample (..., b): of slices of `weights` (n, b), joined along the last axis."""
-    width = max(1, WEIGHTS_AT_ONCE // max(1, len(weights)))
-    starts = range(0, weights.shape[1], width)
-    return np.concatenate([function(weights[:, at : at + width].astype(np.float64)) for at in starts], axis=-1)
+    return np.concatenate([function(weights[:, part].astype(np.float64)) for part in _slices(weights)], axis=-1)
+
+
+def _slices(weights: NDArray[np.uint8]) -> list[slice]:
+    """Return the slices of the resamples that are worked on at a time."""
+    width = max(FEWEST_AT_ONCE, WEIGHTS_AT_ONCE // max(1, len(weights)))
+    return [slice(at, at + width) for at in range(0, weights.shape[1], width)]
 
 
 def interval(values: Floats, confidence: float) -> tuple[float, float]:

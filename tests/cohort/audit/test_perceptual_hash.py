@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tests.cohort.audit.clean import picture
 
+from lesion_fusion.cohort.audit import images
 from lesion_fusion.cohort.audit.images import BITS, CROPS, close_pairs, perceptual_hashes
 
 
@@ -30,7 +32,9 @@ def test_brightness_and_contrast_do_not_matter():
     assert max(distances) <= 12
 
 
-def test_close_pairs_finds_what_comparing_everything_finds():
+@pytest.mark.parametrize("at_once", [7, 4096])
+def test_close_pairs_finds_what_comparing_everything_finds(at_once: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(images, "_AT_ONCE", at_once)
     rng = np.random.default_rng(3)
     hashes = np.stack([perceptual_hashes(picture(seed)) for seed in range(25)])
     # Neighbours at every distance: some words of some hashes with some bits flipped.

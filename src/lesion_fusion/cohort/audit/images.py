@@ -23,6 +23,8 @@ from lesion_fusion.notation import count
 GRID = 12
 BITS = 2 * GRID * GRID
 _THUMBNAIL = 128
+# Images that one is compared with at a time, so that their hashes stay in the processor's cache.
+_AT_ONCE = 4096
 # Shares lost at (left, top, right, bottom); the first is the whole image.
 CROPS: tuple[tuple[float, float, float, float], ...] = tuple(
     dict.fromkeys(
@@ -84,19 +86,19 @@ def perceptual_hashes(gray: NDArray[np.uint8]) -> Hashes:
 
 def close_pairs(first: Hashes, second: Hashes, bits: int) -> list[tuple[int, int, int]]:
     """Return (i, j, distance) of images i, uncropped, whose hash differs from that of a crop of j by at most `bits`."""
-    crops = np.ascontiguousarray(second.reshape(-1, second.shape[-1]).T)
-    pairs = []
-    for i, whole in enumerate(first[:, 0]):
-        # Two words suffice to discard nearly all pairs: the other words can only add to the distance.
-        partial = np.bitwise_count(crops[1] ^ whole[1]) + np.bitwise_count(crops[3] ^ whole[3])
-        candidates = np.flatnonzero(partial <= bits)
-        distances = np.bitwise_count(crops[:, candidates] ^ whole[:, None]).sum(axis=0, dtype=np.int64)
-        close = distances <= bits
-        nearest: dict[int, int] = {}
-        for j, distance in zip(candidates[close] // len(CROPS), distances[close], strict=True):
-            nearest[int(j)] = min(int(distance), nearest.get(int(j), BITS))
-        pairs += [(i, j, distance) for j, distance in sorted(nearest.items())]
-    return pairs
+    nearest: dict[tuple[int, int], int] = {}
+    for start in range(0, len(second), _AT_ONCE):
+        crops = np.ascontiguousarray(second[start : start + _AT_ONCE].reshape(-1, second.shape[-1]).T)
+        for i, whole in enumerate(first[:, 0]):
+            # Two words suffice to discard nearly all pairs: the other words can only add to the distance.
+            partial = np.bitwise_count(crops[1] ^ whole[1]) + np.bitwise_count(crops[3] ^ whole[3])
+            candidates = np.flatnonzero(partial <= bits)
+            distances = np.bitwise_count(crops[:, candidates] ^ whole[:, None]).sum(axis=0, dtype=np.int64)
+            close = distances <= bits
+            for j, distance in zip(candidates[close] // len(CROPS), distances[close], strict=True):
+                pair = i, start + int(j)
+                nearest[pair] = min(int(distance), nearest.get(pair, BITS))
+    return [(*pair, distance) for pair, distance in sorted(nearest.items())]
 
 
 def duplicate_pairs(images: Sequence[ImageSummary], others: Sequence[ImageSummary], bits: int) -> list[Pair]:
@@ -181,7 +183,9 @@ def dicom_findings(images: Sequence[ImageSummary]) -> Iterator[Finding]:
         told = {one.name: one.notes[kind] for one in images if kind in one.notes}
         if told:
             # Cases that are told the same share a place in the list.
-            alike = {text: [name for name, other in told.items() if other == text] for text in told.values()}
+            alike: dict[str, list[str]] = {}
+            for name, text in told.items():
+                alike.setdefault(text, []).append(name)
             shown = "; ".join(f"{named(names)} ({text})" for text, names in alike.items())
             yield finding(number, f"{count(len(told), 'DICOM image')} {words}: {shown}.", cases=list(told))
 

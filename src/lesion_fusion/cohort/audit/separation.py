@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from lesion_fusion.cohort.audit.findings import CohortAudit
-from lesion_fusion.cohort.folds import derived_seed
+from lesion_fusion.cohort.folds import derived_seed, inner_folds
 from lesion_fusion.statistics.delong import auroc_covariance, auroc_interval
 
 
@@ -48,8 +48,7 @@ def separate(
     malignant = (lesions["classification"] == "malignant").to_numpy()
     groups = lesions["patient_id"].to_numpy(dtype="str")
     seeds = [derived_seed(seed, repeat) for repeat in range(parameters.repeats)]
-    splitters = [StratifiedGroupKFold(parameters.folds, shuffle=True, random_state=one) for one in seeds]
-    splits = [list(splitter.split(malignant, malignant, groups)) for splitter in splitters]
+    splits = [inner_folds(malignant, groups, parameters.folds, one) for one in seeds]
     method = "predict_proba" if hasattr(model, "predict_proba") else "decision_function"
     scores = []
     for table in features.values():

@@ -95,10 +95,11 @@ def make_servable(
     found = []
     for nomination in nominations:
         trained = models[nomination.model]
-        domain = Domain.of(trained.model, cases, image_descriptors, serving, trained, source)
-        example = example_request(cases, trained.model, source)
-        drawing = outline_networks if Need.MASK in trained.model.needs else None
-        found.append(ServableModel(trained.model, domain, example, nomination.run["run_id"], drawing))
+        model = trained.model
+        domain = Domain.of(model, cases, image_descriptors, serving, trained, source)
+        example = example_request(cases, model, source)
+        drawing = outline_networks if Need.MASK in model.needs else None
+        found.append(ServableModel(model, domain, example, nomination.run["run_id"], drawing))
     return found
 
 

@@ -43,10 +43,11 @@ def make_lesion_images(cases: pd.DataFrame, raw_images: Files, raw_masks: Masks,
 def make_image_descriptors(cases: pd.DataFrame, raw_images: Files, raw_masks: Masks) -> pd.DataFrame:
     """Return `image_descriptors`: case_id and one float64 column a descriptor; NA for a case without a lesion."""
     pixel_sizes = [None if pd.isna(size) else float(size) for size in cases["pixel_size_mm"]]
-    rows = [
-        {} if tumor is None else describe(image, tumor, pixel_size)
-        for (image, tumor, _), pixel_size in zip(read_cases(cases, raw_images, raw_masks), pixel_sizes, strict=True)
-    ]
-    table = pd.DataFrame(rows, columns=[descriptor.name for descriptor in DESCRIPTORS], dtype="float64")
+    values = np.full((len(cases), len(DESCRIPTORS)), np.nan)
+    files = zip(values, read_cases(cases, raw_images, raw_masks), pixel_sizes, strict=True)
+    for row, (image, tumor, _), pixel_size in files:
+        if tumor is not None:
+            row[:] = list(describe(image, tumor, pixel_size).values())
+    table = pd.DataFrame(values, columns=[descriptor.name for descriptor in DESCRIPTORS])
     table.insert(0, "case_id", cases["case_id"].to_numpy())
     return table
