@@ -99,7 +99,7 @@ def test_a_model_that_fails_takes_the_form_of_its_record_with_it(served):
         raise UserError("There is no such model.")
 
     async def read() -> None:
-        async with opened(load, served.model.record_columns) as (user, page, loading):
+        async with opened(load, served.model.record_columns) as (user, _, loading):
             loading.start()
             await user.should_see(text("record.lead"), retries=100)
             failing.set()
