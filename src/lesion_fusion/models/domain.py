@@ -70,12 +70,12 @@ class Domain(BaseModel, frozen=True):
     `fewest_fields` of a record. `numbers`, `descriptors`: the ranges of the record's numbers and of the image
     descriptors that the model reads. `field_moves`: by how much each field may move an answer once it is known, in
     log-odds, for each set of models that answers (see `answering_key`): draws from cases of the last class, and as many
-    from the others. `cutoffs`: for what is missing, how far from the threshold an answer
-    must lie to be decided, in standard deviations of what is missing; None: no distance is enough. `background`:
-    synthetic records, each cell drawn by itself, that an explanation compares with. `birads`: how many training cases
-    of each category there were, and how many of them were of the last class; `positive_share` is that of all. `site`:
-    the calibration of the site that the model is for, if it has one. `outlines`: where those of the training cases come
-    from; an outline of another source is refused.
+    from the others. `cutoffs`: for what is missing, how far from the threshold an answer must lie to be decided, in
+    standard deviations of what is missing; None: no distance is enough. `background`: synthetic records, each cell
+    drawn by itself, that an explanation compares with. `birads`: how many training cases of each category there were,
+    and how many of them were of the last class; `positive_share` is that of all. `site`: the calibration of the site
+    that the model is for, if it has one. `outlines`: where those of the training cases come from; an outline of another
+    source is refused.
     """
 
     rules: ServingRules
@@ -161,9 +161,10 @@ class Domain(BaseModel, frozen=True):
         Parts: `shift`, a standard deviation.
         """
         known = self.field_moves.get(answering_key(model), {})
-        lacking, draws = cases[list(known)].isna().to_numpy(), np.array([*known.values()]).reshape(-1, 2, len(_LEVELS))
+        lacking = cases[list(known)].isna().to_numpy()
         if not lacking.any() and shift == 0:
             return np.zeros((len(cases), 1))
+        draws = np.array([*known.values()]).reshape(-1, 2, len(_LEVELS))
         last, others = (lacking @ draws[:, k] for k in (0, 1))
         return shift * _NORMAL + np.where(probabilities[:, None] > _LEVELS, last, others)
 
