@@ -53,7 +53,12 @@ from lesion_fusion.tabular.calibration import Calibration
 CONF = Path(__file__).resolve().parents[1] / "conf"
 STUDY_CASES = 236
 RECORD_MODELS = ("clinical.logistic_regression", "clinical.xgboost")
-IMAGE_MODELS = ("imaging.descriptors_svm", "fusion.late_weighted", "fusion.late_metadata")
+IMAGE_MODELS = (
+    "imaging.descriptors_svm",
+    "fusion.late_weighted",
+    "fusion.late_metadata",
+    "fusion.early_extra_trees",
+)
 SITE_CASES = (10, 20, 50, 100)
 # Cases on which the rule here and that of the server are compared.
 COMPARED = 10
@@ -170,8 +175,8 @@ def answers(
     nothing = dict.fromkeys(able.record_columns)
     shifts = pd.Series(domain.missing_fields(able, nothing), dtype="float64")
     spread = np.sqrt(model.shift(parts) ** 2 + (lacking * shifts**2).sum(axis=1).to_numpy())
-    moves = domain.moves(able, cases, probabilities[:, 1])
-    low, high = able.calibration.interval(probabilities, domain.rules.confidence, model.shift(parts), moves).T
+    moves = domain.moves(able, cases, probabilities[:, 1], model.shift(parts))
+    low, high = model.calibration.interval(probabilities, domain.rules.confidence, moves).T
     missing = [need for need in model.needs if need not in parts]
     cutoffs = np.where(lacking.any(axis=1), domain.cutoff([*missing, FIELDS]), domain.cutoff(missing))
     needed = np.where(spread > 0, cutoffs * np.where(spread > 0, spread, 1), 0.0)
@@ -375,7 +380,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=list(parts))
     parser.add_argument("--cases", type=int, default=10_000, help="complete held-out records")
-    parser.add_argument("--images", type=int, default=4_000, help="lesions with an image")
+    parser.add_argument("--images", type=int, default=8_000, help="lesions with an image")
     parser.add_argument("--trainings", type=int, default=30)
     parser.add_argument("--draws", type=int, default=20, help="of the cases that a site calibrates on")
     parser.add_argument("--only", nargs="*", metavar="MODEL", help="some of the models of `coverage`")

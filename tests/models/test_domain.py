@@ -59,12 +59,14 @@ def test_missing_fields_move_an_answer_by_what_its_class_has_in_them_and_given_f
     moves = {name: ([2.0] * 100, [-1.0] * 100) for name in ("age", "margin")}
     domain = domain_of(cohort, model).model_copy(update={"field_moves": {model.full_name: moves}})
     whole = cohort.inputs.cases.dropna(subset=list(RECORD)).iloc[[0, 0, 0]].reset_index(drop=True)
-    assert (domain.moves(model, whole, np.full(3, 0.5)) == 0).all()
+    assert (domain.moves(model, whole, np.full(3, 0.5), 0) == 0).all()
     few = whole.assign(age=[np.nan, np.nan, 40.0], margin=pd.Series([None, "circumscribed", None], dtype="str"))
-    found = domain.moves(model, few, np.array([0.1, 0.7, 1.0]))
+    found = domain.moves(model, few, np.array([0.1, 0.7, 1.0]), 0)
     np.testing.assert_allclose((found > 0).mean(axis=1), [0.1, 0.7, 1.0])
     assert set(found[0]) == {4.0, -2.0}
     assert set(found[1]) == {2.0, -1.0}
+    parts = domain.moves(model, whole, np.full(3, 0.5), 3.0)
+    assert parts.std(axis=1) == pytest.approx(np.full(3, 3.0), rel=0.02)
 
 
 def test_decisions_beyond_the_cutoff_agree_as_often_as_promised_and_more_would_not():

@@ -17,6 +17,7 @@ from lesion_fusion.evaluation.predictions import validate_predictions
 from lesion_fusion.imaging.parameters import ImageInput
 from lesion_fusion.models.base import GIVEN, Family, ModelName, Need, TrainedModel, load_model, save_model
 from lesion_fusion.models.classifier import Classifier, FittedClassifier
+from lesion_fusion.models.domain import Domain
 from lesion_fusion.models.late import (
     FittedFusion,
     FittedLate,
@@ -282,7 +283,8 @@ def test_where_a_part_is_missing_the_interval_holds_the_answer_to_the_whole_case
     partly = less[less["without"] == "image"].merge(trained.predictions, on="case_id", suffixes=("", "_whole"))
     probabilities = partly[["p_benign", "p_malignant"]].to_numpy()
     certain = Calibration(np.eye(1), np.zeros(1), np.zeros((2, 2)))
-    low, high = certain.interval(probabilities, 0.95, model.shift(given)).T
+    moves = Domain.model_construct(field_moves={}).moves(model, partly[[]], probabilities[:, 1], model.shift(given))
+    low, high = certain.interval(probabilities, 0.95, moves).T
     held = (low <= partly["p_malignant_whole"]) & (partly["p_malignant_whole"] <= high)
     assert 0.9 < held.mean() < 1
     assert model.shift(frozenset(Need)) == 0

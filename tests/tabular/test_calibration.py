@@ -122,7 +122,7 @@ def test_the_interval_holds_its_probability_narrows_with_cases_and_widens_with_w
     low, high = many.interval(probabilities, 0.95).T
     assert (low < probabilities[:, 1]).all()
     assert (probabilities[:, 1] < high).all()
-    for wider in (few.interval(probabilities, 0.95), many.interval(probabilities, 0.95, shift=0.5)):
+    for wider in (few.interval(probabilities, 0.95), many.interval(probabilities, 0.95, np.array([[-0.5, 0.5]]))):
         assert (wider[:, 0] < low).all()
         assert (high < wider[:, 1]).all()
 

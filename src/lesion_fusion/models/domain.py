@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, Field, FiniteFloat
-from scipy.special import logit
+from scipy.special import logit, ndtri
 
 from lesion_fusion.cohort.schema import COLUMN, Kind
 from lesion_fusion.imaging.descriptors import default_names
@@ -24,8 +24,9 @@ DOMAIN = "domain.json"
 # What is missing where single fields of a record are; the other keys of `Domain.cutoffs` are parts of a case.
 FIELDS = "fields"
 _BACKGROUND = 16
-# Of what each missing field might add, for each class.
-_DRAWS = 100
+# Draws of what each missing field might add, for each class, and as many of a standard normal distribution.
+_LEVELS = (np.arange(100) + 0.5) / 100
+_NORMAL = np.random.default_rng(1).permutation(ndtri(_LEVELS))
 _CATEGORIES = COLUMN["birads"].categories
 _KEYS = ["repeat", "fold", "case_id"]
 
@@ -69,12 +70,12 @@ class Domain(BaseModel, frozen=True):
     `fewest_fields` of a record. `numbers`, `descriptors`: the ranges of the record's numbers and of the image
     descriptors that the model reads. `field_moves`: by how much each field may move an answer once it is known, in
     log-odds, for each set of models that answers (see `answering_key`): draws from cases of the last class, and as many
-    from the others. `cutoffs`: for what is missing, how far from the threshold an answer
-    must lie to be decided, in standard deviations of what is missing; None: no distance is enough. `background`:
-    synthetic records, each cell drawn by itself, that an explanation compares with. `birads`: how many training cases
-    of each category there were, and how many of them were of the last class; `positive_share` is that of all. `site`:
-    the calibration of the site that the model is for, if it has one. `outlines`: where those of the training cases come
-    from; an outline of another source is refused.
+    from the others. `cutoffs`: for what is missing, how far from the threshold an answer must lie to be decided, in
+    standard deviations of what is missing; None: no distance is enough. `background`: synthetic records, each cell
+    drawn by itself, that an explanation compares with. `birads`: how many training cases of each category there were,
+    and how many of them were of the last class; `positive_share` is that of all. `site`: the calibration of the site
+    that the model is for, if it has one. `outlines`: where those of the training cases come from; an outline of another
+    source is refused.
     """
 
     rules: ServingRules
@@ -153,17 +154,19 @@ class Domain(BaseModel, frozen=True):
         shifts = _shifts(self.field_moves.get(answering_key(model), {}))
         return {name: shifts.get(name, 0.0) for name in model.record_columns if record[name] is None}
 
-    def moves(self, model: FittedModel, cases: pd.DataFrame, probabilities: np.ndarray) -> np.ndarray:
-        """Return draws (n, m) of how far the missing fields of `cases` may move the log-odds of an answering model.
+    def moves(self, model: FittedModel, cases: pd.DataFrame, probabilities: np.ndarray, shift: float) -> np.ndarray:
+        """Return draws (n, m) of how far what `cases` lack may move the log-odds of the model that answers.
 
-        As many of them are of the last class as its `probabilities` (n,) say; the fields of a draw have one class.
+        Fields: as many draws are of the last class as its `probabilities` (n,) say, all fields of a draw of one class.
+        Parts: `shift`, a standard deviation.
         """
         known = self.field_moves.get(answering_key(model), {})
         lacking = cases[list(known)].isna().to_numpy()
-        if not lacking.any():
+        if not lacking.any() and shift == 0:
             return np.zeros((len(cases), 1))
-        last, others = (lacking @ np.array(draws) for draws in zip(*known.values(), strict=True))
-        return np.where((np.arange(_DRAWS) + 0.5) / _DRAWS < probabilities[:, None], last, others)
+        draws = np.array([*known.values()]).reshape(-1, 2, len(_LEVELS))
+        last, others = (lacking @ draws[:, k] for k in (0, 1))
+        return shift * _NORMAL + np.where(probabilities[:, None] > _LEVELS, last, others)
 
     def cutoff(self, missing: Iterable[str]) -> float:
         """Return the distance to the threshold that decides where these parts, or `FIELDS`, are missing.
@@ -177,7 +180,7 @@ class Domain(BaseModel, frozen=True):
 
 
 def answering_key(model: FittedModel) -> str:
-    """Return the names of the models whose answers a model joins, by which its `field_shifts` are found."""
+    """Return the names of the models whose answers a model joins, by which its `field_moves` are found."""
     return ", ".join(model.readers)
 
 
@@ -211,10 +214,10 @@ def _field_moves(
     is_last = cases["label"] == model.classes[-1] if "label" in cases else np.full(len(cases), True)
     of_class = [cases[rows] if rows.any() else cases for rows in (is_last, ~is_last)]
     last, others = (model.field_moves(some, image_descriptors) for some in of_class)
-    rng, levels = np.random.default_rng(0), (np.arange(_DRAWS) + 0.5) / _DRAWS
+    rng = np.random.default_rng(0)
 
     def draws(moves: np.ndarray) -> list[float]:
-        return list(rng.permutation(np.quantile(moves, levels)).round(4).tolist())
+        return list(rng.permutation(np.quantile(moves, _LEVELS)).round(4).tolist())
 
     # A field that one class never has is drawn as in the other.
     last, others = others | last, last | others

@@ -66,7 +66,7 @@ def answer(
         else:
             there = {name: probabilities[members] for name, probabilities in answered.items()}
             inputs = replace(_inputs(able, request, members, judged), answered=there)
-            answers = _answers(able, inputs, gaps, domain, model.shift(parts))
+            answers = _answers(model, parts, inputs, gaps, domain)
         for i, said in zip(members, answers, strict=True):
             found[i] = said | {
                 "version": version,
@@ -132,23 +132,21 @@ def decisions(classes: Sequence[str], probabilities: np.ndarray, threshold: floa
 
 
 def _answers(
-    able: FittedModel, inputs: CaseInputs, gaps: Sequence[Gap], domain: Domain, shift: float
+    model: FittedModel, parts: frozenset[Need], inputs: CaseInputs, gaps: Sequence[Gap], domain: Domain
 ) -> list[dict[str, Any]]:
-    """Return the answers to cases that give the same parts; those that are missing move them by `shift`."""
-    probabilities, calibration, threshold, site = (
-        able.probabilities(inputs),
-        able.calibration,
-        able.threshold,
-        domain.site,
-    )
+    """Return the answers to cases that give the same `parts`, which are enough for some answer."""
+    able, site = model.reduced(parts), domain.site
+    assert able is not None
+    # The interval is about the answer to the whole case, and has the error of its calibration.
+    probabilities, calibration, threshold = able.probabilities(inputs), model.calibration, able.threshold
     if site is not None:
         probabilities, threshold = site.probabilities(probabilities), site.threshold(threshold)
         gaps = [replace(gap, spread=gap.spread * site.slope) for gap in gaps]
         calibration = site.map if site.map.covariance is not None else calibration
-    steeper = 1.0 if site is None else site.slope
-    moves = domain.moves(able, inputs.cases, probabilities[:, -1]) * steeper
-    intervals = calibration.interval(probabilities, domain.rules.confidence, shift * steeper, moves)
-    parts = ", ".join(need for need in Need if need in able.needs)
+    moves = domain.moves(able, inputs.cases, probabilities[:, -1], model.shift(parts))
+    moves *= 1.0 if site is None else site.slope
+    intervals = calibration.interval(probabilities, domain.rules.confidence, moves)
+    used = ", ".join(need for need in Need if need in able.needs)
     answers = []
     for row, (low, high), decision, gap in zip(
         probabilities, intervals, decisions(able.classes, probabilities, threshold), gaps, strict=True
@@ -169,7 +167,7 @@ def _answers(
                 "abstained": undecided,
                 "reason": reason,
                 "ask_for": gap.ask_for,
-                "parts": parts,
+                "parts": used,
                 "model": able.full_name,
                 "site": "" if site is None else site.origin,
             }

@@ -104,19 +104,12 @@ class Calibration:
         weights = np.exp(logits)
         return weights / weights.sum(axis=1, keepdims=True)
 
-    def interval(
-        self,
-        probabilities: np.ndarray,
-        confidence: float,
-        shift: float | np.ndarray = 0.0,
-        moves: np.ndarray | None = None,
-    ) -> np.ndarray:
+    def interval(self, probabilities: np.ndarray, confidence: float, moves: np.ndarray | None = None) -> np.ndarray:
         """Return low and high of the last class, shape (n, 2), about calibrated probabilities (n, 2) of two classes.
 
-        Wald's interval on the scale of log-odds, for the share of positive cases among those of the same score. `shift`
-        is a further standard deviation of the log-odds, one or (n,), for missing parts of a case; `moves` (n, m) are
-        draws of how far missing fields may move them, each with the calibration's error where it leads to, so that the
-        interval is one of a mixture. NaN for more classes.
+        Wald's interval on the scale of log-odds, for the share of positive cases among those of the same score. `moves`
+        (n, m) are draws of how far what is missing of a case may move them, each with the calibration's error where it
+        leads to, so that the interval is one of a mixture. NaN for more classes.
         """
         if self.covariance is None:
             return np.full((len(probabilities), 2), np.nan)
@@ -124,8 +117,7 @@ class Calibration:
         centres = position if moves is None else position + moves
         terms = np.column_stack([np.ones(centres.size), centres.ravel(), self._beyond(centres.ravel())])
         variance = np.einsum("ni,ij,nj->n", terms, self.covariance, terms).reshape(centres.shape)
-        spreads = np.sqrt(variance + np.reshape(shift, (-1, 1)) ** 2)
-        low, high = (_mixture_quantile(0.5 + side * confidence / 2, centres, spreads) for side in (-1, 1))
+        low, high = (_mixture_quantile(0.5 + side * confidence / 2, centres, np.sqrt(variance)) for side in (-1, 1))
         return expit(np.column_stack([np.minimum(low, position[:, 0]), np.maximum(high, position[:, 0])]))
 
     def to_json(self) -> dict[str, Any]:
