@@ -205,6 +205,8 @@ def test_the_logged_model_gives_the_pipelines_probabilities_and_holds_no_pickle(
     expected = tracked.model.probabilities(cohort.inputs)
     np.testing.assert_allclose(answers["probability"].astype(float), expected[:, -1], atol=1e-6)
     assert served.metadata.metadata["fields"] == describe_fields(tracked.model)
+    told = mlflow.models.get_model_info(tracked.model_uri).metadata
+    assert told["record_columns"] == list(tracked.model.record_columns)
     assert served.metadata.get_input_schema().input_names() == request_fields(tracked.model)
     folder = Path(mlflow.artifacts.download_artifacts(tracked.model_uri))
     assert not [path for path in folder.rglob("*") if path.suffix in {".pkl", ".pickle", ".joblib"}]
