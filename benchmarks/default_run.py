@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STEP = re.compile(r"\[\d+/\d+\] (\S+)")
 # The first that fits the name of a step is its part.
 PARTS = {
-    "train": r"\.train$|\.backbone_",
+    "train": r"\.train$|\.train_outline_networks$|\.backbone_",
     "data": r"^(ingestion|preprocessing)\.",
     "plot": r"\.draw",
     "report": r"^reporting\.",
