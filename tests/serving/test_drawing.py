@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_fusion.imaging.outlines import Predicted
+from lesion_fusion.imaging.outlines import Predicted, encoded
 from lesion_fusion.imaging.png import GrayImage, decode_mask
 from lesion_fusion.models.base import seal
 from lesion_fusion.serving.answer import answer, explain
@@ -132,3 +132,5 @@ def test_stored_networks_are_read_when_an_outline_is_wanted(cohort, model, canon
     assert all(0 < one["peak"] < 1 and 0 <= one["agreement"] <= 1 for one in found)
     assert {one[SOURCE] for one in found} == {"predicted"}
     assert all(one[MASK] is None or base64.b64decode(one[MASK]) for one in found)
+    blank = base64.b64encode(encoded(np.zeros((60, 50), dtype=bool))).decode()
+    assert served.outlines(pd.DataFrame({IMAGE: [blank]}, dtype=object))[0][MASK] is None

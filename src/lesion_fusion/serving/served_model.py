@@ -22,6 +22,7 @@ from lesion_fusion.serving import OUTLINE_NETWORKS
 from lesion_fusion.serving.answer import answer, explain
 from lesion_fusion.serving.drawing import Draw, outlines
 from lesion_fusion.serving.request import RequestError
+from lesion_fusion.serving.usable import is_blank
 
 if TYPE_CHECKING:
     from lesion_fusion.imaging.outline_network import OutlineNetworks
@@ -95,7 +96,9 @@ class ServedModel(PythonModel):
             if self._drawing is None:
                 assert self.networks is not None
                 self._drawing = OutlineNetworks(self.networks)
-        return self._drawing.draw(images)
+        found = self._drawing.draw(images)
+        # To a network a blank image is as dark as a cyst.
+        return [one._replace(peak=0.0) if is_blank(image) else one for image, one in zip(images, found, strict=True)]
 
 
 def _well_formed(ask: Callable[[pd.DataFrame], Found], rows: pd.DataFrame) -> Found:

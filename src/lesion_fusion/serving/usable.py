@@ -44,7 +44,7 @@ def usable(record: Record, image: GrayImage | None, mask: Mask | None, model: Fi
     if Need.RECORD in needs:
         found.judge(Need.RECORD, _record_fault(record, domain))
     if Need.IMAGE in needs:
-        blank = image is not None and image[::STRIDE, ::STRIDE].std() < BLANK
+        blank = image is not None and is_blank(image)
         found.judge(Need.IMAGE, "no image" if image is None else f"unreadable image: {IMAGE} is blank" if blank else "")
     if Need.MASK in needs and image is not None and Need.IMAGE in found.parts:
         found.judge(Need.MASK, _mask_fault(mask, domain))
@@ -54,6 +54,11 @@ def usable(record: Record, image: GrayImage | None, mask: Mask | None, model: Fi
         found.parts.add(Need.RECORD)
         found.thin_record = True
     return found
+
+
+def is_blank(image: GrayImage) -> bool:
+    """Return whether an image, uint8 (height, width), shows no tissue."""
+    return bool(image[::STRIDE, ::STRIDE].std() < BLANK)
 
 
 def _given(record: Record) -> int:
