@@ -11,7 +11,7 @@ import pytest
 
 from lesion_fusion.cohort.schema import COLUMN, split_cell
 from lesion_fusion.imaging.png import ImageDefect
-from lesion_fusion.page.case import Case, ask, explain, sample
+from lesion_fusion.page.case import Case, ask, explain, propose, sample
 from lesion_fusion.page.outline import Outline
 from lesion_fusion.serving.client import Client
 from lesion_fusion.serving.schema import FRAME, IMAGE, MASK, SOURCE
@@ -52,6 +52,15 @@ def test_a_networks_outline_is_the_readers_once_taken_over_or_corrected(whole):
         row = replace(whole, outline=outline).request("drawn")
         assert row[MASK]
         assert row[SOURCE] == "drawn"
+
+
+def test_networks_that_fail_leave_the_drawing_to_the_reader(served, whole, monkeypatch, caplog):
+    def fail(images: list) -> list:
+        raise OSError(len(images))
+
+    monkeypatch.setattr(type(served), "draw", property(lambda _: fail))
+    assert propose(served, whole) is None
+    assert "OSError" in caplog.text
 
 
 def test_for_a_model_that_learned_under_networks_outlines_a_corrected_one_stays_theirs(whole):

@@ -150,10 +150,14 @@ def explain(model: ServedModel, case: Case, told: Told) -> Told:
 
 
 def propose(model: ServedModel, case: Case) -> Outline | None:
-    """Return the outline that the model's networks draw in the image; None where they find no lesion, or are none."""
+    """Return the outline that the model's networks draw; None where they find no lesion, fail, or are none."""
     if model.draw is None or case.image is None:
         return None
-    (found,) = model.draw([case.image])
+    try:
+        (found,) = model.draw([case.image])
+    except Exception as error:
+        _LOG.error("The networks that draw outlines failed: %s", type(error).__name__)
+        return None
     return Outline.traced(found.mask, "machine") if found.sees_lesion else None
 
 
