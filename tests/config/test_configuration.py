@@ -357,3 +357,14 @@ def test_a_predicted_outline_is_no_reading():
             assert len(faults(preprocessing=preprocessing, **settings)) == 1
         else:
             read(preprocessing=preprocessing, **settings)
+
+
+def test_served_networks_draw_where_they_are_asked_for_and_a_model_sees_an_outline():
+    def served(imaging: dict[str, Any], **outline: Any) -> bool:
+        return read(preprocessing=WHOLE | {"outline": outline}, imaging=imaging).served_outline is not None
+
+    crop, whole = {"cnn": IMAGE}, {"cnn": IMAGE | {"image_input": "whole"}}
+    assert served(crop, served=True)
+    assert not served(crop, served=False)
+    assert not served(whole, served=True)
+    assert served(crop, source="predicted")

@@ -49,6 +49,23 @@ async def opened(
         yield user, pages[-1], loading
 
 
+@asynccontextmanager
+async def before_its_model(
+    served: ServedModel, then: Callable[[], ServedModel]
+) -> AsyncIterator[tuple[Any, Any, Any, threading.Event]]:
+    """The page with the form of `served` alone; what loads its model does what `then` does once the event is set."""
+    event = threading.Event()
+
+    def load() -> ServedModel:
+        event.wait()
+        return then()
+
+    async with opened(load, served.model.record_columns) as (user, page, loading):
+        loading.start()
+        await user.should_see(text("record.lead"), retries=100)
+        yield user, page, loading, event
+
+
 @pytest.mark.medium
 def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
     async def read() -> None:
@@ -71,16 +88,8 @@ def test_a_sample_is_answered_and_a_cleared_record_asked_anew(served):
 
 @pytest.mark.medium
 def test_the_record_is_filled_in_before_the_model_is_there_and_answered_once_it_is(served):
-    loaded = threading.Event()
-
-    def load() -> ServedModel:
-        loaded.wait()
-        return served
-
     async def read() -> None:
-        async with opened(load, served.model.record_columns) as (user, page, loading):
-            loading.start()
-            await user.should_see(text("record.lead"), retries=100)
+        async with before_its_model(served, lambda: served) as (user, page, loading, loaded):
             for name, value in {"age": 50, "margin": "spiculated", "shape": "irregular", "halo": "yes"}.items():
                 user.find(marker=name).elements.pop().set_value(value)
             await user.should_see(text("answer.loading"))
@@ -95,16 +104,11 @@ def test_the_record_is_filled_in_before_the_model_is_there_and_answered_once_it_
 
 @pytest.mark.medium
 def test_a_model_that_fails_takes_the_form_of_its_record_with_it(served):
-    failing = threading.Event()
-
-    def load() -> ServedModel:
-        failing.wait()
+    def fail() -> ServedModel:
         raise UserError("There is no such model.")
 
     async def read() -> None:
-        async with opened(load, served.model.record_columns) as (user, _, loading):
-            loading.start()
-            await user.should_see(text("record.lead"), retries=100)
+        async with before_its_model(served, fail) as (user, _, _, failing):
             failing.set()
             await user.should_see("There is no such model.", retries=100)
             await user.should_not_see(text("record.lead"))

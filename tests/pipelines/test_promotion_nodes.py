@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -66,6 +67,15 @@ def test_a_nominated_model_is_stored_into_its_run_with_the_source_of_its_outline
     assert servable.run_id == RUN["run_id"]
     assert servable.domain.outlines == "predicted"
     assert set(servable.input_example["outline_source"].dropna()) == {"predicted"}
+
+
+@pytest.mark.parametrize("view", ["record", "image_descriptors"])
+def test_networks_that_draw_travel_with_models_that_need_an_outline_alone(cohort, cases, view):
+    nominations, families = nominated(fitted_tabular(cohort, (view,)))
+    networks = Path("networks.keras")
+    settings = (cohort.inputs.image_descriptors, ServingRules(), Outline(), networks)
+    (servable,) = make_servable(nominations, *families, cases, *settings)
+    assert servable.outline_networks == (networks if view == "image_descriptors" else None)
 
 
 def test_a_model_that_is_served_as_it_was_trained_becomes_champion(cohort, cases):

@@ -135,7 +135,7 @@ class Configuration(Globals):
 
     @property
     def served_outline(self) -> Outline | None:
-        """How networks draw for served models; None where no model sees an outline, or they are not asked for."""
+        """How networks draw for served models; None under drawn ones, unless asked for and seen by a model."""
         outline = self.preprocessing.outline
         if outline.source == "drawn":
             return outline if outline.served and any(Role.OUTLINE in self.roles(name) for name in self.models) else None

@@ -146,10 +146,10 @@ class Page:
             self._status = ui.label(text("image.none")).classes("quiet").props("role=status")
         with ui.element("div").classes("tools"):
             self._more_samples = _button("image.sample", self._next_sample, "outline")
-            self._network = _button("outline.network", self._propose)
-            self._network.visible = False
+            self._machine = _button("outline.machine", self._propose)
+            self._machine.visible = False
             self._tools = [
-                self._network,
+                self._machine,
                 _button("outline.draw", lambda: self._set_outline(Outline(self._size))),
                 _button("outline.ellipse", lambda: self._set_outline(Outline.ellipse(self._size))),
                 _button("outline.finish", lambda: self._set_outline(self._outline.finish())),
@@ -198,7 +198,7 @@ class Page:
             self._build_form(loading.columns)
         if settled:
             self._timer.deactivate()
-            self._network.visible = loading.model is not None and loading.model.draw is not None
+            self._machine.visible = loading.model is not None and loading.model.draw is not None
             if not self.case.empty:
                 self._changed()
                 self._begin_outline()
@@ -309,10 +309,10 @@ class Page:
         case, model, before = self.case, self._loading.model, self.case.outline
         if model is None or model.draw is None or case.image is None:
             return
-        self._network.props("loading")
+        self._machine.props("loading")
         self._status.set_text(text("outline.drawing"))
         found = await run.io_bound(propose, model, case)
-        self._network.props(remove="loading")
+        self._machine.props(remove="loading")
         self._draw()
         if self.case is case and case.outline is before:
             self._fault.visible = False

@@ -121,8 +121,8 @@ def predicted_rows(
     found: dict[int, tuple[str, float, float, bytes | None]] = {}
     for positions, maps in drawn:
         for case, of_members in zip(positions, maps.swapaxes(0, 1), strict=True):
-            drawn_here = predicted_outline(of_members, tuple(shapes[case]))
-            found[case] = ("predicted", drawn_here.peak, drawn_here.agreement, encoded(drawn_here.mask))
+            one = predicted_outline(of_members, tuple(shapes[case]))
+            found[case] = ("predicted", one.peak, one.agreement, encoded(one.mask))
     return found
 
 
